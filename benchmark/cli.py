@@ -1,0 +1,81 @@
+"""What all commands share: arguments with one-line errors, exit statuses, signals. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import NoReturn
+
+from benchmark.errors import RunFailed, UserError, did_you_mean
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM arrived. Derives from BaseException so that no `except Exception` swallows it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+class Parser(argparse.ArgumentParser):
+    """`argparse` with examples under the help and errors that are one line on stderr (exit status 2)."""
+
+    def __init__(self, prog: str, description: str, examples: Sequence[str] = ()) -> None:
+        epilog = "examples:\n" + "\n".join(f"  {line}" for line in examples) if examples else None
+        super().__init__(
+            prog=f"python -m {prog}",
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: None = None) -> argparse.Namespace:  # type: ignore[override]
+        """Parse, and name the nearest option where one is unknown."""
+        parsed, rest = self.parse_known_args(args, namespace)
+        if rest:
+            options = [option for action in self._actions for option in action.option_strings]
+            hint = did_you_mean(rest[0], options) if rest[0].startswith("-") else "; --help shows what this command takes"
+            self.error(f"unknown argument '{rest[0]}'{hint}")
+        return parsed
+
+    def error(self, message: str) -> NoReturn:
+        """Say `message` in one line and leave with status 2."""
+        sys.stderr.write(f"error: {message}\n")
+        raise SystemExit(EXIT_USAGE)
+
+
+def run_command(work: Callable[[], int | None]) -> int:
+    """Run `work` and turn what it raises into one line on stderr and an exit status.
+
+    SIGTERM is treated like SIGINT (`Interrupted`), so that a trainer can save its state; the status is then 128 + signal.
+    """
+
+    def interrupt(signum: int, _frame: FrameType | None) -> None:
+        raise Interrupted(signum)
+
+    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return work() or EXIT_OK
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return EXIT_USAGE
+    except RunFailed as error:
+        sys.stderr.write(f"failed: {error}\n")
+        return EXIT_FAILED
+    except Interrupted as stop:
+        sys.stderr.write(f"stopped by {stop}; the same command goes on from the last saved state\n")
+        return 128 + stop.signum
+    except BrokenPipeError:
+        # The reader of our stdout (head, less) has left; point it elsewhere so that the interpreter's last flush is quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

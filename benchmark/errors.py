@@ -1,0 +1,28 @@
+"""The two ways a command fails, and the words for a name that nobody knows."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """The input is wrong: the message says what, where, and what to do. Exit status 2."""
+
+
+class RunFailed(Exception):  # noqa: N818 - it is a verdict on a run, not an error of a caller
+    """The input was right and the work failed all the same (a loss became NaN, say). Exit status 1."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'hisd'?` for the nearest known word, or the list of all where none is near."""
+    options = sorted(known)
+    near = difflib.get_close_matches(word.lower(), options, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; known: {', '.join(options)}" if options else ""
+
+
+def unknown(kind: str, word: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not among `known`."""
+    return UserError(f"unknown {kind} '{word}'{did_you_mean(word, known)}")

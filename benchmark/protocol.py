@@ -1,0 +1,48 @@
+"""What every method is held to: the vocabulary of the benchmark, and nothing that computes.
+
+Expressions, cameras and gazes are those of the Radboud Faces Database (Langner et al., 2010); action units are the 17 whose
+intensity OpenFace estimates, in its order, on its scale from 0 to 5.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+EXPRESSIONS = ("angry", "contemptuous", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
+
+ACTION_UNITS = (
+    "AU01_r",
+    "AU02_r",
+    "AU04_r",
+    "AU05_r",
+    "AU06_r",
+    "AU07_r",
+    "AU09_r",
+    "AU10_r",
+    "AU12_r",
+    "AU14_r",
+    "AU15_r",
+    "AU17_r",
+    "AU20_r",
+    "AU23_r",
+    "AU25_r",
+    "AU26_r",
+    "AU45_r",
+)
+ACTION_UNIT_MAX = 5.0
+
+CAMERAS = (0, 45, 90, 135, 180)
+"""RaFD's camera codes; 90 is frontal. The yaw in degrees is the code less 90."""
+
+GAZES = ("frontal", "left", "right")
+
+Subset = Literal["F", "F&P"]
+SUBSETS: tuple[Subset, ...] = get_args(Subset)
+SUBSET_CAMERAS: dict[Subset, tuple[int, ...]] = {"F": (90,), "F&P": (45, 90, 135)}
+
+Guide = Literal["T", "R"]
+"""How an edit is told its target: T by label (and a latent where the method has one), R by a reference."""
+GUIDES: tuple[Guide, ...] = get_args(Guide)
+
+LANDMARKS = 68
+"""Points of the iBUG scheme that dlib and OpenFace use."""

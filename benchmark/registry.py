@@ -1,0 +1,48 @@
+"""Methods by name. Nothing of a method is imported before somebody asks for it.
+
+A method of another package is found through the entry point group `fesbench.methods`:
+
+    [project.entry-points."fesbench.methods"]
+    mymethod = "mypackage.module:MyMethod"
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from benchmark.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from benchmark.interface import Method
+
+GROUP = "fesbench.methods"
+
+METHODS: dict[str, str] = {
+    "stargan": "baselines.stargan:StarGAN",
+    "hisd": "baselines.hisd:HiSD",
+    "mtss": "models.mtss:MTSS",
+}
+
+
+def known_methods() -> dict[str, str]:
+    """Name to `module:Class`, ours and those of installed packages; ours win."""
+    return {entry.name: entry.value for entry in entry_points(group=GROUP)} | METHODS
+
+
+def find_method(name: str) -> type[Method]:
+    """The class called `name`. Raises UserError for an unknown name or an import that fails."""
+    from benchmark.interface import Method
+
+    methods = known_methods()
+    if name not in methods:
+        raise unknown("method", name, methods)
+    module, _, attribute = methods[name].partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"method '{name}' is registered as {methods[name]}, which does not import: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise UserError(f"method '{name}' is registered as {methods[name]}, which is not a Method")
+    return found

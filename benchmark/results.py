@@ -1,0 +1,181 @@
+"""The result of a suite: what `results.json` holds, and nothing that depends on the clock.
+
+Two runs of the same plan give the same file, byte for byte; times are in `timings.json` beside it. The schema is documented in
+docs/results.md, and its version is raised with every change that a reader would notice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmark.protocol import Guide, Subset
+
+SCHEMA = 1
+Direction = Literal["lower", "higher"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of the tables. `label` is its column; `paper` the key under which results/paper has the published value."""
+
+    key: str
+    label: str
+    direction: Direction | None
+    decimals: int
+    definition: str
+    paper: str | None = None
+    unit: str = ""
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("fid", "FID", "lower", 2, "Fréchet distance of edits to the real test pictures of the subset", "FID"),
+    Metric("fid_cropped", "FID(Cp)", "lower", 2, "the same on tight face boxes", "FID(Cp)"),
+    Metric(
+        "psnr_unpaired", "PSNR-ref", "higher", 2,
+        "PSNR to a real picture of another person with the target expression (unpaired)", "PSNR:F&P", "dB",
+    ),
+    Metric(
+        "psnr_target", "PSNR", "higher", 2,
+        "PSNR to the real picture of the same person, camera and gaze with the target expression", "PSNR:F", "dB",
+    ),
+    Metric("ca", "CA", "higher", 2, "edits whose target expression the judge names", "CA", "%"),
+    Metric("psnr_source", "PSNR-src", "higher", 2, "PSNR to the source picture", None, "dB"),
+    Metric("ssim", "SSIM", "higher", 4, "SSIM to the same real picture as PSNR", None),
+    Metric("kid", "KID x 1000", "lower", 2, "unbiased kernel distance in the features of FID, times 1000", None),
+    Metric("kid_cropped", "KID(Cp) x 1000", "lower", 2, "the same on tight face boxes", None),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One row measured with one seed. `metrics` has the keys of METRICS; None where it can't be measured, with the reason."""
+
+    edits: int
+    metrics: dict[str, float | None]
+    reasons: dict[str, str] = field(default_factory=dict)
+    ca_by_expression: dict[str, float] = field(default_factory=dict)
+    """Percent, by target expression."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a row's checkpoint cost, as far as the clock has no part in it."""
+
+    iterations: int
+    images_seen: int
+    updates: dict[str, int]
+    """Optimiser steps by optimiser."""
+    parameters: dict[str, int]
+    """Trained parameters by network."""
+    overrides: dict[str, Any]
+    """Settings that differ from the published ones, as the profile states them."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a suite. `missing` says why it has no numbers; then `seeds` is empty."""
+
+    id: str
+    label: str
+    method: str
+    guide: Guide
+    subset: Subset
+    seeds: dict[int, Scores] = field(default_factory=dict)
+    training: Training | None = None
+    missing: str = ""
+    footnote: str = ""
+
+    def values(self, metric: str) -> list[float]:
+        """The metric over the seeds that have it."""
+        found = (scores.metrics.get(metric) for scores in self.seeds.values())
+        return [value for value in found if value is not None]
+
+    def mean(self, metric: str) -> float | None:
+        """Mean over seeds, or None where no seed has it."""
+        values = self.values(metric)
+        return sum(values) / len(values) if values else None
+
+    def spread(self, metric: str) -> float | None:
+        """Sample standard deviation over seeds, or None with fewer than two."""
+        values = self.values(metric)
+        if len(values) < 2:
+            return None
+        mean = sum(values) / len(values)
+        return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+@dataclass(frozen=True)
+class JudgeResult:
+    """How well the judge reads real faces: the bound on every CA of its subset."""
+
+    accuracy: float
+    """Percent of the real test pictures."""
+    images: int
+    by_expression: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Which network's features the Fréchet and kernel distances were measured in."""
+
+    name: str
+    column: str
+    comparable: bool
+    """True only for the published Inception weights."""
+    identity: str
+
+
+@dataclass(frozen=True)
+class SuiteResults:
+    """Everything the report prints, and all that `results.json` holds."""
+
+    suite: str
+    title: str
+    profile: str
+    notice: str
+    """One line on what the numbers of this profile prove and what not."""
+    data: str
+    data_description: str
+    size: int
+    seeds: tuple[int, ...]
+    features: Features
+    test_images: dict[str, int]
+    test_identities: int
+    train_identities: int
+    judges: dict[str, dict[int, JudgeResult]]
+    """By subset, then seed."""
+    rows: tuple[Row, ...]
+    keys: dict[str, str]
+    """Content keys of all stages by their name in the plan."""
+    paper_table: str
+    """Stem of the file in results/paper, or "" where the suite has none."""
+    paper_data: str = "rafd"
+    """The data set of the published numbers; ours are comparable only on it."""
+    schema: int = SCHEMA
+
+    def dump(self) -> str:
+        """The text of `results.json`: sorted keys, no NaN, ends in a newline."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def load_results(path: Path) -> SuiteResults:
+    """Read a `results.json`. Raises ValueError where it is not one of this schema."""
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        raise ValueError(f"{path} is not a results file of schema {SCHEMA}")
+    rows = []
+    for row in raw.pop("rows"):
+        seeds = {int(seed): Scores(**scores) for seed, scores in row.pop("seeds").items()}
+        training = row.pop("training")
+        rows.append(Row(**row, seeds=seeds, training=Training(**training) if training else None))
+    judges = {
+        subset: {int(seed): JudgeResult(**judge) for seed, judge in by_seed.items()}
+        for subset, by_seed in raw.pop("judges").items()
+    }
+    features = Features(**raw.pop("features"))
+    return SuiteResults(**{**raw, "seeds": tuple(raw["seeds"])}, rows=tuple(rows), judges=judges, features=features)

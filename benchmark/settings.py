@@ -1,0 +1,74 @@
+"""Settings of a method: frozen dataclasses in which every value says where it comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from benchmark.errors import UserError, did_you_mean
+
+Origin = Literal["published", "chosen"]
+S = TypeVar("S")
+
+
+def published(value: Any, source: str) -> Any:
+    """A dataclass field whose default is the published value; `source` names the paper's section, the code or the issue."""
+    return dataclasses.field(default=value, metadata={"origin": "published", "note": source})
+
+
+def chosen(value: Any, reason: str) -> Any:
+    """A dataclass field for what the publication leaves open (or gets wrong); `reason` says why this value."""
+    return dataclasses.field(default=value, metadata={"origin": "chosen", "note": reason})
+
+
+@dataclass(frozen=True)
+class Documented:
+    """One setting as the report and the documentation print it."""
+
+    name: str
+    value: Any
+    origin: Origin
+    note: str
+
+
+def documented(settings: Any) -> list[Documented]:
+    """Every field of a settings dataclass (class or instance) with its value and where that comes from."""
+    rows = []
+    for field in dataclasses.fields(settings):
+        value = field.default if isinstance(settings, type) else getattr(settings, field.name)
+        rows.append(Documented(field.name, value, field.metadata["origin"], field.metadata["note"]))
+    return rows
+
+
+def make_settings(cls: type[S], overrides: Mapping[str, Any], where: str) -> S:
+    """`cls` with `overrides` in place of its defaults.
+
+    Raises UserError, naming `where`, for a name that `cls` has not and for a value of another type.
+    """
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for name, value in overrides.items():
+        if name not in hints:
+            raise UserError(f"{where}: no setting '{name}' in {cls.__name__}{did_you_mean(name, hints)}")
+        values[name] = _checked(value, hints[name], f"{where}: {name}")
+    return cls(**values)
+
+
+def _checked(value: Any, kind: Any, where: str) -> Any:
+    """`value` if it is of type `kind` (an int is taken for a float, a list for a tuple), else UserError."""
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise UserError(f"{where} must be one of {', '.join(map(repr, get_args(kind)))}, not {value!r}")
+        return value
+    if get_origin(kind) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise UserError(f"{where} must be a list, not {value!r}")
+        inner = get_args(kind)[0]
+        return tuple(_checked(item, inner, where) for item in value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise UserError(f"{where} must be of type {getattr(kind, '__name__', kind)}, not {value!r}")
+    return value

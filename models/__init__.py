@@ -1,0 +1,1 @@
+"""MTSS (Lu et al.), the method whose paper the tables come from."""
