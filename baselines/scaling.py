@@ -1,0 +1,21 @@
+"""How published channel counts follow a profile's width."""
+
+from __future__ import annotations
+
+from benchmark.errors import UserError
+
+
+def scaled(channels: int, width: float) -> int:
+    """A published channel count at `width` (1.0: as published), never below 4.
+
+    Raises UserError for a width that is not positive.
+    """
+    if width <= 0:
+        raise UserError(f"width must be above 0, not {width}")
+    return max(4, round(channels * width))
+
+
+def check_size(method: str, size: int, smallest: int = 8) -> None:
+    """Raises UserError for an image size that the two halvings of the generators do not divide, or that is too small."""
+    if size < smallest or size % 4:
+        raise UserError(f"{method}: images must be a multiple of 4 pixels and at least {smallest} wide, not {size}")

@@ -1,0 +1,263 @@
+"""StarGAN: one generator and one discriminator for all expressions.
+
+Choi et al., "StarGAN: Unified Generative Adversarial Networks for Multi-Domain Image-to-Image Translation", CVPR 2018.
+Networks, weights of the losses and optimisation follow the published code (yunjey/stargan) at 128 x 128 with 8 expressions:
+generator 8,439,936 parameters, discriminator 44,786,624.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from baselines.published import translated
+from baselines.scaling import check_size, scaled
+from benchmark.interface import Augmentation, FaceSource, Method, Progress, Shape, Target, Update, frozen
+from benchmark.protocol import Guide
+from benchmark.settings import chosen, published
+
+CODE = "yunjey/stargan"
+
+
+@dataclass(frozen=True)
+class StarGANSettings:
+    """Every number of StarGAN; the defaults are the published ones."""
+
+    width: float = published(1.0, f"{CODE}: 64 channels in the first layer of both networks")
+    residual_blocks: int = published(6, "paper, Table 4; g_repeat_num")
+    discriminator_layers: int = published(6, "paper, Table 5; fewer where the last map would be smaller than 2 x 2")
+    batch_size: int = published(16, "paper, Sec. 5.3")
+    learning_rate: float = published(1e-4, "paper, Sec. 5.3; both networks")
+    beta1: float = published(0.5, "paper, Sec. 5.3")
+    beta2: float = published(0.999, "paper, Sec. 5.3")
+    critic_steps: int = published(5, "paper, Sec. 5.3: one generator update for five of the discriminator")
+    classification_weight: float = published(1.0, "paper, Eq. (5) and (6)")
+    reconstruction_weight: float = published(10.0, "paper, Eq. (6)")
+    penalty_weight: float = published(10.0, "paper, Eq. (8)")
+    decay: Literal["published-code", "linear"] = chosen(
+        "published-code",
+        "the paper lets the rate fall linearly to 0; the published code, with which others' numbers were made, "
+        "subtracts one iteration's share per 1000 iterations and so ends at 0.999 of it",
+    )
+    decay_start: float = published(0.5, f"{CODE}: after 100,000 of 200,000 iterations")
+    decay_interval: int = published(1000, f"{CODE}: lr_update_step, used by 'published-code' alone")
+
+
+class ResidualBlock(nn.Module):
+    """x + IN(conv(ReLU(IN(conv(x))))): two 3x3 convolutions without bias, nothing after the sum."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.InstanceNorm2d(channels, affine=True),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.InstanceNorm2d(channels, affine=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.body(x)
+        return out
+
+
+def trunk(inputs: int, width: float, residual_blocks: int) -> nn.Sequential:
+    """All of the generator but its last convolution: N x inputs x S x S to N x 64 width x S x S.
+
+    Zero padding, since instance norm removes a label plane that reflection makes constant. Instance norm keeps no running
+    statistics: with them, eval mode would change the pictures.
+    """
+    channels = [scaled(64 * 2**i, width) for i in range(3)]
+    layers: list[nn.Module] = [nn.Conv2d(inputs, channels[0], 7, 1, 3, bias=False), *_norm_relu(channels[0])]
+    for before, after in itertools.pairwise(channels):
+        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), *_norm_relu(after)]
+    layers += [ResidualBlock(channels[-1]) for _ in range(residual_blocks)]
+    for before, after in itertools.pairwise(channels[::-1]):
+        layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), *_norm_relu(after)]
+    return nn.Sequential(*layers)
+
+
+def _norm_relu(channels: int) -> list[nn.Module]:
+    return [nn.InstanceNorm2d(channels, affine=True), nn.ReLU(inplace=True)]
+
+
+class Generator(nn.Module):
+    """N x 3 x S x S in [-1, 1] and one-hot labels N x classes to N x 3 x S x S in (-1, 1)."""
+
+    def __init__(self, settings: StarGANSettings, shape: Shape) -> None:
+        super().__init__()
+        self.classes = shape.classes
+        self.trunk = trunk(3 + shape.classes, settings.width, settings.residual_blocks)
+        self.head = nn.Conv2d(scaled(64, settings.width), 3, 7, 1, 3, bias=False)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """images: N x 3 x S x S; labels: N, int64. The label becomes one constant plane per class beside the image."""
+        planes = F.one_hot(labels, self.classes).to(images)[:, :, None, None].expand(-1, -1, *images.shape[2:])
+        return torch.tanh(self.head(self.trunk(torch.cat([images, planes], 1))))
+
+
+class Discriminator(nn.Module):
+    """PatchGAN critic with a second head: N x 3 x S x S to scores N x 1 x P x P and `outputs` numbers per image."""
+
+    def __init__(self, width: float, layers: int, size: int, outputs: int) -> None:
+        super().__init__()
+        depth = min(layers, int(math.log2(size)) - 1)
+        channels = [3, *(scaled(64 * 2**i, width) for i in range(depth))]
+        body: list[nn.Module] = []
+        for before, after in itertools.pairwise(channels):
+            body += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(0.01)]
+        self.body = nn.Sequential(*body)
+        self.critic = nn.Conv2d(channels[-1], 1, 3, 1, 1, bias=False)
+        self.classifier = nn.Conv2d(channels[-1], outputs, size // 2**depth, bias=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.body(images)
+        return self.critic(features), self.classifier(features).flatten(1)
+
+    def scores(self, images: Tensor) -> Tensor:
+        """The critic's scores alone."""
+        scores: Tensor = self.critic(self.body(images))
+        return scores
+
+
+def published_names(network: Generator | Discriminator) -> dict[str, str]:
+    """The published code's name of every parameter, with ours."""
+    if isinstance(network, Generator):
+        rules = [
+            (r"trunk\.(\d+)\.body\.", r"main.\1.main."),
+            (r"trunk\.", "main."),
+            (r"head\.", f"main.{len(network.trunk)}."),
+        ]
+    else:
+        rules = [(r"body\.", "main."), (r"critic\.", "conv1."), (r"classifier\.", "conv2.")]
+    return translated((name for name, _ in network.named_parameters()), rules)
+
+
+def gradient_penalty(scores: Tensor, images: Tensor) -> Tensor:
+    """Eq. (1), last term, without its weight: mean over images of (||d(sum of scores)/d(image)||_2 - 1)^2.
+
+    scores: N x ..., computed from `images` (N x 3 x S x S, requires_grad).
+    """
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+@dataclass(frozen=True)
+class DiscriminatorLosses:
+    """Terms of Eq. (5) with the Wasserstein form of Eq. (8), unweighted."""
+
+    real: Tensor
+    fake: Tensor
+    classification: Tensor
+    penalty: Tensor
+
+    def total(self, settings: StarGANSettings) -> Tensor:
+        """L_D."""
+        adversarial = self.real + self.fake + settings.penalty_weight * self.penalty
+        return adversarial + settings.classification_weight * self.classification
+
+
+@dataclass(frozen=True)
+class GeneratorLosses:
+    """Terms of Eq. (6), unweighted."""
+
+    fake: Tensor
+    classification: Tensor
+    reconstruction: Tensor
+
+    def total(self, settings: StarGANSettings) -> Tensor:
+        """L_G."""
+        classification = settings.classification_weight * self.classification
+        return self.fake + classification + settings.reconstruction_weight * self.reconstruction
+
+
+def discriminator_losses(
+    discriminator: Discriminator, images: Tensor, labels: Tensor, fakes: Tensor, mix: Tensor
+) -> DiscriminatorLosses:
+    """images, fakes: N x 3 x S x S; labels: N, those of the images; mix: N x 1 x 1 x 1 in [0, 1], the share of the real image."""
+    count = len(images)
+    scores, logits = discriminator(torch.cat([images, fakes]))
+    between = (mix * images + (1 - mix) * fakes).requires_grad_()
+    return DiscriminatorLosses(
+        real=-scores[:count].mean(),
+        fake=scores[count:].mean(),
+        classification=F.cross_entropy(logits[:count], labels),
+        penalty=gradient_penalty(discriminator.scores(between), between),
+    )
+
+
+def generator_losses(
+    generator: Generator, discriminator: Discriminator, images: Tensor, labels: Tensor, targets: Tensor
+) -> GeneratorLosses:
+    """Edit `images` (labels `labels`) to `targets`, judge them, and edit them back."""
+    fakes = generator(images, targets)
+    scores, logits = discriminator(fakes)
+    return GeneratorLosses(
+        fake=-scores.mean(),
+        classification=F.cross_entropy(logits, targets),
+        reconstruction=F.l1_loss(generator(fakes, labels), images),
+    )
+
+
+class StarGAN(Method):
+    """StarGAN, label-guided. An iteration is one update of the discriminator; every fifth also updates the generator."""
+
+    Settings = StarGANSettings
+    guides: ClassVar[frozenset[Guide]] = frozenset({"T"})
+    augmentation = Augmentation(flip=True)
+    settings: StarGANSettings
+
+    def __init__(self, settings: StarGANSettings, shape: Shape) -> None:
+        super().__init__(settings, shape)
+        check_size("stargan", shape.size)
+        self.generator = Generator(settings, shape)
+        self.discriminator = Discriminator(settings.width, settings.discriminator_layers, shape.size, shape.classes)
+
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        return {name: self._adam(network) for name, network in self.named_children()}
+
+    def _adam(self, network: nn.Module) -> Adam:
+        return Adam(network.parameters(), self.settings.learning_rate, (self.settings.beta1, self.settings.beta2))
+
+    def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
+        settings = self.settings
+        batch = faces.draw(settings.batch_size)
+        images, labels = batch.images, batch.labels
+        # Targets are the batch's labels in another order, as published: a face may be asked for the expression it has.
+        targets = labels[torch.randperm(len(labels), generator=faces.generator).to(labels.device)]
+        mix = torch.rand(len(images), 1, 1, 1, generator=faces.generator).to(images)
+
+        with torch.no_grad():
+            fakes = self.generator(images, targets)
+        critic = discriminator_losses(self.discriminator, images, labels, fakes, mix)
+        update("discriminator", critic.total(settings))
+        log = {f"discriminator/{name}": term.detach() for name, term in vars(critic).items()}
+
+        if (progress.iteration + 1) % settings.critic_steps == 0:
+            with frozen(self.discriminator):
+                maker = generator_losses(self.generator, self.discriminator, images, labels, targets)
+                update("generator", maker.total(settings))
+            log |= {f"generator/{name}": term.detach() for name, term in vars(maker).items()}
+        return log
+
+    def learning_rate_factor(self, optimizer: str, progress: Progress) -> float:
+        settings = self.settings
+        start = round(progress.iterations * settings.decay_start)
+        decaying = progress.iterations - start
+        if progress.iteration <= start or not decaying:
+            return 1.0
+        if settings.decay == "linear":
+            return 1 - (progress.iteration - start) / decaying
+        return 1 - (progress.iteration // settings.decay_interval - start // settings.decay_interval) / decaying
+
+    def edit(self, sources: Tensor, target: Target) -> Tensor:
+        edited: Tensor = self.generator(sources, target.labels)
+        return edited
