@@ -41,7 +41,9 @@ class Parser(argparse.ArgumentParser):
         parsed, rest = self.parse_known_args(args, namespace)
         if rest:
             options = [option for action in self._actions for option in action.option_strings]
-            hint = did_you_mean(rest[0], options) if rest[0].startswith("-") else "; --help shows what this command takes"
+            hint = (
+                did_you_mean(rest[0], options) if rest[0].startswith("-") else "; --help shows what this command takes"
+            )
             self.error(f"unknown argument '{rest[0]}'{hint}")
         return parsed
 

@@ -160,7 +160,9 @@ class SuiteResults:
 
     def dump(self) -> str:
         """The text of `results.json`: sorted keys, no NaN, ends in a newline."""
-        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+        return (
+            json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+        )
 
 
 def load_results(path: Path) -> SuiteResults:

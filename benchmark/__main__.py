@@ -1,0 +1,24 @@
+"""`python -m benchmark` lists the commands."""
+
+from __future__ import annotations
+
+import sys
+
+COMMANDS = {
+    "run": "train, synthesise, measure and report a suite",
+    "score": "FID, KID, PSNR and SSIM of any two folders of pictures",
+    "render": "render a set of faces with exact ground truth",
+}
+
+
+def main() -> int:
+    """Print the list; `python -m benchmark.NAME --help` says more of each."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  python -m benchmark.{name.ljust(width)}  {what}" for name, what in COMMANDS.items()]
+    known = not sys.argv[1:] or sys.argv[1:] in (["-h"], ["--help"])
+    (sys.stdout if known else sys.stderr).write("\n".join(["fesbench, the commands (each has --help):", *lines]) + "\n")
+    return 0 if known else 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

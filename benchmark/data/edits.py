@@ -1,0 +1,93 @@
+"""The edits that every method is asked for: sources, targets, references and seeds, the same for all."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmark.data.faceset import FaceSet
+from benchmark.errors import UserError
+from benchmark.protocol import EXPRESSIONS, SUBSET_CAMERAS, Subset
+
+
+@dataclass(frozen=True)
+class EditList:
+    """Which edits are made of a face set.
+
+    targets_per_source: all other expressions of a source, or that many of them (by the pairs' seeds, so any choice is nested
+    in a larger one). gallery: not all test pictures, but that many to look at: neutral faces, each of another identity, the
+    cameras in turn, the frontal one first.
+    """
+
+    subset: Subset
+    seed: int
+    targets_per_source: int | None = None
+    gallery: int | None = None
+
+    def make(self, faces: FaceSet) -> pd.DataFrame:
+        """One row an edit, sorted by source and target.
+
+        source, reference, truth: rows of `faces`; truth, the real picture of the same identity, camera and gaze with the target
+        expression, is -1 where the set has none. target: expression. seed: the pair's own, 63 bits. Raises UserError where an
+        expression has no picture of a second identity to refer to.
+        """
+        table = faces.table
+        test = faces.rows(self.subset, "test")
+        real = {
+            (row.identity, row.camera, row.gaze, row.expression): index
+            for index, row in zip(test, table.iloc[test].itertuples(), strict=True)
+        }
+        by_expression = {name: test[(table["expression"].iloc[test] == name).to_numpy()] for name in EXPRESSIONS}
+        rows = []
+        for source in test if self.gallery is None else self._gallery(table, test):
+            face = table.iloc[source]
+            targets = [name for name in EXPRESSIONS if name != face["expression"] and len(by_expression[name])]
+            seeds = {name: pair_seed(self.seed, face["face_id"], name) for name in targets}
+            if self.targets_per_source is not None:
+                targets = sorted(targets, key=seeds.__getitem__)[: self.targets_per_source]
+            for target in sorted(targets):
+                rows.append(
+                    {
+                        "source": int(source),
+                        "source_id": face["face_id"],
+                        "source_expression": face["expression"],
+                        "target": target,
+                        "reference": self._reference(
+                            table, by_expression[target], face["identity"], seeds[target], target
+                        ),
+                        "truth": int(real.get((face["identity"], face["camera"], face["gaze"], target), -1)),
+                        "seed": seeds[target],
+                    }
+                )
+        if not rows:
+            raise UserError(f"no test picture of subset {self.subset} has another expression to be edited to")
+        return pd.DataFrame(rows)
+
+    def _gallery(self, table: pd.DataFrame, test: np.ndarray) -> list[int]:
+        """Rows of the faces to look at."""
+        assert self.gallery is not None
+        cameras = sorted(SUBSET_CAMERAS[self.subset], key=lambda camera: abs(camera - 90))
+        faces = table.iloc[test].assign(row=test)
+        faces = faces[(faces["expression"] == "neutral") & (faces["gaze"] == "frontal")]
+        chosen: list[int] = []
+        for place, (_, mine) in enumerate(faces.groupby("identity", sort=True)):
+            wanted = mine[mine["camera"] == cameras[place % len(cameras)]]
+            chosen += [int(row) for row in wanted["row"][:1]]
+        return chosen[: self.gallery]
+
+    @staticmethod
+    def _reference(table: pd.DataFrame, candidates: np.ndarray, identity: str, seed: int, target: str) -> int:
+        """A test picture of another identity with the target expression, drawn with the pair's own seed."""
+        others = candidates[(table["identity"].iloc[candidates] != identity).to_numpy()]
+        if not len(others):
+            raise UserError(f"no second test identity shows '{target}', so there is no reference for {identity}")
+        return int(others[np.random.default_rng(seed).integers(len(others))])
+
+
+def pair_seed(seed: int, face_id: str, target: str) -> int:
+    """63 bits that depend on nothing but the run's seed, the source and the target."""
+    digest = hashlib.sha256(f"{seed}|{face_id}|{target}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

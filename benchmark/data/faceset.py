@@ -1,0 +1,96 @@
+"""The face set: pictures of one size and the table that says what each shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARKS, SUBSET_CAMERAS, Subset
+
+COLUMNS = (
+    "face_id",
+    "identity",
+    "group",
+    "expression",
+    "camera",
+    "gaze",
+    *ACTION_UNITS,
+    "landmarks",
+    "visible",
+    "split",
+)
+IMAGES, TABLE = "images.npy", "faces.parquet"
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Faces of a data set, prepared.
+
+    images: N x S x S x 3 uint8 (read-only, mapped from disk). table: N rows with `COLUMNS`, in the order of the images;
+    landmarks are 136 numbers x0, y0, x1, ... in pixels (centres at integers), NaN where unknown.
+    """
+
+    images: np.ndarray
+    table: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.table):
+            raise ValueError(f"{len(self.images)} images but {len(self.table)} rows")
+        missing = set(COLUMNS) - set(self.table.columns)
+        if missing:
+            raise ValueError(f"the table lacks {', '.join(sorted(missing))}")
+
+    @property
+    def size(self) -> int:
+        """Width and height of the pictures in pixels."""
+        return int(self.images.shape[1])
+
+    @property
+    def labels(self) -> np.ndarray:
+        """N int64, index into `EXPRESSIONS`."""
+        return self.table["expression"].map({name: i for i, name in enumerate(EXPRESSIONS)}).to_numpy(np.int64)
+
+    @property
+    def units(self) -> np.ndarray:
+        """N x 17 float32 in [0, 5]; NaN where the data set has none."""
+        return self.table[list(ACTION_UNITS)].to_numpy(np.float32)
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """N x 68 x 2 float32 in pixels; NaN where unknown."""
+        return np.stack([np.asarray(row, np.float32) for row in self.table["landmarks"]]).reshape(-1, LANDMARKS, 2)
+
+    def rows(self, subset: Subset, split: str, identities: Sequence[str] | None = None) -> np.ndarray:
+        """Indices of the faces of `subset` and `split` ("train" or "test"), ascending; of `identities` only, if given."""
+        chosen = self.table["camera"].isin(SUBSET_CAMERAS[subset]) & (self.table["split"] == split)
+        if identities is not None:
+            chosen &= self.table["identity"].isin(identities)
+        return np.flatnonzero(chosen.to_numpy())
+
+    def identities(self, split: str) -> list[str]:
+        """The identities of a split, sorted."""
+        return sorted(self.table.loc[self.table["split"] == split, "identity"].unique())
+
+    def save(self, folder: Path) -> None:
+        """Write `images.npy` and `faces.parquet` into an existing folder."""
+        np.save(folder / IMAGES, self.images)
+        self.table.to_parquet(folder / TABLE, index=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> FaceSet:
+        """Map a saved set."""
+        return cls(np.load(folder / IMAGES, mmap_mode="r"), pd.read_parquet(folder / TABLE))
+
+
+def no_landmarks(count: int) -> list[np.ndarray]:
+    """The landmarks column where a data set has none."""
+    return [np.full(2 * LANDMARKS, np.nan, np.float32) for _ in range(count)]
+
+
+def no_visibility(count: int) -> list[np.ndarray]:
+    """The visibility column that goes with `no_landmarks`."""
+    return [np.zeros(LANDMARKS, bool) for _ in range(count)]

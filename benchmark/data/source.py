@@ -1,0 +1,107 @@
+"""Data sets by name: what `--data` accepts, and the one interface behind it.
+
+A new data set is one file with a `DataSource` and one line in `SOURCES`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from benchmark.data.faceset import FaceSet
+from benchmark.errors import UserError, unknown
+
+SOURCES: dict[str, str] = {
+    "rendered": "benchmark.data.rendered_set:Rendered",
+    "rafd": "benchmark.data.rafd:RaFD",
+}
+
+Advance = Callable[[int], None]
+
+
+class DataSource(ABC):
+    """Where faces come from. `folder` is what stands behind the colon in `--data NAME:DIR`, or None."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    """Raise it when the same files would give other faces."""
+    needs_folder: ClassVar[bool] = True
+
+    def __init__(self, folder: Path | None, cache: Path) -> None:
+        if folder is None and self.needs_folder:
+            raise UserError(f"--data {self.name} needs the folder of its pictures: --data {self.name}:DIR")
+        if folder is not None and not folder.is_dir():
+            raise UserError(f"--data {self.name}:{folder}: there is no such folder")
+        self.folder = folder
+        self.cache = cache
+
+    @abstractmethod
+    def files(self) -> list[Path]:
+        """Every file that the set is made from, sorted. Raises UserError where there is none."""
+
+    @abstractmethod
+    def load(self, size: int, advance: Advance) -> FaceSet:
+        """All faces at `size` px, with their split. Calls `advance(n)` after every n pictures. Raises UserError for bad files."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line for the report: what the pictures are."""
+
+    @abstractmethod
+    def split_settings(self) -> dict[str, Any]:
+        """What decides the split: the salt and fraction of the draw, or the list of the repository."""
+
+    def count(self) -> int:
+        """How many pictures `load` will read."""
+        return len(self.files())
+
+    def content_key(self) -> str:
+        """SHA-256 of the content of `files`, so that the same pictures are the same data set wherever they lie."""
+        return content_hash(self.files(), self.folder or Path("."), self.cache)
+
+
+def open_source(spec: str, cache: Path) -> DataSource:
+    """The source for `--data` text such as `rendered` or `rafd:DIR`. `cache` is a folder for content hashes."""
+    name, colon, folder = spec.partition(":")
+    if name not in SOURCES:
+        raise unknown("data set", name, SOURCES)
+    if colon and not folder:
+        raise UserError(f"--data {spec}: a folder must follow the colon")
+    module, _, attribute = SOURCES[name].partition(":")
+    cls: type[DataSource] = getattr(importlib.import_module(module), attribute)
+    return cls(Path(folder).expanduser() if folder else None, cache)
+
+
+def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:
+    """SHA-256 over relative names and contents. Remembered in `cache` for as long as no file's size or time changes."""
+    stamp = hashlib.sha256()
+    for path in files:
+        status = path.stat()
+        stamp.update(f"{path.absolute()}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+    remembered = cache / "content-hashes.json"
+    known: dict[str, str] = {}
+    if remembered.exists():
+        try:
+            known = json.loads(remembered.read_text(encoding="utf-8"))
+        except ValueError:
+            known = {}  # only a cache: computed again and written anew below
+    key = stamp.hexdigest()
+    if key not in known:
+        content = hashlib.sha256()
+        for path in files:
+            with path.open("rb") as stream:
+                content.update(
+                    f"{path.relative_to(root)}|{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
+                )
+        known[key] = content.hexdigest()
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = remembered.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        os.replace(partial, remembered)
+    return known[key]

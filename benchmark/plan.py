@@ -1,0 +1,191 @@
+"""The plan: suite x profile x data set x seeds, expanded into stages that share what they can, and run in order."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from benchmark.artifacts import Artifact, Store
+from benchmark.config import Profile, Suite, SuiteRow
+from benchmark.data.edits import EditList
+from benchmark.data.source import DataSource
+from benchmark.errors import UserError
+from benchmark.protocol import Subset
+from benchmark.registry import find_method, known_methods
+from benchmark.stages.base import Context, Stage
+from benchmark.stages.features import ExtractorChoice, RealFeatures
+from benchmark.stages.judge import TrainJudge
+from benchmark.stages.prepare import Prepare
+from benchmark.stages.rates import seconds_per_unit
+from benchmark.stages.report import Report, RowStages, child_name
+from benchmark.stages.score import Score
+from benchmark.stages.synthesize import Synthesize
+from benchmark.stages.train import Train
+from benchmark.tracking import TrackedRow
+
+EDIT_SEED = 0
+"""The edits are the protocol's: every training seed is asked for the same ones, so their spread is the training's alone."""
+GALLERY = 4
+"""Faces shown in the figures for each row."""
+State = Literal["there", "begun", "to do"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage as `--dry-run` shows it."""
+
+    stage: Stage
+    state: State
+    seconds: float | None
+    """Estimated; None where nothing is known of it."""
+
+
+class Plan:
+    """All stages of a suite, each before those that read from it, each once."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        profile: Profile,
+        source: DataSource,
+        seeds: tuple[int, ...],
+        extractor: ExtractorChoice,
+        device: str,
+    ) -> None:
+        self.suite, self.profile, self.seeds = suite, profile, seeds
+        self._extractor, self._device = extractor, device
+        self._stages: dict[str, Stage] = {}
+        self.prepare = self._once(Prepare(source, profile.size))
+        judges: dict[Subset, TrainJudge] = {}
+        real: dict[Subset, RealFeatures] = {}
+        rows = []
+        for row in suite.rows:
+            missing = self._missing(row)
+            if missing:
+                rows.append(RowStages(row, missing, {}, {}, None))
+                continue
+            if row.data not in judges:
+                judges[row.data] = self._once(TrainJudge(self.prepare, row.data, profile.judge_epochs, device))
+                real[row.data] = self._once(RealFeatures(self.prepare, row.data, extractor))
+            rows.append(self._row(row, judges[row.data], real[row.data]))
+        if not judges:
+            raise UserError(
+                f"no method of suite {suite.name} is installed: {', '.join(sorted({r.method for r in suite.rows}))}"
+            )
+        self.rows = rows
+        self.report = self._once(Report(suite, profile, self.prepare, judges, rows, extractor))
+
+    def _once[T: Stage](self, stage: T) -> T:
+        """The stage, or the one of the same key that is there already."""
+        return self._stages.setdefault(stage.recipe.key, stage)  # type: ignore[return-value]
+
+    @staticmethod
+    def _missing(row: SuiteRow) -> str:
+        """Why a row can't be measured; wrong settings of a method that is there are errors, not gaps."""
+        if row.method not in known_methods():
+            return f"the method '{row.method}' is not in this version"
+        guides = find_method(row.method).guides
+        return "" if row.guide in guides else f"'{row.method}' has no {row.guide} guide"
+
+    def _row(self, row: SuiteRow, judge: TrainJudge, real: RealFeatures) -> RowStages:
+        trains, scores, gallery = {}, {}, None
+        for seed in self.seeds:
+            train = self._once(
+                Train(self.prepare, row.method, dict(row.variant), row.data, self.profile, seed, self._device)
+            )
+            edits = EditList(row.data, EDIT_SEED, self.profile.targets_per_source)
+            synth = self._once(Synthesize(train, self.prepare, row.guide, edits, self._device))
+            score = Score(synth, self.prepare, judge, real, self._extractor, self.profile.allow_small)
+            trains[seed], scores[seed] = train, self._once(score)
+            if gallery is None:
+                shown = EditList(row.data, EDIT_SEED, gallery=GALLERY)
+                gallery = self._once(Synthesize(train, self.prepare, row.guide, shown, self._device))
+        return RowStages(row, "", trains, scores, gallery)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """In an order in which they can be run."""
+        return list(self._stages.values())
+
+    def tracked_rows(self) -> list[TrackedRow]:
+        """The child runs of MLflow."""
+        return [
+            TrackedRow(
+                child_name(entry.row, seed),
+                train.recipe.key,
+                {
+                    "method": entry.row.method,
+                    "guide": entry.row.guide,
+                    "data": entry.row.data,
+                    "profile": self.profile.name,
+                    "seed": seed,
+                    "iterations": train.budget.iterations,
+                    "size": train.shape.size,
+                    **{f"settings.{name}": value for name, value in vars(train.settings).items()},
+                },
+            )
+            for entry in self.rows
+            for seed, train in entry.trains.items()
+        ]
+
+    def steps(self, store: Store) -> Iterator[Step]:
+        """What is there, what is not, and how long that will take."""
+        for stage in self.stages:
+            if store.exists(stage.recipe):
+                yield Step(stage, "there", 0.0)
+                continue
+            work = stage.work()
+            rate = seconds_per_unit(work.rate, store)
+            state: State = "begun" if store.begun(stage.recipe) else "to do"
+            yield Step(stage, state, None if rate is None else rate * work.amount)
+
+    def check_disk(self, store: Store) -> None:
+        """Raises UserError where the disk has less room than the missing stages may need."""
+        needed = sum(stage.work().bytes for stage in self.stages if not store.exists(stage.recipe))
+        free = shutil.disk_usage(store.root).free
+        if needed > free:
+            raise UserError(
+                f"{store.root} has {free / 1e9:.1f} GB left and this plan may write {needed / 1e9:.1f} GB: make room or choose "
+                "another place with --out"
+            )
+
+    def run(self, context: Context) -> Artifact:
+        """Make what is missing, in order; returns the report. A finished report is all that a second call looks at."""
+        done = context.store.find(self.report.recipe)
+        if done is not None:
+            self._check_inputs(context.store)
+            return done
+        missing = [stage for stage in self.stages if not context.store.exists(stage.recipe)]
+        for place, stage in enumerate(missing, 1):
+            context.reporter.say(f"[{place}/{len(missing)}] {stage.name}")
+            done = self._make(stage, context)
+        assert done is not None  # the report was missing, and it is the last stage
+        return done
+
+    def _check_inputs(self, store: Store) -> None:
+        """Hold every artifact that is there against its hashes, so that damage is said now and not when it is next read."""
+        for stage in self.stages:
+            store.find(stage.recipe)
+
+    @staticmethod
+    def _make(stage: Stage, context: Context) -> Artifact:
+        with context.store.making(stage.recipe) as folder:
+            made_meanwhile = context.store.find(stage.recipe)
+            if made_meanwhile is not None:
+                folder.rmdir()
+                return made_meanwhile
+            started = time.monotonic()
+            made = stage.run(context, folder)
+            seconds = made.seconds if made.seconds is not None else time.monotonic() - started
+            work = stage.work()
+            made_with = {**context.environment.describe(), "work": {"rate": work.rate, "amount": work.amount}}
+            return context.store.finish(stage.recipe, folder, made.files, made.facts, seconds, made_with)
+
+    @cached_property
+    def key(self) -> str:
+        """The key of the report, which stands for the whole plan."""
+        return self.report.recipe.key

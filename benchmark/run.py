@@ -1,0 +1,207 @@
+"""`python -m benchmark.run`: train, synthesise, measure and report a suite."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.cli import Parser, run_command
+from benchmark.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from benchmark.plan import Plan
+    from benchmark.stages.base import Context
+    from benchmark.stages.features import ExtractorChoice
+
+EXAMPLES = (
+    "python -m benchmark.run --suite table1",
+    "python -m benchmark.run --suite table1 --dry-run",
+    "python -m benchmark.run --suite table1 --profile reference --methods mtss,hisd --seeds 0,1,2",
+    "python -m benchmark.run --suite table1 --profile paper --data rafd:/data/RaFD --device cuda",
+)
+MAX_SEED = 2**32 - 1
+
+
+def parser(prog: str = "benchmark.run", suite: str | None = None) -> Parser:
+    """The arguments; with `suite` given, that is the default instead of being required."""
+    made = Parser(prog, __doc__ or "", EXAMPLES)
+    made.add_argument("--suite", required=suite is None, default=suite, help="name of a suite, or a YAML file")
+    made.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
+    made.add_argument("--data", default="rendered", help="rendered, rendered:DIR or rafd:DIR (default: rendered)")
+    made.add_argument("--methods", help="only the rows of these methods, by commas")
+    made.add_argument("--seeds", default="0", help="training seeds, by commas (default: 0)")
+    made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    made.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
+    made.add_argument(
+        "--features", choices=("inception", "efficientnet-lite0"), help="in place of the profile's feature extractor"
+    )
+    made.add_argument(
+        "--fid-weights", type=Path, metavar="FILE", help="pt_inception-2015-12-05-6726825d.pth, if it lies elsewhere"
+    )
+    made.add_argument(
+        "--allow-other-weights",
+        action="store_true",
+        help="take Inception weights with another SHA-256; the column is renamed",
+    )
+    made.add_argument("--allow-small", action="store_true", help="Fréchet distances of fewer pictures than the floor")
+    made.add_argument(
+        "--out", type=Path, default=Path("runs"), metavar="DIR", help="where everything is kept (default: runs)"
+    )
+    made.add_argument(
+        "--dry-run", action="store_true", help="show the plan, what is there already, and an estimate of the time"
+    )
+    made.add_argument("--json", action="store_true", help="print results.json instead of the tables")
+    made.add_argument("--quiet", action="store_true", help="no progress")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command."""
+    arguments = parser().parse_args(argv)
+    return run_command(lambda: run_suite(arguments))
+
+
+def run_suite(arguments: argparse.Namespace) -> int:
+    """Check everything that can be checked at once, then work."""
+    import dataclasses
+
+    from benchmark.config import load_profile, load_suite
+    from benchmark.data.source import open_source
+
+    suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
+    if arguments.methods:
+        suite = suite.only(_items(arguments.methods, "--methods"))
+    seeds = _seeds(arguments.seeds)
+    if arguments.threads is not None and arguments.threads < 1:
+        raise UserError(f"--threads must be at least 1, not {arguments.threads}")
+    out = _writable(arguments.out)
+    source = open_source(arguments.data, out / "cache")
+    features = arguments.features or profile.features
+    if profile.name == "paper" and features != "inception":
+        raise UserError("profile paper measures FID as published: it takes no other features than inception")
+    if arguments.allow_small:
+        profile = dataclasses.replace(profile, allow_small=True)
+    extractor = _extractor(features, arguments)
+
+    from benchmark.plan import Plan
+
+    device = _device(arguments.device)
+    plan = Plan(suite, profile, source, seeds, extractor, device)
+    context = _context(plan, arguments, out, device)
+    if arguments.dry_run:
+        _print_plan(plan, context)
+        return 0
+    plan.check_disk(context.store)
+    try:
+        report = plan.run(context)
+    except BaseException:
+        context.tracker.interrupted()
+        raise
+    if arguments.json:
+        sys.stdout.write((report.folder / "results.json").read_text(encoding="utf-8"))
+    else:
+        from benchmark.report.terminal import print_report
+
+        print_report(report.folder)
+    return 0
+
+
+def _items(text: str, option: str) -> list[str]:
+    items = [item.strip() for item in text.split(",")]
+    if not all(items):
+        raise UserError(f"{option} {text}: names by commas, none of them empty")
+    return list(dict.fromkeys(items))
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    seeds = []
+    for item in _items(text, "--seeds"):
+        if not item.isdecimal() or int(item) > MAX_SEED:
+            digits = "".join(character for character in item if character.isdecimal()).lstrip("0") or "0"
+            near = did_you_mean(item, [digits]) if int(digits) <= MAX_SEED else ""
+            hint = near if near.startswith("; did") else ""
+            raise UserError(f"--seeds: '{item}' is no seed (whole numbers from 0 to {MAX_SEED}, by commas){hint}")
+        seeds.append(int(item))
+    return tuple(seeds)
+
+
+def _writable(out: Path) -> Path:
+    """The output folder, made if need be. Raises UserError where nothing can be written into it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise UserError(f"--out {out} cannot be written ({error.strerror or error}): choose another folder") from error
+    return out
+
+
+def _extractor(name: str, arguments: argparse.Namespace) -> ExtractorChoice:
+    from benchmark.stages.features import choose_extractor
+
+    return choose_extractor(name, arguments.fid_weights, arguments.allow_other_weights)
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise UserError("--device cuda: torch finds no GPU here; --device cpu works everywhere")
+    return "cuda" if wanted == "cuda" or (wanted == "auto" and there) else "cpu"
+
+
+def _context(plan: Plan, arguments: argparse.Namespace, out: Path, device: str) -> Context:
+    from benchmark.artifacts import Store
+    from benchmark.environment import Environment, command_line
+    from benchmark.progress import Reporter
+    from benchmark.stages.base import Context, Machine
+    from benchmark.tracking import Tracker
+
+    threads = arguments.threads or os.cpu_count() or 1
+    environment = Environment(command_line(), device, threads)
+    parameters = {
+        "suite": plan.suite.name,
+        "profile": plan.profile.name,
+        "data": arguments.data,
+        "seeds": arguments.seeds,
+        **{f"environment.{key}": value for key, value in environment.describe().items() if key != "packages"},
+        **{f"version.{name}": value for name, value in environment.describe()["packages"].items()},
+    }
+    title = f"{plan.suite.name} {plan.profile.name} {arguments.data.partition(':')[0]}"
+    tracker = Tracker(out, plan.key, title, plan.tracked_rows(), parameters)
+    return Context(Store(out), Reporter(arguments.quiet), Machine(device, threads), environment, tracker)
+
+
+def _print_plan(plan: Plan, context: Context) -> None:
+    """The table of `--dry-run`."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from benchmark.progress import duration
+
+    table = Table(
+        "stage", "state", "about", "key", title=f"{plan.suite.name}, profile {plan.profile.name}", title_justify="left"
+    )
+    total, unknown = 0.0, 0
+    for step in plan.steps(context.store):
+        about = "" if step.state == "there" else "?" if step.seconds is None else duration(step.seconds)
+        table.add_row(step.stage.name, step.state, about, step.stage.recipe.key[:12])
+        total += step.seconds or 0.0
+        unknown += step.seconds is None
+    console = Console(highlight=False)
+    console.print(table)
+    for entry in plan.rows:
+        if entry.missing:
+            console.print(f"row {entry.row.id}: left out, {entry.missing}")
+    rest = f", and {unknown} stages nobody has timed yet" if unknown else ""
+    console.print(f"about {duration(total)} to do on this machine{rest}" if total or unknown else "everything is there")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,84 @@
+"""What a stage is to the plan."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmark.artifacts import Artifact, Recipe, Store
+from benchmark.environment import Environment
+from benchmark.progress import Reporter
+from benchmark.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the work runs on. No part of a key but where `device` changes bits."""
+
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage may use while it runs."""
+
+    store: Store
+    reporter: Reporter
+    machine: Machine
+    environment: Environment
+    tracker: Tracker
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much a stage is, for the estimate: `amount` times the seconds a unit of `rate` takes; bytes it writes at most."""
+
+    rate: str
+    amount: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a stage leaves: names of files in its folder, facts for the manifest, seconds where they span several calls."""
+
+    files: list[str]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
+
+
+class Stage(ABC):
+    """One node of the plan."""
+
+    kind: str
+    version: int = 1
+    """Raise it when the same settings and inputs would give another content."""
+
+    def __init__(self, name: str, settings: Mapping[str, Any], inputs: Mapping[str, Stage]) -> None:
+        self.inputs = inputs
+        keys = {role: stage.recipe.key for role, stage in inputs.items()}
+        self.recipe = Recipe(self.kind, name, settings, keys, self.version)
+
+    @property
+    def name(self) -> str:
+        """For people: "train mtss F&P seed 0"."""
+        return self.recipe.name
+
+    @abstractmethod
+    def work(self) -> Work:
+        """How much it is."""
+
+    @abstractmethod
+    def run(self, context: Context, folder: Path) -> Made:
+        """Do it, in `folder`; what an interrupted call left there is still there."""
+
+    def read(self, role: str, context: Context) -> Artifact:
+        """The finished artifact of an input."""
+        artifact = context.store.find(self.inputs[role].recipe)
+        if artifact is None:
+            raise RuntimeError(f"{self.name} was run before {self.inputs[role].name}")
+        return artifact

@@ -1,0 +1,76 @@
+"""features: the real test pictures of a subset, whole and cropped, as one extractor sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.artifacts import Artifact
+from benchmark.data.faceset import FaceSet
+from benchmark.metrics.crop import crop, tight_box
+from benchmark.metrics.features import FeatureExtractor, open_extractor
+from benchmark.protocol import Subset
+from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.prepare import Prepare, load_faces
+
+WHOLE, CROPPED = "whole.npy", "cropped.npy"
+
+
+@dataclass(frozen=True)
+class ExtractorChoice:
+    """Which extractor, and where its weights are."""
+
+    name: str
+    identity: str
+    weights: Path | None = None
+    allow_other_weights: bool = False
+
+    def open(self, device: str) -> FeatureExtractor:
+        """Load it."""
+        return open_extractor(self.name, self.weights, self.allow_other_weights, device)
+
+
+class RealFeatures(Stage):
+    """Features of the real side, made once for all rows of a subset."""
+
+    kind = "features"
+
+    def __init__(self, prepare: Prepare, subset: Subset, extractor: ExtractorChoice) -> None:
+        self.subset, self.extractor = subset, extractor
+        self._pictures = prepare.source.count
+        settings = {"extractor": extractor.name, "weights": extractor.identity, "subset": subset}
+        super().__init__(f"features {extractor.name} {subset}", settings, {"faces": prepare})
+
+    def work(self) -> Work:
+        """Test pictures, whole and cropped."""
+        share = 0.25 if self.subset == "F&P" else 0.08
+        return Work(f"features {self.extractor.name}", self._pictures() * share * 2, 40_000_000)
+
+    def run(self, context: Context, folder: Path) -> Made:
+        """Extract both."""
+        faces = load_faces(self.read("faces", context).folder)
+        test = faces.rows(self.subset, "test")
+        extractor = self.extractor.open(context.machine.device)
+        images = np.asarray(faces.images[test])
+        crops = crop_faces(images, faces, test)
+        with context.reporter.bar(self.name, len(images) + (0 if crops is None else len(crops))) as bar:
+            np.save(folder / WHOLE, extractor.features(images, bar.advance))
+            if crops is not None:
+                np.save(folder / CROPPED, extractor.features(crops, bar.advance))
+        cropped = 0 if crops is None else len(crops)
+        return Made([WHOLE, CROPPED] if cropped else [WHOLE], {"whole": len(images), "cropped": cropped})
+
+
+def crop_faces(images: np.ndarray, faces: FaceSet, rows: np.ndarray) -> np.ndarray | None:
+    """`images`, cut to the boxes round the landmarks of `rows` of `faces`; faces without landmarks left out, None if all are."""
+    boxes = tight_box(faces.landmarks[rows], faces.size)
+    known = np.isfinite(boxes).all(1)
+    return crop(images[known], boxes[known], faces.size) if known.any() else None
+
+
+def load_features(artifact: Artifact) -> tuple[np.ndarray, np.ndarray | None]:
+    """Whole and cropped features of the real side."""
+    cropped = artifact.folder / CROPPED
+    return np.load(artifact.folder / WHOLE), np.load(cropped) if cropped.exists() else None

@@ -1,0 +1,66 @@
+"""judge: FaceSet (train split) -> Judge, and its word on the real test pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmark.metrics.judge import Judge, JudgeSettings, train_judge
+from benchmark.protocol import EXPRESSIONS, Subset
+from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.prepare import Prepare, load_faces
+
+JUDGE_SEED = 0
+"""One judge measures all runs of a subset, whatever their seeds: a ruler is not drawn anew for every measurement."""
+STATE = "judge-state.safetensors"
+
+
+class TrainJudge(Stage):
+    """The classifier that CA asks, trained on real pictures of the train identities."""
+
+    kind = "judge"
+
+    def __init__(self, prepare: Prepare, subset: Subset, epochs: int, device: str) -> None:
+        self.subset = subset
+        self.settings = JudgeSettings(epochs=epochs)
+        self.size, self._pictures = prepare.size, prepare.source.count
+        settings = {"judge": dataclasses.asdict(self.settings), "subset": subset, "seed": JUDGE_SEED, "device": device}
+        super().__init__(f"judge {subset}", settings, {"faces": prepare})
+
+    def work(self) -> Work:
+        """Pictures times epochs (three quarters of the pictures are there to train on, about)."""
+        share = 0.75 if self.subset == "F&P" else 0.25
+        return Work(f"judge {self.size} px", self._pictures() * share * self.settings.epochs, 200_000_000)
+
+    def run(self, context: Context, folder: Path) -> Made:
+        """Train it, then have it read the real test pictures."""
+        torch.set_num_threads(context.machine.threads)
+        torch.use_deterministic_algorithms(True, warn_only=context.machine.device != "cpu")
+        faces = load_faces(self.read("faces", context).folder)
+        train, test = faces.rows(self.subset, "train"), faces.rows(self.subset, "test")
+        with context.reporter.bar(self.name, self.settings.epochs) as bar:
+            judge = train_judge(
+                faces.images[train], faces.labels[train], self.settings, JUDGE_SEED, folder / STATE,
+                lambda _done, _of: bar.advance(1), context.machine.device,
+            )  # fmt: skip
+        judge.save(folder)
+        named = judge.predict(faces.images[test]).argmax(1)
+        right = named == faces.labels[test]
+        facts = {
+            "accuracy": 100 * float(right.mean()),
+            "images": len(test),
+            "by_expression": {
+                name: 100 * float(right[faces.labels[test] == label].mean())
+                for label, name in enumerate(EXPRESSIONS)
+                if np.any(faces.labels[test] == label)
+            },
+        }
+        return Made([path.name for path in folder.iterdir() if path.name != STATE and path.suffix != ".tmp"], facts)
+
+
+def load_judge(folder: Path) -> Judge:
+    """The judge of a finished stage."""
+    return Judge.load(folder)

@@ -1,0 +1,53 @@
+"""prepare: a data set -> FaceSet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.data.faceset import IMAGES, TABLE, FaceSet
+from benchmark.data.source import DataSource
+from benchmark.stages.base import Context, Made, Stage, Work
+
+
+class Prepare(Stage):
+    """All faces of a data set at one size, with their split."""
+
+    kind = "faces"
+
+    def __init__(self, source: DataSource, size: int) -> None:
+        self.source, self.size = source, size
+        settings = {
+            "source": source.name,
+            "source_version": source.version,
+            "content": source.content_key(),
+            "split": source.split_settings(),
+            "size": size,
+        }
+        super().__init__(f"prepare {source.name} {size} px", settings, {})
+
+    def work(self) -> Work:
+        """Pictures to decode."""
+        count = self.source.count()
+        return Work("prepare", count, count * self.size**2 * 3)
+
+    def run(self, context: Context, folder: Path) -> Made:
+        """Decode, and say what there is."""
+        with context.reporter.bar(self.name, self.source.count()) as bar:
+            faces = self.source.load(self.size, bar.advance)
+        faces.save(folder)
+        table = faces.table
+        facts = {
+            "description": self.source.describe(),
+            "pictures": len(table),
+            "identities": {split: len(faces.identities(split)) for split in ("train", "test")},
+            "test_identities": faces.identities("test"),
+            "cameras": {
+                f"{camera:03d}": int(count) for camera, count in table["camera"].value_counts().sort_index().items()
+            },
+        }
+        return Made([IMAGES, TABLE], facts)
+
+
+def load_faces(folder: Path) -> FaceSet:
+    """The face set of a finished prepare stage."""
+    return FaceSet.load(folder)

@@ -1,0 +1,30 @@
+"""How long a unit of work takes: from this machine's own manifests where it has done such work, else as measured on two cores."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from benchmark.artifacts import Store
+
+MEASURED: dict[str, float] = {
+    "prepare": 0.0005,
+    "report": 12.0,
+}
+"""Seconds a unit on two cores of an Intel Xeon (Sapphire Rapids), torch 2.15, float32."""
+
+
+def seconds_per_unit(rate: str, store: Store) -> float | None:
+    """Seconds for one unit of `rate`, or None where nobody has measured it."""
+    return _own_rates(store).get(rate, MEASURED.get(rate))
+
+
+@cache
+def _own_rates(store: Store) -> dict[str, float]:
+    """The latest rate of each kind of work that this store has a finished artifact of."""
+    rates = {}
+    for kind in ("faces", "train", "judge", "features", "synth", "scores", "reports"):
+        for manifest in sorted(store.manifests(kind), key=lambda manifest: str(manifest.made.get("time", ""))):
+            work = manifest.made.get("work")
+            if isinstance(work, dict) and work.get("amount"):
+                rates[str(work["rate"])] = manifest.seconds / float(work["amount"])
+    return rates

@@ -1,0 +1,201 @@
+"""report: Scores of all rows -> tables, figures, a page; and the suite's last word to MLflow."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.artifacts import Artifact
+from benchmark.config import Profile, Suite, SuiteRow
+from benchmark.protocol import EXPRESSIONS, Subset
+from benchmark.results import Features, JudgeResult, Row, Scores, SuiteResults, Training
+from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.features import ExtractorChoice
+from benchmark.stages.judge import JUDGE_SEED, TrainJudge
+from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.score import Score
+from benchmark.stages.synthesize import EDITED, EDITS, Synthesize
+from benchmark.stages.train import Train
+from benchmark.trainer import LOSSES
+
+
+@dataclass(frozen=True)
+class RowStages:
+    """The stages behind one row of a suite; `missing` says why there are none."""
+
+    row: SuiteRow
+    missing: str
+    trains: Mapping[int, Train]
+    scores: Mapping[int, Score]
+    gallery: Synthesize | None
+
+
+class Report(Stage):
+    """The end of a suite."""
+
+    kind = "reports"
+
+    def __init__(
+        self,
+        suite: Suite,
+        profile: Profile,
+        prepare: Prepare,
+        judges: Mapping[Subset, TrainJudge],
+        rows: list[RowStages],
+        extractor: ExtractorChoice,
+    ) -> None:
+        self.suite, self.profile, self.prepare, self.judges, self.rows = suite, profile, prepare, judges, rows
+        self.extractor = extractor
+        inputs: dict[str, Stage] = {"faces": prepare}
+        inputs |= {f"judge {subset}": judge for subset, judge in judges.items()}
+        for entry in rows:
+            inputs |= {f"train {entry.row.id} {seed}": train for seed, train in entry.trains.items()}
+            inputs |= {f"scores {entry.row.id} {seed}": score for seed, score in entry.scores.items()}
+            if entry.gallery is not None:
+                inputs[f"gallery {entry.row.id}"] = entry.gallery
+        settings = {
+            "suite": suite.name,
+            "title": suite.title,
+            "profile": profile.name,
+            "notice": profile.notice,
+            "rows": {entry.row.id: [entry.row.label, entry.missing] for entry in rows},
+            "paper": _paper_hash(suite.paper),
+        }
+        super().__init__(f"{suite.name} {profile.name} {prepare.source.name}", settings, inputs)
+
+    def work(self) -> Work:
+        """One page."""
+        return Work("report", 1, 20_000_000)
+
+    def run(self, context: Context, folder: Path) -> Made:
+        """Gather, write, log."""
+        from benchmark.report.write import write_report
+
+        results = self.results(context)
+        losses, seconds = self._trainings(context)
+        files = write_report(folder, results, self._pictures(context), losses, seconds)
+        self._track(context, results, losses, files)
+        return Made(sorted(path.name for path in files.values()))
+
+    def results(self, context: Context) -> SuiteResults:
+        """Everything that the artifacts say."""
+        faces = self.read("faces", context).manifest.facts
+        opened = self._features(context)
+        return SuiteResults(
+            suite=self.suite.name,
+            title=self.suite.title,
+            profile=self.profile.name,
+            notice=self.profile.notice,
+            data=self.prepare.source.name,
+            data_description=faces["description"],
+            size=self.profile.size,
+            seeds=tuple(sorted({seed for entry in self.rows for seed in entry.scores})),
+            features=opened,
+            test_images={
+                subset: self.read(f"judge {subset}", context).manifest.facts["images"] for subset in self.judges
+            },
+            test_identities=faces["identities"]["test"],
+            train_identities=min(faces["identities"]["train"], self.profile.train_identities or 10**9),
+            judges={
+                subset: {JUDGE_SEED: JudgeResult(**self.read(f"judge {subset}", context).manifest.facts)}
+                for subset in self.judges
+            },
+            rows=tuple(self._row(entry, context) for entry in self.rows),
+            keys={stage.name: stage.recipe.key for stage in self.inputs.values()},
+            paper_table=self.suite.paper,
+        )
+
+    def _features(self, context: Context) -> Features:
+        choice = self.extractor
+        return Features(choice.name, choice.column, choice.comparable, choice.identity)
+
+    def _row(self, entry: RowStages, context: Context) -> Row:
+        row = entry.row
+        if entry.missing:
+            return Row(row.id, row.label, row.method, row.guide, row.data, missing=entry.missing)
+        seeds = {}
+        for seed in entry.scores:
+            facts = self.read(f"scores {row.id} {seed}", context).manifest.facts
+            seeds[seed] = Scores(**facts)
+        seed, train = next(iter(entry.trains.items()))
+        facts = self.read(f"train {row.id} {seed}", context).manifest.facts
+        training = Training(
+            facts["iterations"], facts["images_seen"], facts["updates"], facts["parameters"], facts["changed_settings"]
+        )
+        return Row(
+            row.id, row.label, row.method, row.guide, row.data, seeds, training, footnote=train.method_class.footnote
+        )  # fmt: skip
+
+    def _trainings(self, context: Context) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
+        """Losses and seconds of every training, once."""
+        losses, seconds = {}, {}
+        for entry in self.rows:
+            for seed, train in entry.trains.items():
+                artifact = self.read(f"train {entry.row.id} {seed}", context)
+                name = train.name.removeprefix("train ")
+                losses[name] = pd.read_parquet(artifact.folder / LOSSES)
+                seconds[name] = artifact.manifest.seconds
+        return losses, seconds
+
+    def _pictures(self, context: Context) -> list[RowPictures]:
+        faces = load_faces(self.read("faces", context).folder)
+        return [
+            _arrange(entry.row, self.read(f"gallery {entry.row.id}", context), faces.images, faces.table)
+            for entry in self.rows
+            if entry.gallery is not None
+        ]
+
+    def _track(
+        self, context: Context, results: SuiteResults, losses: Mapping[str, pd.DataFrame], files: Mapping[str, Path]
+    ) -> None:
+        for entry, row in zip(self.rows, results.rows, strict=True):
+            for seed, scores in row.seeds.items():
+                metrics = {key: value for key, value in scores.metrics.items() if value is not None}
+                metrics |= {f"ca/{name}": value for name, value in scores.ca_by_expression.items()}
+                context.tracker.row(
+                    child_name(entry.row, seed), losses[entry.trains[seed].name.removeprefix("train ")], metrics
+                )
+        judged = {
+            f"judge accuracy {subset.replace('&', '')}": judge[JUDGE_SEED].accuracy
+            for subset, judge in results.judges.items()
+        }
+        context.tracker.finish(files, judged)
+
+
+def child_name(row: SuiteRow, seed: int) -> str:
+    """The name of a row's run in MLflow."""
+    return f"{row.id} seed {seed}"
+
+
+def _arrange(row: SuiteRow, gallery: Artifact, images: np.ndarray, table: pd.DataFrame) -> RowPictures:
+    """Edits of the gallery as a grid: a line a source, a column a target; the source stands where its own expression would."""
+    edited = np.load(gallery.folder / EDITED)
+    edits = pd.read_parquet(gallery.folder / EDITS)
+    sources = list(dict.fromkeys(edits["source"]))
+    grid = np.repeat(images[sources][:, None], len(EXPRESSIONS), 1)
+    references = grid.copy()
+    for place, edit in enumerate(edits.itertuples()):
+        cell = sources.index(edit.source), EXPRESSIONS.index(str(edit.target))
+        grid[cell], references[cell] = edited[place], images[edit.reference]
+    return RowPictures(
+        row.id,
+        row.label,
+        row.guide,
+        row.data,
+        images[sources],
+        list(table["expression"].iloc[sources]),
+        grid,
+        references if row.guide == "R" else None,
+    )
+
+
+def _paper_hash(stem: str) -> str:
+    """The published table is an input too."""
+    from benchmark.report.comparison import paper_path
+
+    return hashlib.sha256(paper_path(stem).read_bytes()).hexdigest() if stem else ""

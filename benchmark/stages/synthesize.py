@@ -1,0 +1,120 @@
+"""synthesize: Checkpoint, FaceSet, guide -> SynthSet."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from benchmark.artifacts import write_text
+from benchmark.data.edits import EditList
+from benchmark.data.faceset import FaceSet
+from benchmark.errors import RunFailed, UserError
+from benchmark.interface import Method, Target
+from benchmark.protocol import EXPRESSIONS, Guide
+from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.train import Train, load_checkpoint
+
+EDITED, EDITS, DONE = "edited.npy", "edits.parquet", "done.json"
+BATCH = 16
+"""Fixed: the last bits of a convolution can depend on how many pictures share a batch."""
+
+
+class Synthesize(Stage):
+    """All edits of a list, made by one checkpoint under one guide."""
+
+    kind = "synth"
+
+    def __init__(self, train: Train, prepare: Prepare, guide: Guide, edits: EditList, device: str) -> None:
+        self.guide, self.edits, self.size = guide, edits, prepare.size
+        self.method = train.method
+        self._pictures = prepare.source.count
+        gallery = "gallery " if edits.gallery is not None else ""
+        settings = {"guide": guide, "edits": dataclasses.asdict(edits), "batch": BATCH, "device": device}
+        name = f"synthesize {gallery}{train.name.removeprefix('train ')} {guide}"
+        super().__init__(name, settings, {"checkpoint": train, "faces": prepare})
+
+    def work(self) -> Work:
+        """Edits, at most."""
+        share = (0.25 if self.edits.subset == "F&P" else 0.08) * (self.edits.targets_per_source or len(EXPRESSIONS) - 1)
+        count = self.edits.gallery * 7 if self.edits.gallery is not None else self._pictures() * share
+        return Work(f"synthesize {self.method} {self.size} px", count, int(count * self.size**2 * 3))
+
+    def run(self, context: Context, folder: Path) -> Made:
+        """Make them in batches; what an interrupted call has made is kept."""
+        torch.set_num_threads(context.machine.threads)
+        torch.use_deterministic_algorithms(True, warn_only=context.machine.device != "cpu")
+        faces = load_faces(self.read("faces", context).folder)
+        method = load_checkpoint(self.read("checkpoint", context).folder, context.machine.device)
+        if method.shape.size != faces.size:
+            raise UserError(
+                f"the checkpoint edits pictures of {method.shape.size} px and these are of {faces.size} px: choose a profile of that size"
+            )
+        edits = self.edits.make(faces)
+        images, begun = _open_images(folder, (len(edits), faces.size, faces.size, 3))
+        with context.reporter.bar(self.name, len(edits), begun) as bar:
+            for start in range(begun, len(edits), BATCH):
+                rows = edits.iloc[start : start + BATCH]
+                made = edit_batch(method, faces, rows, self.guide, context.machine.device)
+                if made is None:
+                    raise RunFailed(f"{self.name}: the checkpoint makes pictures that are not finite numbers")
+                images[start : start + len(rows)] = made
+                images.flush()
+                write_text(folder / DONE, json.dumps({"done": start + len(rows)}))
+                bar.advance(len(rows))
+        del images
+        edits.to_parquet(folder / EDITS, index=False)
+        return Made([EDITED, EDITS], {"edits": len(edits)})
+
+
+def _open_images(folder: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
+    """The array on disk and how many of its pictures are done."""
+    path, done = folder / EDITED, folder / DONE
+    if path.exists() and done.exists():
+        images = np.lib.format.open_memmap(path, mode="r+")
+        if images.shape == shape:
+            return images, int(json.loads(done.read_text(encoding="utf-8"))["done"])
+    done.unlink(missing_ok=True)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape), 0
+
+
+@torch.no_grad()
+def edit_batch(method: Method, faces: FaceSet, rows: pd.DataFrame, guide: Guide, device: str) -> np.ndarray | None:
+    """n x S x S x 3 uint8: the edits of some rows of an edit list; None where one is not finite."""
+    reference = rows["reference"].to_numpy()
+    by_reference = guide == "R"
+    units = faces.units[reference]
+    target = Target(
+        guide,
+        torch.tensor([EXPRESSIONS.index(name) for name in rows["target"]], device=device),
+        [int(seed) for seed in rows["seed"]],
+        to_tensor(faces.images[reference], device) if by_reference else None,
+        torch.from_numpy(units).to(device) if by_reference else None,
+    )
+    edited = method.edit(to_tensor(faces.images[rows["source"].to_numpy()], device), target)
+    return to_pictures(edited) if bool(torch.isfinite(edited).all()) else None
+
+
+def to_tensor(images: np.ndarray, device: str) -> Tensor:
+    """N x S x S x 3 uint8 to N x 3 x S x S in [-1, 1]."""
+    return (
+        torch.from_numpy(np.ascontiguousarray(images))
+        .to(device)
+        .permute(0, 3, 1, 2)
+        .float()
+        .div(127.5)
+        .sub(1)
+        .contiguous()
+    )
+
+
+def to_pictures(images: Tensor) -> np.ndarray:
+    """N x 3 x S x S in [-1, 1] (clipped to it) to N x S x S x 3 uint8, rounded."""
+    pictures = images.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return np.ascontiguousarray(pictures.cpu().numpy())

@@ -1,0 +1,127 @@
+"""train: FaceSet, method, budget -> Checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.artifacts import write_text
+from benchmark.config import Profile
+from benchmark.data.faceset import FaceSet
+from benchmark.data.split import lowest_ranked
+from benchmark.errors import UserError
+from benchmark.interface import Method, Shape
+from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, Subset
+from benchmark.registry import find_method
+from benchmark.settings import documented, make_settings
+from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.trainer import LOSSES, WEIGHTS, Budget, Trainer, TrainingSet, load_for_editing
+
+CHECKPOINT = "checkpoint.json"
+
+
+class Train(Stage):
+    """One method trained on the train identities of one subset."""
+
+    kind = "train"
+
+    def __init__(
+        self,
+        prepare: Prepare,
+        method: str,
+        variant: dict[str, Any],
+        subset: Subset,
+        profile: Profile,
+        seed: int,
+        device: str,
+    ) -> None:
+        self.method, self.subset, self.seed = method, subset, seed
+        self.method_class = find_method(method)
+        self.shape = Shape(profile.size, len(EXPRESSIONS), len(ACTION_UNITS))
+        stated = profile.overrides.get(method)
+        self.overrides = {**(stated.settings if stated else {}), **variant}
+        width = {"width": profile.width} if profile.width != 1 else {}
+        where = f"profile {profile.name}, overrides of {method}"
+        self.settings = make_settings(self.method_class.Settings, {**width, **self.overrides}, where)
+        self.budget = Budget(profile.iterations_of(method), profile.checkpoint_every, profile.log_every)
+        self.train_identities = profile.train_identities
+        settings = {
+            "method": method,
+            "method_version": self.method_class.version,
+            "settings": dataclasses.asdict(self.settings),
+            "shape": dataclasses.asdict(self.shape),
+            "subset": subset,
+            "train_identities": profile.train_identities,
+            "iterations": self.budget.iterations,
+            "seed": seed,
+            "device": device,
+        }
+        named = " ".join(f"{key}={value}" for key, value in variant.items())
+        super().__init__(
+            f"train {method} {named + ' ' if named else ''}{subset} seed {seed}", settings, {"faces": prepare}
+        )
+
+    def work(self) -> Work:
+        """Iterations; weights, averages and two moments, in an old and a new state file and in the result."""
+        with torch.device("meta"):
+            parameters = sum(p.numel() for p in self.method_class(self.settings, self.shape).parameters())
+        return Work(
+            f"train {self.method} {self.shape.size} px, width {self.settings.width:g}",
+            self.budget.iterations,
+            10 * 4 * parameters,
+        )
+
+    def run(self, context: Context, folder: Path) -> Made:
+        """Train, or go on training."""
+        faces = load_faces(self.read("faces", context).folder)
+        trainer = Trainer(
+            self.method_class, self.settings, self.shape, self._data(faces), self.budget, self.seed,
+            context.machine.device, folder, context.machine.threads,
+        )  # fmt: skip
+        if trainer.resume():
+            context.reporter.say(f"{self.name}: goes on at iteration {trainer.position.iteration}")
+        with context.reporter.bar(self.name, self.budget.iterations, trainer.position.iteration) as bar:
+            trainer.run(
+                bar, lambda text: context.reporter.warn(f"{self.name}: {text}"), context.tracker.losses(self.recipe.key)
+            )
+        trainer.write_result()
+        facts = {
+            "iterations": trainer.position.iteration,
+            "images_seen": trainer.position.images,
+            "updates": trainer.position.updates,
+            "parameters": trainer.parameters(),
+            "changed_settings": changed_settings(self.settings),
+            "final_losses": trainer.losses().iloc[-1].drop("iteration").to_dict(),
+        }
+        write_text(folder / CHECKPOINT, json.dumps({**self.recipe.settings, **facts}, indent=1, sort_keys=True) + "\n")
+        return Made([WEIGHTS, LOSSES, CHECKPOINT], facts, trainer.position.seconds)
+
+    def _data(self, faces: FaceSet) -> TrainingSet:
+        names = lowest_ranked(faces.identities("train"), self.train_identities)
+        rows = faces.rows(self.subset, "train", names)
+        if not len(rows):
+            raise UserError(f"no picture of the train identities belongs to subset {self.subset}")
+        return TrainingSet(faces.images[rows], faces.labels[rows], faces.units[rows])
+
+
+def changed_settings(settings: Any) -> dict[str, Any]:
+    """The settings that differ from their defaults, which are the published values."""
+    defaults = {row.name: row.value for row in documented(type(settings))}
+    return {row.name: row.value for row in documented(settings) if row.value != defaults[row.name]}
+
+
+def load_checkpoint(folder: Path, device: str) -> Method:
+    """The method of a finished training, ready to edit. Raises UserError where the folder holds none."""
+    try:
+        text = json.loads((folder / CHECKPOINT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} holds no checkpoint ({error})") from error
+    cls = find_method(text["method"])
+    method = cls(make_settings(cls.Settings, text["settings"], f"{folder / CHECKPOINT}"), Shape(**text["shape"]))
+    load_for_editing(method, folder / WEIGHTS)
+    return method.to(device)

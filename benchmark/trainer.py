@@ -1,0 +1,295 @@
+"""The one training loop. It knows data, seeds, checkpoints, averages, logging and signals; of methods it knows the interface.
+
+A run cut anywhere and called again ends in the same weights as one left alone, bit for bit on a CPU: the state file holds
+weights, averages, optimisers, the data's order and every random state, and is replaced whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from benchmark import checkpoint
+from benchmark.checkpoint import Position
+from benchmark.cli import Interrupted
+from benchmark.data.sampling import TrainingFaces
+from benchmark.errors import RunFailed
+from benchmark.interface import Method, Progress, Shape
+from benchmark.progress import Bar
+
+STATE = "state.safetensors"
+WEIGHTS = "weights.safetensors"
+LOSSES = "losses.parquet"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train and how often to look up. Saving and logging have no part in the result."""
+
+    iterations: int
+    checkpoint_every: int
+    log_every: int
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a method learns from. images: N x S x S x 3 uint8; labels: N int64; units: N x 17 float32."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    units: np.ndarray
+
+
+LossSink = Callable[[pd.DataFrame], None]
+
+
+class Trainer:
+    """Trains one method in one folder; called again on that folder, it goes on."""
+
+    def __init__(
+        self,
+        method_class: type[Method],
+        settings: Any,
+        shape: Shape,
+        data: TrainingSet,
+        budget: Budget,
+        seed: int,
+        device: str,
+        folder: Path,
+        threads: int | None = None,
+    ) -> None:
+        self.budget, self.folder, self.seed = budget, folder, seed
+        self._threads = threads or os.cpu_count() or 1
+        self._fabric = Fabric(accelerator=device, devices=1, precision="32-true")
+        seed_everything(seed)
+        torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+        # The initialisation is drawn on the CPU, so it is the same on every device.
+        self.method = method_class(settings, shape)
+        self._method = self._fabric.setup_module(self.method)
+        self._method.mark_forward_method("training_step")
+        raw = dict(self.method.optimizers())
+        self._optimizers = {name: self._fabric.setup_optimizers(optimizer) for name, optimizer in raw.items()}
+        self._raw = raw
+        self._rates = {name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in raw.items()}
+        self._averages = {
+            name: copy.deepcopy(network).requires_grad_(False) for name, network in self.method.averaged().items()
+        }
+        self.faces = TrainingFaces(
+            data.images, data.labels, data.units, self.method.augmentation, seed, self._fabric.device
+        )
+        self.position = Position(updates=dict.fromkeys(raw, 0), threads=self._threads)
+        self._history: list[list[float]] = []
+        self._sums: dict[str, Tensor] = {}
+
+    # ------------------------------------------------------------------------------------------------ the loop
+    def run(self, bar: Bar, warn: Callable[[str], None], sink: LossSink | None = None) -> None:
+        """Train to the end of the budget. Raises RunFailed at a loss that is not finite, Interrupted after a saved signal."""
+        torch.set_num_threads(self.position.threads)
+        self.method.train()
+        started = time.monotonic()
+        with _held_signals() as received:
+            while self.position.iteration < self.budget.iterations:
+                for name, value in self._step().items():
+                    self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
+                self.position.summed += 1
+                bar.advance(1)
+                done = self.position.iteration
+                last = done == self.budget.iterations
+                if done % self.budget.log_every == 0 or last:
+                    self._log(bar, warn)
+                if done % self.budget.checkpoint_every == 0 or last or received:
+                    self._check()
+                    self.position.seconds += time.monotonic() - started
+                    started = time.monotonic()
+                    self.save()
+                    if sink is not None:
+                        sink(self.losses())
+                if received:
+                    raise Interrupted(received[0])
+
+    def _step(self) -> dict[str, Tensor]:
+        """One iteration of the method, then the average."""
+        progress = Progress(self.position.iteration, self.budget.iterations)
+        for name, optimizer in self._raw.items():
+            factor = self.method.learning_rate_factor(name, progress)
+            for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
+                group["lr"] = rate * factor
+        drawn = _Counting(self.faces)
+        losses: dict[str, Tensor] = self._method.training_step(drawn, self._update, progress)
+        self._average()
+        self.position.iteration += 1
+        self.position.images += drawn.count
+        return losses
+
+    def _update(self, name: str, loss: Tensor) -> None:
+        """Zero, back-propagate, clip, step: the method's one way to its weights."""
+        optimizer = self._optimizers[name]
+        optimizer.zero_grad(set_to_none=True)
+        self._fabric.backward(loss)
+        if self.method.clip_norm is not None:
+            parameters = [p for group in self._raw[name].param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self.method.clip_norm)
+        optimizer.step()
+        self.position.updates[name] += 1
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """average = decay * average + (1 - decay) * weights; buffers are copied."""
+        decay = self.method.average_decay
+        networks = self.method.averaged()
+        for name, average in self._averages.items():
+            pairs = list(zip(average.parameters(), networks[name].parameters(), strict=True))
+            if pairs:
+                torch._foreach_lerp_([a for a, _ in pairs], [w.detach() for _, w in pairs], 1 - decay)
+            for kept, buffer in zip(average.buffers(), networks[name].buffers(), strict=True):
+                kept.copy_(buffer)
+
+    def _check(self) -> dict[str, float]:
+        """Means of the losses since the last row of the history. Raises RunFailed where one is not finite."""
+        if not self.position.summed:
+            return {}
+        values = torch.stack(list(self._sums.values())).div(self.position.summed).tolist()
+        means = dict(zip(self._sums, values, strict=True))
+        bad = [name for name, value in means.items() if not math.isfinite(value)]
+        if bad:
+            state = self.folder / STATE
+            kept = f"the last good state is kept in {state}" if state.exists() else "no state had been saved yet"
+            raise RunFailed(
+                f"{type(self.method).__name__}: loss '{bad[0]}' is {means[bad[0]]} at iteration {self.position.iteration}; {kept}; "
+                "lower the learning rate or the gains that the profile overrides"
+            )
+        return means
+
+    def _log(self, bar: Bar, warn: Callable[[str], None]) -> None:
+        """A row of the history, a word on the bar, and the method's warnings (each once)."""
+        means = self._check()
+        if not self.position.loss_names:
+            self.position.loss_names = list(means)
+        self._history.append([float(self.position.iteration), *(means[name] for name in self.position.loss_names)])
+        self._sums, self.position.summed = {}, 0
+        bar.note("  ".join(f"{name} {value:.3g}" for name, value in list(means.items())[:4]))
+        for warning in self.method.warnings(means):
+            if warning not in self.position.warned:
+                self.position.warned.append(warning)
+                warn(warning)
+
+    def losses(self) -> pd.DataFrame:
+        """Iteration and the mean of each loss since the row before."""
+        table = pd.DataFrame(self._history, columns=["iteration", *self.position.loss_names])
+        return table.astype({"iteration": int})
+
+    # ------------------------------------------------------------------------------------------------ its state
+    def save(self) -> None:
+        """Replace the state file."""
+        tensors = checkpoint.prefixed("model", self.method.state_dict())
+        for name, average in self._averages.items():
+            tensors |= checkpoint.prefixed(f"average.{name}", average.state_dict())
+        for name, optimizer in self._raw.items():
+            tensors |= checkpoint.prefixed(f"optimizer.{name}", checkpoint.optimizer_tensors(optimizer))
+        tensors |= checkpoint.prefixed("random", checkpoint.random_tensors())
+        tensors |= checkpoint.prefixed("faces", self.faces.state())
+        tensors |= checkpoint.prefixed("sums", self._sums)
+        tensors["history"] = torch.tensor(self._history, dtype=torch.float64)
+        checkpoint.save_tensors(self.folder / STATE, tensors, checkpoint.position_text(self.position))
+
+    def resume(self) -> bool:
+        """Go on from the state file, if there is one."""
+        path = self.folder / STATE
+        if not path.exists():
+            return False
+        tensors, text = checkpoint.load_tensors(path)
+        self.method.load_state_dict(checkpoint.below("model", tensors))
+        for name, average in self._averages.items():
+            average.load_state_dict(checkpoint.below(f"average.{name}", tensors))
+        for name, optimizer in self._raw.items():
+            checkpoint.restore_optimizer(optimizer, checkpoint.below(f"optimizer.{name}", tensors))
+        checkpoint.restore_random(checkpoint.below("random", tensors))
+        self.faces.restore(checkpoint.below("faces", tensors))
+        self._history = tensors["history"].tolist()
+        self._sums = {name: value.to(self._fabric.device) for name, value in checkpoint.below("sums", tensors).items()}
+        self.position = Position(**text)
+        return True
+
+    def write_result(self) -> None:
+        """What remains of a finished training: the weights (raw and averaged) and the losses."""
+        tensors = checkpoint.prefixed("model", self.method.state_dict())
+        for name, average in self._averages.items():
+            tensors |= checkpoint.prefixed(f"average.{name}", average.state_dict())
+        checkpoint.save_tensors(self.folder / WEIGHTS, tensors, {"iterations": self.position.iteration})
+        self.losses().to_parquet(self.folder / LOSSES, index=False)
+
+    def parameters(self) -> dict[str, int]:
+        """Trained parameters by network."""
+        return {
+            name: sum(p.numel() for p in network.parameters() if p.requires_grad)
+            for name, network in self.method.named_children()
+        }
+
+
+class _Counting:
+    """A FaceSource that counts the pictures it hands out."""
+
+    def __init__(self, faces: TrainingFaces) -> None:
+        self._faces, self.count = faces, 0
+        self.generator, self.classes = faces.generator, faces.classes
+
+    def draw(self, count: int) -> Any:
+        self.count += count
+        return self._faces.draw(count)
+
+    def draw_labelled(self, labels: Any) -> Any:
+        self.count += len(labels)
+        return self._faces.draw_labelled(labels)
+
+
+def load_for_editing(method: Method, path: Path) -> None:
+    """Fill a method with the weights that edits are made with: the averaged ones where there are any."""
+    tensors, _ = checkpoint.load_tensors(path)
+    method.load_state_dict(checkpoint.below("model", tensors))
+    for name, network in method.averaged().items():
+        network.load_state_dict(checkpoint.below(f"average.{name}", tensors))
+    method.eval()
+
+
+def seed_everything(seed: int) -> None:
+    """Python, NumPy, torch and every GPU."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+@contextlib.contextmanager
+def _held_signals() -> Iterator[list[int]]:
+    """SIGINT and SIGTERM only noted, so that a step is never cut in two; outside the main thread nothing changes."""
+    received: list[int] = []
+
+    def note(signum: int, _frame: FrameType | None) -> None:
+        received.append(signum)
+
+    try:
+        previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:
+        yield received
+        return
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
