@@ -7,7 +7,7 @@ layers that are separate modules there and one stacked parameter here are named 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,18 @@ from benchmark.errors import UserError
 _INDEXED = re.compile(r"(?P<name>.+)\[(?P<index>\d+)\]$")
 
 
-def translated(ours: Iterable[str], rules: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Published name to ours, the published one made from ours by the first of the `rules` (pattern at its start, replacement)."""
+Rule = tuple[str, str | Callable[[re.Match[str]], str]]
+"""A pattern and what stands in its place, as `re.sub` takes them."""
+
+
+def translated(ours: Iterable[str], rules: Sequence[Rule]) -> dict[str, str]:
+    """Published name to ours; the published one is ours after all of `rules`, in their order."""
     names: dict[str, str] = {}
     for name in ours:
-        pattern, replacement = next(rule for rule in rules if re.match(rule[0], name))
-        names[re.sub(pattern, replacement, name, count=1)] = name
+        theirs = name
+        for pattern, replacement in rules:
+            theirs = re.sub(pattern, replacement, theirs)
+        names[theirs] = name
     return names
 
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from baselines.published import translated
+from baselines.published import Rule, translated
 from baselines.scaling import check_size, scaled
 from benchmark.interface import Augmentation, FaceSource, Method, Progress, Shape, Target, Update, frozen
 from benchmark.protocol import Guide
@@ -32,8 +32,10 @@ class StarGANSettings:
     """Every number of StarGAN; the defaults are the published ones."""
 
     width: float = published(1.0, f"{CODE}: 64 channels in the first layer of both networks")
-    residual_blocks: int = published(6, "paper, Table 4; g_repeat_num")
-    discriminator_layers: int = published(6, "paper, Table 5; fewer where the last map would be smaller than 2 x 2")
+    residual_blocks: int = published(6, f"{CODE}: g_repeat_num")
+    discriminator_layers: int = published(
+        6, f"{CODE}: d_repeat_num; fewer where the last map would be smaller than 2 x 2"
+    )
     batch_size: int = published(16, "paper, Sec. 5.3")
     learning_rate: float = published(1e-4, "paper, Sec. 5.3; both networks")
     beta1: float = published(0.5, "paper, Sec. 5.3")
@@ -131,23 +133,24 @@ class Discriminator(nn.Module):
 def published_names(network: Generator | Discriminator) -> dict[str, str]:
     """The published code's name of every parameter, with ours."""
     if isinstance(network, Generator):
-        rules = [
-            (r"trunk\.(\d+)\.body\.", r"main.\1.main."),
-            (r"trunk\.", "main."),
-            (r"head\.", f"main.{len(network.trunk)}."),
+        rules: list[Rule] = [
+            (r"^trunk\.(\d+)\.body\.", r"main.\1.main."),
+            (r"^trunk\.", "main."),
+            (r"^head\.", f"main.{len(network.trunk)}."),
         ]
     else:
-        rules = [(r"body\.", "main."), (r"critic\.", "conv1."), (r"classifier\.", "conv2.")]
+        rules = [(r"^body\.", "main."), (r"^critic\.", "conv1."), (r"^classifier\.", "conv2.")]
     return translated((name for name, _ in network.named_parameters()), rules)
 
 
 def gradient_penalty(scores: Tensor, images: Tensor) -> Tensor:
-    """Eq. (1), last term, without its weight: mean over images of (||d(sum of scores)/d(image)||_2 - 1)^2.
+    """Eq. (8), last term, without its weight: mean over images of (||d(sum of scores)/d(image)||_2 - 1)^2.
 
     scores: N x ..., computed from `images` (N x 3 x S x S, requires_grad).
     """
     (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
-    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+    penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+    return penalty
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,109 @@
+"""HiSD as a method: its optimisation and its edits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from baselines.hisd.losses import (
+    discriminator_losses,
+    draw_latents,
+    draw_sources,
+    draw_targets,
+    edit_paths,
+    generator_losses,
+)
+from baselines.hisd.networks import Discriminator, Generator
+from baselines.hisd.settings import HiSDSettings
+from baselines.scaling import check_size, scaled
+from benchmark.interface import Augmentation, FaceSource, Method, Progress, Shape, Target, Update, frozen, latents
+from benchmark.protocol import Guide
+
+
+class HiSD(Method):
+    """HiSD, label-guided by a mapped style and reference-guided by an extracted one. Trained on the label-guided path."""
+
+    Settings: ClassVar[type] = HiSDSettings
+    guides: ClassVar[frozenset[Guide]] = frozenset({"T", "R"})
+    augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
+    settings: HiSDSettings
+    generator: Generator
+
+    def __init__(self, settings: HiSDSettings, shape: Shape) -> None:
+        super().__init__(settings, shape)
+        check_size("hisd", shape.size)
+        self.generator = Generator(settings, shape)
+        self.generator.initialise(settings)
+        self.discriminator = Discriminator(
+            settings.width, shape.size, scaled(settings.style_dim, settings.width), shape.classes
+        )
+        self.discriminator.initialise(settings)
+
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        settings = self.settings
+        betas = (settings.beta1, settings.beta2)
+        mapper = list(self.generator.mapper.parameters())
+        theirs = {id(parameter) for parameter in mapper}
+        others = [parameter for parameter in self.generator.parameters() if id(parameter) not in theirs]
+        groups: list[dict[str, Any]] = [{"params": others}, {"params": mapper, "lr": settings.mapper_learning_rate}]
+        return {
+            "generator": Adam(groups, settings.learning_rate, betas),
+            "discriminator": Adam(self.discriminator.parameters(), settings.learning_rate, betas),
+        }
+
+    def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
+        settings = self.settings
+        sources = draw_sources(faces, settings.batch_size, settings.classes)
+        targets = draw_targets(sources.labels, faces.classes, settings.classes, faces.generator)
+        latent = draw_latents(len(targets), settings.latent_dim, faces, like=sources.images)
+
+        with frozen(self.discriminator):
+            edits = edit_paths(self.generator, sources.images, latent, targets)
+            maker = generator_losses(
+                self.discriminator, edits, sources, targets, style_seen=settings.style_in_discriminator
+            )
+            update(
+                "generator",
+                settings.adversarial_weight * maker.adversarial
+                + settings.style_weight * maker.style
+                + settings.reconstruction_weight * maker.reconstruction,
+            )
+        # The published step judges the edits that the generator made before its update.
+        critic = discriminator_losses(
+            self.discriminator, edits, sources, targets, style_seen=settings.style_in_discriminator
+        )
+        update("discriminator", critic.real + critic.fake + settings.penalty_weight * critic.penalty)
+        terms = {f"generator/{name}": term for name, term in vars(maker).items()}
+        terms |= {f"discriminator/{name}": term for name, term in vars(critic).items()}
+        return {name: term.detach() for name, term in terms.items()}
+
+    def edit(self, sources: Tensor, target: Target) -> Tensor:
+        generator = self.generator
+        style = target_style(generator, sources, target, self.settings.latent_dim)
+        edited: Tensor = generator.decoder(generator.translator(generator.encoder(sources), style))
+        return edited
+
+    def averaged(self) -> Mapping[str, nn.Module]:
+        return {"generator": self.generator}
+
+    @property
+    def average_decay(self) -> float:
+        return self.settings.average
+
+    @property
+    def clip_norm(self) -> float | None:
+        return self.settings.clip
+
+
+def target_style(generator: Generator, sources: Tensor, target: Target, latent_dim: int) -> Tensor:
+    """The style that an edit is made with, N x style: of the references, or of the labels and each pair's own latent."""
+    if target.guide == "R":
+        if target.references is None:
+            raise ValueError("a reference-guided edit needs references")
+        style: Tensor = generator.extractor(target.references)
+    else:
+        style = generator.mapper(latents(target.seeds, latent_dim, like=sources), target.labels)
+    return style

@@ -1,0 +1,188 @@
+"""HiSD's networks, one tag (the expression) with one attribute per class.
+
+At 128 x 128 with 8 classes and width 1 the generator has 45,002,243 parameters, the discriminator 40,548,448.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.hisd.blocks import AdaINBlock, ClassLinear, DownBlock, UpBlock, initialise
+from baselines.hisd.settings import HiSDSettings
+from baselines.scaling import scaled
+from benchmark.interface import Shape
+
+ENCODER = (64, 128, 256)
+TRUNK = (64, 128, 256, 512, 1024, 2048)
+TRANSLATOR = 64
+HEADS = 2
+"""Of the discriminator: 0 judges translated images, 1 cycled ones."""
+
+
+class Pyramid(nn.Module):
+    """1x1 convolution from RGB, then one block per halving. The first block's output is the feature that MTSS's SDU takes."""
+
+    def __init__(self, channels: Sequence[int], normalised: bool) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, channels[0], 1)
+        self.blocks = nn.ModuleList(DownBlock(a, b, normalised) for a, b in itertools.pairwise(channels))
+
+    def shallow(self, images: Tensor) -> Tensor:
+        """N x 3 x S x S to N x 128 width x S/2 x S/2: stem and first block, layers 1 to l."""
+        features: Tensor = self.blocks[0](self.stem(images))
+        return features
+
+    def deep(self, features: Tensor) -> Tensor:
+        """What follows `shallow`: layers l + 1 to N."""
+        for block in self.blocks[1:]:
+            features = block(features)
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.deep(self.shallow(images))
+
+
+def trunk_channels(width: float, size: int) -> list[int]:
+    """Channels of extractor and discriminator: five halvings, fewer where the image would vanish."""
+    return [scaled(channels, width) for channels in TRUNK[: int(math.log2(size)) + 1]]
+
+
+class Extractor(Pyramid):
+    """Style of an image: N x 3 x S x S to N x style. No norm, which would remove the style."""
+
+    def __init__(self, width: float, size: int, style: int) -> None:
+        channels = trunk_channels(width, size)
+        super().__init__(channels, normalised=False)
+        self.head = nn.Linear(channels[-1], style)
+
+    def deep(self, features: Tensor) -> Tensor:
+        """From the first block's output (N x 128 width x S/2 x S/2) to the style."""
+        style: Tensor = self.head(super().deep(features).mean((2, 3)))
+        return style
+
+
+class Mapper(nn.Module):
+    """Style of a class: latent N x latent_dim and labels N to N x style. Shared layers first, then layers per class."""
+
+    def __init__(self, latent: int, hidden: int, style: int, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Linear(latent, hidden)
+        self.shared = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(2))
+        self.heads = nn.ModuleList(ClassLinear(classes, hidden, out) for out in (hidden, hidden, style))
+
+    def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
+        # No ReLU before the last layer and none in place: the published blocks are ReLU and then linear.
+        hidden = self.stem(latent)
+        for layer in self.shared:
+            hidden = layer(F.relu(hidden))
+        for layer in self.heads[:2]:
+            hidden = layer(F.relu(hidden), labels)
+        style: Tensor = self.heads[2](hidden, labels)
+        return style
+
+
+class Translator(nn.Module):
+    """Gives an encoded image a style: N x 256 width x S/4 x S/4 and N x style to the first's shape, blended by its own mask."""
+
+    def __init__(self, width: float, style: int, blocks: int) -> None:
+        super().__init__()
+        outer, inner = scaled(ENCODER[-1], width), scaled(TRANSLATOR, width)
+        self.stem = nn.Conv2d(outer, inner, 1)
+        self.blocks = nn.ModuleList(AdaINBlock(inner) for _ in range(blocks))
+        self.projection = nn.Linear(style, blocks * 4 * inner)
+        self.feature = nn.Conv2d(inner, outer, 1)
+        self.mask = nn.Conv2d(inner, outer, 1)
+
+    def forward(self, encoded: Tensor, style: Tensor) -> Tensor:
+        hidden = self.stem(encoded)
+        modulations = self.projection(style).view(len(style), len(self.blocks), 4, -1)
+        for block, modulation in zip(self.blocks, modulations.unbind(1), strict=True):
+            hidden = block(hidden, modulation)
+        mask = torch.sigmoid(self.mask(hidden))
+        return torch.lerp(encoded, self.feature(hidden), mask)
+
+
+class Decoder(nn.Module):
+    """N x 256 width x S/4 x S/4 to images N x 3 x S x S, unbounded.
+
+    content_channels: of a feature map that joins after the first block (MTSS), 0 for none (HiSD).
+    """
+
+    def __init__(self, width: float, content_channels: int = 0) -> None:
+        super().__init__()
+        wide, middle, narrow = (scaled(channels, width) for channels in reversed(ENCODER))
+        self.blocks = nn.ModuleList([UpBlock(wide, middle), UpBlock(middle + content_channels, narrow)])
+        self.head = nn.Conv2d(narrow, 3, 1)
+
+    def forward(self, encoded: Tensor, content: Tensor | None = None) -> Tensor:
+        """content: N x content_channels x S/2 x S/2."""
+        hidden = self.blocks[0](encoded)
+        if content is not None:
+            hidden = torch.cat([hidden, content], 1)
+        images: Tensor = self.head(self.blocks[1](hidden))
+        return images
+
+
+class Generator(nn.Module):
+    """Encoder, extractor, mapper, translator and decoder."""
+
+    def __init__(self, settings: HiSDSettings, shape: Shape, content_channels: int = 0) -> None:
+        super().__init__()
+        width = settings.width
+        style = scaled(settings.style_dim, width)
+        self.encoder = Pyramid([scaled(channels, width) for channels in ENCODER], normalised=True)
+        self.extractor = Extractor(width, shape.size, style)
+        self.mapper = Mapper(settings.latent_dim, style, style, shape.classes)
+        self.translator = Translator(width, style, settings.translator_blocks)
+        self.decoder = Decoder(width, content_channels)
+
+    @torch.no_grad()
+    def initialise(self, settings: HiSDSettings) -> None:
+        """As published, then the gains that a short budget may ask for."""
+        initialise(self, settings.initial_bias)
+        self.translator.projection.weight.mul_(settings.projection_gain)
+        self.translator.projection.bias.fill_(settings.projection_bias)
+        self.translator.feature.weight.mul_(settings.feature_gain)
+        self.decoder.head.weight.mul_(settings.output_gain)
+
+
+class Discriminator(nn.Module):
+    """Two scores per class: N x 3 x S x S and a style N x style to N x 2 x classes.
+
+    The style makes it judge pairs of image and style ("ALI" in the published code, absent from the paper). Its last layer
+    also has one input for HiSD's tag-irrelevant conditions; expressions have none, so that input is always 0.
+    """
+
+    def __init__(self, width: float, size: int, style: int, classes: int) -> None:
+        super().__init__()
+        channels = trunk_channels(width, size)
+        self.trunk = Pyramid(channels, normalised=False)
+        self.head = nn.Linear(channels[-1] + style + 1, HEADS * classes)
+        self._seen = channels[-1]
+
+    def initialise(self, settings: HiSDSettings) -> None:
+        """As published."""
+        initialise(self, settings.initial_bias)
+
+    def features(self, images: Tensor) -> Tensor:
+        """N x 3 x S x S to N x 2048 width."""
+        features: Tensor = self.trunk(images).mean((2, 3))
+        return features
+
+    def scores(self, features: Tensor, style: Tensor | None) -> Tensor:
+        """N x 2 x classes. `style` None stands for zeros: the discriminator does not see it."""
+        weight = self.head.weight
+        of_image, of_style = weight[:, : self._seen], weight[:, self._seen : -1]
+        scores = F.linear(features, of_image, self.head.bias)
+        if style is not None:
+            scores = scores + F.linear(style, of_style)
+        return scores.view(len(features), HEADS, -1)
+
+    def forward(self, images: Tensor, style: Tensor | None) -> Tensor:
+        return self.scores(self.features(images), style)
