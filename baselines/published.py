@@ -1,7 +1,8 @@
 """Weights of the published implementations, by the names that these gave them.
 
-Each method says in one place what its parameters are called there (`published_names`: published name to ours). Per-class
-layers that are separate modules there and one stacked parameter here are named with their index: `mapper.heads.0.weight[3]`.
+Each method says in one place what its parameters are called there (`published_names`: published name to ours).
+Per-class layers that are separate modules there and one stacked parameter here are named with their index:
+`mapper.heads.0.weight[3]`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def translated(ours: Iterable[str], rules: Sequence[Rule]) -> dict[str, str]:
 
 
 def parameter(module: nn.Module, name: str) -> Tensor:
-    """The parameter called `name` in `module`, or its slice for `name[index]`. A view: writing to it changes the module."""
+    """The parameter called `name` in `module`, or its slice for `name[index]`; a view into the module."""
     match = _INDEXED.match(name)
     if match:
         return module.get_parameter(match["name"])[int(match["index"])]
@@ -45,9 +46,9 @@ def load_published(
 ) -> None:
     """Copy published `tensors` into `module`.
 
-    names: published name to ours. skipped: published names that ours has no use for. Shapes must agree but for dimensions
-    of size 1 (a 1x1 convolution may be a linear layer here). Raises UserError, before anything is changed, for parameters
-    that are missing, that nobody knows, or that have another shape.
+    names: published name to ours. skipped: published names that ours has no use for. Shapes must agree but for
+    dimensions of size 1 (a 1x1 convolution may be a linear layer here). Raises UserError, before anything is changed,
+    for parameters that are missing, that nobody knows, or that have another shape.
     """
     missing = [name for name in names if name not in tensors]
     if missing:

@@ -16,6 +16,6 @@ def scaled(channels: int, width: float) -> int:
 
 
 def check_size(method: str, size: int, smallest: int = 8) -> None:
-    """Raises UserError for an image size that the two halvings of the generators do not divide, or that is too small."""
+    """Raises UserError for an image size that two halvings do not divide, or that is too small."""
     if size < smallest or size % 4:
         raise UserError(f"{method}: images must be a multiple of 4 pixels and at least {smallest} wide, not {size}")

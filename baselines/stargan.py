@@ -1,8 +1,8 @@
 """StarGAN: one generator and one discriminator for all expressions.
 
 Choi et al., "StarGAN: Unified Generative Adversarial Networks for Multi-Domain Image-to-Image Translation", CVPR 2018.
-Networks, weights of the losses and optimisation follow the published code (yunjey/stargan) at 128 x 128 with 8 expressions:
-generator 8,439,936 parameters, discriminator 44,786,624.
+Networks, weights of the losses and optimisation follow the published code (yunjey/stargan) at 128 x 128 with 8
+expressions: generator 8,439,936 parameters, discriminator 44,786,624.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W to the same shape."""
         out: Tensor = x + self.body(x)
         return out
 
@@ -74,8 +75,8 @@ class ResidualBlock(nn.Module):
 def trunk(inputs: int, width: float, residual_blocks: int) -> nn.Sequential:
     """All of the generator but its last convolution: N x inputs x S x S to N x 64 width x S x S.
 
-    Zero padding, since instance norm removes a label plane that reflection makes constant. Instance norm keeps no running
-    statistics: with them, eval mode would change the pictures.
+    Zero padding, since instance norm removes a label plane that reflection makes constant. Instance norm keeps no
+    running statistics: with them, eval mode would change the pictures.
     """
     channels = [scaled(64 * 2**i, width) for i in range(3)]
     layers: list[nn.Module] = [nn.Conv2d(inputs, channels[0], 7, 1, 3, bias=False), *_norm_relu(channels[0])]
@@ -121,6 +122,7 @@ class Discriminator(nn.Module):
         self.classifier = nn.Conv2d(channels[-1], outputs, size // 2**depth, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores N x 1 x P x P and numbers N x outputs."""
         features = self.body(images)
         return self.critic(features), self.classifier(features).flatten(1)
 
@@ -185,7 +187,10 @@ class GeneratorLosses:
 def discriminator_losses(
     discriminator: Discriminator, images: Tensor, labels: Tensor, fakes: Tensor, mix: Tensor
 ) -> DiscriminatorLosses:
-    """images, fakes: N x 3 x S x S; labels: N, those of the images; mix: N x 1 x 1 x 1 in [0, 1], the share of the real image."""
+    """Judge real `images` (N x 3 x S x S, labels N) and `fakes`, and the mixtures that the penalty is taken at.
+
+    mix: N x 1 x 1 x 1 in [0, 1], the share of the real image.
+    """
     count = len(images)
     scores, logits = discriminator(torch.cat([images, fakes]))
     between = (mix * images + (1 - mix) * fakes).requires_grad_()
@@ -211,7 +216,7 @@ def generator_losses(
 
 
 class StarGAN(Method):
-    """StarGAN, label-guided. An iteration is one update of the discriminator; every fifth also updates the generator."""
+    """StarGAN, label-guided. An iteration updates the discriminator; every fifth updates the generator too."""
 
     Settings = StarGANSettings
     guides: ClassVar[frozenset[Guide]] = frozenset({"T"})
@@ -220,17 +225,19 @@ class StarGAN(Method):
 
     def __init__(self, settings: StarGANSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
-        check_size("stargan", shape.size)
+        check_size(type(self).__name__, shape.size)
         self.generator = Generator(settings, shape)
         self.discriminator = Discriminator(settings.width, settings.discriminator_layers, shape.size, shape.classes)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
+        """Adam for either network."""
         return {name: self._adam(network) for name, network in self.named_children()}
 
     def _adam(self, network: nn.Module) -> Adam:
         return Adam(network.parameters(), self.settings.learning_rate, (self.settings.beta1, self.settings.beta2))
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
+        """The discriminator, and in every `critic_steps`-th iteration the generator on the same faces."""
         settings = self.settings
         batch = faces.draw(settings.batch_size)
         images, labels = batch.images, batch.labels
@@ -252,6 +259,7 @@ class StarGAN(Method):
         return log
 
     def learning_rate_factor(self, optimizer: str, progress: Progress) -> float:
+        """1 in the first half, then as `decay` says."""
         settings = self.settings
         start = round(progress.iterations * settings.decay_start)
         decaying = progress.iterations - start
@@ -262,5 +270,6 @@ class StarGAN(Method):
         return 1 - (progress.iteration // settings.decay_interval - start // settings.decay_interval) / decaying
 
     def edit(self, sources: Tensor, target: Target) -> Tensor:
+        """The generator on the target labels; it has no latent, so seeds play no part."""
         edited: Tensor = self.generator(sources, target.labels)
         return edited

@@ -1,6 +1,7 @@
 """HiSD: edits by hierarchical style disentanglement, the baseline that MTSS builds on.
 
-Li et al., "Image-to-Image Translation via Hierarchical Style Disentanglement", CVPR 2021; published code imlixinyang/HiSD.
+Li et al., "Image-to-Image Translation via Hierarchical Style Disentanglement", CVPR 2021; published code
+imlixinyang/HiSD.
 """
 
 from __future__ import annotations

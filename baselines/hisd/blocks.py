@@ -1,7 +1,8 @@
 """The layers that HiSD is made of; MTSS is made of the same.
 
-LeakyReLU 0.2 before every convolution, zero padding, every residual sum divided by sqrt(2). A 1x1 skip convolution commutes
-with average pooling and with nearest upsampling, so it always runs at the smaller size: the same function, a quarter of the work.
+LeakyReLU 0.2 before every convolution, zero padding, every residual sum divided by sqrt(2). A 1x1 skip convolution
+commutes with average pooling and with nearest upsampling, so it always runs at the smaller size: the same function, a
+quarter of the work.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ SLOPE = 0.2
 def normalise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Instance norm of x (N x C x H x W) with its own statistics, then weight and bias (1 or N x C x 1 x 1).
 
-    The deviation is the unbiased one and epsilon is added to it, not to the variance: other numbers than torch's instance norm.
+    The deviation is the unbiased one and epsilon is added to it, not to the variance: other numbers than torch's
+    instance norm.
     """
     deviation, mean = torch.std_mean(x, dim=(2, 3), keepdim=True)
     gain = weight / (deviation + EPSILON)
@@ -35,6 +37,7 @@ class InstanceNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W to the same shape."""
         return normalise(x, self.weight.view(1, -1, 1, 1), self.bias.view(1, -1, 1, 1))
 
 
@@ -49,7 +52,7 @@ def add(residual: Tensor, skip: Tensor) -> Tensor:
 
 
 class DownBlock(nn.Module):
-    """N x inputs x H x W to N x outputs x H/2 x W/2; with instance norm in encoders, without in extractor and discriminator."""
+    """N x inputs x H x W to N x outputs x H/2 x W/2; normalised in encoders, not in extractor and discriminator."""
 
     def __init__(self, inputs: int, outputs: int, normalised: bool) -> None:
         super().__init__()
@@ -60,6 +63,7 @@ class DownBlock(nn.Module):
         self.skip = nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x inputs x H x W to N x outputs x H/2 x W/2."""
         hidden = F.avg_pool2d(self.conv1(activate(self.norm1(x))), 2)
         return add(self.conv2(activate(self.norm2(hidden))), self.skip(F.avg_pool2d(x, 2)))
 
@@ -76,6 +80,7 @@ class UpBlock(nn.Module):
         self.skip = nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x inputs x H x W to N x outputs x 2H x 2W."""
         hidden = self.conv1(_doubled(activate(self.norm1(x))))
         return add(self.conv2(activate(self.norm2(hidden))), _doubled(self.skip(x)))
 
@@ -112,6 +117,7 @@ class ClassLinear(nn.Module):
         nn.init.uniform_(self.bias, -(inputs**-0.5), inputs**-0.5)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """x: N x inputs; labels: N, whose layer each row goes through."""
         # Every class's layer for every row, then the row's own: at a batch's size cheaper than gathering the weights.
         every = torch.einsum("ni,coi->nco", x, self.weight) + self.bias
         return of_class(every, labels)
@@ -124,7 +130,7 @@ def of_class(values: Tensor, labels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def initialise(module: nn.Module, bias: float) -> None:
-    """Kaiming-normal (fan-in, ReLU) for the weights of all convolutions and linear layers, one constant for their biases."""
+    """Kaiming-normal weights (fan-in, ReLU) and one constant bias for all convolutions and linear layers."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

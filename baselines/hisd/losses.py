@@ -1,7 +1,8 @@
 """HiSD's losses, and the faces and classes they are computed on.
 
-In what follows x is a source of class j, s its extracted style, s_trg the mapped style of class j_trg, x_trg the edit and
-x_cyc the edit of the edit back to s. Scores are those of one class: N x 2, the discriminator's heads 0 (edited) and 1 (cycled).
+In what follows x is a source of class j, s its extracted style, s_trg the mapped style of class j_trg, x_trg the edit
+and x_cyc the edit of the edit back to s. Scores are those of one class: N x 2, the discriminator's heads 0 (edited)
+and 1 (cycled).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def draw_sources(faces: FaceSource, count: int, classes: ClassDraw) -> Sources:
 
 
 def draw_targets(labels: Tensor, known: Sequence[int], classes: ClassDraw, generator: torch.Generator) -> Tensor:
-    """Another class for each of `labels` (N), uniform over the rest of `known`; one for all where the batch has one class.
+    """Another class for each of `labels` (N), uniform over the rest of `known`; one for all where they share a class.
 
     Raises UserError where there is no other class.
     """
@@ -73,7 +74,7 @@ def hinge_fake(scores: Tensor) -> Tensor:
 
 
 def r1_penalty(scores: Tensor, images: Tensor) -> Tensor:
-    """E ||d D(x) / d x||^2 over real images, for scores N of `images` (N x 3 x S x S, requires_grad). No factor of 1/2."""
+    """E ||d D(x) / d x||^2, without a factor of 1/2; scores: N, of real `images` (N x 3 x S x S, requires_grad)."""
     (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     return gradient.square().flatten(1).sum(1).mean()
 
@@ -116,10 +117,10 @@ class GeneratorLosses:
 def generator_losses(
     discriminator: Discriminator, edits: Edits, sources: Sources, targets: Tensor, style_seen: bool
 ) -> GeneratorLosses:
-    """`style_seen`: the discriminator is given the style that an image was made with, and the extracted one of a real image.
+    """The generator's losses on the edits of one batch.
 
-    Then the scores of real images are part of the generator's loss, since they depend on the extractor; without it they
-    are constant and left out.
+    style_seen: the discriminator is given the style that an image was made with, or a real one's extracted style. Then
+    the scores of real images depend on the extractor and are part of the loss; else they are constant and left out.
     """
     count = len(targets)
     styles = torch.cat([edits.target_style, edits.style]).detach() if style_seen else None

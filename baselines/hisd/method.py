@@ -24,7 +24,7 @@ from benchmark.protocol import Guide
 
 
 class HiSD(Method):
-    """HiSD, label-guided by a mapped style and reference-guided by an extracted one. Trained on the label-guided path."""
+    """HiSD: label-guided by a mapped style, reference-guided by an extracted one, trained on the label-guided path."""
 
     Settings: ClassVar[type] = HiSDSettings
     guides: ClassVar[frozenset[Guide]] = frozenset({"T", "R"})
@@ -34,15 +34,19 @@ class HiSD(Method):
 
     def __init__(self, settings: HiSDSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
-        check_size("hisd", shape.size)
-        self.generator = Generator(settings, shape)
+        check_size(type(self).__name__, shape.size)
+        self.generator = self._generator()
         self.generator.initialise(settings)
         self.discriminator = Discriminator(
             settings.width, shape.size, scaled(settings.style_dim, settings.width), shape.classes
         )
         self.discriminator.initialise(settings)
 
+    def _generator(self) -> Generator:
+        return Generator(self.settings, self.shape)
+
     def optimizers(self) -> Mapping[str, Optimizer]:
+        """Adam for either network; the mapper is a group of its own, with its own learning rate."""
         settings = self.settings
         betas = (settings.beta1, settings.beta2)
         mapper = list(self.generator.mapper.parameters())
@@ -55,6 +59,7 @@ class HiSD(Method):
         }
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
+        """The generator first, then the discriminator on the same edits."""
         settings = self.settings
         sources = draw_sources(faces, settings.batch_size, settings.classes)
         targets = draw_targets(sources.labels, faces.classes, settings.classes, faces.generator)
@@ -81,25 +86,29 @@ class HiSD(Method):
         return {name: term.detach() for name, term in terms.items()}
 
     def edit(self, sources: Tensor, target: Target) -> Tensor:
+        """Decode the source, translated to the target style."""
         generator = self.generator
         style = target_style(generator, sources, target, self.settings.latent_dim)
         edited: Tensor = generator.decoder(generator.translator(generator.encoder(sources), style))
         return edited
 
     def averaged(self) -> Mapping[str, nn.Module]:
+        """The generator, mapper and extractor included."""
         return {"generator": self.generator}
 
     @property
     def average_decay(self) -> float:
+        """As the settings say."""
         return self.settings.average
 
     @property
     def clip_norm(self) -> float | None:
+        """As the settings say."""
         return self.settings.clip
 
 
 def target_style(generator: Generator, sources: Tensor, target: Target, latent_dim: int) -> Tensor:
-    """The style that an edit is made with, N x style: of the references, or of the labels and each pair's own latent."""
+    """The style that an edit is made with, N x style: the references', or the labels' with each pair's own latent."""
     if target.guide == "R":
         if target.references is None:
             raise ValueError("a reference-guided edit needs references")

@@ -26,7 +26,7 @@ HEADS = 2
 
 
 class Pyramid(nn.Module):
-    """1x1 convolution from RGB, then one block per halving. The first block's output is the feature that MTSS's SDU takes."""
+    """1x1 convolution from RGB, then one block per halving. MTSS's SDU takes what the first block gives."""
 
     def __init__(self, channels: Sequence[int], normalised: bool) -> None:
         super().__init__()
@@ -45,6 +45,7 @@ class Pyramid(nn.Module):
         return features
 
     def forward(self, images: Tensor) -> Tensor:
+        """Both in sequence."""
         return self.deep(self.shallow(images))
 
 
@@ -77,6 +78,7 @@ class Mapper(nn.Module):
         self.heads = nn.ModuleList(ClassLinear(classes, hidden, out) for out in (hidden, hidden, style))
 
     def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
+        """latent: N x latent_dim; labels: N."""
         # No ReLU before the last layer and none in place: the published blocks are ReLU and then linear.
         hidden = self.stem(latent)
         for layer in self.shared:
@@ -88,7 +90,7 @@ class Mapper(nn.Module):
 
 
 class Translator(nn.Module):
-    """Gives an encoded image a style: N x 256 width x S/4 x S/4 and N x style to the first's shape, blended by its own mask."""
+    """Gives an encoded image a style, blended in by a mask per channel and pixel."""
 
     def __init__(self, width: float, style: int, blocks: int) -> None:
         super().__init__()
@@ -100,6 +102,7 @@ class Translator(nn.Module):
         self.mask = nn.Conv2d(inner, outer, 1)
 
     def forward(self, encoded: Tensor, style: Tensor) -> Tensor:
+        """encoded: N x 256 width x S/4 x S/4, as is what comes back; style: N x style."""
         hidden = self.stem(encoded)
         modulations = self.projection(style).view(len(style), len(self.blocks), 4, -1)
         for block, modulation in zip(self.blocks, modulations.unbind(1), strict=True):
@@ -144,7 +147,7 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def initialise(self, settings: HiSDSettings) -> None:
-        """As published, then the gains that a short budget may ask for."""
+        """As published, with the gains that a short budget may ask for."""
         initialise(self, settings.initial_bias)
         self.translator.projection.weight.mul_(settings.projection_gain)
         self.translator.projection.bias.fill_(settings.projection_bias)
@@ -155,8 +158,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Two scores per class: N x 3 x S x S and a style N x style to N x 2 x classes.
 
-    The style makes it judge pairs of image and style ("ALI" in the published code, absent from the paper). Its last layer
-    also has one input for HiSD's tag-irrelevant conditions; expressions have none, so that input is always 0.
+    The style makes it judge pairs of image and style ("ALI" in the published code, absent from the paper). Its last
+    layer also has one input for HiSD's tag-irrelevant conditions; expressions have none, so that input is always 0.
     """
 
     def __init__(self, width: float, size: int, style: int, classes: int) -> None:
@@ -185,4 +188,5 @@ class Discriminator(nn.Module):
         return scores.view(len(features), HEADS, -1)
 
     def forward(self, images: Tensor, style: Tensor | None) -> Tensor:
+        """images: N x 3 x S x S; style: N x style or None."""
         return self.scores(self.features(images), style)

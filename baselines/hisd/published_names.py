@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from torch import nn
 
@@ -51,10 +51,10 @@ def parameter_names(network: nn.Module) -> Iterator[str]:
                 yield full
 
 
-def published_names(network: Generator | Discriminator) -> dict[str, str]:
-    """The published code's name of every parameter, with ours."""
+def published_names(network: Generator | Discriminator, more: Sequence[Rule] = ()) -> dict[str, str]:
+    """The published code's name of every parameter, with ours. more: rules for what a generator has beyond HiSD's."""
     if isinstance(network, Discriminator):
         return translated(parameter_names(network), DISCRIMINATOR_RULES)
     number = len(network.extractor.blocks) + 2  # behind the stem, the blocks and the pooling
     head: Rule = (r"^extractor\.head\.", f"extractors.model.{number}.")
-    return translated(parameter_names(network), [*GENERATOR_RULES, head])
+    return translated(parameter_names(network), [*more, *GENERATOR_RULES, head])

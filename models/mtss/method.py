@@ -1,0 +1,93 @@
+"""MTSS as a method: its step, its edits, its switches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor
+
+from baselines.hisd.losses import draw_latents, draw_sources, draw_targets
+from baselines.hisd.method import HiSD, target_style
+from benchmark.interface import Augmentation, FaceSource, Progress, Shape, Target, Update, frozen
+from models.mtss.generator import MTSSGenerator
+from models.mtss.losses import discriminator_losses, generator_losses
+from models.mtss.paths import Batch, edit_paths
+from models.mtss.settings import MTSSSettings
+
+SATURATED = 0.5
+"""Mean |f'st| above which the tanh of the SDU passes hardly any gradient."""
+
+
+class MTSS(HiSD):
+    """MTSS, label-guided by a mapped style and reference-guided by an extracted one.
+
+    With supervision, reference path and content switched off and the style shown to the discriminator it is HiSD.
+    """
+
+    Settings: ClassVar[type] = MTSSSettings
+    augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
+    footnote: ClassVar[str] = (
+        "MTSS: the networks are as published; the training step is reconstructed from the paper (docs/methods.md)."
+    )
+    settings: MTSSSettings
+    generator: MTSSGenerator
+
+    def __init__(self, settings: MTSSSettings, shape: Shape) -> None:
+        super().__init__(settings, shape)
+
+    def _generator(self) -> MTSSGenerator:
+        return MTSSGenerator(self.settings, self.shape)
+
+    def draw(self, faces: FaceSource) -> Batch:
+        """Sources, targets t1 and t2 (independent, neither the source's class), references of t1, latents for t2."""
+        settings = self.settings
+        sources = draw_sources(faces, settings.batch_size, settings.classes)
+        labels = sources.labels
+        mapped = draw_targets(labels, faces.classes, settings.classes, faces.generator)
+        latent = draw_latents(len(mapped), settings.latent_dim, faces, like=sources.images)
+        references = wanted = None
+        if settings.reference_path:
+            wanted = draw_targets(labels, faces.classes, settings.classes, faces.generator)
+            references = faces.draw_labelled(wanted).images
+        return Batch(sources.images, labels, latent, mapped, references, wanted)
+
+    def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
+        """The generator first, then the discriminator on the same edits."""
+        settings = self.settings
+        batch = self.draw(faces)
+        with frozen(self.discriminator):
+            edits = edit_paths(self.generator, batch, settings.consistency_content)
+            maker = generator_losses(self.generator, self.discriminator, batch, edits, settings)
+            update("generator", maker.total(settings))
+        critic = discriminator_losses(
+            self.discriminator, batch, edits, settings.style_in_discriminator, settings.adversarial
+        )
+        update("discriminator", critic.real + critic.fake + settings.penalty_weight * critic.penalty)
+
+        terms = {f"generator/{name}": term for name, term in vars(maker).items() if term is not None}
+        terms |= {f"discriminator/{name}": term for name, term in vars(critic).items()}
+        if edits.parts is not None:
+            terms["sdu/style_magnitude"] = edits.parts.style.abs().mean()
+        return {name: term.detach() for name, term in terms.items()}
+
+    def warnings(self, means: Mapping[str, float]) -> list[str]:
+        """Says when the SDU is saturated."""
+        magnitude = means.get("sdu/style_magnitude", 0.0)
+        if magnitude <= SATURATED:
+            return []
+        return [
+            f"MTSS: the SDU is saturated (mean |f'st| above {SATURATED}): it separates nothing and hardly learns; "
+            "keep sdu_initialisation at 'default' and lower learning_rate, or try another seed"
+        ]
+
+    def edit(self, sources: Tensor, target: Target) -> Tensor:
+        """Decode the source, translated to the target style, with its own content."""
+        generator = self.generator
+        style = target_style(generator, sources, target, self.settings.latent_dim)
+        f_s = generator.encoder.shallow(sources)
+        content = None
+        if self.settings.content != "none":
+            content = generator.content_of(f_s, generator.extractor.shallow(sources)).joins
+        edited: Tensor = generator.decoder(generator.translator(generator.encoder.deep(f_s), style), content)
+        return edited
