@@ -167,7 +167,7 @@ class Store:
         keep: list[str],
         facts: Mapping[str, Any],
         seconds: float,
-        environment: Environment,
+        made: Mapping[str, Any],
     ) -> Artifact:
         """Drop all but the files named in `keep`, write the manifest, and move the folder to its place."""
         for path in partial.iterdir():

@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from benchmark.errors import UserError
 
-FORMAT = 1
+TEXT = "fesbench"
 
 
 @dataclass
@@ -45,7 +45,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], text: Mapping[str, A
     """Write tensors and a JSON text as one file, whole or not at all: the old file is there until the new one is complete."""
     partial = path.with_name(path.name + ".tmp")
     on_cpu = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    save_file(on_cpu, partial, metadata={"format": str(FORMAT), "text": json.dumps(text)})
+    # One entry: safetensors writes several in no fixed order, and equal contents are to be equal bytes.
+    save_file(on_cpu, partial, metadata={TEXT: json.dumps(text, sort_keys=True)})
     with partial.open("rb") as stream:
         os.fsync(stream.fileno())
     os.replace(partial, path)
@@ -56,9 +57,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as stream:
             metadata = stream.metadata() or {}
-            if metadata.get("format") != str(FORMAT):
-                raise UserError(f"{path} is not a checkpoint of this format ({FORMAT})")
-            return {name: stream.get_tensor(name) for name in stream.keys()}, json.loads(metadata["text"])  # noqa: SIM118
+            if TEXT not in metadata:
+                raise UserError(f"{path} is no checkpoint of this project")
+            return {name: stream.get_tensor(name) for name in stream.keys()}, json.loads(metadata[TEXT])  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise UserError(f"the checkpoint {path} is damaged ({error}): remove it to begin anew") from error
 

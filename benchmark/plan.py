@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 from benchmark.artifacts import Artifact, Store
 from benchmark.config import Profile, Suite, SuiteRow
@@ -15,7 +15,7 @@ from benchmark.data.edits import EditList
 from benchmark.data.source import DataSource
 from benchmark.errors import UserError
 from benchmark.protocol import Subset
-from benchmark.registry import find_method, known_methods
+from benchmark.registry import find_method, is_known
 from benchmark.stages.base import Context, Stage
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.judge import TrainJudge
@@ -31,6 +31,7 @@ EDIT_SEED = 0
 """The edits are the protocol's: every training seed is asked for the same ones, so their spread is the training's alone."""
 GALLERY = 4
 """Faces shown in the figures for each row."""
+S = TypeVar("S", bound=Stage)
 State = Literal["there", "begun", "to do"]
 
 
@@ -79,14 +80,14 @@ class Plan:
         self.rows = rows
         self.report = self._once(Report(suite, profile, self.prepare, judges, rows, extractor))
 
-    def _once[T: Stage](self, stage: T) -> T:
+    def _once(self, stage: S) -> S:
         """The stage, or the one of the same key that is there already."""
         return self._stages.setdefault(stage.recipe.key, stage)  # type: ignore[return-value]
 
     @staticmethod
     def _missing(row: SuiteRow) -> str:
         """Why a row can't be measured; wrong settings of a method that is there are errors, not gaps."""
-        if row.method not in known_methods():
+        if not is_known(row.method):
             return f"the method '{row.method}' is not in this version"
         guides = find_method(row.method).guides
         return "" if row.guide in guides else f"'{row.method}' has no {row.guide} guide"

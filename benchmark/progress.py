@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -100,6 +100,18 @@ class _Lines:
 
     def note(self, text: str) -> None:
         self._note = text
+
+
+def counted(bar: Bar, done: int = 0) -> Callable[[int], None]:
+    """For work that says how many are done in all (from `done` on), not how many more."""
+    said = done
+
+    def tell(total: int) -> None:
+        nonlocal said
+        bar.advance(total - said)
+        said = total
+
+    return tell
 
 
 def duration(seconds: float) -> str:

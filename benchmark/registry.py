@@ -4,6 +4,8 @@ A method of another package is found through the entry point group `fesbench.met
 
     [project.entry-points."fesbench.methods"]
     mymethod = "mypackage.module:MyMethod"
+
+A suite may also name one that is not installed at all by its import path, `mypackage.module:MyMethod`.
 """
 
 from __future__ import annotations
@@ -31,18 +33,23 @@ def known_methods() -> dict[str, str]:
     return {entry.name: entry.value for entry in entry_points(group=GROUP)} | METHODS
 
 
+def is_known(name: str) -> bool:
+    """Whether `find_method` would look for it: a registered name, or an import path."""
+    return ":" in name or name in known_methods()
+
+
 def find_method(name: str) -> type[Method]:
     """The class called `name`. Raises UserError for an unknown name or an import that fails."""
     from benchmark.interface import Method
 
-    methods = known_methods()
-    if name not in methods:
-        raise unknown("method", name, methods)
-    module, _, attribute = methods[name].partition(":")
+    if not is_known(name):
+        raise unknown("method", name, known_methods())
+    path = name if ":" in name else known_methods()[name]
+    module, _, attribute = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"method '{name}' is registered as {methods[name]}, which does not import: {error}") from error
+        raise UserError(f"method '{name}' is {path}, which does not import: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Method)):
-        raise UserError(f"method '{name}' is registered as {methods[name]}, which is not a Method")
+        raise UserError(f"method '{name}' is {path}, which is not a Method")
     return found

@@ -24,6 +24,9 @@ def read_upright(path: Path) -> Image.Image:
 
 
 def read_square(path: Path, size: int) -> np.ndarray:
-    """size x size x 3 uint8: the short side scaled to `size` (antialiased bilinear, torchvision's default), then the centre."""
+    """size x size x 3 uint8: the centred square, resized (antialiased bilinear, as torchvision's Resize)."""
     picture = read_upright(path)
-    return np.asarray(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    square = picture.crop((left, top, left + side, top + side))
+    return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))

@@ -10,7 +10,8 @@ import numpy as np
 from benchmark.artifacts import Artifact
 from benchmark.data.faceset import FaceSet
 from benchmark.metrics.crop import crop, tight_box
-from benchmark.metrics.features import FeatureExtractor, open_extractor
+from benchmark.metrics.features import FeatureExtractor, ensure_weights, open_extractor
+from benchmark.progress import counted
 from benchmark.protocol import Subset
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.prepare import Prepare, load_faces
@@ -24,12 +25,31 @@ class ExtractorChoice:
 
     name: str
     identity: str
+    published: bool
     weights: Path | None = None
     allow_other_weights: bool = False
+
+    @property
+    def comparable(self) -> bool:
+        """Whether its distance is FID as published."""
+        return self.name == "inception" and self.published
+
+    @property
+    def column(self) -> str:
+        """What the distance is called."""
+        if self.name == "efficientnet-lite0":
+            return "FD[lite0]"
+        return "FID" if self.published else f"FD[{self.identity[:8]}]"
 
     def open(self, device: str) -> FeatureExtractor:
         """Load it."""
         return open_extractor(self.name, self.weights, self.allow_other_weights, device)
+
+
+def choose_extractor(name: str, weights: Path | None = None, allow_other_weights: bool = False) -> ExtractorChoice:
+    """Find the weights (download them if need be), before any long work begins. Raises UserError where there are none."""
+    found = ensure_weights(name, weights, allow_other_weights)
+    return ExtractorChoice(name, found.sha256, found.published, weights, allow_other_weights)
 
 
 class RealFeatures(Stage):
@@ -56,9 +76,9 @@ class RealFeatures(Stage):
         images = np.asarray(faces.images[test])
         crops = crop_faces(images, faces, test)
         with context.reporter.bar(self.name, len(images) + (0 if crops is None else len(crops))) as bar:
-            np.save(folder / WHOLE, extractor.features(images, bar.advance))
+            np.save(folder / WHOLE, extractor.features(images, counted(bar)))
             if crops is not None:
-                np.save(folder / CROPPED, extractor.features(crops, bar.advance))
+                np.save(folder / CROPPED, extractor.features(crops, counted(bar)))
         cropped = 0 if crops is None else len(crops)
         return Made([WHOLE, CROPPED] if cropped else [WHOLE], {"whole": len(images), "cropped": cropped})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from benchmark.metrics.frechet import frechet_distance
 from benchmark.metrics.kid import kernel_distance
 from benchmark.metrics.psnr import mean_psnr, psnr
 from benchmark.metrics.ssim import ssim
+from benchmark.progress import counted
 from benchmark.protocol import EXPRESSIONS
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.features import ExtractorChoice, RealFeatures, crop_faces, load_features
@@ -101,7 +101,7 @@ class Score(Stage):
             with context.reporter.bar(self.name, sum(len(pictures) for _, pictures in missing)) as bar:
                 for name, pictures in missing:
                     partial = folder / f"{name}.tmp.npy"
-                    np.save(partial, extractor.features(pictures, bar.advance))
+                    np.save(partial, extractor.features(pictures, counted(bar)))
                     partial.rename(folder / name)
         return np.load(folder / FEATURES_WHOLE), np.load(folder / FEATURES_CROPPED) if crops is not None else None
 
@@ -133,15 +133,11 @@ def _pair_means(per_edit: pd.DataFrame) -> tuple[dict[str, float | None], dict[s
     """Means over the edits, and the reasons for those that can't be had."""
     metrics: dict[str, float | None] = {"ca": 100 * float(per_edit["correct"].mean())}
     reasons: dict[str, str] = {}
-    measures: dict[str, Any] = {
-        "psnr_source": mean_psnr,
-        "psnr_unpaired": mean_psnr,
-        "psnr_target": mean_psnr,
-        "ssim": np.mean,
-    }
-    for name, mean in measures.items():
+    for name in ("psnr_source", "psnr_unpaired", "psnr_target", "ssim"):
         values = per_edit[name].dropna().to_numpy()
-        metrics[name] = float(mean(values)) if len(values) else None
-        if not len(values):
+        if len(values):
+            metrics[name] = float(values.mean()) if name == "ssim" else mean_psnr(values).decibel
+        else:
+            metrics[name] = None
             reasons[name] = "the data set has no picture of the same person, camera and gaze with the target expression"
     return metrics, reasons

@@ -1,0 +1,76 @@
+"""The smallest method that is one: it learns a colour for each expression. The whole pipeline runs on it within seconds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from benchmark.interface import Augmentation, FaceSource, Method, Progress, Shape, Target, Update, latents
+from benchmark.settings import chosen, published
+
+
+@dataclass(frozen=True)
+class DummySettings:
+    learning_rate: float = published(0.05, "this file")
+    width: float = published(1.0, "this file")
+    batch: int = chosen(4, "small")
+    poison_at: int = chosen(-1, "iteration whose loss becomes NaN; -1 for none")
+    kill_at: int = chosen(-1, "iteration that DUMMY_KILL_SIGNAL meets, once (DUMMY_KILL_MARK is the mark); -1 for none")
+
+
+class Dummy(Method):
+    Settings = DummySettings
+    guides = frozenset({"T", "R"})
+    augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
+
+    def __init__(self, settings: DummySettings, shape: Shape) -> None:
+        super().__init__(settings, shape)
+        self.colours = nn.Embedding(shape.classes, 3)
+        self.mix = nn.Conv2d(3, 3, 3, padding=1)
+
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        return {"colours": Adam(self.parameters(), self.settings.learning_rate)}
+
+    def averaged(self) -> Mapping[str, nn.Module]:
+        return {"mix": self.mix}
+
+    @property
+    def average_decay(self) -> float:
+        return 0.9
+
+    @property
+    def clip_norm(self) -> float | None:
+        return 10.0
+
+    def learning_rate_factor(self, optimizer: str, progress: Progress) -> float:
+        return 1 - progress.iteration / progress.iterations
+
+    def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
+        if progress.iteration == self.settings.kill_at:
+            mark = Path(os.environ["DUMMY_KILL_MARK"])
+            if not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), int(os.environ["DUMMY_KILL_SIGNAL"]))
+        batch = faces.draw(self.settings.batch)
+        other = faces.draw_labelled(batch.labels)
+        noise = torch.rand(len(batch.labels), 1, 1, 1).to(batch.images)
+        loss = (self._paint(batch.images, batch.labels) - noise * other.images).abs().mean()
+        if progress.iteration == self.settings.poison_at:
+            loss = loss * float("nan")
+        update("colours", loss)
+        return {"distance": loss.detach()}
+
+    def edit(self, sources: Tensor, target: Target) -> Tensor:
+        painted = self._paint(sources, target.labels)
+        if target.references is not None:
+            return painted + 0.1 * target.references
+        return painted + 0.01 * latents(target.seeds, 1, sources).reshape(-1, 1, 1, 1)
+
+    def _paint(self, images: Tensor, labels: Tensor) -> Tensor:
+        return self.mix(images) + self.colours(labels)[:, :, None, None]
