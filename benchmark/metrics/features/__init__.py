@@ -1,0 +1,107 @@
+"""The feature spaces in which FID and KID are measured.
+
+Two networks are known: `inception`, the published one, and `efficientnet-lite0`, the stated stand-in where its weights
+cannot be had. A Fréchet distance in another space than the published is not FID: `column` says what it is, and
+`comparable` whether it may stand beside published numbers. Nothing here imports torch before an extractor is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import UserError, unknown
+from benchmark.metrics.features import weights as files
+
+ExtractorName = Literal["inception", "efficientnet-lite0"]
+EXTRACTORS: tuple[ExtractorName, ...] = get_args(ExtractorName)
+
+
+class FeatureExtractor(Protocol):
+    """A network as a feature space."""
+
+    @property
+    def name(self) -> str:
+        """One of `EXTRACTORS`."""
+
+    @property
+    def column(self) -> str:
+        """The head of the column: FID, FD[lite0], or FD[first 8 digits of the weights' SHA-256]."""
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the numbers may stand beside published FID: only with the published Inception weights."""
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the weights' file, 64 hexadecimal digits."""
+
+    @property
+    def dimensions(self) -> int:
+        """D."""
+
+    def features(self, images: NDArray[np.uint8], progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
+        """N x D features of `images` (N x H x W x 3, uint8). `progress` is called with how many images are done.
+
+        An image's features do not depend on the other images.
+        """
+
+
+def extractor_identity(name: str, weights: Path | None = None, allow_other_weights: bool = False) -> str:
+    """SHA-256 of the weights that `open_extractor` would use, without building the network or downloading anything.
+
+    Raises UserError for an unknown name and for a given file that is missing or refused. Published Inception weights
+    have a known digest, so they need not be there yet; `ensure_weights` sees to that.
+    """
+    if _checked_name(name) == "efficientnet-lite0":
+        return files.sha256_of(_lite0_file(weights))
+    if weights is None:
+        return files.INCEPTION.sha256
+    return files.given(weights, files.INCEPTION, allow_other_weights).sha256
+
+
+def ensure_weights(name: str, weights: Path | None = None, allow_other_weights: bool = False) -> files.Weights:
+    """The weights' file, checked: the given one, the cached one, or a download. Raises UserError where there is none.
+
+    To be called before long work whose last step needs them.
+    """
+    if _checked_name(name) == "efficientnet-lite0":
+        path = _lite0_file(weights)
+        return files.Weights(path, files.sha256_of(path), files.sha256_of(path) == files.LITE0_SHA256)
+    if weights is not None:
+        return files.given(weights, files.INCEPTION, allow_other_weights)
+    return files.cached_or_downloaded(files.INCEPTION)
+
+
+def open_extractor(
+    name: str, weights: Path | None = None, allow_other_weights: bool = False, device: str = "cpu"
+) -> FeatureExtractor:
+    """The extractor of that name on `device`, its weights found as `ensure_weights` does.
+
+    Raises UserError for an unknown name, weights that are missing or refused, and a file that does not hold this
+    network.
+    """
+    found = ensure_weights(name, weights, allow_other_weights)
+    if name == "efficientnet-lite0":
+        from benchmark.metrics.features.lite0 import open_lite0
+
+        return open_lite0(found, device)
+    from benchmark.metrics.features.inception import open_inception
+
+    return open_inception(found, device)
+
+
+def _checked_name(name: str) -> str:
+    if name not in EXTRACTORS:
+        raise unknown("feature extractor", name, EXTRACTORS)
+    return name
+
+
+def _lite0_file(weights: Path | None) -> Path:
+    if weights is not None:
+        raise UserError(f"efficientnet-lite0 takes no weights file ({weights}); a file of weights goes with inception")
+    return files.lite0_file()
