@@ -1,8 +1,9 @@
 """Artifacts: folders that are named by what made them, complete or not there at all.
 
-The key of an artifact is a hash of everything that decides its content. A folder counts only once its `manifest.json` is in
-it; the folder is built beside its place, under a name that ends in `.partial`, and moved there by one rename after the manifest
-is written. What a killed stage left in its `.partial` folder (a trainer's state, say) is there for the next try.
+The key of an artifact is a hash of everything that decides its content. A folder counts only once its `manifest.json`
+is in it; the folder is built beside its place, under a name that ends in `.partial`, and moved there by one rename
+after the manifest is written. What a killed stage left in its `.partial` folder (a trainer's state, say) is there for
+the next try.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def canonical(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides an artifact's content: its kind, the stage's settings and version, and the keys of its inputs."""
+    """All that decides an artifact's content: its kind, the stage's settings and version, and the keys of its
+    inputs.
+    """
 
     kind: str
     name: str
@@ -182,7 +185,7 @@ class Store:
             _sync(partial / name)
         write_text(partial / MANIFEST, json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n")
         folder = self.root / recipe.folder
-        os.replace(partial, folder)
+        partial.replace(folder)
         self._checked[recipe.key] = Artifact(folder, manifest)
         return self._checked[recipe.key]
 
@@ -192,11 +195,13 @@ def write_text(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".tmp")
     partial.write_text(text, encoding="utf-8")
     _sync(partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _sync(path: Path) -> None:
-    """Have the file on the disk before anything says that it is there (a rename may survive a power cut that data does not)."""
+    """Have the file on the disk before anything says that it is there (a rename may survive a power cut that data
+    does not).
+    """
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
 
@@ -214,8 +219,8 @@ def _damaged(folder: Path, why: str) -> UserError:
 
 @contextmanager
 def _locked(path: Path, name: str) -> Iterator[None]:
-    """Hold an advisory lock; the kernel drops it when the process ends, however it ends. The empty file stays: to remove it
-    could leave two processes with locks on two files of one name."""
+    """Hold an advisory lock; the kernel drops it when the process ends, however it ends. The empty file stays: to
+    remove it could leave two processes with locks on two files of one name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as stream:
         try:

@@ -1,7 +1,8 @@
 """A trainer's whole state in one safetensors file, and the weights that remain of it when training is over.
 
-Safetensors hold named tensors and text, and run nothing when they are loaded. The state is flattened: weights under `model.`,
-averages under `average.`, optimiser tensors under `optimizer.NAME.INDEX.FIELD`, random states under `random.`.
+Safetensors hold named tensors and text, and run nothing when they are loaded. The state is flattened: weights under
+`model.`, averages under `average.`, optimiser tensors under `optimizer.NAME.INDEX.FIELD`, random states under
+`random.`.
 """
 
 from __future__ import annotations
@@ -37,19 +38,21 @@ class Position:
     threads: int = 0
     warned: list[str] = field(default_factory=list)
     loss_names: list[str] = field(default_factory=list)
-    summed: int = 0
-    """Iterations whose losses are summed up but not yet in the history."""
+    summed: dict[str, int] = field(default_factory=dict)
+    """How often each loss was added to the sums that are not yet in the history."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], text: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON text as one file, whole or not at all: the old file is there until the new one is complete."""
+    """Write tensors and a JSON text as one file, whole or not at all: the old file is there until the new one is
+    complete.
+    """
     partial = path.with_name(path.name + ".tmp")
     on_cpu = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     # One entry: safetensors writes several in no fixed order, and equal contents are to be equal bytes.
     save_file(on_cpu, partial, metadata={TEXT: json.dumps(text, sort_keys=True)})
     with partial.open("rb") as stream:
         os.fsync(stream.fileno())
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -96,8 +99,9 @@ def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> No
 def random_tensors() -> dict[str, Tensor]:
     """The states of Python's, NumPy's, torch's and every GPU's generator."""
     version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-    assert version == 3 and name == "MT19937"
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002 - the global one is kept
+    assert version == 3
+    assert name == "MT19937"
     tensors = {
         "python": torch.tensor(words, dtype=torch.int64),
         "python_gauss": torch.tensor([] if gauss is None else [gauss], dtype=torch.float64),
@@ -115,7 +119,7 @@ def restore_random(tensors: Mapping[str, Tensor]) -> None:
     gauss = tensors["python_gauss"].tolist()
     random.setstate((3, tuple(tensors["python"].tolist()), gauss[0] if gauss else None))
     *keys, position, has_gauss = tensors["numpy"].tolist()
-    np.random.set_state(("MT19937", np.array(keys, np.uint32), position, has_gauss, tensors["numpy_gauss"].item()))
+    np.random.set_state(("MT19937", np.array(keys, np.uint32), position, has_gauss, tensors["numpy_gauss"].item()))  # noqa: NPY002
     torch.set_rng_state(tensors["torch"])
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):

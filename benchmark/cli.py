@@ -56,7 +56,8 @@ class Parser(argparse.ArgumentParser):
 def run_command(work: Callable[[], int | None]) -> int:
     """Run `work` and turn what it raises into one line on stderr and an exit status.
 
-    SIGTERM is treated like SIGINT (`Interrupted`), so that a trainer can save its state; the status is then 128 + signal.
+    SIGTERM is treated like SIGINT (`Interrupted`), so that a trainer can save its state; the status is then 128 +
+    signal.
     """
 
     def interrupt(signum: int, _frame: FrameType | None) -> None:
@@ -75,7 +76,8 @@ def run_command(work: Callable[[], int | None]) -> int:
         sys.stderr.write(f"stopped by {stop}; the same command goes on from the last saved state\n")
         return 128 + stop.signum
     except BrokenPipeError:
-        # The reader of our stdout (head, less) has left; point it elsewhere so that the interpreter's last flush is quiet.
+        # The reader of our stdout (head, less) has left; point it elsewhere so that the interpreter's last flush is
+        # quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     finally:

@@ -1,7 +1,7 @@
 """Suites and profiles: YAML files, read and checked. Nothing here imports a method.
 
-A suite says which rows a table has, a profile how much of everything is spent on them. Both are found by name in `suites/` and
-`profiles/`, or given as the path of a YAML file.
+A suite says which rows a table has, a profile how much of everything is spent on them. Both are found by name in
+`suites/` and `profiles/`, or given as the path of a YAML file.
 """
 
 from __future__ import annotations

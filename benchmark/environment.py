@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "fesbench", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "scipy", "scikit-image", "pandas", "pyarrow",
-    "pillow", "safetensors", "pytorch-fid", "mlflow",
+    "fesbench", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "scipy", "scikit-image", "pandas",
+    "pyarrow", "pillow", "safetensors", "pytorch-fid", "mlflow",
 )  # fmt: skip
 
 

@@ -7,8 +7,8 @@
         def training_step(self, faces, update, progress): ...   # losses, one `update` per optimiser step
         def edit(self, sources, target): ...        # images in [-1, 1]
 
-Everything around it (data, augmentation on the batch, seeds, checkpoints, exact resume, averaging, logging, synthesis, scores)
-is the harness's.
+Everything around it (data, augmentation on the batch, seeds, checkpoints, exact resume, averaging, logging,
+synthesis, scores) is the harness's.
 """
 
 from __future__ import annotations
@@ -40,10 +40,14 @@ class Faces:
 
 
 class FaceSource(Protocol):
-    """Where a training step draws its faces from. All draws are seeded, augmented as the method asks, and on its device."""
+    """Where a training step draws its faces from. All draws are seeded, augmented as the method asks, and on its
+    device.
+    """
 
     generator: torch.Generator
-    """For a method's own choices of classes (`torch.randint(..., generator=faces.generator)`); on the CPU, kept in checkpoints."""
+    """For a method's own choices of classes (`torch.randint(..., generator=faces.generator)`); on the CPU, kept in
+    checkpoints.
+    """
     classes: tuple[int, ...]
     """Labels that occur in the training pictures."""
 
@@ -130,7 +134,9 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def edit(self, sources: Tensor, target: Target) -> Tensor:
-        """N x 3 x S x S in [-1, 1] edited to `target`; the caller has set eval mode and no_grad. Clipping is the caller's."""
+        """N x 3 x S x S in [-1, 1] edited to `target`; the caller has set eval mode and no_grad. Clipping is the
+        caller's.
+        """
 
     def averaged(self) -> Mapping[str, nn.Module]:
         """The networks whose exponential moving average edits are made with (empty: none)."""
@@ -163,7 +169,9 @@ def latents(seeds: Sequence[int], dim: int, like: Tensor) -> Tensor:
 
 @contextmanager
 def frozen(*modules: nn.Module) -> Iterator[None]:
-    """Parameters of `modules` get no gradient inside: the generator's loss passes through D without paying for D's weights."""
+    """Parameters of `modules` get no gradient inside: the generator's loss passes through D without paying for D's
+    weights.
+    """
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     for p in parameters:
         p.requires_grad_(False)

@@ -28,7 +28,9 @@ from benchmark.stages.train import Train
 from benchmark.tracking import TrackedRow
 
 EDIT_SEED = 0
-"""The edits are the protocol's: every training seed is asked for the same ones, so their spread is the training's alone."""
+"""The edits are the protocol's: every training seed is asked for the same ones, so their spread is the training's
+alone.
+"""
 GALLERY = 4
 """Faces shown in the figures for each row."""
 S = TypeVar("S", bound=Stage)
@@ -150,8 +152,8 @@ class Plan:
         free = shutil.disk_usage(store.root).free
         if needed > free:
             raise UserError(
-                f"{store.root} has {free / 1e9:.1f} GB left and this plan may write {needed / 1e9:.1f} GB: make room or choose "
-                "another place with --out"
+                f"{store.root} has {free / 1e9:.1f} GB left and this plan may write {needed / 1e9:.1f} GB: make room, "
+                "or choose another place with --out"
             )
 
     def run(self, context: Context) -> Artifact:
@@ -168,7 +170,9 @@ class Plan:
         return done
 
     def _check_inputs(self, store: Store) -> None:
-        """Hold every artifact that is there against its hashes, so that damage is said now and not when it is next read."""
+        """Hold every artifact that is there against its hashes, so that damage is said now and not when it is next
+        read.
+        """
         for stage in self.stages:
             store.find(stage.recipe)
 

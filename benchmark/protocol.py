@@ -1,7 +1,7 @@
 """What every method is held to: the vocabulary of the benchmark, and nothing that computes.
 
-Expressions, cameras and gazes are those of the Radboud Faces Database (Langner et al., 2010); action units are the 17 whose
-intensity OpenFace estimates, in its order, on its scale from 0 to 5.
+Expressions, cameras and gazes are those of the Radboud Faces Database (Langner et al., 2010); action units are the 17
+whose intensity OpenFace estimates, in its order, on its scale from 0 to 5.
 """
 
 from __future__ import annotations

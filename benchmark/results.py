@@ -1,7 +1,7 @@
 """The result of a suite: what `results.json` holds, and nothing that depends on the clock.
 
-Two runs of the same plan give the same file, byte for byte; times are in `timings.json` beside it. The schema is documented in
-docs/results.md, and its version is raised with every change that a reader would notice.
+Two runs of the same plan give the same file, byte for byte; times are in `timings.json` beside it. The schema is
+documented in docs/results.md, and its version is raised with every change that a reader would notice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ Direction = Literal["lower", "higher"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of the tables. `label` is its column; `paper` the key under which results/paper has the published value."""
+    """One number of the tables. `label` is its column; `paper` the key under which results/paper has the published
+    value.
+    """
 
     key: str
     label: str
@@ -53,7 +55,9 @@ METRICS: tuple[Metric, ...] = (
 
 @dataclass(frozen=True)
 class Scores:
-    """One row measured with one seed. `metrics` has the keys of METRICS; None where it can't be measured, with the reason."""
+    """One row measured with one seed. `metrics` has the keys of METRICS; None where it can't be measured, with the
+    reason.
+    """
 
     edits: int
     metrics: dict[str, float | None]
@@ -89,6 +93,8 @@ class Row:
     training: Training | None = None
     missing: str = ""
     footnote: str = ""
+    trainings: dict[int, str] = field(default_factory=dict)
+    """The training behind each seed, by its name in `timings.json` and in the loss curves."""
 
     def values(self, metric: str) -> list[float]:
         """The metric over the seeds that have it."""
@@ -170,11 +176,20 @@ def load_results(path: Path) -> SuiteResults:
     raw = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         raise ValueError(f"{path} is not a results file of schema {SCHEMA}")
+    try:
+        return _suite_results(raw)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not a results file of schema {SCHEMA} ({error})") from error
+
+
+def _suite_results(raw: dict[str, Any]) -> SuiteResults:
+    """The inverse of `dataclasses.asdict`; empties `raw` of what it has read."""
     rows = []
     for row in raw.pop("rows"):
         seeds = {int(seed): Scores(**scores) for seed, scores in row.pop("seeds").items()}
+        trainings = {int(seed): name for seed, name in row.pop("trainings").items()}
         training = row.pop("training")
-        rows.append(Row(**row, seeds=seeds, training=Training(**training) if training else None))
+        rows.append(Row(**row, seeds=seeds, trainings=trainings, training=Training(**training) if training else None))
     judges = {
         subset: {int(seed): JudgeResult(**judge) for seed, judge in by_seed.items()}
         for subset, by_seed in raw.pop("judges").items()

@@ -14,7 +14,9 @@ S = TypeVar("S")
 
 
 def published(value: Any, source: str) -> Any:
-    """A dataclass field whose default is the published value; `source` names the paper's section, the code or the issue."""
+    """A dataclass field whose default is the published value; `source` names the paper's section, the code or the
+    issue.
+    """
     return dataclasses.field(default=value, metadata={"origin": "published", "note": source})
 
 

@@ -1,7 +1,7 @@
 """MLflow: a suite is a parent run, each row and seed a child; parameters, losses, metrics, figures, environment.
 
-The standard variables win: MLFLOW_TRACKING_URI over the SQLite file in the output folder, MLFLOW_EXPERIMENT_NAME over `fesbench`.
-A call that goes on with an interrupted suite goes on with its runs, and logs no loss twice.
+The standard variables win: MLFLOW_TRACKING_URI over the SQLite file in the output folder, MLFLOW_EXPERIMENT_NAME over
+`fesbench`. A call that goes on with an interrupted suite goes on with its runs, and logs no loss twice.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Tracker:
         self._logged: dict[str, int] = {}
 
     def losses(self, training: str) -> Callable[[pd.DataFrame], None]:
-        """Where the trainer of that key sends its whole history; what is new in it is logged to every row that shares it."""
+        """Where the trainer of that key sends its whole history; what is new in it is logged to every row that shares
+        it.
+        """
 
         def sink(history: pd.DataFrame) -> None:
             client = self._open()
@@ -95,6 +97,7 @@ class Tracker:
             Metric(f"loss/{loss}", float(value), now, int(step))
             for loss in new.columns.drop("iteration")
             for step, value in zip(new["iteration"], new[loss], strict=True)
+            if value == value  # NaN: not computed at that iteration
         ]
         for start in range(0, len(points), BATCH):
             client.log_batch(self._children[name], points[start : start + BATCH])

@@ -1,7 +1,8 @@
-"""The one training loop. It knows data, seeds, checkpoints, averages, logging and signals; of methods it knows the interface.
+"""The one training loop. It knows data, seeds, checkpoints, averages, logging and signals; of methods it knows the
+interface.
 
-A run cut anywhere and called again ends in the same weights as one left alone, bit for bit on a CPU: the state file holds
-weights, averages, optimisers, the data's order and every random state, and is replaced whole.
+A run cut anywhere and called again ends in the same weights as one left alone, bit for bit on a CPU: the state file
+holds weights, averages, optimisers, the data's order and every random state, and is replaced whole.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ class Trainer:
         self._method = self._fabric.setup_module(self.method)
         self._method.mark_forward_method("training_step")
         raw = dict(self.method.optimizers())
-        self._optimizers = {name: self._fabric.setup_optimizers(optimizer) for name, optimizer in raw.items()}
+        self._optimizers: dict[str, Any] = {
+            name: self._fabric.setup_optimizers(optimizer) for name, optimizer in raw.items()
+        }
         self._raw = raw
         self._rates = {name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in raw.items()}
         self._averages = {
@@ -99,7 +102,9 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------------------ the loop
     def run(self, bar: Bar, warn: Callable[[str], None], sink: LossSink | None = None) -> None:
-        """Train to the end of the budget. Raises RunFailed at a loss that is not finite, Interrupted after a saved signal."""
+        """Train to the end of the budget. Raises RunFailed at a loss that is not finite, Interrupted after a saved
+        signal.
+        """
         torch.set_num_threads(self.position.threads)
         self.method.train()
         started = time.monotonic()
@@ -107,7 +112,7 @@ class Trainer:
             while self.position.iteration < self.budget.iterations:
                 for name, value in self._step().items():
                     self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
-                self.position.summed += 1
+                    self.position.summed[name] = self.position.summed.get(name, 0) + 1
                 bar.advance(1)
                 done = self.position.iteration
                 last = done == self.budget.iterations
@@ -162,16 +167,17 @@ class Trainer:
 
     def _check(self) -> dict[str, float]:
         """Means of the losses since the last row of the history. Raises RunFailed where one is not finite."""
-        if not self.position.summed:
+        if not self._sums:
             return {}
-        values = torch.stack(list(self._sums.values())).div(self.position.summed).tolist()
-        means = dict(zip(self._sums, values, strict=True))
+        sums = zip(self._sums, torch.stack(list(self._sums.values())).tolist(), strict=True)
+        means = {name: value / self.position.summed[name] for name, value in sums}
         bad = [name for name, value in means.items() if not math.isfinite(value)]
         if bad:
             state = self.folder / STATE
             kept = f"the last good state is kept in {state}" if state.exists() else "no state had been saved yet"
             raise RunFailed(
-                f"{type(self.method).__name__}: loss '{bad[0]}' is {means[bad[0]]} at iteration {self.position.iteration}; {kept}; "
+                f"{type(self.method).__name__}: loss '{bad[0]}' is {means[bad[0]]} at iteration "
+                f"{self.position.iteration}; {kept}; "
                 "lower the learning rate or the gains that the profile overrides"
             )
         return means
@@ -179,10 +185,14 @@ class Trainer:
     def _log(self, bar: Bar, warn: Callable[[str], None]) -> None:
         """A row of the history, a word on the bar, and the method's warnings (each once)."""
         means = self._check()
-        if not self.position.loss_names:
-            self.position.loss_names = list(means)
-        self._history.append([float(self.position.iteration), *(means[name] for name in self.position.loss_names)])
-        self._sums, self.position.summed = {}, 0
+        new = [name for name in means if name not in self.position.loss_names]
+        self.position.loss_names += new
+        # A loss that was not computed since the last row (a generator's, every fifth iteration) has no value in this
+        # one.
+        self._history = [[*row, *[math.nan] * len(new)] for row in self._history] if new else self._history
+        means_now = (means.get(name, math.nan) for name in self.position.loss_names)
+        self._history.append([float(self.position.iteration), *means_now])
+        self._sums, self.position.summed = {}, {}
         bar.note("  ".join(f"{name} {value:.3g}" for name, value in list(means.items())[:4]))
         for warning in self.method.warnings(means):
             if warning not in self.position.warned:
@@ -190,7 +200,7 @@ class Trainer:
                 warn(warning)
 
     def losses(self) -> pd.DataFrame:
-        """Iteration and the mean of each loss since the row before."""
+        """Iteration and the mean of each loss since the row before; NaN where it was not computed since then."""
         table = pd.DataFrame(self._history, columns=["iteration", *self.position.loss_names])
         return table.astype({"iteration": int})
 
@@ -270,7 +280,7 @@ def load_for_editing(method: Method, path: Path) -> None:
 def seed_everything(seed: int) -> None:
     """Python, NumPy, torch and every GPU."""
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - for libraries that draw from the global generator
     torch.manual_seed(seed)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 

@@ -14,7 +14,9 @@ from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 
 
 def write_faces(folder: Path, identities: int = 8, cameras: tuple[int, ...] = (90,), size: int = 32) -> Path:
-    """A folder as benchmark.render leaves it: stripes whose place is the expression, on a ground whose colour is the identity."""
+    """A folder as benchmark.render leaves it: stripes whose place is the expression, on a ground whose colour is the
+    identity.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for number in range(identities):

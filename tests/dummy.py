@@ -1,4 +1,6 @@
-"""The smallest method that is one: it learns a colour for each expression. The whole pipeline runs on it within seconds."""
+"""The smallest method that is one: it learns a colour for each expression. The whole pipeline runs on it within
+seconds.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Augmentation of a whole batch as tensors: what torchvision does to one picture, with factors of each picture's own."""
+"""Augmentation of a whole batch as tensors: what torchvision does to one picture, with factors of each picture's
+own.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,7 @@ def shift_hue(images: Tensor, turn: Tensor) -> Tensor:
     """Rotate the hue by `turn` (1 is the whole circle), through HSV."""
     top, low = images.amax(1, keepdim=True), images.amin(1, keepdim=True)
     chroma = top - low
-    red, green, blue = images.split(1, 1)
+    red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
     safe = torch.where(chroma == 0, torch.ones_like(chroma), chroma)
     sector = torch.where(
         top == red,

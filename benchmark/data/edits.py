@@ -17,9 +17,9 @@ from benchmark.protocol import EXPRESSIONS, SUBSET_CAMERAS, Subset
 class EditList:
     """Which edits are made of a face set.
 
-    targets_per_source: all other expressions of a source, or that many of them (by the pairs' seeds, so any choice is nested
-    in a larger one). gallery: not all test pictures, but that many to look at: neutral faces, each of another identity, the
-    cameras in turn, the frontal one first.
+    targets_per_source: all other expressions of a source, or that many of them (by the pairs' seeds, so any choice is
+    nested in a larger one). gallery: not all test pictures, but that many to look at: neutral faces, each of another
+    identity, the cameras in turn, the frontal one first.
     """
 
     subset: Subset
@@ -30,9 +30,9 @@ class EditList:
     def make(self, faces: FaceSet) -> pd.DataFrame:
         """One row an edit, sorted by source and target.
 
-        source, reference, truth: rows of `faces`; truth, the real picture of the same identity, camera and gaze with the target
-        expression, is -1 where the set has none. target: expression. seed: the pair's own, 63 bits. Raises UserError where an
-        expression has no picture of a second identity to refer to.
+        source, reference, truth: rows of `faces`; truth, the real picture of the same identity, camera and gaze with
+        the target expression, is -1 where the set has none. target: expression. seed: the pair's own, 63 bits. Raises
+        UserError where an expression has no picture of a second identity to refer to.
         """
         table = faces.table
         test = faces.rows(self.subset, "test")
@@ -48,20 +48,18 @@ class EditList:
             seeds = {name: pair_seed(self.seed, face["face_id"], name) for name in targets}
             if self.targets_per_source is not None:
                 targets = sorted(targets, key=seeds.__getitem__)[: self.targets_per_source]
-            for target in sorted(targets):
-                rows.append(
-                    {
-                        "source": int(source),
-                        "source_id": face["face_id"],
-                        "source_expression": face["expression"],
-                        "target": target,
-                        "reference": self._reference(
-                            table, by_expression[target], face["identity"], seeds[target], target
-                        ),
-                        "truth": int(real.get((face["identity"], face["camera"], face["gaze"], target), -1)),
-                        "seed": seeds[target],
-                    }
-                )
+            rows += [
+                {
+                    "source": int(source),
+                    "source_id": face["face_id"],
+                    "source_expression": face["expression"],
+                    "target": target,
+                    "reference": self._reference(table, by_expression[target], face["identity"], seeds[target], target),
+                    "truth": int(real.get((face["identity"], face["camera"], face["gaze"], target), -1)),
+                    "seed": seeds[target],
+                }
+                for target in sorted(targets)
+            ]
         if not rows:
             raise UserError(f"no test picture of subset {self.subset} has another expression to be edited to")
         return pd.DataFrame(rows)

@@ -65,7 +65,9 @@ class FaceSet:
         return np.stack([np.asarray(row, np.float32) for row in self.table["landmarks"]]).reshape(-1, LANDMARKS, 2)
 
     def rows(self, subset: Subset, split: str, identities: Sequence[str] | None = None) -> np.ndarray:
-        """Indices of the faces of `subset` and `split` ("train" or "test"), ascending; of `identities` only, if given."""
+        """Indices of the faces of `subset` and `split` ("train" or "test"), ascending; of `identities` only, if
+        given.
+        """
         chosen = self.table["camera"].isin(SUBSET_CAMERAS[subset]) & (self.table["split"] == split)
         if identities is not None:
             chosen &= self.table["identity"].isin(identities)

@@ -12,7 +12,9 @@ BACKGROUND = (255, 255, 255)
 
 
 def read_upright(path: Path) -> Image.Image:
-    """The whole picture as RGB, turned as its EXIF orientation says. Raises OSError or ValueError where it is broken."""
+    """The whole picture as RGB, turned as its EXIF orientation says. Raises OSError or ValueError where it is
+    broken.
+    """
     with Image.open(path) as opened:
         opened.load()
         picture = ImageOps.exif_transpose(opened)

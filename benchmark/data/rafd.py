@@ -2,8 +2,8 @@
 
     Rafd{000|045|090|135|180}_{id}_{Caucasian|Moroccan|Kid}_{male|female}_{expression}_{frontal|left|right}.jpg
 
-Pictures are turned upright, cut to the centred square and resized, as the published pipelines do (torchvision's Resize and
-CenterCrop). Licence: the set is for research, may not be passed on, and is not part of this project.
+Pictures are turned upright, cut to the centred square and resized, as the published pipelines do (torchvision's
+Resize and CenterCrop). Licence: the set is for research, may not be passed on, and is not part of this project.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class RaFD(DataSource):
             named[path] = parts
         if not named:
             raise UserError(
-                f"{self.folder} holds no picture named as RaFD names them (Rafd090_01_Caucasian_female_angry_frontal.jpg)"
+                f"{self.folder} holds no picture named as RaFD names them "
+                "(Rafd090_01_Caucasian_female_angry_frontal.jpg)"
             )
         return named
 

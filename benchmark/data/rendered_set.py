@@ -38,13 +38,15 @@ class Rendered(DataSource):
             return [COMMITTED]
         if not (self.folder / "faces.parquet").exists():
             raise UserError(
-                f"{self.folder} holds no finished rendered set (no faces.parquet); the benchmark.render command that began it "
-                "goes on where it was"
+                f"{self.folder} holds no finished rendered set (no faces.parquet); the benchmark.render command that "
+                "began it goes on where it was"
             )
         return [self.folder / "faces.parquet", *sorted(self.folder.glob("*.png"))]
 
     def content_key(self) -> str:
-        """The committed set's recorded SHA-256 (held against the file when it is loaded), or the folder's content hash."""
+        """The committed set's recorded SHA-256 (held against the file when it is loaded), or the folder's content
+        hash.
+        """
         if self.folder is not None:
             return super().content_key()
         if not COMMITTED.exists():
@@ -67,7 +69,10 @@ class Rendered(DataSource):
         """Count and origin."""
         table = self._read()
         where = "the repository's own set" if self.folder is None else "a set rendered with benchmark.render"
-        return f"rendered faces ({where}): {len(table)} pictures of {table['identity'].nunique()} identities, exact landmarks and AUs"
+        return (
+            f"rendered faces ({where}): {len(table)} pictures of {table['identity'].nunique()} identities, "
+            "exact landmarks and action units"
+        )
 
     def _read(self) -> pd.DataFrame:
         """The table, checked against its hash where it is the committed one."""
@@ -90,11 +95,12 @@ class Rendered(DataSource):
         images = np.empty((len(table), size, size, 3), np.uint8)
         scale = 1.0
         for index in range(len(table)):
+            face = table["face_id"].iloc[index]
             picture = self._picture(table, index)
             if picture.width < size or picture.width != picture.height:
                 raise UserError(
-                    f"{table['face_id'].iloc[index]} is {picture.width} x {picture.height} px, and the profile needs {size} px: render a "
-                    f"set with python -m benchmark.render --size {size} --out DIR and pass --data rendered:DIR"
+                    f"{face} is {picture.width} x {picture.height} px, and the profile needs {size} px: "
+                    f"render a set with python -m benchmark.render --size {size} --out DIR and pass --data rendered:DIR"
                 )
             scale = size / picture.width
             images[index] = np.asarray(picture if scale == 1 else picture.resize((size, size), Image.Resampling.BOX))
@@ -109,7 +115,7 @@ class Rendered(DataSource):
         groups = dict(zip(table["identity"], table["group"], strict=True))
         test = set(listed if listed is not None else draw_test_identities(groups, TEST_FRACTION))
         split = ["test" if name in test else "train" for name in table["identity"]]
-        return FaceSet(images, table.assign(landmarks=landmarks, split=split)[list(COLUMNS)])
+        return FaceSet(images, table.assign(landmarks=pd.Series(landmarks, table.index), split=split)[list(COLUMNS)])
 
     def _picture(self, table: pd.DataFrame, index: int) -> Image.Image:
         face = table["face_id"].iloc[index]

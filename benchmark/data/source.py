@@ -47,7 +47,9 @@ class DataSource(ABC):
 
     @abstractmethod
     def load(self, size: int, advance: Advance) -> FaceSet:
-        """All faces at `size` px, with their split. Calls `advance(n)` after every n pictures. Raises UserError for bad files."""
+        """All faces at `size` px, with their split. Calls `advance(n)` after every n pictures. Raises UserError for
+        bad files.
+        """
 
     @abstractmethod
     def describe(self) -> str:
@@ -63,7 +65,7 @@ class DataSource(ABC):
 
     def content_key(self) -> str:
         """SHA-256 of the content of `files`, so that the same pictures are the same data set wherever they lie."""
-        return content_hash(self.files(), self.folder or Path("."), self.cache)
+        return content_hash(self.files(), self.folder or Path(), self.cache)
 
 
 def open_source(spec: str, cache: Path) -> DataSource:
@@ -103,5 +105,5 @@ def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:
         cache.mkdir(parents=True, exist_ok=True)
         partial = remembered.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        os.replace(partial, remembered)
+        partial.replace(remembered)
     return known[key]

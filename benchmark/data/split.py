@@ -1,7 +1,8 @@
 """The split by identity: nothing that decides a model sees a test identity.
 
-Every identity has a rank, the hash of its name; in each group the lowest ranks are the test identities. So the draw is fixed,
-needs no random state, and leaving some identities out moves no other across. The lists that result are in `splits/`.
+Every identity has a rank, the hash of its name; in each group the lowest ranks are the test identities. So the draw
+is fixed, needs no random state, and leaving some identities out moves no other across. The lists that result are in
+`splits/`.
 """
 
 from __future__ import annotations

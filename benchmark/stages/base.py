@@ -35,7 +35,9 @@ class Context:
 
 @dataclass(frozen=True)
 class Work:
-    """How much a stage is, for the estimate: `amount` times the seconds a unit of `rate` takes; bytes it writes at most."""
+    """How much a stage is, for the estimate: `amount` times the seconds a unit of `rate` takes; bytes it writes at
+    most.
+    """
 
     rate: str
     amount: float
@@ -44,7 +46,9 @@ class Work:
 
 @dataclass(frozen=True)
 class Made:
-    """What a stage leaves: names of files in its folder, facts for the manifest, seconds where they span several calls."""
+    """What a stage leaves: names of files in its folder, facts for the manifest, seconds where they span several
+    calls.
+    """
 
     files: list[str]
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -61,7 +65,7 @@ class Stage(ABC):
     def __init__(self, name: str, settings: Mapping[str, Any], inputs: Mapping[str, Stage]) -> None:
         self.inputs = inputs
         keys = {role: stage.recipe.key for role, stage in inputs.items()}
-        self.recipe = Recipe(self.kind, name, settings, keys, self.version)
+        self.recipe: Recipe = Recipe(self.kind, name, settings, keys, self.version)
 
     @property
     def name(self) -> str:

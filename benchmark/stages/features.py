@@ -47,7 +47,9 @@ class ExtractorChoice:
 
 
 def choose_extractor(name: str, weights: Path | None = None, allow_other_weights: bool = False) -> ExtractorChoice:
-    """Find the weights (download them if need be), before any long work begins. Raises UserError where there are none."""
+    """Find the weights (download them if need be), before any long work begins. Raises UserError where there are
+    none.
+    """
     found = ensure_weights(name, weights, allow_other_weights)
     return ExtractorChoice(name, found.sha256, found.published, weights, allow_other_weights)
 
@@ -84,7 +86,9 @@ class RealFeatures(Stage):
 
 
 def crop_faces(images: np.ndarray, faces: FaceSet, rows: np.ndarray) -> np.ndarray | None:
-    """`images`, cut to the boxes round the landmarks of `rows` of `faces`; faces without landmarks left out, None if all are."""
+    """`images`, cut to the boxes round the landmarks of `rows` of `faces`; faces without landmarks left out, None if
+    all are.
+    """
     boxes = tight_box(faces.landmarks[rows], faces.size)
     known = np.isfinite(boxes).all(1)
     return crop(images[known], boxes[known], faces.size) if known.any() else None

@@ -1,4 +1,6 @@
-"""How long a unit of work takes: from this machine's own manifests where it has done such work, else as measured on two cores."""
+"""How long a unit of work takes: from this machine's own manifests where it has done such work, else as measured on
+two cores.
+"""
 
 from __future__ import annotations
 

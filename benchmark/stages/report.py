@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,9 @@ from benchmark.stages.score import Score
 from benchmark.stages.synthesize import EDITED, EDITS, Synthesize
 from benchmark.stages.train import Train
 from benchmark.trainer import LOSSES
+
+if TYPE_CHECKING:
+    from benchmark.report.figures import RowPictures
 
 
 @dataclass(frozen=True)
@@ -118,18 +122,25 @@ class Report(Stage):
         row = entry.row
         if entry.missing:
             return Row(row.id, row.label, row.method, row.guide, row.data, missing=entry.missing)
-        seeds = {}
-        for seed in entry.scores:
-            facts = self.read(f"scores {row.id} {seed}", context).manifest.facts
-            seeds[seed] = Scores(**facts)
+        measured = {
+            seed: Scores(**self.read(f"scores {row.id} {seed}", context).manifest.facts) for seed in entry.scores
+        }
         seed, train = next(iter(entry.trains.items()))
         facts = self.read(f"train {row.id} {seed}", context).manifest.facts
         training = Training(
             facts["iterations"], facts["images_seen"], facts["updates"], facts["parameters"], facts["changed_settings"]
         )
         return Row(
-            row.id, row.label, row.method, row.guide, row.data, seeds, training, footnote=train.method_class.footnote
-        )  # fmt: skip
+            row.id,
+            row.label,
+            row.method,
+            row.guide,
+            row.data,
+            measured,
+            training,
+            footnote=train.method_class.footnote,
+            trainings={seed: stage.name.removeprefix("train ") for seed, stage in entry.trains.items()},
+        )
 
     def _trainings(self, context: Context) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
         """Losses and seconds of every training, once."""
@@ -173,15 +184,20 @@ def child_name(row: SuiteRow, seed: int) -> str:
 
 
 def _arrange(row: SuiteRow, gallery: Artifact, images: np.ndarray, table: pd.DataFrame) -> RowPictures:
-    """Edits of the gallery as a grid: a line a source, a column a target; the source stands where its own expression would."""
+    """Edits of the gallery as a grid: a line a source, a column a target; the source stands where its own expression
+    would.
+    """
+    from benchmark.report.figures import RowPictures
+
     edited = np.load(gallery.folder / EDITED)
     edits = pd.read_parquet(gallery.folder / EDITS)
     sources = list(dict.fromkeys(edits["source"]))
     grid = np.repeat(images[sources][:, None], len(EXPRESSIONS), 1)
     references = grid.copy()
-    for place, edit in enumerate(edits.itertuples()):
-        cell = sources.index(edit.source), EXPRESSIONS.index(str(edit.target))
-        grid[cell], references[cell] = edited[place], images[edit.reference]
+    columns = edits["source"], edits["target"], edits["reference"]
+    for place, (source, target, reference) in enumerate(zip(*columns, strict=True)):
+        cell = sources.index(source), EXPRESSIONS.index(target)
+        grid[cell], references[cell] = edited[place], images[reference]
     return RowPictures(
         row.id,
         row.label,

@@ -54,7 +54,8 @@ class Synthesize(Stage):
         method = load_checkpoint(self.read("checkpoint", context).folder, context.machine.device)
         if method.shape.size != faces.size:
             raise UserError(
-                f"the checkpoint edits pictures of {method.shape.size} px and these are of {faces.size} px: choose a profile of that size"
+                f"the checkpoint edits pictures of {method.shape.size} px and these are of {faces.size} px: "
+                "choose a profile of that size"
             )
         edits = self.edits.make(faces)
         images, begun = _open_images(folder, (len(edits), faces.size, faces.size, 3))
@@ -73,7 +74,7 @@ class Synthesize(Stage):
         return Made([EDITED, EDITS], {"edits": len(edits)})
 
 
-def _open_images(folder: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
+def _open_images(folder: Path, shape: tuple[int, ...]) -> tuple[np.memmap, int]:
     """The array on disk and how many of its pictures are done."""
     path, done = folder / EDITED, folder / DONE
     if path.exists() and done.exists():

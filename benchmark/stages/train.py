@@ -47,7 +47,7 @@ class Train(Stage):
         self.overrides = {**(stated.settings if stated else {}), **variant}
         width = {"width": profile.width} if profile.width != 1 else {}
         where = f"profile {profile.name}, overrides of {method}"
-        self.settings = make_settings(self.method_class.Settings, {**width, **self.overrides}, where)
+        self.settings: Any = make_settings(self.method_class.Settings, {**width, **self.overrides}, where)
         self.budget = Budget(profile.iterations_of(method), profile.checkpoint_every, profile.log_every)
         self.train_identities = profile.train_identities
         settings = {
@@ -96,7 +96,7 @@ class Train(Stage):
             "updates": trainer.position.updates,
             "parameters": trainer.parameters(),
             "changed_settings": changed_settings(self.settings),
-            "final_losses": trainer.losses().iloc[-1].drop("iteration").to_dict(),
+            "final_losses": trainer.losses().ffill().iloc[-1].drop("iteration").to_dict(),
         }
         write_text(folder / CHECKPOINT, json.dumps({**self.recipe.settings, **facts}, indent=1, sort_keys=True) + "\n")
         return Made([WEIGHTS, LOSSES, CHECKPOINT], facts, trainer.position.seconds)

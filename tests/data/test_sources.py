@@ -107,7 +107,9 @@ def test_rendered_folder_scales_its_landmarks(make_faces: Callable[..., Path], t
     np.testing.assert_allclose(half.landmarks, (whole.landmarks + 0.5) / 2 - 0.5, atol=1e-5)
     expected = whole.images.reshape(-1, 32, 2, 32, 2, 3).mean((2, 4))
     assert np.abs(half.images - expected).max() <= 0.5
-    with pytest.raises(UserError, match="is 64 x 64 px, and the profile needs 128 px: render a set with .* --size 128"):
+    with pytest.raises(
+        UserError, match=r"is 64 x 64 px, and the profile needs 128 px: render a set with .* --size 128"
+    ):
         open_source(f"rendered:{folder}", tmp_path).load(128, lambda count: None)
 
 
@@ -132,7 +134,7 @@ def test_a_damaged_committed_set_is_refused(monkeypatch: pytest.MonkeyPatch, tmp
     raw[len(raw) // 2] ^= 1
     (tmp_path / "faces-64.parquet").write_bytes(raw)
     monkeypatch.setattr(rendered_set, "COMMITTED", tmp_path / "faces-64.parquet")
-    with pytest.raises(UserError, match="the rendered set is damaged .* restore .* from git"):
+    with pytest.raises(UserError, match=r"the rendered set is damaged .* restore .* from git"):
         open_source("rendered", tmp_path).load(64, lambda count: None)
 
 

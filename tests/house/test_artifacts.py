@@ -24,7 +24,11 @@ def make(store: Store, recipe: Recipe = RECIPE, text: str = "content") -> Path:
 
 
 @given(
-    st.dictionaries(st.text(max_size=5), st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5), max_size=6)
+    st.dictionaries(
+        st.text(max_size=5),
+        st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+        max_size=6,
+    )
 )
 def test_equal_values_give_equal_text_whatever_their_order(value: dict[str, object]) -> None:
     assert canonical(value) == canonical(dict(reversed(value.items())))
@@ -114,7 +118,8 @@ def test_a_folder_without_a_manifest_is_no_artifact(tmp_path: Path) -> None:
 
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
-    with Store(tmp_path).making(RECIPE), pytest.raises(UserError, match="another process is at work"):
-        with Store(tmp_path).making(RECIPE):
-            pass
+    with Store(tmp_path).making(RECIPE):
+        second = Store(tmp_path).making(RECIPE)
+        with pytest.raises(UserError, match="another process is at work"):
+            second.__enter__()
     make(Store(tmp_path))

@@ -135,7 +135,7 @@ def test_settings_take_the_right_types_only() -> None:
     assert made == Some(1.0, "b", (0.0, 0.99), True)
     assert isinstance(made.rate, float)
     for wrong in ({"rate": "x"}, {"mode": "c"}, {"betas": 3}, {"on": 1}, {"rat": 1}, {"betas": ["x"]}, {"rate": True}):
-        with pytest.raises(UserError, match="^here"):
+        with pytest.raises(UserError, match=r"^here"):
             make_settings(Some, wrong, "here")
     assert [(row.name, row.origin) for row in documented(Some)] == [
         ("rate", "published"), ("mode", "chosen"), ("betas", "published"), ("on", "chosen"),

@@ -31,13 +31,22 @@ def configure(folder: Path, **settings: object) -> list[str]:
         {"id": "x-r", "label": "Nobody (R)", "method": "nobody", "guide": "R", "data": "F"},
     ]
     profile = {
-        "title": "tiny", "notice": "Seconds only.", "size": 32, "width": 1.0, "features": "efficientnet-lite0", "judge_epochs": 1,
-        "checkpoint_every": 2, "log_every": 1, "iterations": {"default": 7}, "targets_per_source": 1, "allow_small": True,
+        "title": "tiny", "notice": "Seconds only.", "size": 32, "width": 1.0, "features": "efficientnet-lite0",
+        "judge_epochs": 1, "checkpoint_every": 2, "log_every": 1, "iterations": {"default": 7},
+        "targets_per_source": 1, "allow_small": True,
         "overrides": {METHOD: {"why": "a test", "settings": settings}},
     }  # fmt: skip
     (folder / "dummies.yaml").write_text(yaml.safe_dump({"title": "Dummies", "rows": rows}))
     (folder / "tiny.yaml").write_text(yaml.safe_dump(profile))
-    return ["--suite", str(folder / "dummies.yaml"), "--profile", str(folder / "tiny.yaml"), "--threads", "1", "--quiet"]
+    return [
+        "--suite",
+        str(folder / "dummies.yaml"),
+        "--profile",
+        str(folder / "tiny.yaml"),
+        "--threads",
+        "1",
+        "--quiet",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +171,9 @@ def test_killed_in_training_and_called_again_gives_the_same_file(
     assert found == expected
 
 
-def test_killed_anywhere_and_called_again_gives_the_same_bytes(tmp_path: Path, arguments: list[str], whole: Path) -> None:
+def test_killed_anywhere_and_called_again_gives_the_same_bytes(
+    tmp_path: Path, arguments: list[str], whole: Path
+) -> None:
     """kill -9 again and again, at moments that fall into every stage."""
     command = [sys.executable, "-m", "benchmark.run", *arguments, "--out", str(tmp_path)]
     for seconds in (4, 6, 8):
@@ -244,4 +255,6 @@ def test_pictures_smaller_than_the_profile_are_refused(
 def test_nan_fails_with_status_1(tmp_path: Path, faces: Path, capfd: pytest.CaptureFixture[str]) -> None:
     call = [*configure(tmp_path / "config", poison_at=5), "--data", f"rendered:{faces}", "--out", str(tmp_path / "out")]
     assert run.main(call) == 1
-    assert "failed: Dummy: loss 'distance' is nan at iteration 6; the last good state is kept in" in capfd.readouterr().err
+    assert (
+        "failed: Dummy: loss 'distance' is nan at iteration 6; the last good state is kept in" in capfd.readouterr().err
+    )
