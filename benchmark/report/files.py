@@ -1,0 +1,25 @@
+"""The files of a report, by the names that the terminal and `write_report` use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FILES: dict[str, str] = {
+    "page": "report.md",
+    "results": "results.json",
+    "timings": "timings.json",
+    "table (Markdown)": "table.md",
+    "table (CSV)": "table.csv",
+    "table (LaTeX)": "table.tex",
+    "extended table (Markdown)": "extended.md",
+    "extended table (CSV)": "extended.csv",
+    "extended table (LaTeX)": "extended.tex",
+    "label-guided edits": "label-guided.png",
+    "reference-guided edits": "reference-guided.png",
+    "loss curves": "losses.png",
+}
+
+
+def report_files(folder: Path) -> dict[str, Path]:
+    """Those of a finished report that are there: it has no picture of what was not run."""
+    return {name: folder / file for name, file in FILES.items() if (folder / file).is_file()}

@@ -1,0 +1,84 @@
+"""Tables as LaTeX, in the manner of booktabs."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+
+from benchmark.report.tables import Entry, Heading, Table
+from benchmark.results import METRICS
+
+DECIMALS = max(metric.decimals for metric in METRICS if metric.paper)
+SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$",
+        "×": r"$\times$", "–": "--", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "“": "``", "”": "''",
+        # A bracket after the end of a line would be taken for that line's optional argument.
+        "[": "{[}", "]": "{]}",
+    }
+)  # fmt: skip
+
+
+def latex(tables: Iterable[Table]) -> str:
+    r"""One `table*` for each table, to be read by `\input` in a document that loads booktabs."""
+    return "% Needs \\usepackage{booktabs}.\n" + "\n".join(_table(table) for table in tables)
+
+
+def escape_latex(text: str) -> str:
+    """`text` such that LaTeX sets it as it is."""
+    return re.sub('"([^"]*)"', r"“\1”", text).translate(SPECIAL)
+
+
+def _table(table: Table) -> str:
+    columns = "".join("r" if heading.numeric else "l" for heading in table.headings)
+    lines = [
+        r"\begin{table*}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}",
+        rf"\caption{{{escape_latex(table.title)}}}",
+        rf"\label{{tab:{table.label}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        *_headings(table.headings),
+        r"\midrule",
+        *(_line(_entry(entry) for entry in row) for row in table.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    below = [rf"\textsuperscript{{{place}}} {escape_latex(note)}" for place, note in enumerate(table.footnotes, 1)]
+    below += [escape_latex(note) for note in table.notes]
+    if below:
+        # A box of its own: \centering holds for the whole float.
+        lines += [r"\par\medskip", r"\parbox{\linewidth}{\raggedright", "\\par\n".join(below), "}"]
+    return "\n".join([*lines, r"\end{table*}"]) + "\n"
+
+
+def _headings(headings: Sequence[Heading]) -> list[str]:
+    """Groups, with a rule under each that spans columns, and texts under them; one line where that is enough."""
+    if not any(heading.text and heading.group for heading in headings):
+        return [_line(escape_latex(heading.group or heading.text) for heading in headings)]
+    groups, rules, start = [], [], 1
+    for name, members in itertools.groupby(headings, key=lambda heading: heading.group):
+        width = len(list(members))
+        if name and width > 1:
+            groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(name)}}}")
+            rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
+        else:
+            groups += [escape_latex(name)] * width
+        start += width
+    texts = _line(escape_latex(heading.text) for heading in headings)
+    return [_line(groups), *(["".join(rules)] if rules else []), texts]
+
+
+def _entry(entry: Entry) -> str:
+    text = escape_latex(entry.text)
+    if entry.marks:
+        text += rf"\textsuperscript{{{','.join(map(str, entry.marks))}}}"
+    if entry.difference:
+        text += rf" (${entry.difference.value:+.{DECIMALS}f}$, {entry.difference.verdict})"
+    return text
+
+
+def _line(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"

@@ -1,0 +1,83 @@
+"""The tables as CSV: a line a row, numbers unrounded, an empty field where there is none."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+from benchmark.protocol import EXPRESSIONS
+from benchmark.report.comparison import Cell, Comparison, our_label, why_not
+from benchmark.report.tables import edit_counts, training_seconds
+from benchmark.results import METRICS, Row, SuiteResults
+
+Line = dict[str, object]
+
+
+def main_csv(comparison: Comparison) -> str:
+    """The main table. Our columns carry our heading (`FD[lite0]_measured`), the paper's the paper's (`FID_paper`)."""
+    lines = []
+    for compared in comparison.rows:
+        line = _row(compared.row)
+        for cell in compared.cells:
+            line |= _cell(cell, comparison.published is not None)
+        lines.append(line)
+    return _csv(lines)
+
+
+def _cell(cell: Cell, published: bool) -> Line:
+    paper, ours, found = cell.column.name, cell.column.ours, cell.difference
+    both = cell.paper is not None and cell.ours is not None
+    line: Line = {f"{paper}_paper": cell.paper} if published else {}
+    line |= {f"{ours}_measured": cell.ours, f"{ours}_sd": cell.spread, f"{ours}_metric": cell.metric.key}
+    if published:
+        line[f"{paper}_difference"] = found.value if found else None
+        line[f"{paper}_verdict"] = found.verdict if found else "not compared" if both else None
+        line[f"{paper}_obstacles"] = "; ".join(cell.column.obstacles)
+    return {**line, f"{ours}_note": cell.reason}
+
+
+def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
+    """Everything that is known of a row."""
+    lines = []
+    for row in results.rows:
+        line = _row(row)
+        for metric in METRICS:
+            name = our_label(metric, results.features)
+            line |= {name: row.mean(metric.key), f"{name}_sd": row.spread(metric.key)}
+            line[f"{name}_note"] = why_not(row, metric.key)
+        cost = row.training
+        line["iterations"] = cost.iterations if cost else None
+        line["images_seen"] = cost.images_seen if cost else None
+        line |= {f"updates_{name}": count for name, count in (cost.updates if cost else {}).items()}
+        line |= {f"parameters_{name}": count for name, count in (cost.parameters if cost else {}).items()}
+        line["training_seconds"] = training_seconds(row, timings)
+        for name in EXPRESSIONS:
+            shares = [scores.ca_by_expression[name] for scores in row.seeds.values() if name in scores.ca_by_expression]
+            line[f"CA_{name}"] = sum(shares) / len(shares) if shares else None
+        lines.append(line)
+    return _csv(lines)
+
+
+def _row(row: Row) -> Line:
+    counts = edit_counts(row)
+    return {
+        "id": row.id,
+        "model": row.label,
+        "method": row.method,
+        "guide": row.guide,
+        "data": row.subset,
+        "not_available": row.missing,
+        "seeds": len(row.seeds),
+        "N": counts[0] if counts else None,
+    }
+
+
+def _csv(lines: Sequence[Line]) -> str:
+    """The union of all lines' columns, each where it first comes up."""
+    columns = list(dict.fromkeys(name for line in lines for name in line))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()

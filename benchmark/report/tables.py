@@ -1,0 +1,211 @@
+"""The tables of a report, in no format yet: headings, entries, footnotes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from benchmark.progress import duration
+from benchmark.protocol import EXPRESSIONS
+from benchmark.report.comparison import Cell, Column, Comparison, Difference, our_label, why_not
+from benchmark.report.notes import notes, seeds_note
+from benchmark.results import METRICS, Direction, Metric, Row, SuiteResults
+
+EMPTY = "–"
+ARROWS: dict[Direction | None, str] = {"lower": "↓", "higher": "↑", None: ""}
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Two lines: neighbours of the same `group` share the first where a format can."""
+
+    group: str
+    text: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell: its text, the footnotes it points at (from 1), and the difference from the paper's."""
+
+    text: str
+    marks: tuple[int, ...] = ()
+    difference: Difference | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """What every format writes. `label`: the word that LaTeX refers to it by."""
+
+    title: str
+    label: str
+    headings: tuple[Heading, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+    footnotes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Footnotes:
+    """Collects footnotes in the order of their first use; the same text is the same footnote."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def mark(self, text: str) -> tuple[int, ...]:
+        """The number of a footnote, or nothing for no text."""
+        if not text:
+            return ()
+        if text not in self.texts:
+            self.texts.append(text)
+        return (self.texts.index(text) + 1,)
+
+
+# ---------------------------------------------------------------------------------------------- the tables
+def main_table(comparison: Comparison) -> Table:
+    """The paper's rows and columns, each with the paper's value and the measured one."""
+    results, footnotes = comparison.results, Footnotes()
+    headings = [Heading("", "Model", False), Heading("", "Data", False)]
+    for column in comparison.columns:
+        if comparison.published:
+            headings.append(Heading(f"{column.name} {ARROWS[column.direction]}", "paper"))
+        headings.append(Heading(our_heading(column), "measured"))
+    rows = []
+    for compared in comparison.rows:
+        row = compared.row
+        entries = [Entry(row.label, footnotes.mark(row.footnote)), Entry(row.subset)]
+        for cell in compared.cells:
+            if comparison.published:
+                entries.append(Entry(number(cell.paper, cell.metric.decimals)))
+            entries.append(measured(cell, footnotes))
+        rows.append((*entries, Entry(edits(row))))
+    headings.append(Heading("", "N"))
+    return Table(results.title, results.suite, tuple(headings), tuple(rows), tuple(footnotes.texts), notes(comparison))
+
+
+def measures_table(results: SuiteResults) -> Table:
+    """Every metric of every row."""
+    footnotes = Footnotes()
+    headings = [Heading("", "Model", False), Heading("", "Data", False)]
+    headings += [Heading("", metric_heading(metric, results)) for metric in METRICS]
+    rows = []
+    for row in results.rows:
+        entries = [Entry(row.label), Entry(row.subset)]
+        for metric in METRICS:
+            text = number(row.mean(metric.key), metric.decimals, row.spread(metric.key))
+            entries.append(Entry(text, footnotes.mark(why_not(row, metric.key))))
+        rows.append((*entries, Entry(edits(row))))
+    headings.append(Heading("", "N"))
+    return Table(
+        f"All measures of {results.suite}", f"{results.suite}-measures", tuple(headings), tuple(rows),
+        tuple(footnotes.texts), (seeds_note(results),),
+    )  # fmt: skip
+
+
+def cost_table(results: SuiteResults, timings: Mapping[str, float]) -> Table:
+    """What every row's training took."""
+    headings = ("Iterations", "Images seen", "Updates", "Parameters (million)", "Training time")
+    rows = []
+    for row in results.rows:
+        cost = row.training
+        if cost is None:
+            texts = [EMPTY] * len(headings)
+        else:
+            texts = [
+                f"{cost.iterations:,}",
+                f"{cost.images_seen:,}",
+                _by_name(cost.updates, lambda count: f"{count:,}"),
+                _by_name(cost.parameters, lambda count: f"{count / 1e6:.2f}"),
+                training_time(row, timings),
+            ]
+        rows.append((Entry(row.label), Entry(row.subset), *map(Entry, texts)))
+    return Table(
+        f"Training of {results.suite}",
+        f"{results.suite}-training",
+        (Heading("", "Model", False), Heading("", "Data", False), *(Heading("", text) for text in headings)),
+        tuple(rows),
+        notes=("Rows of one method on one subset share one training. The time is a mean over seeds.",),
+    )
+
+
+def expressions_table(results: SuiteResults) -> Table:
+    """CA by target expression, and the judge's on real pictures, which bounds it."""
+    rows = []
+    for row in results.rows:
+        shares = [_mean(scores.ca_by_expression.get(name) for scores in row.seeds.values()) for name in EXPRESSIONS]
+        rows.append((Entry(row.label), Entry(row.subset), *(Entry(number(share, 1)) for share in shares)))
+    for subset, judges in results.judges.items():
+        shares = [_mean(judge.by_expression.get(name) for judge in judges.values()) for name in EXPRESSIONS]
+        rows.append((Entry("real pictures"), Entry(subset), *(Entry(number(share, 1)) for share in shares)))
+    return Table(
+        "CA by target expression (%)",
+        f"{results.suite}-expressions",
+        (Heading("", "Model", False), Heading("", "Data", False), *(Heading("", name) for name in EXPRESSIONS)),
+        tuple(rows),
+        notes=("The rows of real pictures are the judge's own accuracy.",) if results.judges else (),
+    )
+
+
+# ---------------------------------------------------------------------------------------------- entries
+def measured(cell: Cell, footnotes: Footnotes) -> Entry:
+    """The measured number with its spread, or a dash and why."""
+    text = number(cell.ours, cell.metric.decimals, cell.spread)
+    return Entry(text, footnotes.mark(cell.reason), cell.difference)
+
+
+def number(value: float | None, decimals: int, spread: float | None = None) -> str:
+    """`44.20`, `44.20 ± 1.30`, or a dash."""
+    if value is None:
+        return EMPTY
+    return f"{value:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread is not None else "")
+
+
+def difference(found: Difference, decimals: int = 2) -> str:
+    """`▼ 3.20 better`: where ours lies, by how much, and whether that is good."""
+    if found.verdict == "equal":
+        return "= equal"
+    return f"{'▼' if found.value < 0 else '▲'} {abs(found.value):.{decimals}f} {found.verdict}"
+
+
+def edit_counts(row: Row) -> list[int]:
+    """Edits of a seed: one number, since every seed is asked for the same edits; none without seeds."""
+    return sorted({scores.edits for scores in row.seeds.values()})
+
+
+def edits(row: Row) -> str:
+    """N of a row."""
+    return " to ".join(f"{count:,}" for count in edit_counts(row)) or EMPTY
+
+
+def training_seconds(row: Row, timings: Mapping[str, float]) -> float | None:
+    """Mean over the seeds whose training was timed."""
+    return _mean(timings.get(name) for name in row.trainings.values())
+
+
+def training_time(row: Row, timings: Mapping[str, float]) -> str:
+    """The same for people."""
+    seconds = training_seconds(row, timings)
+    return EMPTY if seconds is None else duration(seconds)
+
+
+def our_heading(column: Column) -> str:
+    """Our heading of a paper's column."""
+    return f"{column.ours} {ARROWS[column.direction]}"
+
+
+def metric_heading(metric: Metric, results: SuiteResults) -> str:
+    """Our heading of a metric."""
+    return f"{our_label(metric, results.features)} {ARROWS[metric.direction]}"
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None
+
+
+def _by_name(counts: Mapping[str, int], show: Callable[[int], str]) -> str:
+    """`generator 12, discriminator 60`; the one number alone where they are all equal."""
+    if not counts:
+        return EMPTY
+    if len(set(counts.values())) == 1 and len(counts) > 1:
+        return f"{show(next(iter(counts.values())))} each"
+    return ", ".join(f"{name} {show(count)}" for name, count in counts.items())

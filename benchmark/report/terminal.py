@@ -1,0 +1,191 @@
+"""The tables in a terminal: the paper's number above the measured one, and the difference below where there is one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from benchmark.errors import UserError
+from benchmark.report.comparison import Cell, ComparedRow, Comparison, compare, why_not
+from benchmark.report.files import report_files
+from benchmark.report.markdown import superscript
+from benchmark.report.notes import data_line, notes
+from benchmark.report.tables import (
+    Footnotes,
+    difference,
+    edits,
+    metric_heading,
+    number,
+    our_heading,
+    training_time,
+)
+from benchmark.results import METRICS, Metric, SuiteResults, load_results
+
+UNLIMITED = 1000
+"""Columns: wider than any table."""
+COLOURS = {"better": "green", "worse": "red", "equal": ""}
+BEYOND = ("psnr_target", "psnr_unpaired", "psnr_source", "ssim", "kid", "kid_cropped")
+"""Metrics of the second table."""
+
+
+def print_report(folder: Path, console: Console | None = None) -> None:
+    """Print a finished report. Raises UserError where the folder holds none."""
+    try:
+        results = load_results(folder / "results.json")
+        timings = json.loads((folder / "timings.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} holds no readable report ({error}): remove it and run the suite again") from error
+    print_tables(results, report_files(folder), timings, console or Console(highlight=False))
+
+
+def print_tables(
+    results: SuiteResults, paths: Mapping[str, Path], timings: Mapping[str, float], console: Console
+) -> None:
+    """The main table with its notes, what goes beyond the paper, and where the files are."""
+    comparison = compare(results)
+    footnotes = Footnotes()
+    main = _main(comparison, footnotes)
+    unlimited = console.options.update(width=UNLIMITED)
+    if Measurement.get(console, unlimited, main).maximum > console.width:
+        main = _main(comparison, footnotes, narrow=True)
+    beyond = _beyond(results, timings, footnotes)
+    console.print(Text(results.title, "bold"))
+    console.print(Text(data_line(results), "dim"))
+    console.print(Padding(Text(results.notice, "yellow"), (0, 0, 1, 0)))
+    console.print(Padding(main, (0, 0, 1, 0)))
+    for place, text in enumerate(footnotes.texts, 1):
+        console.print(_item(superscript((place,)), text))
+    for text in notes(comparison):
+        console.print(_item("·", text))
+    console.print(Padding(Text("Beyond the paper", "bold"), (1, 0, 0, 0)))
+    console.print(beyond)
+    _print_paths(paths, console)
+
+
+def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) -> Grid:
+    """The main table; `narrow` gives the spread and the verdict lines of their own."""
+    grid = _grid()
+    published = comparison.published is not None
+    digits = [_integer_digits(comparison.rows, place) for place in range(len(comparison.columns))]
+    grid.add_column("Model", no_wrap=True)
+    grid.add_column("Data", no_wrap=True)
+    grid.add_column("paper\nmeasured" if published else "", style="dim", no_wrap=True)
+    for column in comparison.columns:
+        ours = our_heading(column)
+        theirs = f"{column.name} {ours[-1]}"
+        grid.add_column(Text(ours if theirs == ours or not published else f"{theirs}\n{ours}"), no_wrap=True)
+    grid.add_column("N", justify="right", no_wrap=True)
+    for compared in comparison.rows:
+        row = compared.row
+        style = _Style(
+            published,
+            any(cell.spread is not None for cell in compared.cells),
+            any(cell.difference for cell in compared.cells),
+            narrow,
+        )
+        label = row.label + superscript(footnotes.mark(row.footnote))
+        cells = [style.cell(cell, width, footnotes) for cell, width in zip(compared.cells, digits, strict=True)]
+        grid.add_row(Text(label), Text(row.subset), Text(style.labels()), *cells, Text(edits(row)))
+    return grid
+
+
+@dataclass(frozen=True)
+class _Style:
+    """Which lines a row of the main table has, so that its cells keep level."""
+
+    published: bool
+    spread: bool
+    difference: bool
+    narrow: bool
+
+    def labels(self) -> str:
+        lines = (["paper"] if self.published else []) + ["measured"]
+        lines += [""] if self.narrow and self.spread else []
+        return "\n".join([*lines, "difference"] if self.difference else lines)
+
+    def cell(self, cell: Cell, digits: int, footnotes: Footnotes) -> Text:
+        """The paper's, ours, the difference, one under the other and decimals under decimals."""
+        decimals = cell.metric.decimals
+        width = digits + 1 + decimals
+        text = Text()
+        if self.published:
+            text.append(number(cell.paper, decimals).rjust(width) + "\n", "dim")
+        text.append(number(cell.ours, decimals).rjust(width), "bold" if cell.ours is not None else "")
+        mark = superscript(footnotes.mark(cell.reason))
+        spread = f"± {number(cell.spread, decimals)}" if cell.spread is not None else ""
+        if self.narrow and self.spread:
+            text.append(f"{mark}\n{spread.rjust(width)}")
+        else:
+            text.append((f" {spread}" if spread else "") + mark)
+        if cell.difference:
+            shown = difference(cell.difference, decimals)
+            text.append("\n")
+            text.append(
+                shown.replace(" " + cell.difference.verdict, "\n" + cell.difference.verdict) if self.narrow else shown,
+                COLOURS[cell.difference.verdict],
+            )
+        return text
+
+
+def _integer_digits(rows: Sequence[ComparedRow], place: int) -> int:
+    """Characters before the point in a column."""
+    values = [value for row in rows for value in (row.cells[place].paper, row.cells[place].ours) if value is not None]
+    return max((len(number(value, 0)) for value in values), default=1)
+
+
+def _beyond(results: SuiteResults, timings: Mapping[str, float], footnotes: Footnotes) -> Grid:
+    """The other metrics and the training time of the rows that were run."""
+    grid = _grid(padding=1)
+    metrics = [metric for key in BEYOND for metric in METRICS if metric.key == key]
+    grid.add_column("Model", no_wrap=True)
+    grid.add_column("Data", no_wrap=True)
+    for metric in metrics:
+        grid.add_column(_narrow_heading(metric, results), justify="right", no_wrap=True)
+    grid.add_column("training", justify="right", no_wrap=True)
+    for row in results.rows:
+        if row.missing:
+            continue
+        cells = []
+        for metric in metrics:
+            text = number(row.mean(metric.key), metric.decimals) + superscript(footnotes.mark(why_not(row, metric.key)))
+            spread = row.spread(metric.key)
+            cells.append(Text(text + (f"\n± {number(spread, metric.decimals)}" if spread is not None else "")))
+        grid.add_row(Text(row.label), Text(row.subset), *cells, training_time(row, timings))
+    return grid
+
+
+def _narrow_heading(metric: Metric, results: SuiteResults) -> Text:
+    """The heading, broken before its qualifiers."""
+    heading = metric_heading(metric, results)
+    for sign in ("-", "(", " ×"):
+        heading = heading.replace(sign, f"\n{sign.strip()}")
+    return Text(heading)
+
+
+def _print_paths(paths: Mapping[str, Path], console: Console) -> None:
+    """One a line, whole: a path that is cut in two can't be clicked or copied."""
+    width = max((len(name) for name in paths), default=0)
+    console.print()
+    for name, path in paths.items():
+        console.print(Text(f"{name.ljust(width)}  ", "dim") + Text(str(path)), soft_wrap=True)
+
+
+def _grid(padding: int = 2) -> Grid:
+    return Grid(box=None, pad_edge=False, padding=(0, padding, 0, 0), header_style="bold")
+
+
+def _item(mark: str, text: str) -> Grid:
+    """A note with a hanging indent."""
+    grid = Grid.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=2, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(mark, "dim"), Text(text, "dim"))
+    return grid
