@@ -1,5 +1,4 @@
-"""Weights by file, cache or download, the download from a server on the loopback device that misbehaves in every known
-way."""
+"""Weights by file, cache or download; the download from a loopback server that misbehaves in every known way."""
 
 from __future__ import annotations
 

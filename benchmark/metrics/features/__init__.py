@@ -9,16 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Protocol, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from benchmark.errors import UserError, unknown
 from benchmark.metrics.features import weights as files
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 ExtractorName = Literal["inception", "efficientnet-lite0"]
 EXTRACTORS: tuple[ExtractorName, ...] = get_args(ExtractorName)
+
+FLOOR = 128
+"""Fewest pictures on a side for which a Fréchet distance is given unasked. N pictures span N - 1 of the 1280 or 2048
+directions whose variances it compares; below a tenth of them it mostly measures N (docs/metrics.md has the numbers).
+Papers use 2048 and more."""
 
 
 class FeatureExtractor(Protocol):
@@ -78,9 +84,16 @@ def ensure_weights(name: str, weights: Path | None = None, allow_other_weights: 
 
 
 def open_extractor(
-    name: str, weights: Path | None = None, allow_other_weights: bool = False, device: str = "cpu"
+    name: str,
+    weights: Path | None = None,
+    allow_other_weights: bool = False,
+    device: str = "cpu",
+    batch: int | None = None,
 ) -> FeatureExtractor:
     """The extractor of that name on `device`, its weights found as `ensure_weights` does.
+
+    batch: images at once (on a CPU: on each thread); None for what was measured to be fast. It changes speed and memory
+    only.
 
     Raises UserError for an unknown name, weights that are missing or refused, and a file that does not hold this
     network.
@@ -89,10 +102,10 @@ def open_extractor(
     if name == "efficientnet-lite0":
         from benchmark.metrics.features.lite0 import open_lite0
 
-        return open_lite0(found, device)
+        return open_lite0(found, device, batch)
     from benchmark.metrics.features.inception import open_inception
 
-    return open_inception(found, device)
+    return open_inception(found, device, batch)
 
 
 def _checked_name(name: str) -> str:

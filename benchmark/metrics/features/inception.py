@@ -13,7 +13,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.metrics.features.network import NetworkFeatures, load_exactly, read_state, ready
+from benchmark.metrics.features.network import NetworkFeatures, default_batch, load_exactly, read_state, ready
 from benchmark.metrics.features.weights import Weights
 
 DIMENSIONS = 2048
@@ -28,7 +28,7 @@ LAYERS = (
 """From the picture to the features, in torchvision's names; dropout and classifier follow and are left out."""
 
 
-def open_inception(weights: Weights, device: str) -> NetworkFeatures:
+def open_inception(weights: Weights, device: str, batch: int | None = None) -> NetworkFeatures:
     """The extractor with these weights. Raises UserError where the file does not hold this network."""
     whole = build()
     load_exactly(whole, read_state(weights.path), weights.path, "pytorch-fid's Inception")
@@ -40,7 +40,7 @@ def open_inception(weights: Weights, device: str) -> NetworkFeatures:
         dimensions=DIMENSIONS,
         network=ready(nn.Sequential(OrderedDict((name, getattr(whole, name)) for name in LAYERS)), device),
         prepare=prepare,
-        batch=BATCH,
+        batch=batch or default_batch(device, BATCH),
         device=device,
     )
 

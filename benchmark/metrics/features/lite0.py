@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.errors import UserError
-from benchmark.metrics.features.network import NetworkFeatures, load_exactly, read_state, ready
+from benchmark.metrics.features.network import NetworkFeatures, default_batch, load_exactly, read_state, ready
 from benchmark.metrics.features.weights import Weights
 
 DIMENSIONS = 1280
@@ -29,7 +29,7 @@ STD = 128.0
 """In levels: the network was trained on (level - 127) / 128; published as 0.498 and 0.502 of 255."""
 
 
-def open_lite0(weights: Weights, device: str) -> NetworkFeatures:
+def open_lite0(weights: Weights, device: str, batch: int | None = None) -> NetworkFeatures:
     """The extractor with these weights. Raises UserError where the file does not hold this network."""
     network = build()
     load_exactly(network, renamed(read_state(weights.path), network, weights.path), weights.path, "EfficientNet-Lite0")
@@ -43,7 +43,7 @@ def open_lite0(weights: Weights, device: str) -> NetworkFeatures:
         dimensions=DIMENSIONS,
         network=ready(network, device),
         prepare=prepare,
-        batch=BATCH,
+        batch=batch or default_batch(device, BATCH),
         device=device,
     )
 

@@ -21,8 +21,8 @@ GPU_BATCH = 64
 class NetworkFeatures:
     """A `FeatureExtractor` made of a network (N x 3 x S x S to N x D) and what prepares its input.
 
-    prepare: N x 3 x H x W, float32 in [0, 255], to the network's input. batch: images at once on a CPU, small, so that
-    activations stay in the cache.
+    prepare: N x 3 x H x W, float32 in [0, 255], to the network's input. batch: images at once (on a CPU: on each
+    thread).
     """
 
     name: str
@@ -65,7 +65,7 @@ class NetworkFeatures:
     def _on_gpu(self, images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
         # TF32 has 10 bits of mantissa: it would shift every distance against the same pictures on a CPU.
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            for batch in _batches(images, GPU_BATCH):
+            for batch in _batches(images, self.batch):
                 yield self._batch(batch)
 
     def _batch(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -78,6 +78,11 @@ class NetworkFeatures:
 
 def _batches(images: NDArray[np.uint8], size: int) -> list[NDArray[np.uint8]]:
     return [images[start : start + size] for start in range(0, len(images), size)]
+
+
+def default_batch(device: str, on_cpu: int) -> int:
+    """Images at once: on a CPU few, so that activations stay in the cache."""
+    return on_cpu if torch.device(device).type == "cpu" else GPU_BATCH
 
 
 def ready(network: nn.Module, device: str) -> nn.Module:
