@@ -48,7 +48,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("ca", "CA", "higher", 2, "edits whose target expression the judge names", "CA", "%"),
     Metric("psnr_source", "PSNR-src", "higher", 2, "PSNR to the source picture", None, "dB"),
     Metric("ssim", "SSIM", "higher", 4, "SSIM to the same real picture as PSNR", None),
-    Metric("kid", "KID x 1000", "lower", 2, "unbiased kernel distance in the features of FID, times 1000", None),
+    Metric("kid", "KID x 1000", "lower", 2, "unbiased kernel distance in the same features, times 1000", None),
     Metric("kid_cropped", "KID(Cp) x 1000", "lower", 2, "the same on tight face boxes", None),
 )  # fmt: skip
 

@@ -10,6 +10,8 @@ from benchmark.report.tables import Entry, Heading, Table
 from benchmark.results import METRICS
 
 DECIMALS = max(metric.decimals for metric in METRICS if metric.paper)
+FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Shrinks what is wider than the page, and nothing else."""
 SPECIAL = str.maketrans(
     {
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -22,8 +24,8 @@ SPECIAL = str.maketrans(
 
 
 def latex(tables: Iterable[Table]) -> str:
-    r"""One `table*` for each table, to be read by `\input` in a document that loads booktabs."""
-    return "% Needs \\usepackage{booktabs}.\n" + "\n".join(_table(table) for table in tables)
+    r"""One `table*` for each table, to be read by `\input` in a document that loads booktabs and graphicx."""
+    return "% Needs \\usepackage{booktabs,graphicx}.\n" + "\n".join(_table(table) for table in tables)
 
 
 def escape_latex(text: str) -> str:
@@ -32,19 +34,21 @@ def escape_latex(text: str) -> str:
 
 
 def _table(table: Table) -> str:
+    caption = re.sub(r"^Table \d+: ", "", table.title)  # LaTeX counts tables itself
     columns = "".join("r" if heading.numeric else "l" for heading in table.headings)
     lines = [
         r"\begin{table*}",
         r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}",
-        rf"\caption{{{escape_latex(table.title)}}}",
+        rf"\caption{{{escape_latex(caption)}}}",
         rf"\label{{tab:{table.label}}}",
+        FIT,
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         *_headings(table.headings),
         r"\midrule",
         *(_line(_entry(entry) for entry in row) for row in table.rows),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
     ]
     below = [rf"\textsuperscript{{{place}}} {escape_latex(note)}" for place, note in enumerate(table.footnotes, 1)]
     below += [escape_latex(note) for note in table.notes]

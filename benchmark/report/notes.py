@@ -72,8 +72,7 @@ def obstacle_note(comparison: Comparison) -> str:
     for own, names in by_reasons.items():
         verb = "moreover" if shared else f"{'is' if len(names) == 1 else 'are'} not compared with the paper's:"
         parts.append(f"{listed(names)} {verb} {', '.join(own)}")
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+    return sentence("; ".join(parts))
 
 
 def psnr_note(comparison: Comparison) -> str:
@@ -122,7 +121,12 @@ def definitions(results: SuiteResults) -> list[tuple[str, str]]:
 
 def data_line(results: SuiteResults) -> str:
     """What was run, in a line."""
-    return f"{data_label(results.data)}, {results.size} px, profile {results.profile}"
+    return f"Data: {data_label(results.data)}, {results.size} px. Profile: {results.profile}."
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital and a full stop."""
+    return f"{text[0].upper()}{text[1:].removesuffix('.')}." if text else ""
 
 
 def listed(words: Sequence[str]) -> str:

@@ -20,12 +20,12 @@ def main_csv(comparison: Comparison) -> str:
     for compared in comparison.rows:
         line = _row(compared.row)
         for cell in compared.cells:
-            line |= _cell(cell, comparison.published is not None)
+            line |= _cell(cell, "" if compared.row.missing else cell.reason, comparison.published is not None)
         lines.append(line)
     return _csv(lines)
 
 
-def _cell(cell: Cell, published: bool) -> Line:
+def _cell(cell: Cell, reason: str, published: bool) -> Line:
     paper, ours, found = cell.column.name, cell.column.ours, cell.difference
     both = cell.paper is not None and cell.ours is not None
     line: Line = {f"{paper}_paper": cell.paper} if published else {}
@@ -34,7 +34,7 @@ def _cell(cell: Cell, published: bool) -> Line:
         line[f"{paper}_difference"] = found.value if found else None
         line[f"{paper}_verdict"] = found.verdict if found else "not compared" if both else None
         line[f"{paper}_obstacles"] = "; ".join(cell.column.obstacles)
-    return {**line, f"{ours}_note": cell.reason}
+    return {**line, f"{ours}_note": reason}
 
 
 def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
@@ -45,7 +45,7 @@ def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
         for metric in METRICS:
             name = our_label(metric, results.features)
             line |= {name: row.mean(metric.key), f"{name}_sd": row.spread(metric.key)}
-            line[f"{name}_note"] = why_not(row, metric.key)
+            line[f"{name}_note"] = "" if row.missing else why_not(row, metric.key)
         cost = row.training
         line["iterations"] = cost.iterations if cost else None
         line["images_seen"] = cost.images_seen if cost else None

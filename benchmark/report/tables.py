@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from benchmark.progress import duration
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Cell, Column, Comparison, Difference, our_label, why_not
-from benchmark.report.notes import notes, seeds_note
+from benchmark.report.notes import notes, seeds_note, sentence
 from benchmark.results import METRICS, Direction, Metric, Row, SuiteResults
 
 EMPTY = "–"
@@ -55,6 +55,7 @@ class Footnotes:
         """The number of a footnote, or nothing for no text."""
         if not text:
             return ()
+        text = sentence(text)
         if text not in self.texts:
             self.texts.append(text)
         return (self.texts.index(text) + 1,)

@@ -1,0 +1,101 @@
+"""report.md: everything on one page that GitHub shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from benchmark.report.comparison import compare, data_label
+from benchmark.report.markdown import bullets, escape_markdown, markdown
+from benchmark.report.notes import data_line, definitions
+from benchmark.report.tables import Table, cost_table, expressions_table, main_table, measures_table
+from benchmark.results import SuiteResults
+
+PICTURES = {
+    "label-guided.png": ("Label-guided edits", "Edits told by a label."),
+    "reference-guided.png": ("Reference-guided edits", "Edits told by a reference, which stands above them."),
+}
+LOSSES = "losses.png"
+
+
+def table_page(results: SuiteResults) -> str:
+    """table.md."""
+    return _page(results, [markdown(main_table(compare(results)))])
+
+
+def extended_tables(results: SuiteResults, timings: Mapping[str, float]) -> tuple[Table, ...]:
+    """What goes beyond the paper."""
+    return measures_table(results), cost_table(results, timings), expressions_table(results)
+
+
+def extended_page(results: SuiteResults, timings: Mapping[str, float]) -> str:
+    """extended.md."""
+    return _page(results, [_titled(table) for table in extended_tables(results, timings)])
+
+
+def report_page(results: SuiteResults, timings: Mapping[str, float], pictures: Sequence[str]) -> str:
+    """report.md. `pictures`: the names of the figures that lie beside it."""
+    comparison = compare(results)
+    parts = [markdown(main_table(comparison))]
+    if comparison.published:
+        parts.append(f"The paper's numbers: {escape_markdown(comparison.published.source)}.\n")
+    for name, (title, text) in PICTURES.items():
+        if name in pictures:
+            parts.append(f"## {title}\n\n{text}\n\n![{title}]({name})\n")
+    parts += [_titled(table) for table in extended_tables(results, timings)]
+    if LOSSES in pictures:
+        parts.append(f"## Losses\n\n![Loss curves of every training]({LOSSES})\n")
+    parts += [_settings(results), _measured_with(results), _definitions(results), _keys(results)]
+    return _page(results, parts)
+
+
+def _page(results: SuiteResults, parts: Sequence[str]) -> str:
+    head = f"# {escape_markdown(results.title)}\n\n> {escape_markdown(results.notice)}\n"
+    return "\n".join([head, f"{escape_markdown(data_line(results))}\n", *parts])
+
+
+def _titled(table: Table) -> str:
+    return f"## {escape_markdown(table.title)}\n\n{markdown(table)}"
+
+
+def _settings(results: SuiteResults) -> str:
+    """What differs from the published settings, by row."""
+    by_settings: dict[str, list[str]] = {}
+    for row in results.rows:
+        if row.training is not None:
+            changed = row.training.overrides
+            said = ", ".join(f"`{name}` = `{json.dumps(value)}`" for name, value in sorted(changed.items()))
+            by_settings.setdefault(said, []).append(f"{escape_markdown(row.label)} on {row.subset}")
+    lines = [
+        f"- {', '.join(rows)}: {said}" if said else f"- {', '.join(rows)}: none" for said, rows in by_settings.items()
+    ]
+    intro = f"What profile {escape_markdown(results.profile)} and the suite change, by row:"
+    return "\n".join(["## Settings that differ from the published ones\n", intro, "", *lines, ""])
+
+
+def _measured_with(results: SuiteResults) -> str:
+    features = results.features
+    same = "the published Inception weights" if features.comparable else "not the published Inception weights"
+    notes = [
+        f"Data: {data_label(results.data)}: {results.data_description}",
+        f"Size: {results.size} px",
+        f"Identities: {results.train_identities} to train on, {results.test_identities} to test on, none in both",
+        f"Seeds: {', '.join(map(str, results.seeds))}",
+        f"Features: {features.name} ({same}), weights {features.identity}; the column is called {features.column}",
+    ]
+    return f"## Measured with\n{bullets(notes)}"
+
+
+def _definitions(results: SuiteResults) -> str:
+    lines = [f"- **{escape_markdown(name)}**: {escape_markdown(text)}" for name, text in definitions(results)]
+    return "\n".join(["## Definitions\n", *lines, ""])
+
+
+def _keys(results: SuiteResults) -> str:
+    """Content keys, folded away."""
+    width = max((len(name) for name in results.keys), default=0)
+    lines = [f"{name.ljust(width)}  {key}" for name, key in results.keys.items()]
+    return "\n".join(
+        ["## Content keys\n", "<details><summary>Every stage behind this page</summary>\n", "```", *lines, "```\n",
+         "</details>\n"]
+    )  # fmt: skip

@@ -1,0 +1,62 @@
+"""Writes the files of a report into a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.protocol import Guide
+from benchmark.report.comparison import compare
+from benchmark.report.curves import draw_losses
+from benchmark.report.figures import RowPictures, draw_edits
+from benchmark.report.files import FILES, report_files
+from benchmark.report.latex import latex
+from benchmark.report.notes import data_line
+from benchmark.report.page import extended_page, extended_tables, report_page, table_page
+from benchmark.report.spreadsheet import extended_csv, main_csv
+from benchmark.report.tables import main_table
+from benchmark.results import SuiteResults
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GUIDES: dict[Guide, str] = {"T": "label-guided edits", "R": "reference-guided edits"}
+
+
+def write_report(
+    folder: Path,
+    results: SuiteResults,
+    pictures: Sequence[RowPictures],
+    losses: Mapping[str, pd.DataFrame],
+    timings: Mapping[str, float],
+) -> dict[str, Path]:
+    """Write everything into `folder`, which the caller then puts in place. Returns the files by the names of `FILES`.
+
+    losses: by training name, a frame with `iteration` and a column for each loss. timings: seconds, by training name.
+    There is no figure of a guide that no row has, and none of losses where there are none.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for guide, name in GUIDES.items():
+        figure = draw_edits(pictures, guide, data_line(results))
+        if figure is not None:
+            figure.save(folder / FILES[name])
+    draw_losses(losses, folder / FILES["loss curves"])
+    drawn = [path.name for path in report_files(folder).values()]
+
+    comparison = compare(results)
+    texts = {
+        "results": results.dump(),
+        "timings": json.dumps(dict(timings), indent=1, sort_keys=True, allow_nan=False) + "\n",
+        "table (Markdown)": table_page(results),
+        "table (CSV)": main_csv(comparison),
+        "table (LaTeX)": latex([main_table(comparison)]),
+        "extended table (Markdown)": extended_page(results, timings),
+        "extended table (CSV)": extended_csv(results, timings),
+        "extended table (LaTeX)": latex(extended_tables(results, timings)),
+        "page": report_page(results, timings, drawn),
+    }
+    for name, text in texts.items():
+        (folder / FILES[name]).write_text(text, encoding="utf-8", newline="\n")
+    return report_files(folder)
