@@ -1,0 +1,73 @@
+"""What a method is trained with in the tests: faces of random blobs, and an `Update` that remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from benchmark.data.sampling import TrainingFaces
+from benchmark.interface import Augmentation, Method, Progress
+
+
+def faces(size: int = 32, count: int = 64, classes: int = 8, seed: int = 0) -> TrainingFaces:
+    """Smooth pictures whose colours depend on their label."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    coarse = rng.uniform(0, 255, (count, 4, 4, 3))
+    coarse[:, 0, :, 0] = labels[:, None] * 255 / classes
+    images = coarse.repeat(size // 4, 1).repeat(size // 4, 2).astype(np.uint8)
+    units = np.zeros((count, 17), np.float32)
+    return TrainingFaces(images, labels, units, Augmentation(), seed, torch.device("cpu"))
+
+
+@dataclass
+class Steps:
+    """Runs a method's training steps and keeps the gradients of each network's latest update."""
+
+    method: Method
+    source: TrainingFaces
+    iterations: int = 0
+    updates: dict[str, int] = field(default_factory=dict)
+    gradients: dict[str, dict[str, Tensor | None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.optimizers = self.method.optimizers()
+
+    def update(self, name: str, loss: Tensor) -> None:
+        for parameter in self.method.parameters():
+            parameter.grad = None
+        loss.backward()
+        self.gradients[name] = {
+            key: None if parameter.grad is None else parameter.grad.clone()
+            for key, parameter in self.method.named_parameters()
+        }
+        self.updates[name] = self.updates.get(name, 0) + 1
+        if self.method.clip_norm is not None:
+            groups = self.optimizers[name].param_groups
+            clip_grad_norm_([parameter for group in groups for parameter in group["params"]], self.method.clip_norm)
+        self.optimizers[name].step()
+
+    def step(self) -> dict[str, float]:
+        losses = self.method.training_step(self.source, self.update, Progress(self.iterations, 1000))
+        self.iterations += 1
+        return {name: float(value) for name, value in losses.items()}
+
+    def untrained(self, name: str) -> set[str]:
+        """Parameters of network `name` without a gradient, or with one that is zero everywhere."""
+        return {
+            key
+            for key, gradient in self.gradients[name].items()
+            if key.startswith(f"{name}.") and (gradient is None or not gradient.any())
+        }
+
+    def touched(self, name: str) -> set[str]:
+        """Parameters of other networks that the update of `name` gave a gradient."""
+        return {
+            key
+            for key, gradient in self.gradients[name].items()
+            if not key.startswith(f"{name}.") and gradient is not None and bool(gradient.any())
+        }

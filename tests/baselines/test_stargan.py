@@ -1,0 +1,185 @@
+"""StarGAN against the published implementation's numbers and against closed forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from baselines.published import load_published
+from baselines.stargan import (
+    StarGAN,
+    StarGANSettings,
+    discriminator_losses,
+    generator_losses,
+    gradient_penalty,
+    published_names,
+)
+from benchmark.interface import Progress, Shape, Target
+from tests.baselines.steps import Steps, faces
+from tests.parity.vectors import TOLERANCE, Vectors, count, shapes, weights
+
+SMALL = StarGANSettings(width=0.0625, batch_size=8, residual_blocks=2)
+
+
+@pytest.fixture(scope="module")
+def published() -> Iterator[StarGAN]:
+    method = StarGAN(StarGANSettings(), Shape(128))
+    load_published(method.generator, weights("stargan_generator"), published_names(method.generator))
+    load_published(method.discriminator, weights("stargan_discriminator"), published_names(method.discriminator))
+    return method
+
+
+def small(size: int = 32, settings: StarGANSettings = SMALL) -> StarGAN:
+    torch.manual_seed(0)
+    return StarGAN(settings, Shape(size))
+
+
+def test_parameters_are_the_published_ones(published: StarGAN) -> None:
+    for name, expected in (("generator", 8_439_936), ("discriminator", 44_786_624)):
+        network = getattr(published, name)
+        assert list(published_names(network)) == list(shapes(f"stargan_{name}"))
+        assert sum(p.numel() for p in network.parameters()) == count(f"stargan_{name}") == expected
+
+
+def test_networks_give_the_published_outputs(published: StarGAN) -> None:
+    generated, judged = Vectors("stargan_generator"), Vectors("stargan_discriminator")
+    with torch.no_grad():
+        assert generated.error("y", published.generator(generated.image, generated["in_label"])) < TOLERANCE
+        scores, logits = published.discriminator(judged.image)
+    assert judged.error("src", scores) < TOLERANCE
+    assert judged.error("cls", logits) < TOLERANCE
+
+
+def test_instance_norm_keeps_no_statistics(published: StarGAN) -> None:
+    vectors = Vectors("stargan_generator")
+    with torch.no_grad():
+        published.generator.eval()
+        assert vectors.error("y", published.generator(vectors.image, vectors["in_label"])) < TOLERANCE
+    published.generator.train()
+    assert not list(published.generator.buffers())
+
+
+def test_losses_give_the_published_values(published: StarGAN) -> None:
+    vectors = Vectors("stargan_losses")
+    images, labels, targets = vectors.image, vectors["in_label_org"], vectors["in_label_trg"]
+    with torch.no_grad():
+        fakes = published.generator(images, targets)
+    critic = discriminator_losses(published.discriminator, images, labels, fakes, vectors["in_alpha"])
+    # The published file holds mean scores; the loss of real images is their negative, and printed as the loss.
+    ours = {"real": critic.real, "fake": critic.fake, "cls": critic.classification, "gp": critic.penalty}
+    for name, term in {**ours, "total": critic.total(published.settings)}.items():
+        assert vectors.error(f"d_{name}", term) < TOLERANCE, name
+    with torch.no_grad():
+        maker = generator_losses(published.generator, published.discriminator, images, labels, targets)
+    ours = {"fake": maker.fake, "cls": maker.classification, "rec": maker.reconstruction}
+    for name, term in {**ours, "total": maker.total(published.settings)}.items():
+        assert vectors.error(f"g_{name}", term) < TOLERANCE, name
+
+
+def test_the_penalty_is_of_the_summed_map(published: StarGAN) -> None:
+    """A critic's map averaged before the gradient is taken is the usual mistake; it is far off the published value."""
+    vectors = Vectors("stargan_losses")
+    with torch.no_grad():
+        fakes = published.generator(vectors.image, vectors["in_label_trg"])
+    between = (vectors["in_alpha"] * vectors.image + (1 - vectors["in_alpha"]) * fakes).requires_grad_()
+    scores = published.discriminator.scores(between)
+    assert vectors.error("d_gp", gradient_penalty(scores, between)) < TOLERANCE
+    wrong = gradient_penalty(scores.flatten(1).mean(1), between) if scores.requires_grad else None
+    assert wrong is not None
+    assert vectors.error("d_gp", wrong) > 0.1
+
+
+@pytest.mark.parametrize("norm", [1.0, 3.0])
+def test_penalty_of_a_linear_critic(norm: float) -> None:
+    direction = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(1))
+    direction *= norm / direction.norm()
+    images = torch.randn(5, 3, 4, 4).requires_grad_()
+    assert gradient_penalty((images * direction).flatten(1).sum(1), images) == pytest.approx((norm - 1) ** 2, abs=1e-5)
+
+
+def test_losses_do_not_depend_on_a_repeated_batch() -> None:
+    method = small()
+    batch = faces().draw(4)
+    targets, mix = batch.labels.roll(1), torch.rand(4, 1, 1, 1)
+
+    def terms(times: int) -> list[Tensor]:
+        images, labels = batch.images.repeat(times, 1, 1, 1), batch.labels.repeat(times)
+        wanted = targets.repeat(times)
+        with torch.no_grad():
+            fakes = method.generator(images, wanted)
+        critic = discriminator_losses(method.discriminator, images, labels, fakes, mix.repeat(times, 1, 1, 1))
+        maker = generator_losses(method.generator, method.discriminator, images, labels, wanted)
+        return [*vars(critic).values(), *vars(maker).values()]
+
+    for once, thrice in zip(terms(1), terms(3), strict=True):
+        assert float(thrice.detach()) == pytest.approx(float(once.detach()), rel=1e-4, abs=1e-6)
+
+
+def factor(decay: str, iteration: int, iterations: int = 200_000) -> float:
+    method = small(settings=StarGANSettings(width=0.0625, residual_blocks=1, decay=decay))  # type: ignore[arg-type]
+    return method.learning_rate_factor("generator", Progress(iteration, iterations))
+
+
+def test_the_published_decay_hardly_decays() -> None:
+    assert factor("published-code", 100_000) == 1.0
+    # After the last iteration's change the published rate is 9.99e-5.
+    assert 1e-4 * factor("published-code", 200_000) == pytest.approx(9.99e-5, rel=1e-12)
+    assert 1e-4 * factor("published-code", 199_999) == pytest.approx(9.9901e-5, rel=1e-12)
+    assert factor("published-code", 101_000) == pytest.approx(1 - 1e-5, rel=1e-12)
+
+
+def test_the_linear_decay_reaches_zero() -> None:
+    assert factor("linear", 100_000) == 1.0
+    assert factor("linear", 150_000) == pytest.approx(0.5)
+    assert factor("linear", 199_999) == pytest.approx(1e-5)
+    assert factor("linear", 0, 1) == 1.0
+
+
+def test_every_network_learns_from_its_own_loss_alone() -> None:
+    steps = Steps(small(), faces())
+    logs = [steps.step() for _ in range(5)]
+    assert steps.updates == {"discriminator": 5, "generator": 1}
+    for name in ("generator", "discriminator"):
+        assert steps.untrained(name) == set()
+        assert steps.touched(name) == set()
+    assert "generator/reconstruction" not in logs[3]
+    assert "generator/reconstruction" in logs[4]
+    assert all(parameter.requires_grad for parameter in steps.method.parameters())
+
+
+def test_training_on_fixed_faces_lowers_the_reconstruction() -> None:
+    settings = StarGANSettings(width=0.0625, batch_size=8, residual_blocks=1, critic_steps=1, learning_rate=2e-3)
+    steps = Steps(small(settings=settings), faces(count=8))
+    values = [steps.step()["generator/reconstruction"] for _ in range(20)]
+    assert values[-1] < 0.8 * values[0]
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_the_last_map_is_2x2_at_every_size(size: int) -> None:
+    scores, logits = small(size).discriminator(torch.zeros(1, 3, size, size))
+    assert scores.shape == (1, 1, 2, 2)
+    assert logits.shape == (1, 8)
+    assert small(size).generator(torch.zeros(1, 3, size, size), torch.tensor([2])).shape == (1, 3, size, size)
+
+
+def test_an_edit_does_not_depend_on_its_batch() -> None:
+    method = small().eval()
+    sources, labels = torch.rand(3, 3, 32, 32) * 2 - 1, torch.tensor([1, 5, 7])
+    with torch.no_grad():
+        together = method.edit(sources, Target("T", labels, [0, 1, 2]))
+        alone = torch.cat([method.edit(sources[i : i + 1], Target("T", labels[i : i + 1], [9])) for i in range(3)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    assert (together[0] - method.edit(sources[:1], Target("T", labels[1:2], [0]))[0]).abs().max() > 1e-3
+
+
+def test_reflected_borders_lose_the_label() -> None:
+    """Why the published generator pads with zeros: with reflection, instance norm takes a constant plane out again."""
+    plane = torch.ones(1, 1, 16, 16)
+    for mode, survives in (("zeros", True), ("reflect", False)):
+        layer = nn.Sequential(
+            nn.Conv2d(1, 4, 7, 1, 3, bias=False, padding_mode=mode), nn.InstanceNorm2d(4, affine=True)
+        )
+        assert bool(layer(plane).abs().max() > 1e-2) == survives
