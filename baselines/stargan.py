@@ -145,6 +145,12 @@ def published_names(network: Generator | Discriminator) -> dict[str, str]:
     return translated((name for name, _ in network.named_parameters()), rules)
 
 
+def unused_names(generator: Generator) -> set[str]:
+    """Published buffers without a use here: the running statistics of the norms, which alone have a bias there."""
+    norms = [name.removesuffix("bias") for name in published_names(generator) if name.endswith(".bias")]
+    return {norm + kept for norm in norms for kept in ("running_mean", "running_var", "num_batches_tracked")}
+
+
 def gradient_penalty(scores: Tensor, images: Tensor) -> Tensor:
     """Eq. (8), last term, without its weight: mean over images of (||d(sum of scores)/d(image)||_2 - 1)^2.
 

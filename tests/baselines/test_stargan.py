@@ -16,6 +16,7 @@ from baselines.stargan import (
     generator_losses,
     gradient_penalty,
     published_names,
+    unused_names,
 )
 from benchmark.interface import Progress, Shape, Target
 from tests.baselines.steps import Steps, faces
@@ -60,6 +61,10 @@ def test_instance_norm_keeps_no_statistics(published: StarGAN) -> None:
         assert vectors.error("y", published.generator(vectors.image, vectors["in_label"])) < TOLERANCE
     published.generator.train()
     assert not list(published.generator.buffers())
+    unused = unused_names(published.generator)
+    assert len(unused) == 3 * 17  # norms of the published generator: 3 + 2 x 6 + 2
+    assert {"main.1.running_mean", "main.9.main.4.running_var", "main.19.num_batches_tracked"} < unused
+    assert not unused & set(shapes("stargan_generator"))
 
 
 def test_losses_give_the_published_values(published: StarGAN) -> None:

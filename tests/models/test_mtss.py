@@ -373,7 +373,7 @@ def test_training_on_fixed_faces_lowers_what_it_should() -> None:
     method = small(adversarial_weight=0.0, learning_rate=2e-3, mapper_learning_rate=2e-3)
     steps = Steps(method, faces(count=8))
     logs = [steps.step() for _ in range(40)]
-    for name, share in (("cycle", 0.8), ("mapped_class", 0.6)):
+    for name, share in (("cycle", 0.8), ("mapped_class", 0.8)):
         values = [log[f"generator/{name}"] for log in logs]
         assert sum(values[-3:]) < share * sum(values[:3]), name
 
