@@ -1,0 +1,212 @@
+"""Which of our numbers stands beside which of the paper's, and when the two may be subtracted."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmark.errors import UserError
+from benchmark.report.comparison import (
+    PAPER,
+    Cell,
+    ComparedRow,
+    Difference,
+    compare,
+    load_published,
+    our_label,
+    paper_path,
+)
+from benchmark.results import METRICS, Features, SuiteResults
+from tests.report.made_up import ABSENT, LITE0, NO_LANDMARKS, ROWS, published_run, quick_run, scores
+from tests.report.made_up import row as made_row
+
+ROOT = Path(__file__).parents[2]
+COMPARABLE_ROW, FRONTAL_ROW = "mtss-t", "mtss-r-f"
+
+
+def cells(results: SuiteResults, row: str = COMPARABLE_ROW) -> dict[str, Cell]:
+    compared = next(found for found in compare(results).rows if found.row.id == row)
+    return {cell.column.name: cell for cell in compared.cells}
+
+
+def one_row(**metrics: float) -> dict[str, Cell]:
+    row = made_row("mtss-t", "Ours (T)", "mtss", "T", "F&P", scores(**metrics))
+    return cells(dataclasses.replace(published_run(), rows=(row,)))
+
+
+# ------------------------------------------------------------------------------------------------ the paper's side
+def test_the_published_tables_are_the_papers() -> None:
+    table1, table2 = (load_published(paper_path(stem)) for stem in ("table1", "table2"))
+    assert table1.columns == ("FID", "FID(Cp)", "PSNR", "CA")
+    assert [[row.get(column) for column in table1.columns] for row in table1.rows.values()] == [
+        [45.31, None, 13.44, 93.45],
+        [None, 23.99, None, 77.01],
+        [49.30, 27.91, 13.08, 22.02],
+        [44.05, 22.25, 13.03, 92.44],
+        [43.95, 22.19, 13.63, 92.26],
+        [42.52, 22.60, 13.80, 93.38],
+        [42.36, None, 23.07, 89.38],
+        [36.19, None, 25.75, 92.88],
+    ]
+    assert table2.columns == ("FID", "PSNR", "CA")
+    assert [[row[column] for column in table2.columns] for row in table2.rows.values()] == [
+        [49.30, 13.08, 22.02],
+        [47.26, 12.83, 90.08],
+        [45.24, 12.99, 89.78],
+        [43.95, 13.63, 92.26],
+    ]
+    assert list(table2.rows) == ["b", "b-sse", "b-sse-sc", "b-sse-sdu"]
+    assert table1.size == table2.size == 128
+
+
+def test_table_2_repeats_two_rows_of_table_1() -> None:
+    table1, table2 = (load_published(paper_path(stem)).rows for stem in ("table1", "table2"))
+    for ours, theirs in (("b", "hisd-r"), ("b-sse-sdu", "mtss-r")):
+        assert table2[ours] == {column: table1[theirs][column] for column in ("FID", "PSNR", "CA")}
+
+
+@pytest.mark.parametrize("path", sorted(PAPER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_rows_are_those_of_the_suite_of_that_table(path: Path) -> None:
+    suites = [yaml.safe_load(suite.read_text()) for suite in (ROOT / "benchmark/suites").glob("*.yaml")]
+    for suite in suites:
+        if suite.get("paper") == path.stem:
+            assert [row["id"] for row in suite["rows"]] == list(load_published(path).rows)
+
+
+def test_an_unknown_table_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="unknown published table 'tabel1'; did you mean 'table1'"):
+        paper_path("tabel1")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": "128"}, "'size' must be of type int"),
+        ({"columns": ["FID", "LPIPS"]}, "column 'LPIPS' is none of FID"),
+        ({"rows": {"a": {"CA": 1.0}}}, r"row a: 'CA' is none of the table's columns \(FID\)"),
+        ({"rows": {"a": {"FID": "-"}}}, "row a, FID: '-' is no number"),
+        ({"rows": {"a": {"FID": True}}}, "row a, FID: True is no number"),
+        ({"rows": {"a": 3.0}}, "row a: must map columns to numbers"),
+        ({"year": 2023}, "must have exactly these entries"),
+    ],
+)
+def test_a_wrong_table_is_one_clear_line(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    right = {"title": "T", "source": "S", "size": 128, "columns": ["FID"], "rows": {"a": {"FID": 1.0}}}
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(right))
+    assert load_published(path).rows == {"a": {"FID": 1.0}}
+    path.write_text(yaml.safe_dump(right | change))
+    with pytest.raises(UserError, match=message) as caught:
+        load_published(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_yaml_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("rows: [")
+    with pytest.raises(UserError, match=r"wrong\.yaml is not YAML"):
+        load_published(path)
+
+
+# ------------------------------------------------------------------------------------------------ both sides
+def test_rows_and_columns_are_the_papers() -> None:
+    comparison = compare(published_run())
+    assert [column.name for column in comparison.columns] == ["FID", "FID(Cp)", "PSNR", "CA"]
+    assert [compared.row.id for compared in comparison.rows] == [row.id for row in ROWS]
+    assert compare(dataclasses.replace(published_run(), paper_table="table2")).columns[1].name == "PSNR"
+
+
+def test_differences_are_ours_less_the_papers_and_say_which_way_is_better() -> None:
+    found = cells(published_run())
+    assert found["FID"].ours == 41.5
+    assert found["FID"].spread == 0.5
+    assert found["FID"].difference == Difference(-1.02, "better")  # 41.50 - 42.52, lower is better
+    assert found["PSNR"].difference == Difference(-0.3, "worse")  # 13.50 - 13.80, higher is better
+    assert found["CA"].difference == Difference(-3.38, "worse")
+    assert cells(published_run(), "hisd-t")["FID"].difference == Difference(3.95, "worse")
+    assert cells(published_run(), "stargan-t")["PSNR"].difference == Difference(0.06, "better")
+
+
+def test_differences_are_those_of_the_printed_numbers() -> None:
+    assert one_row(fid=42.524)["FID"].difference == Difference(0.0, "equal")
+    assert one_row(fid=42.5251)["FID"].difference == Difference(0.01, "worse")
+    assert str(one_row(fid=42.5199)["FID"].difference) == str(Difference(0.0, "equal"))  # no -0.0
+
+
+def test_psnr_is_the_unpaired_one_on_posed_faces_and_the_paired_one_on_frontal_ones() -> None:
+    posed, frontal = cells(published_run())["PSNR"], cells(published_run(), FRONTAL_ROW)["PSNR"]
+    assert (posed.metric.key, posed.paper, posed.ours) == ("psnr_unpaired", 13.80, 13.5)
+    assert (frontal.metric.key, frontal.paper, frontal.ours) == ("psnr_target", 25.75, 24.0)
+
+
+def test_columns_that_the_paper_leaves_empty_have_no_difference() -> None:
+    cell = cells(published_run(), FRONTAL_ROW)["FID(Cp)"]
+    assert (cell.paper, cell.ours, cell.difference) == (None, 20.0, None)
+
+
+def test_what_was_not_measured_says_why() -> None:
+    cell = cells(published_run(), "stargan-t")["FID(Cp)"]
+    assert (cell.ours, cell.reason, cell.difference) == (None, NO_LANDMARKS, None)
+    missing = cells(published_run(), "ganimation-r")["FID(Cp)"]
+    assert (missing.paper, missing.ours) == (23.99, None)
+    assert missing.reason == f"not available: {ABSENT.format('ganimation')}"
+    row = made_row("mtss-t", "", "mtss", "T", "F&P", scores(40.0), scores(41.0, None), scores(42.0))
+    some = cells(dataclasses.replace(published_run(), rows=(row,)))["FID(Cp)"]
+    assert (some.ours, some.reason) == (20.0, f"only 2 of 3 seeds: {NO_LANDMARKS}")
+
+
+# ------------------------------------------------------------------------------------------------ comparability
+OTHER_INCEPTION = Features("inception", "FD[deadbeef]", False, "deadbeef" * 8)
+DISTANCES, OTHERS = {"FID", "FID(Cp)"}, {"PSNR", "CA"}
+
+
+@pytest.mark.parametrize(
+    ("change", "blocked", "reason"),
+    [
+        ({"data": "rendered"}, DISTANCES | OTHERS, "measured on rendered faces (the paper: RaFD)"),
+        ({"data": "cfee"}, DISTANCES | OTHERS, "measured on CFEE (the paper: RaFD)"),
+        ({"size": 64}, DISTANCES | OTHERS, "pictures of 64 px (the paper: 128 px)"),
+        ({"features": LITE0}, DISTANCES, "in the features of efficientnet-lite0 (the paper: Inception as published)"),
+        ({"features": OTHER_INCEPTION}, DISTANCES, "in the features of inception (the paper: Inception as published)"),
+        ({"profile": "reference"}, DISTANCES, "trained by profile reference (the paper: in full)"),
+    ],
+)
+def test_each_way_of_not_being_comparable(change: dict[str, object], blocked: set[str], reason: str) -> None:
+    assert all(cell.difference for cell in cells(published_run()).values())
+    found = cells(dataclasses.replace(published_run(), **change))  # type: ignore[arg-type]
+    assert {name for name, cell in found.items() if cell.difference is None} == blocked
+    assert {name for name, cell in found.items() if cell.column.obstacles == (reason,)} == blocked
+    assert all(cell.paper is not None and cell.ours is not None for cell in found.values())
+
+
+def test_nothing_of_a_quick_run_is_compared() -> None:
+    differences = [cell.difference for compared in compare(quick_run()).rows for cell in compared.cells]
+    assert len(differences) == 32
+    assert set(differences) == {None}
+
+
+@pytest.mark.parametrize(
+    ("features", "labels"),
+    [
+        (None, ["FID", "FID(Cp)", "KID × 1000", "KID(Cp) × 1000"]),
+        (LITE0, ["FD[lite0]", "FD[lite0](Cp)", "KD[lite0] × 1000", "KD[lite0](Cp) × 1000"]),
+        (OTHER_INCEPTION, ["FD[deadbeef]", "FD[deadbeef](Cp)", "KD[deadbeef] × 1000", "KD[deadbeef](Cp) × 1000"]),
+    ],
+)
+def test_only_the_published_features_give_fid(features: Features | None, labels: list[str]) -> None:
+    used = features or published_run().features
+    found = {metric.key: our_label(metric, used) for metric in METRICS}
+    assert [found[key] for key in ("fid", "fid_cropped", "kid", "kid_cropped")] == labels
+    assert (found["psnr_target"], found["ca"]) == ("PSNR", "CA")
+
+
+def test_a_suite_without_a_published_table_has_the_papers_columns_and_none_of_its_numbers() -> None:
+    comparison = compare(dataclasses.replace(published_run(), paper_table=""))
+    assert comparison.published is None
+    assert [column.name for column in comparison.columns] == ["FID", "FID(Cp)", "PSNR", "CA"]
+    rows: tuple[ComparedRow, ...] = comparison.rows
+    assert {cell.paper for compared in rows for cell in compared.cells} == {None}
