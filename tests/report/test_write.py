@@ -1,0 +1,96 @@
+"""The folder of a report as a whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmark.errors import UserError
+from benchmark.report.files import FILES
+from benchmark.report.terminal import print_report
+from benchmark.report.write import write_report
+from benchmark.results import load_results
+from tests.report.made_up import published_run, quick_run, timings
+from tests.report.test_figures import history, pictures
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("reports") / "table1"
+    rows = [pictures("stargan-t", "T"), pictures("mtss-r", "R")]
+    files = write_report(made, quick_run(), rows, {"mtss F&P seed 0": history(a=[1.0, 2.0])}, timings())
+    assert files == {name: made / file for name, file in FILES.items()}
+    return made
+
+
+def test_every_file_is_there_and_nothing_else(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES.values())
+    assert all(path.stat().st_size for path in folder.iterdir())
+
+
+def test_results_and_timings_are_what_was_given(folder: Path) -> None:
+    assert (folder / "results.json").read_text(encoding="utf-8") == quick_run().dump()
+    assert load_results(folder / "results.json") == quick_run()
+    assert json.loads((folder / "timings.json").read_text()) == timings()
+
+
+def test_the_page_has_all_parts(folder: Path) -> None:
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    table = (folder / "table.md").read_text(encoding="utf-8")
+    assert page.startswith(table.rstrip("\n"))
+    assert "> Profile quick proves the pipeline, not the science: dozens of iterations." in page.splitlines()
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        "## Label-guided edits",
+        "## Reference-guided edits",
+        "## All measures of table1",
+        "## Training of table1",
+        "## CA by target expression (%)",
+        "## Losses",
+        "## Settings that differ from the published ones",
+        "## Measured with",
+        "## Definitions",
+        "## Content keys",
+    ]
+    for name in ("label-guided.png", "reference-guided.png", "losses.png"):
+        assert f"]({name})" in page
+    assert "`learning_rate` = `0.001`, `width` = `0.125`" in page
+    assert "- **FD\\[lite0\\]**: Fréchet distance of edits" in page
+    assert f"judge F&P   {'1e' * 32}" in page.splitlines()
+    assert "93.33 % of 240 pictures (F&P)" in page
+
+
+def test_csv_files_have_a_line_for_every_row(folder: Path) -> None:
+    for name in ("table.csv", "extended.csv"):
+        rows = list(csv.DictReader((folder / name).open(encoding="utf-8", newline="")))
+        assert [row["id"] for row in rows] == [row.id for row in quick_run().rows]
+
+
+def test_a_run_without_pictures_and_losses_has_no_figures(tmp_path: Path) -> None:
+    files = write_report(tmp_path / "r", published_run(), [pictures("stargan-t", "T")], {}, {})
+    assert set(FILES) - set(files) == {"reference-guided edits", "loss curves"}
+    page = (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
+    assert "reference-guided.png" not in page
+    assert "losses.png" not in page
+    assert "label-guided.png" in page
+
+
+def test_a_finished_report_is_printed_with_its_paths(folder: Path) -> None:
+    console = Console(width=100, file=io.StringIO())
+    print_report(folder, console)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert str(folder / "report.md") in text
+    assert "FD[lite0](Cp) ↓" in text
+
+
+@pytest.mark.parametrize("text", [None, "{", "{}"])
+def test_a_folder_without_a_readable_report_is_one_clear_line(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "results.json").write_text(text)
+    with pytest.raises(UserError, match="holds no readable report"):
+        print_report(tmp_path)
