@@ -15,7 +15,7 @@ from benchmark.data.photo import read_square
 from benchmark.data.rafd import RaFDName
 from benchmark.data.source import content_hash, open_source
 from benchmark.errors import UserError
-from benchmark.protocol import EXPRESSIONS
+from tests.face_folders import write_rafd
 
 
 @pytest.mark.parametrize(
@@ -31,15 +31,6 @@ from benchmark.protocol import EXPRESSIONS
 )
 def test_rafd_names(name: str, parts: RaFDName | None) -> None:
     assert RaFDName.parse(name) == parts
-
-
-def write_rafd(folder: Path, people: int = 6, size: tuple[int, int] = (68, 102)) -> None:
-    for person in range(1, people + 1):
-        for expression in EXPRESSIONS:
-            group = "Caucasian" if person % 2 else "Moroccan"
-            path = folder / f"{person:02d}" / f"Rafd090_{person:02d}_{group}_male_{expression}_frontal.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", size, (person * 20, 100, 100)).save(path)
 
 
 def test_rafd_folder(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import yaml
 
 from benchmark import run
 from benchmark.results import load_results
+from tests.face_folders import write_rafd
 
 ROOT = Path(__file__).parents[2]
 METHOD = "tests.dummy:Dummy"
@@ -145,6 +146,18 @@ def test_mlflow_has_parent_children_losses_and_metrics(whole: Path) -> None:
     steps = [point.step for point in client.get_metric_history(child.info.run_id, "loss/distance")]
     assert steps == [1, 2, 3, 4, 5, 6, 7]
     assert child.data.params["settings.learning_rate"] == "0.05"
+
+
+def test_a_folder_named_as_rafds_goes_through(tmp_path: Path) -> None:
+    write_rafd(tmp_path / "rafd")
+    call = [*configure(tmp_path / "config"), "--data", f"rafd:{tmp_path / 'rafd'}", "--out", str(tmp_path / "out")]
+    assert run.main(call) == 0
+    results = load_results(report_of(tmp_path / "out") / "results.json")
+    scores = results.rows[0].seeds[0]
+    assert results.data == "rafd"
+    assert scores.metrics["fid"] is not None
+    assert scores.metrics["fid_cropped"] is None
+    assert "no landmarks" in scores.reasons["fid_cropped"]
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
