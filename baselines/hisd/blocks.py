@@ -51,6 +51,14 @@ def add(residual: Tensor, skip: Tensor) -> Tensor:
     return (residual + skip) / math.sqrt(2)
 
 
+def upsample_then_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """3x3 convolution of a nearest upsampling by 2, as one transposed 4x4 convolution: 16 multiplications, not 36."""
+    kernel = F.pad(conv.weight, (1, 1, 1, 1))
+    # Each upsampled pixel repeats in 2x2 places: the kernel summed over these four is 4x4.
+    kernel = kernel[..., :-1, :-1] + kernel[..., :-1, 1:] + kernel[..., 1:, :-1] + kernel[..., 1:, 1:]
+    return F.conv_transpose2d(x, kernel.flip(2, 3).transpose(0, 1), conv.bias, stride=2, padding=1)
+
+
 class DownBlock(nn.Module):
     """N x inputs x H x W to N x outputs x H/2 x W/2; normalised in encoders, not in extractor and discriminator."""
 
@@ -81,12 +89,9 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x inputs x H x W to N x outputs x 2H x 2W."""
-        hidden = self.conv1(_doubled(activate(self.norm1(x))))
-        return add(self.conv2(activate(self.norm2(hidden))), _doubled(self.skip(x)))
-
-
-def _doubled(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="nearest")
+        hidden = upsample_then_conv(activate(self.norm1(x)), self.conv1)
+        skip = F.interpolate(self.skip(x), scale_factor=2, mode="nearest")
+        return add(self.conv2(activate(self.norm2(hidden))), skip)
 
 
 class AdaINBlock(nn.Module):

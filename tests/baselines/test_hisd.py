@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.hisd import HiSD, HiSDSettings
-from baselines.hisd.blocks import ClassLinear, InstanceNorm, normalise
+from baselines.hisd.blocks import ClassLinear, InstanceNorm, normalise, upsample_then_conv
 from baselines.hisd.losses import (
     Edits,
     Sources,
@@ -106,6 +106,12 @@ def test_norm_adds_epsilon_to_the_unbiased_deviation() -> None:
     InstanceNorm(2)(constant).sum().backward()
     assert constant.grad is not None
     assert constant.grad.isfinite().all()
+
+
+def test_one_transposed_convolution_is_upsampling_and_convolution() -> None:
+    torch.manual_seed(0)
+    conv, x = nn.Conv2d(3, 5, 3, 1, 1), torch.randn(2, 3, 4, 6)
+    torch.testing.assert_close(upsample_then_conv(x, conv), conv(F.interpolate(x, scale_factor=2, mode="nearest")))
 
 
 def test_a_layer_per_class_is_that_class_s_layer() -> None:
