@@ -42,7 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def published() -> Iterator[MTSS]:
-    # The SDU's covariance enlarges rounding; in the published order of memory it rounds most like the published numbers.
+    # The SDU's covariance enlarges rounding; contiguous, it rounds most like the published numbers.
     method = MTSS(MTSSSettings(), Shape(128)).to(memory_format=torch.contiguous_format)
     load_published(method.generator, weights("mtss_generator"), published_names(method.generator), UNUSED)
     load_published(method.discriminator, weights("mtss_discriminator"), published_names(method.discriminator))
