@@ -50,6 +50,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], text: Mapping[str, A
     on_cpu = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     # One entry: safetensors writes several in no fixed order, and equal contents are to be equal bytes.
     save_file(on_cpu, partial, metadata={TEXT: json.dumps(text, sort_keys=True)})
+    mask = os.umask(0)
+    os.umask(mask)
+    partial.chmod(0o666 & ~mask)  # safetensors makes it its owner's alone
     with partial.open("rb") as stream:
         os.fsync(stream.fileno())
     partial.replace(path)

@@ -186,7 +186,7 @@ def _context(plan: Plan, arguments: argparse.Namespace, out: Path, device: str) 
         **{f"version.{name}": value for name, value in environment.describe()["packages"].items()},
     }
     title = f"{plan.suite.name} {plan.profile.name} {arguments.data.partition(':')[0]}"
-    tracker = Tracker(out, plan.key, title, plan.tracked_rows(), parameters)
+    tracker = Tracker(out, plan.key, title, plan.tracked_rows(), parameters, environment.command)
     return Context(Store(out), Reporter(arguments.quiet), Machine(device, threads), environment, tracker)
 
 

@@ -6,6 +6,7 @@ The standard variables win: MLFLOW_TRACKING_URI over the SQLite file in the outp
 
 from __future__ import annotations
 
+import getpass
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -38,8 +39,11 @@ class TrackedRow:
 class Tracker:
     """Logs one suite. Nothing is imported or opened before the first thing is logged."""
 
-    def __init__(self, out: Path, plan: str, title: str, rows: list[TrackedRow], parameters: Mapping[str, Any]) -> None:
-        self._out, self._plan, self._title, self._rows, self._parameters = out, plan, title, rows, parameters
+    def __init__(
+        self, out: Path, plan: str, title: str, rows: list[TrackedRow], parameters: Mapping[str, Any], command: str
+    ) -> None:
+        self._out, self._plan, self._title = out, plan, title
+        self._rows, self._parameters, self._command = rows, parameters, command
         self._client: MlflowClient | None = None
         self._parent = ""
         self._children: dict[str, str] = {}
@@ -140,7 +144,10 @@ class Tracker:
         if found is not None:
             return str(found.experiment_id)
         local = "MLFLOW_TRACKING_URI" not in os.environ
-        return str(client.create_experiment(name, (self._out / "mlflow-files").absolute().as_uri() if local else None))
+        place = (self._out / "mlflow-files").absolute().as_uri() if local else None
+        # Without this tag the web page opens on views for language models.
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        return str(client.create_experiment(name, place, tags))
 
     def _take_up(
         self,
@@ -160,7 +167,8 @@ class Tracker:
             return str(run)
         from mlflow.entities import Param
 
-        made = client.create_run(experiment, run_name=name, tags={TAG: self._plan, ROW_TAG: row, **tags})
+        source = {"mlflow.source.name": self._command, "mlflow.source.type": "LOCAL", "mlflow.user": getpass.getuser()}
+        made = client.create_run(experiment, run_name=name, tags={TAG: self._plan, ROW_TAG: row, **source, **tags})
         client.log_batch(made.info.run_id, params=[Param(key, str(value)[:6000]) for key, value in parameters.items()])
         return str(made.info.run_id)
 
