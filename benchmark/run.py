@@ -105,22 +105,10 @@ def run_suite(arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write((report.folder / "results.json").read_text(encoding="utf-8"))
     else:
-        _print_report(report.folder)
+        from benchmark.report.terminal import print_report
+
+        print_report(report.folder)
     return 0
-
-
-def _print_report(folder: Path) -> None:
-    """The tables of a finished report, and where everything lies."""
-    import json
-
-    from rich.console import Console
-
-    from benchmark.report.terminal import print_tables
-    from benchmark.results import load_results
-
-    paths = {path.name: path for path in sorted(folder.iterdir()) if path.name != "manifest.json"}
-    timings = json.loads((folder / "timings.json").read_text(encoding="utf-8"))
-    print_tables(load_results(folder / "results.json"), paths, timings, Console(highlight=False))
 
 
 def _items(text: str, option: str) -> list[str]:
