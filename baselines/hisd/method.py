@@ -23,6 +23,9 @@ from baselines.scaling import check_size, scaled
 from benchmark.interface import Augmentation, FaceSource, Method, Progress, Shape, Target, Update, frozen, latents
 from benchmark.protocol import Guide
 
+RUNAWAY = 100.0
+"""Mean |E(x_trg) - s_trg| that only styles grown out of all proportion have; at the published start it is about 15."""
+
 
 class HiSD(Method):
     """HiSD: label-guided by a mapped style, reference-guided by an extracted one, trained on the label-guided path."""
@@ -86,6 +89,16 @@ class HiSD(Method):
         terms = {f"generator/{name}": term for name, term in vars(maker).items()}
         terms |= {f"discriminator/{name}": term for name, term in vars(critic).items()}
         return {name: term.detach() for name, term in terms.items()}
+
+    def warnings(self, means: Mapping[str, float]) -> list[str]:
+        """Says when the styles run away: shown to the discriminator, they can be grown to lower the generator's loss."""
+        if means.get("generator/style", 0.0) <= RUNAWAY:
+            return []
+        name = type(self).__name__
+        return [
+            f"{name}: the styles run away (style loss above {RUNAWAY:g}); "
+            "switch style_in_discriminator off, or take the published learning rates and initialisation"
+        ]
 
     def edit(self, sources: Tensor, target: Target) -> Tensor:
         """Decode the source, translated to the target style."""

@@ -72,13 +72,14 @@ class MTSS(HiSD):
         return {name: term.detach() for name, term in terms.items()}
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:
-        """Says when the SDU is saturated."""
+        """Says when the styles run away and when the SDU is saturated."""
         magnitude = means.get("sdu/style_magnitude", 0.0)
         if magnitude <= SATURATED:
-            return []
+            return super().warnings(means)
         return [
+            *super().warnings(means),
             f"MTSS: the SDU is saturated (mean |f'st| above {SATURATED}): it separates nothing and hardly learns; "
-            "keep sdu_initialisation at 'default' and lower learning_rate, or try another seed"
+            "keep sdu_initialisation at 'default' and lower learning_rate, or try another seed",
         ]
 
     def edit(self, sources: Tensor, target: Target) -> Tensor:

@@ -322,6 +322,12 @@ def test_an_edit_does_not_depend_on_its_batch(size: int, guide: str) -> None:
     assert torch.equal(edit(slice(None)), together) == (guide == "R")
 
 
+def test_runaway_styles_are_reported() -> None:
+    assert small().warnings({"generator/style": 17.0}) == []
+    assert "style_in_discriminator" in small().warnings({"generator/style": 400.0})[0]
+    assert small().warnings({}) == []
+
+
 def test_a_reference_guided_edit_needs_references() -> None:
     with pytest.raises(ValueError, match="needs references"):
         small().edit(torch.zeros(1, 3, 32, 32), Target("R", torch.tensor([1]), [0]))
