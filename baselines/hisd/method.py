@@ -91,7 +91,7 @@ class HiSD(Method):
         return {name: term.detach() for name, term in terms.items()}
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:
-        """Says when the styles run away: shown to the discriminator, they can be grown to lower the generator's loss."""
+        """Says when the styles run away: a discriminator that sees them rewards the generator for growing them."""
         if means.get("generator/style", 0.0) <= RUNAWAY:
             return []
         name = type(self).__name__
