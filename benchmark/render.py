@@ -1,0 +1,157 @@
+"""`python -m benchmark.render`: render faces with known identity, expression, camera, gaze, action units and
+landmarks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmark.cli import Parser, run_command
+from benchmark.errors import UserError, unknown
+from benchmark.faces.production import MOST_IDENTITIES
+from benchmark.faces.shots import SetSettings
+from benchmark.protocol import CAMERAS, GAZES
+
+SMALLEST, LARGEST = 16, 1024
+
+
+def parser() -> Parser:
+    """The command's arguments."""
+    parser = Parser(
+        "benchmark.render",
+        "Render a set of faces after RaFD's plan: every identity with 8 expressions, before the named cameras, with\n"
+        "the named gazes. The same seed gives the same pictures; an interrupted run goes on where it stopped.",
+        [
+            "python -m benchmark.render --identities 40 --size 64 --cameras 045,090,135 --out faces",
+            "python -m benchmark.render --identities 4 --size 256 --cameras all --gazes all --out large --sheet s.png",
+        ],
+    )
+    parser.add_argument("--identities", type=int, default=40, metavar="N", help="how many people (default: 40)")
+    parser.add_argument("--size", type=int, default=64, metavar="S", help="pictures are S x S pixels (default: 64)")
+    parser.add_argument(
+        "--cameras",
+        default="045,090,135",
+        metavar="LIST",
+        help="RaFD's codes 000 to 180, or all (default: 045,090,135)",
+    )
+    parser.add_argument(
+        "--gazes", default="frontal", metavar="LIST", help="of frontal, left, right, or all (default: frontal)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="draws the identities and all variation (default: 0)")
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="processes, one core and about 1 GB each (default: 2)"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the pictures and faces.parquet"
+    )
+    parser.add_argument(
+        "--pack",
+        type=Path,
+        metavar="FILE",
+        help="also write the set as one Parquet file, with FILE's SHA-256 beside it",
+    )
+    parser.add_argument("--sheet", type=Path, metavar="PNG", help="also write a contact sheet")
+    return parser
+
+
+def settings_of(arguments: argparse.Namespace) -> SetSettings:
+    """The checked settings. Raises UserError."""
+    _within("--identities", arguments.identities, 1, MOST_IDENTITIES)
+    _within("--size", arguments.size, SMALLEST, LARGEST)
+    _within("--seed", arguments.seed, 0, 2**32 - 1)
+    _within("--workers", arguments.workers, 1, 256)
+    codes = {f"{camera:03d}": camera for camera in CAMERAS}
+    cameras = tuple(codes[code] for code in _chosen("camera", arguments.cameras, tuple(codes)))
+    return SetSettings(
+        arguments.identities, arguments.size, cameras, _chosen("gaze", arguments.gazes, GAZES), arguments.seed
+    )
+
+
+def _within(option: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise UserError(f"{option} {value} is outside {low} to {high}")
+
+
+def _chosen(kind: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The named ones of `known`, in its order."""
+    if text == "all":
+        return known
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in known:
+            raise unknown(kind, word, known)
+    return tuple(word for word in known if word in words)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr with the time left."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr)) as progress:
+        task = progress.add_task("starting (a minute the first time)", total=None)
+
+        def tell(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+            if tell.__dict__.setdefault("first", done) < done:
+                progress.update(task, description="pictures")
+
+        yield tell
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    arguments = parser().parse_args(argv)
+    return run_command(lambda: render(arguments))
+
+
+def render(arguments: argparse.Namespace) -> int:
+    """Render, then pack and lay out a sheet where asked."""
+    settings = settings_of(arguments)
+    for file in (arguments.pack, arguments.sheet):
+        if file is not None and not file.parent.is_dir():
+            raise UserError(f"the folder of {file} does not exist")
+    _need_extra()
+    from benchmark.faces import production
+
+    with progress_bar() as tell:
+        table = production.render_set(settings, arguments.out, arguments.workers, tell)
+    print(f"{len(table)} pictures of {settings.identities} identities in {arguments.out}")
+    if arguments.pack is not None:
+        print(f"{arguments.pack}: SHA-256 {production.pack(arguments.out, arguments.pack)}")
+    if arguments.sheet is not None:
+        from benchmark.faces.sheet import contact_sheet
+
+        contact_sheet(arguments.out, arguments.sheet)
+        print(f"contact sheet: {arguments.sheet}")
+    return 0
+
+
+def _need_extra() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("anny", "mitsuba", "scipy") if find_spec(name) is None]
+    if missing:
+        raise UserError(f"rendering needs {', '.join(missing)}: pip install 'fesbench[render]'")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
