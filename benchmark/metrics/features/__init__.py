@@ -23,8 +23,7 @@ EXTRACTORS: tuple[ExtractorName, ...] = get_args(ExtractorName)
 
 FLOOR = 128
 """Fewest pictures on a side for which a Fréchet distance is given unasked. N pictures span N - 1 of the 1280 or 2048
-directions whose variances it compares; below a tenth of them it mostly measures N (docs/metrics.md has the numbers).
-Papers use 2048 and more."""
+directions whose variances it compares; with a tenth of them or less it mostly measures N."""
 
 
 class FeatureExtractor(Protocol):
