@@ -169,7 +169,7 @@ class Anatomy:
         import torch
         import warp
 
-        warp.config.quiet = True  # type: ignore[attr-defined]
+        warp.config.log_level = warp.LOG_ERROR  # its greeting would go to stdout
         import anny
 
         torch.set_num_threads(1)

@@ -23,7 +23,7 @@ CONTEMPT_SIDE: Side = "right"
 FREE = (4.0, 5.0)
 """D to E: the range of units that RaFD's table leaves without a letter, where nothing speaks for less. AU04 of fear and
 sadness is A to B, so that the raised inner brows win over it; AU17 of anger is B to C, lest the pressed mouth become
-a sad one.
+a sad one; AU25 of disgust is B to C, so that the raised upper lip opens the mouth and not the jaw.
 """
 
 
@@ -46,7 +46,7 @@ PROTOTYPES: dict[str, tuple[Unit, ...]] = {
     # contempt: unilateral 14
     "contemptuous": _units(AU14=(4.5, 5)),
     # disgust: 9 + 10 + 25
-    "disgusted": _units(AU09=(4.2, 5), AU10=FREE, AU25=FREE),
+    "disgusted": _units(AU09=(4.2, 5), AU10=FREE, AU25=(2, 3)),
     # fear: 1 + 2 + 4 + 5DE + 20 + 25
     "fearful": _units(AU01=FREE, AU02=FREE, AU04=(1, 2), AU05=(4.2, 5), AU20=FREE, AU25=FREE),
     # happiness: 6 + 12CDE + 25
@@ -67,7 +67,7 @@ ACTIONS: dict[str, dict[str, float]] = {
     "AU07_r": {"eyeSquint*": 1.1},
     "AU09_r": {"noseSneer*": 1.6, "browDown*": 0.6, "eyeSquint*": 0.5, "cheekSquint*": 0.4},
     "AU10_r": {"mouthUpperUp*": 1.5, "noseSneer*": 0.2},
-    "AU12_r": {"mouthSmile*": 1.3, "mouthUpperUp*": 0.15},
+    "AU12_r": {"mouthSmile*": 1.25, "mouthStretch*": 0.45, "mouthDimple*": 0.3, "mouthUpperUp*": 0.25},
     "AU14_r": {"mouthDimple*": 0.8, "mouthSmile*": 0.95, "mouthPress*": 0.4, "cheekSquint*": 0.9, "eyeSquint*": 0.4},
     "AU15_r": {"mouthFrown*": 2.1},
     "AU17_r": {"mouthShrugLower": 1.0, "mouthShrugUpper": 0.25},

@@ -17,7 +17,7 @@ GROUPS = tuple(f"{origin}-{gender}" for gender in ("female", "male") for origin 
 
 # sRGB colours in [0, 1]: the ends between which an identity's colour is drawn.
 SKIN: dict[str, tuple[Colour, Colour]] = {
-    "african": ((0.42, 0.28, 0.205), (0.60, 0.43, 0.325)),
+    "african": ((0.46, 0.31, 0.23), (0.62, 0.45, 0.345)),
     "asian": ((0.80, 0.62, 0.50), (0.90, 0.75, 0.63)),
     "caucasian": ((0.80, 0.61, 0.52), (0.93, 0.77, 0.69)),
 }
@@ -134,7 +134,7 @@ def draw_identity(seed: int, index: int, local_labels: Sequence[str]) -> Identit
     skin = low + (high - low) * rng.random()
     hair = np.array(HAIR[origin][rng.integers(len(HAIR[origin]))]) * rng.uniform(0.85, 1.15)
     redness = LIPS[gender]
-    lips = skin * (np.array(redness) + (0.08 if origin == "african" else 0.0))
+    lips = skin * (np.array(redness) + (0.12 if origin == "african" else 0.0))
     beard_kind = rng.random()
     return Identity(
         index=index,

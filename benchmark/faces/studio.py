@@ -24,6 +24,10 @@ AIM_BACK = 0.06
 """How far the picture's middle is behind the eyes (between the face's front and the ears), in picture heights."""
 SUPERSAMPLING = 2
 SAMPLES = 4
+BLOCK = 32
+"""Side of the blocks that Mitsuba renders. Blocks have seeds, so their size is fixed, and so is the number of threads
+(one a process), which it would follow.
+"""
 ROUNDS = 3
 """Rounds of the smoothing filter; each doubles its reach."""
 BACKGROUND = 0.86
@@ -91,17 +95,26 @@ class Studio:
         integrator = {"type": "path", "max_depth": 2, "hide_emitters": True}
         scene: dict[str, Any] = {
             "type": "scene",
-            "integrator": {"type": "aov", "aovs": "albedo:albedo,normal:sh_normal,depth:depth", "image": integrator},
+            "integrator": {
+                "type": "aov",
+                "aovs": "albedo:albedo,normal:sh_normal,depth:depth",
+                "block_size": BLOCK,
+                "image": integrator,
+            },
             "room": {"type": "constant", "radiance": {"type": "rgb", "value": AMBIENT}},
             **meshes,
         }
+        # Lamps and meshes are made one by one and passed as objects: what load_dict makes itself comes in any order,
+        # and the order decides which sample goes to which lamp.
         for i, lamp in enumerate(LAMPS):
-            place = self._look_at(
-                2.0 * direction(lamp.azimuth, lamp.elevation), np.zeros(3)
-            ) @ mi.ScalarTransform4f().scale(lamp.half)
+            place = self._look_at(2.0 * direction(lamp.azimuth, lamp.elevation), np.zeros(3))
             light = {"type": "area", "radiance": {"type": "rgb", "value": lamp.power}}
-            scene[f"lamp{i}"] = {"type": "rectangle", "to_world": place, "emitter": light}
+            box = {"type": "rectangle", "to_world": place @ mi.ScalarTransform4f().scale(lamp.half), "emitter": light}
+            scene[f"lamp{i}"] = mi.load_dict({**box, "id": f"lamp{i}"})
         self._scene = mi.load_dict(scene, parallel=False)
+        order = [shape.id() for shape in self._scene.shapes()]
+        if order != [*PARTS, *(f"lamp{i}" for i in range(len(LAMPS)))]:
+            raise RuntimeError(f"Mitsuba ordered the scene as {order}: pictures would not repeat")
         self._parameters = mi.traverse(self._scene)
 
     def _look_at(self, origin: Array, target: Array) -> Any:
