@@ -93,7 +93,7 @@ class RaFD(DataSource):
         """Count and preparation."""
         identities = len({name.identity for name in self._named.values()})
         return (
-            f"RaFD: {len(self._named)} pictures of {identities} people, upright, centred square, resized; no landmarks"
+            f"{len(self._named)} pictures of {identities} people, upright, centred square, resized; no landmarks"
         )
 
     def split_settings(self) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class Rendered(DataSource):
         table = self._read()
         where = "the repository's own set" if self.folder is None else "a set rendered with benchmark.render"
         return (
-            f"rendered faces ({where}): {len(table)} pictures of {table['identity'].nunique()} identities, "
+            f"{where}: {len(table)} pictures of {table['identity'].nunique()} identities, "
             "exact landmarks and action units"
         )
 
