@@ -161,7 +161,11 @@ class Store:
         partial.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self.root / ".locks" / recipe.key[:24], recipe.name):
             partial.mkdir(exist_ok=True)
-            yield partial
+            try:
+                yield partial
+            finally:
+                if partial.exists() and not any(partial.iterdir()):
+                    partial.rmdir()  # nothing was begun: leave no trace
 
     def finish(
         self,

@@ -181,7 +181,6 @@ class Plan:
         with context.store.making(stage.recipe) as folder:
             made_meanwhile = context.store.find(stage.recipe)
             if made_meanwhile is not None:
-                folder.rmdir()
                 return made_meanwhile
             started = time.monotonic()
             made = stage.run(context, folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli import Parser, run_command
-from benchmark.errors import UserError, did_you_mean
+from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.plan import Plan
@@ -122,12 +122,21 @@ def _seeds(text: str) -> tuple[int, ...]:
     seeds = []
     for item in _items(text, "--seeds"):
         if not item.isdecimal() or int(item) > MAX_SEED:
-            digits = "".join(character for character in item if character.isdecimal()).lstrip("0") or "0"
-            near = did_you_mean(item, [digits]) if int(digits) <= MAX_SEED else ""
-            hint = near if near.startswith("; did") else ""
-            raise UserError(f"--seeds: '{item}' is no seed (whole numbers from 0 to {MAX_SEED}, by commas){hint}")
+            raise UserError(
+                f"--seeds: '{item}' is no seed (whole numbers from 0 to {MAX_SEED}, by commas); "
+                f"did you mean '{_nearest_seed(item)}'?"
+            )
         seeds.append(int(item))
     return tuple(seeds)
+
+
+def _nearest_seed(item: str) -> int:
+    """The seed nearest to a wrong one: rounded and clipped if it is a number, else the digits in it."""
+    try:
+        return min(max(round(float(item)), 0), MAX_SEED)
+    except (ValueError, OverflowError):
+        digits = "".join(character for character in item if character in "0123456789")
+        return min(int(digits or 0), MAX_SEED)
 
 
 def _writable(out: Path) -> Path:

@@ -92,9 +92,7 @@ class RaFD(DataSource):
     def describe(self) -> str:
         """Count and preparation."""
         identities = len({name.identity for name in self._named.values()})
-        return (
-            f"{len(self._named)} pictures of {identities} people, upright, centred square, resized; no landmarks"
-        )
+        return f"{len(self._named)} pictures of {identities} people, upright, centred square, resized; no landmarks"
 
     def split_settings(self) -> dict[str, Any]:
         """Drawn by rank."""

@@ -111,6 +111,13 @@ def test_damage_is_one_line_that_says_what_to_do(tmp_path: Path, damage: object)
     assert "\n" not in str(error.value)
 
 
+def test_a_stage_that_fails_before_it_begins_leaves_no_folder(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(UserError, match="wrong input"), store.making(RECIPE):
+        raise UserError("wrong input")
+    assert not list((tmp_path / "train").iterdir())
+
+
 def test_a_folder_without_a_manifest_is_no_artifact(tmp_path: Path) -> None:
     (tmp_path / RECIPE.folder).mkdir(parents=True)
     with pytest.raises(UserError, match="so it is no artifact"):
