@@ -119,9 +119,13 @@ class Tracker:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(self._out / 'mlflow.db').absolute()}"
+        database = (self._out / "mlflow.db").absolute()
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{database}"
         try:
+            if "MLFLOW_TRACKING_URI" not in os.environ:
+                _make_database(database)
             client = MlflowClient(tracking_uri=uri)
             experiment = self._experiment(client)
             self._parent = self._take_up(client, experiment, "", self._title, {}, self._parameters)
@@ -130,7 +134,7 @@ class Tracker:
                 run = self._take_up(client, experiment, row.name, row.name, tags, row.parameters)
                 self._children[row.name] = run
                 self._logged[row.name] = _last_step(client, run)
-        except (MlflowException, OSError) as error:
+        except (MlflowException, SQLAlchemyError, OSError) as error:
             raise UserError(
                 f"MLflow at {uri} does not answer ({' '.join(str(error).split())[:200]}): check MLFLOW_TRACKING_URI"
             ) from error
@@ -171,6 +175,19 @@ class Tracker:
         made = client.create_run(experiment, run_name=name, tags={TAG: self._plan, ROW_TAG: row, **source, **tags})
         client.log_batch(made.info.run_id, params=[Param(key, str(value)[:6000]) for key, value in parameters.items()])
         return str(made.info.run_id)
+
+
+def _make_database(path: Path) -> None:
+    """MLflow's tables, whole or not at all: it makes them in many steps, and cannot go on from the middle of them."""
+    if path.exists():
+        return
+    from mlflow import MlflowClient
+
+    for left in path.parent.glob(f"{path.name}.partial*"):
+        left.unlink()
+    partial = path.with_name(f"{path.name}.partial")
+    MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
+    partial.replace(path)
 
 
 def _last_step(client: MlflowClient, run: str) -> int:
