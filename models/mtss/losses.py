@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.hisd.losses import Sources, hinge_fake, hinge_real, of_label, r1_penalty, real_style_loss
+from baselines.hisd.losses import (
+    DiscriminatorLosses,
+    Sources,
+    hinge_fake,
+    hinge_real,
+    of_label,
+    r1_penalty,
+    real_style_loss,
+)
 from baselines.hisd.networks import Discriminator
 from models.mtss.generator import MTSSGenerator
 from models.mtss.paths import Batch, Edits
@@ -62,15 +70,6 @@ def generator_adversarial_loss(
     if style_seen:
         loss = loss + real_style_loss(discriminator, Sources(batch.images, batch.labels), edits.style)
     return loss
-
-
-@dataclass(frozen=True)
-class DiscriminatorLosses:
-    """Terms of the discriminator's objective, unweighted, each summed over heads."""
-
-    real: Tensor
-    fake: Tensor
-    penalty: Tensor
 
 
 def discriminator_losses(
