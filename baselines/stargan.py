@@ -20,7 +20,7 @@ from torch.optim import Adam, Optimizer
 
 from baselines.published import Rule, translated
 from baselines.scaling import check_size, scaled
-from benchmark.interface import Augmentation, FaceSource, Method, Progress, Shape, Target, Update, frozen
+from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, frozen
 from benchmark.protocol import Guide
 from benchmark.settings import chosen, published
 
@@ -275,7 +275,7 @@ class StarGAN(Method):
             return 1 - (progress.iteration - start) / decaying
         return 1 - (progress.iteration // settings.decay_interval - start // settings.decay_interval) / decaying
 
-    def edit(self, sources: Tensor, target: Target) -> Tensor:
+    def edit(self, sources: Faces, target: Target) -> Tensor:
         """The generator on the target labels; it has no latent, so seeds play no part."""
-        edited: Tensor = self.generator(sources, target.labels)
+        edited: Tensor = self.generator(sources.images, target.labels)
         return edited

@@ -5,7 +5,7 @@
         guides = frozenset({"T", "R"})
         def optimizers(self): ...                   # {"generator": Adam, "discriminator": Adam}
         def training_step(self, faces, update, progress): ...   # losses, one `update` per optimiser step
-        def edit(self, sources, target): ...        # images in [-1, 1]
+        def edit(self, sources, target): ...        # Faces to images in [-1, 1]
 
 Everything around it (data, augmentation on the batch, seeds, checkpoints, exact resume, averaging, logging,
 synthesis, scores) is the harness's.
@@ -17,26 +17,45 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from benchmark.protocol import Guide
+from benchmark.protocol import ACTION_UNITS, LANDMARKS, SUBSETS, Guide, Knowledge, Subset
 
 
 @dataclass(frozen=True)
 class Faces:
     """A batch of real faces.
 
-    images: N x 3 x S x S in [-1, 1]. labels: N, int64, index into `protocol.EXPRESSIONS`.
-    units: N x 17 in [0, 5], order of `protocol.ACTION_UNITS`; NaN where the data set has none.
+    images: N x 3 x S x S in [-1, 1]. labels: N, int64, index into `protocol.EXPRESSIONS`; -1 where unknown, which only
+    a source can be. units: N x 17 in [0, 5], order of `protocol.ACTION_UNITS`; NaN where unknown.
+    landmarks: N x 68 x 2 (x, y) in pixels of `images`, centres at integers; NaN where unknown.
     """
 
     images: Tensor
     labels: Tensor
     units: Tensor
+    landmarks: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        images: Tensor,
+        labels: Tensor | None = None,
+        units: Tensor | None = None,
+        landmarks: Tensor | None = None,
+    ) -> Faces:
+        """Faces of which only the pictures and what else is given are known."""
+        count = len(images)
+        return cls(
+            images,
+            torch.full((count,), -1, device=images.device) if labels is None else labels,
+            images.new_full((count, len(ACTION_UNITS)), torch.nan) if units is None else units,
+            images.new_full((count, LANDMARKS, 2), torch.nan) if landmarks is None else landmarks,
+        )
 
 
 class FaceSource(Protocol):
@@ -56,6 +75,9 @@ class FaceSource(Protocol):
 
     def draw_labelled(self, labels: Sequence[int] | Tensor) -> Faces:
         """One random picture for each of the given labels."""
+
+    def draw_units(self, count: int) -> Tensor:
+        """count x 17 in [0, 5]: the action units of random training pictures, without the pictures."""
 
 
 class Update(Protocol):
@@ -78,7 +100,8 @@ class Target:
     """What N sources are to be edited to. Label-guided: `labels` and `seeds`; reference-guided: the reference's too.
 
     labels: N, int64. seeds: one per pair; a method with a latent draws it from `latents(seeds, dim)` and nowhere else.
-    references: N x 3 x S x S in [-1, 1], or None. units: N x 17 in [0, 5], the reference's (or None).
+    references: N x 3 x S x S in [-1, 1], or None. units: N x 17 in [0, 5], the reference's (or None). A method whose
+    `reference` is "units" gets its target from the units alone, and may be given no picture.
     """
 
     guide: Guide
@@ -115,6 +138,12 @@ class Method(nn.Module, ABC):
     guides: ClassVar[frozenset[Guide]]
     version: ClassVar[int] = 1
     """Raise it when the same settings and seed would give other weights or other edits."""
+    reference: ClassVar[Literal["image", "units"]] = "image"
+    """What a reference-guided edit reads of the reference: the picture, or its action units alone."""
+    needs: ClassVar[frozenset[Knowledge]] = frozenset()
+    """What must be known of every face that is trained on or edited."""
+    subsets: ClassVar[frozenset[Subset]] = frozenset(SUBSETS)
+    """The subsets it can be trained on."""
     augmentation: ClassVar[Augmentation] = Augmentation()
     footnote: ClassVar[str] = ""
     """Printed under every table that has a row of this method (a reconstruction, a known deviation)."""
@@ -133,9 +162,9 @@ class Method(nn.Module, ABC):
         """One iteration: draw, compute the losses, `update`. Returns detached scalars by name; no `.item()` in here."""
 
     @abstractmethod
-    def edit(self, sources: Tensor, target: Target) -> Tensor:
-        """N x 3 x S x S in [-1, 1] edited to `target`; the caller has set eval mode and no_grad. Clipping is the
-        caller's.
+    def edit(self, sources: Faces, target: Target) -> Tensor:
+        """The pictures of `sources` edited to `target`, N x 3 x S x S in [-1, 1]; the caller has set eval mode and
+        no_grad. Clipping is the caller's.
         """
 
     def averaged(self) -> Mapping[str, nn.Module]:

@@ -14,7 +14,7 @@ from benchmark.config import Profile, Suite, SuiteRow
 from benchmark.data.edits import EditList
 from benchmark.data.source import DataSource
 from benchmark.errors import UserError
-from benchmark.protocol import Subset
+from benchmark.protocol import KNOWLEDGE, Subset
 from benchmark.registry import find_method, is_known
 from benchmark.stages.base import Context, Stage
 from benchmark.stages.features import ExtractorChoice, RealFeatures
@@ -86,13 +86,17 @@ class Plan:
         """The stage, or the one of the same key that is there already."""
         return self._stages.setdefault(stage.recipe.key, stage)  # type: ignore[return-value]
 
-    @staticmethod
-    def _missing(row: SuiteRow) -> str:
+    def _missing(self, row: SuiteRow) -> str:
         """Why a row can't be measured; wrong settings of a method that is there are errors, not gaps."""
         if not is_known(row.method):
             return f"the method '{row.method}' is not in this version"
-        guides = find_method(row.method).guides
-        return "" if row.guide in guides else f"'{row.method}' has no {row.guide} guide"
+        method, source = find_method(row.method), self.prepare.source
+        if row.guide not in method.guides:
+            return f"'{row.method}' has no {row.guide} guide"
+        if row.data not in method.subsets:
+            return f"'{row.method}' is for {' and '.join(sorted(method.subsets))} faces only"
+        unknown = [KNOWLEDGE[what] for what in sorted(method.needs - source.knows)]
+        return f"'{row.method}' needs {' and '.join(unknown)}, and {source.name} has none" if unknown else ""
 
     def _row(self, row: SuiteRow, judge: TrainJudge, real: RealFeatures) -> RowStages:
         trains, scores, gallery = {}, {}, None

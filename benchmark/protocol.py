@@ -45,4 +45,19 @@ Guide = Literal["T", "R"]
 GUIDES: tuple[Guide, ...] = get_args(Guide)
 
 LANDMARKS = 68
-"""Points of the iBUG scheme that dlib and OpenFace use."""
+"""Points of the iBUG scheme that dlib and OpenFace use: jaw 0-16, brows 17-26, nose 27-35, eyes 36-47, mouth 48-67,
+each from the picture's left to its right.
+"""
+LANDMARK_MIRROR = (
+    *range(16, -1, -1),
+    *range(26, 16, -1),
+    *(27, 28, 29, 30, 35, 34, 33, 32, 31),
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
+    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
+    *(64, 63, 62, 61, 60, 67, 66, 65),
+)
+"""Landmark i of a mirrored face is landmark LANDMARK_MIRROR[i] of the face."""
+
+Knowledge = Literal["units", "landmarks"]
+KNOWLEDGE: dict[Knowledge, str] = {"units": "action units", "landmarks": "landmarks"}
+"""What a data set may know of its faces beyond picture and expression, and a method may need; with its name."""

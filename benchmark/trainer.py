@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from benchmark import checkpoint
 from benchmark.checkpoint import Position
 from benchmark.cli import Interrupted
-from benchmark.data.sampling import TrainingFaces
+from benchmark.data.sampling import TrainingFaces, TrainingSet
 from benchmark.errors import RunFailed
 from benchmark.interface import Method, Progress, Shape
 from benchmark.progress import Bar
@@ -45,15 +45,6 @@ class Budget:
     iterations: int
     checkpoint_every: int
     log_every: int
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """What a method learns from. images: N x S x S x 3 uint8; labels: N int64; units: N x 17 float32."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    units: np.ndarray
 
 
 LossSink = Callable[[pd.DataFrame], None]
@@ -94,9 +85,7 @@ class Trainer:
         self._averages = {
             name: copy.deepcopy(network).requires_grad_(False) for name, network in self.method.averaged().items()
         }
-        self.faces = TrainingFaces(
-            data.images, data.labels, data.units, self.method.augmentation, seed, self._fabric.device
-        )
+        self.faces = TrainingFaces(data, self.method.augmentation, seed, self._fabric.device)
         self.position = Position(updates=dict.fromkeys(raw, 0), threads=self._threads)
         self._history: list[list[float]] = []
         self._sums: dict[str, Tensor] = {}
@@ -267,6 +256,9 @@ class _Counting:
     def draw_labelled(self, labels: Any) -> Any:
         self.count += len(labels)
         return self._faces.draw_labelled(labels)
+
+    def draw_units(self, count: int) -> Tensor:
+        return self._faces.draw_units(count)
 
 
 def load_for_editing(method: Method, path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from benchmark.interface import Augmentation, FaceSource, Method, Progress, Shape, Target, Update, latents
+from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, latents
 from benchmark.settings import chosen, published
 
 
@@ -68,11 +68,11 @@ class Dummy(Method):
         update("colours", loss)
         return {"distance": loss.detach()}
 
-    def edit(self, sources: Tensor, target: Target) -> Tensor:
-        painted = self._paint(sources, target.labels)
+    def edit(self, sources: Faces, target: Target) -> Tensor:
+        painted = self._paint(sources.images, target.labels)
         if target.references is not None:
             return painted + 0.1 * target.references
-        return painted + 0.01 * latents(target.seeds, 1, sources).reshape(-1, 1, 1, 1)
+        return painted + 0.01 * latents(target.seeds, 1, sources.images).reshape(-1, 1, 1, 1)
 
     def _paint(self, images: Tensor, labels: Tensor) -> Tensor:
         return self.mix(images) + self.colours(labels)[:, :, None, None]

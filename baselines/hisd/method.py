@@ -20,7 +20,18 @@ from baselines.hisd.losses import (
 from baselines.hisd.networks import Discriminator, Generator
 from baselines.hisd.settings import HiSDSettings
 from baselines.scaling import check_size, scaled
-from benchmark.interface import Augmentation, FaceSource, Method, Progress, Shape, Target, Update, frozen, latents
+from benchmark.interface import (
+    Augmentation,
+    Faces,
+    FaceSource,
+    Method,
+    Progress,
+    Shape,
+    Target,
+    Update,
+    frozen,
+    latents,
+)
 from benchmark.protocol import Guide
 
 RUNAWAY = 100.0
@@ -100,11 +111,11 @@ class HiSD(Method):
             "switch style_in_discriminator off, or take the published learning rates and initialisation"
         ]
 
-    def edit(self, sources: Tensor, target: Target) -> Tensor:
+    def edit(self, sources: Faces, target: Target) -> Tensor:
         """Decode the source, translated to the target style."""
         generator = self.generator
-        style = target_style(generator, sources, target, self.settings.latent_dim)
-        edited: Tensor = generator.decoder(generator.translator(generator.encoder(sources), style))
+        style = target_style(generator, sources.images, target, self.settings.latent_dim)
+        edited: Tensor = generator.decoder(generator.translator(generator.encoder(sources.images), style))
         return edited
 
     def averaged(self) -> Mapping[str, nn.Module]:

@@ -8,13 +8,32 @@ import torch
 from torch import Tensor
 
 from benchmark.interface import Augmentation
+from benchmark.protocol import LANDMARK_MIRROR
 
 GREY = (0.2989, 0.587, 0.114)
 """Weights of R, G, B in torchvision's `rgb_to_grayscale`."""
 
 
-def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """N x 3 x S x S in [0, 1], augmented. All randomness is from `generator` (on the CPU), in a fixed order of draws.
+def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """N x 3 x S x S in [0, 1], augmented, and which of them are mirrored (N bool).
+
+    All randomness is from `generator` (on the CPU), in a fixed order of draws.
+    """
+    flipped = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+    if how.flip:
+        flipped = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
+        images = torch.where(flipped[:, None, None, None], images.flip(3), images)
+    return jitter(images, how, generator), flipped
+
+
+def mirrored(landmarks: Tensor, width: int) -> Tensor:
+    """Landmarks (N x 68 x 2) of pictures that are `width` pixels wide, as they are in the mirrored pictures."""
+    points = landmarks[:, list(LANDMARK_MIRROR)]
+    return torch.stack([width - 1 - points[..., 0], points[..., 1]], -1)
+
+
+def jitter(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """N x 3 x S x S in [0, 1] with other colours.
 
     As in torchvision's ColorJitter, factors are uniform in 1 +- strength (hue: +- strength) and the four steps come in
     random order; the order is drawn once for the batch, the factors for each picture.
@@ -25,9 +44,6 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Te
         drawn = torch.rand(count, generator=generator) * (high - low) + low
         return drawn.to(images).reshape(-1, 1, 1, 1)
 
-    if how.flip:
-        flipped = (torch.rand(count, generator=generator) < 0.5).to(images.device).reshape(-1, 1, 1, 1)
-        images = torch.where(flipped, images.flip(3), images)
     if not (how.brightness or how.contrast or how.saturation or how.hue):
         return images
     for step in torch.randperm(4, generator=generator).tolist():

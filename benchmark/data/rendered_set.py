@@ -27,6 +27,7 @@ class Rendered(DataSource):
 
     name = "rendered"
     needs_folder = False
+    knows = frozenset({"units", "landmarks"})
 
     def __init__(self, folder: Path | None, cache: Path) -> None:
         super().__init__(folder, cache)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from benchmark.data.faceset import FaceSet
 from benchmark.errors import UserError, unknown
+from benchmark.protocol import Knowledge
 
 SOURCES: dict[str, str] = {
     "rendered": "benchmark.data.rendered_set:Rendered",
@@ -32,6 +33,8 @@ class DataSource(ABC):
     version: ClassVar[int] = 1
     """Raise it when the same files would give other faces."""
     needs_folder: ClassVar[bool] = True
+    knows: ClassVar[frozenset[Knowledge]] = frozenset()
+    """What it knows of its faces beyond picture and expression."""
 
     def __init__(self, folder: Path | None, cache: Path) -> None:
         if folder is None and self.needs_folder:

@@ -16,16 +16,7 @@ from scipy.spatial import cKDTree
 from benchmark.faces.anatomy import Anatomy, Array, Indices
 from benchmark.faces.appearance import brow_curve
 from benchmark.faces.identity import Identity
-
-MIRROR = (
-    *range(16, -1, -1),
-    *range(26, 16, -1),
-    *(27, 28, 29, 30, 35, 34, 33, 32, 31),
-    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
-    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
-    *(64, 63, 62, 61, 60, 67, 66, 65),
-)
-"""Landmark i of a mirrored face is landmark MIRROR[i] of the face."""
+from benchmark.protocol import LANDMARK_MIRROR
 
 # Template places of the subject's left half and the middle, in mm relative to the eyes.
 JAW: dict[int, float] = {16: -6, 15: -22, 14: -40, 13: -57, 12: -73}
@@ -92,7 +83,7 @@ class Picker:
 
     def _put(self, index: int, vertex: int) -> None:
         self.fixed[index] = vertex
-        self.fixed[MIRROR[index]] = self.whole.query(self.points[vertex] * [-1, 1, 1])[1]
+        self.fixed[LANDMARK_MIRROR[index]] = self.whole.query(self.points[vertex] * [-1, 1, 1])[1]
 
     def _outermost(self, allowed: NDArray[np.bool_], height: float) -> int:
         """The outermost of the allowed vertices near a height."""
@@ -116,7 +107,7 @@ class Picker:
         chosen = self.fixed.copy()
         x, z = brow_curve(who, np.array([0.02, 0.26, 0.5, 0.75, 1.0]))
         for index, at_x, at_z in zip(range(22, 27), x, z, strict=True):
-            for target, side in ((index, 1), (MIRROR[index], -1)):
+            for target, side in ((index, 1), (LANDMARK_MIRROR[index], -1)):
                 flat = self.points[self.outer][:, [0, 2]] - [side * at_x, at_z]
                 front = self.points[self.outer][:, 1] < 0.01
                 chosen[target] = self.outer[np.argmin(np.hypot(flat[:, 0], flat[:, 1]) + ~front)]

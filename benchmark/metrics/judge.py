@@ -195,7 +195,7 @@ class _Training:
         first = torch.arange(count, device=batch.device)[:, None, None]
         shifted = batch.permute(0, 2, 3, 1)[first, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
         how = Augmentation(flip=settings.flip, brightness=settings.brightness, contrast=settings.contrast)
-        return augment(shifted, how, self.generator)
+        return augment(shifted, how, self.generator)[0]
 
     def save(self, path: Path) -> None:
         """Everything that the next epoch depends on, in one file."""

@@ -15,7 +15,7 @@ from benchmark.artifacts import write_text
 from benchmark.data.edits import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.errors import RunFailed, UserError
-from benchmark.interface import Method, Target
+from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import EXPRESSIONS, Guide
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.prepare import Prepare, load_faces
@@ -88,17 +88,23 @@ def _open_images(folder: Path, shape: tuple[int, ...]) -> tuple[np.memmap, int]:
 @torch.no_grad()
 def edit_batch(method: Method, faces: FaceSet, rows: pd.DataFrame, guide: Guide, device: str) -> np.ndarray | None:
     """n x S x S x 3 uint8: the edits of some rows of an edit list; None where one is not finite."""
-    reference = rows["reference"].to_numpy()
+    source, reference = rows["source"].to_numpy(), rows["reference"].to_numpy()
     by_reference = guide == "R"
-    units = faces.units[reference]
+    units = faces.units
     target = Target(
         guide,
         torch.tensor([EXPRESSIONS.index(name) for name in rows["target"]], device=device),
         [int(seed) for seed in rows["seed"]],
         to_tensor(faces.images[reference], device) if by_reference else None,
-        torch.from_numpy(units).to(device) if by_reference else None,
+        torch.from_numpy(units[reference]).to(device) if by_reference else None,
     )
-    edited = method.edit(to_tensor(faces.images[rows["source"].to_numpy()], device), target)
+    sources = Faces(
+        to_tensor(faces.images[source], device),
+        torch.from_numpy(faces.labels[source]).to(device),
+        torch.from_numpy(units[source]).to(device),
+        torch.from_numpy(faces.landmarks[source]).to(device),
+    )
+    edited = method.edit(sources, target)
     return to_pictures(edited) if bool(torch.isfinite(edited).all()) else None
 
 

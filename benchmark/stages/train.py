@@ -7,20 +7,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmark.artifacts import write_text
 from benchmark.config import Profile
 from benchmark.data.faceset import FaceSet
+from benchmark.data.sampling import TrainingSet
 from benchmark.data.split import lowest_ranked
 from benchmark.errors import UserError
 from benchmark.interface import Method, Shape
-from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, Subset
+from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, KNOWLEDGE, Knowledge, Subset
 from benchmark.registry import find_method
 from benchmark.settings import documented, make_settings
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.prepare import Prepare, load_faces
-from benchmark.trainer import LOSSES, WEIGHTS, Budget, Trainer, TrainingSet, load_for_editing
+from benchmark.trainer import LOSSES, WEIGHTS, Budget, Trainer, load_for_editing
 
 CHECKPOINT = "checkpoint.json"
 
@@ -106,7 +108,15 @@ class Train(Stage):
         rows = faces.rows(self.subset, "train", names)
         if not len(rows):
             raise UserError(f"no picture of the train identities belongs to subset {self.subset}")
-        return TrainingSet(faces.images[rows], faces.labels[rows], faces.units[rows])
+        known: dict[Knowledge, np.ndarray] = {"units": faces.units[rows], "landmarks": faces.landmarks[rows]}
+        for what in sorted(self.method_class.needs):
+            unknown = int(np.isnan(known[what]).any(axis=tuple(range(1, known[what].ndim))).sum())
+            if unknown:
+                raise UserError(
+                    f"{self.method} needs the {KNOWLEDGE[what]} of every face, and {unknown} of {len(rows)} training "
+                    "pictures have none"
+                )
+        return TrainingSet(faces.images[rows], faces.labels[rows], known["units"], known["landmarks"])
 
 
 def changed_settings(settings: Any) -> dict[str, Any]:

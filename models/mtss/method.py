@@ -9,7 +9,7 @@ from torch import Tensor
 
 from baselines.hisd.losses import draw_latents, draw_sources, draw_targets
 from baselines.hisd.method import HiSD, target_style
-from benchmark.interface import Augmentation, FaceSource, Progress, Shape, Target, Update, frozen
+from benchmark.interface import Augmentation, Faces, FaceSource, Progress, Shape, Target, Update, frozen
 from models.mtss.generator import MTSSGenerator
 from models.mtss.losses import discriminator_losses, generator_losses
 from models.mtss.paths import Batch, edit_paths
@@ -82,13 +82,13 @@ class MTSS(HiSD):
             "keep sdu_initialisation at 'default' and lower learning_rate, or try another seed",
         ]
 
-    def edit(self, sources: Tensor, target: Target) -> Tensor:
+    def edit(self, sources: Faces, target: Target) -> Tensor:
         """Decode the source, translated to the target style, with its own content."""
-        generator = self.generator
-        style = target_style(generator, sources, target, self.settings.latent_dim)
-        f_s = generator.encoder.shallow(sources)
+        generator, images = self.generator, sources.images
+        style = target_style(generator, images, target, self.settings.latent_dim)
+        f_s = generator.encoder.shallow(images)
         content = None
         if self.settings.content != "none":
-            content = generator.content_of(f_s, generator.extractor.shallow(sources)).joins
+            content = generator.content_of(f_s, generator.extractor.shallow(images)).joins
         edited: Tensor = generator.decoder(generator.translator(generator.encoder.deep(f_s), style), content)
         return edited

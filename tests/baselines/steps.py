@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from benchmark.data.sampling import TrainingFaces
+from benchmark.data.sampling import TrainingFaces, TrainingSet
 from benchmark.interface import Augmentation, Method, Progress
 
 
@@ -20,8 +20,9 @@ def faces(size: int = 32, count: int = 64, classes: int = 8, seed: int = 0) -> T
     coarse = rng.uniform(0, 255, (count, 4, 4, 3))
     coarse[:, 0, :, 0] = labels[:, None] * 255 / classes
     images = coarse.repeat(size // 4, 1).repeat(size // 4, 2).astype(np.uint8)
-    units = np.zeros((count, 17), np.float32)
-    return TrainingFaces(images, labels, units, Augmentation(), seed, torch.device("cpu"))
+    units = rng.uniform(0, 5, (count, 17)).astype(np.float32)
+    landmarks = rng.uniform(0, size - 1, (count, 68, 2)).astype(np.float32)
+    return TrainingFaces(TrainingSet(images, labels, units, landmarks), Augmentation(), seed, torch.device("cpu"))
 
 
 @dataclass

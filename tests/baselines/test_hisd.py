@@ -30,7 +30,7 @@ from baselines.hisd.networks import Discriminator
 from baselines.hisd.published_names import published_names
 from baselines.published import load_published, parameter
 from benchmark.errors import UserError
-from benchmark.interface import Shape, Target, frozen
+from benchmark.interface import Faces, Shape, Target, frozen
 from tests.baselines.steps import Steps, faces
 from tests.parity.vectors import TOLERANCE, Vectors, count, shapes, weights
 
@@ -312,7 +312,7 @@ def test_an_edit_does_not_depend_on_its_batch(size: int, guide: str) -> None:
         target = Target("T", labels[rows], seeds[rows])
         if guide == "R":
             target = Target("R", labels[rows], seeds[rows], references[rows])
-        return method.edit(sources[rows], target)
+        return method.edit(Faces.of(sources[rows]), target)
 
     together = edit(slice(None))
     alone = torch.cat([edit(slice(i, i + 1)) for i in range(3)])
@@ -330,4 +330,4 @@ def test_runaway_styles_are_reported() -> None:
 
 def test_a_reference_guided_edit_needs_references() -> None:
     with pytest.raises(ValueError, match="needs references"):
-        small().edit(torch.zeros(1, 3, 32, 32), Target("R", torch.tensor([1]), [0]))
+        small().edit(Faces.of(torch.zeros(1, 3, 32, 32)), Target("R", torch.tensor([1]), [0]))

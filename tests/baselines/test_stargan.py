@@ -18,7 +18,7 @@ from baselines.stargan import (
     published_names,
     unused_names,
 )
-from benchmark.interface import Progress, Shape, Target
+from benchmark.interface import Faces, Progress, Shape, Target
 from tests.baselines.steps import Steps, faces
 from tests.parity.vectors import TOLERANCE, Vectors, count, shapes, weights
 
@@ -174,10 +174,12 @@ def test_an_edit_does_not_depend_on_its_batch() -> None:
     method = small().eval()
     sources, labels = torch.rand(3, 3, 32, 32) * 2 - 1, torch.tensor([1, 5, 7])
     with torch.no_grad():
-        together = method.edit(sources, Target("T", labels, [0, 1, 2]))
-        alone = torch.cat([method.edit(sources[i : i + 1], Target("T", labels[i : i + 1], [9])) for i in range(3)])
+        together = method.edit(Faces.of(sources), Target("T", labels, [0, 1, 2]))
+        alone = torch.cat(
+            [method.edit(Faces.of(sources[i : i + 1]), Target("T", labels[i : i + 1], [9])) for i in range(3)]
+        )
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
-    assert (together[0] - method.edit(sources[:1], Target("T", labels[1:2], [0]))[0]).abs().max() > 1e-3
+    assert (together[0] - method.edit(Faces.of(sources[:1]), Target("T", labels[1:2], [0]))[0]).abs().max() > 1e-3
 
 
 def test_reflected_borders_lose_the_label() -> None:

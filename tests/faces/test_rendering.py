@@ -9,10 +9,10 @@ import pytest
 
 from benchmark.faces.anatomy import refine
 from benchmark.faces.facs import CONTEMPT_SIDE
-from benchmark.faces.landmarks import MIRROR, Projection
+from benchmark.faces.landmarks import Projection
 from benchmark.faces.shots import Photographer, ShotName
 from benchmark.faces.studio import Studio, smooth
-from benchmark.protocol import EXPRESSIONS
+from benchmark.protocol import EXPRESSIONS, LANDMARK_MIRROR
 
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 
@@ -59,7 +59,7 @@ def test_every_studio_takes_the_same_picture(photographer: Photographer) -> None
 
 def test_a_neutral_face_is_symmetric_and_in_order(photographer: Photographer) -> None:
     points, visible = landmarks(photographer, {})
-    mirrored = points[list(MIRROR)] * [-1, 1] + [99, 0]
+    mirrored = points[list(LANDMARK_MIRROR)] * [-1, 1] + [99, 0]
     assert np.abs(points - mirrored).max() < 1.0
     assert visible[17:].all()
     assert points[0, 0] < points[8, 0] < points[16, 0]

@@ -13,10 +13,11 @@ import torch
 
 from benchmark import checkpoint
 from benchmark.cli import Interrupted
+from benchmark.data.sampling import TrainingSet
 from benchmark.errors import RunFailed, UserError
 from benchmark.interface import Shape
 from benchmark.progress import Reporter
-from benchmark.trainer import STATE, WEIGHTS, Budget, Trainer, TrainingSet, load_for_editing
+from benchmark.trainer import STATE, WEIGHTS, Budget, Trainer, load_for_editing
 from tests.dummy import Dummy, DummySettings
 
 SHAPE = Shape(32)
@@ -25,7 +26,7 @@ SHAPE = Shape(32)
 def data() -> TrainingSet:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
-    return TrainingSet(images, np.arange(24) % 8, np.zeros((24, 17), np.float32))
+    return TrainingSet(images, np.arange(24) % 8)
 
 
 def trainer(folder: Path, settings: DummySettings | None = None, seed: int = 3, iterations: int = 11) -> Trainer:

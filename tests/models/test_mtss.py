@@ -17,7 +17,7 @@ from baselines.hisd.losses import discriminator_losses as hisd_discriminator_los
 from baselines.hisd.losses import edit_paths as hisd_edit_paths
 from baselines.hisd.losses import generator_losses as hisd_generator_losses
 from baselines.published import load_published, parameter
-from benchmark.interface import Shape, Target
+from benchmark.interface import Faces, Shape, Target
 from models.mtss import MTSS, MTSSSettings
 from models.mtss.generator import UNUSED, published_names
 from models.mtss.losses import GeneratorLosses, discriminator_losses, generator_losses, log_fake, log_real
@@ -427,7 +427,7 @@ def test_an_edit_does_not_depend_on_its_batch(content: str, guide: str) -> None:
         target = Target("T", labels[rows], seeds[rows])
         if guide == "R":
             target = Target("R", labels[rows], seeds[rows], references[rows])
-        return method.edit(sources[rows], target)
+        return method.edit(Faces.of(sources[rows]), target)
 
     together = edit(slice(None))
     alone = torch.cat([edit(slice(i, i + 1)) for i in range(3)])
