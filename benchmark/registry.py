@@ -23,6 +23,7 @@ GROUP = "fesbench.methods"
 
 METHODS: dict[str, str] = {
     "stargan": "baselines.stargan:StarGAN",
+    "ganimation": "baselines.ganimation:GANimation",
     "hisd": "baselines.hisd:HiSD",
     "mtss": "models.mtss:MTSS",
 }
