@@ -6,7 +6,9 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -83,3 +85,16 @@ def run_command(work: Callable[[], int | None]) -> int:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def writable_folder(folder: Path, option: str) -> Path:
+    """The folder given as `option`, made if need be. Raises UserError where nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{option} {folder} cannot be written ({error.strerror or error}): choose another folder"
+        ) from error
+    return folder

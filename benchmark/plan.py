@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ from benchmark.data.source import DataSource
 from benchmark.errors import UserError
 from benchmark.protocol import KNOWLEDGE, Subset
 from benchmark.registry import find_method, is_known
-from benchmark.stages.base import Context, Stage
+from benchmark.stages.base import Context, Stage, make
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.judge import TrainJudge
 from benchmark.stages.prepare import Prepare
@@ -169,7 +168,7 @@ class Plan:
         missing = [stage for stage in self.stages if not context.store.exists(stage.recipe)]
         for place, stage in enumerate(missing, 1):
             context.reporter.say(f"[{place}/{len(missing)}] {stage.name}")
-            done = self._make(stage, context)
+            done = make(stage, context)
         assert done is not None  # the report was missing, and it is the last stage
         return done
 
@@ -179,19 +178,6 @@ class Plan:
         """
         for stage in self.stages:
             store.find(stage.recipe)
-
-    @staticmethod
-    def _make(stage: Stage, context: Context) -> Artifact:
-        with context.store.making(stage.recipe) as folder:
-            made_meanwhile = context.store.find(stage.recipe)
-            if made_meanwhile is not None:
-                return made_meanwhile
-            started = time.monotonic()
-            made = stage.run(context, folder)
-            seconds = made.seconds if made.seconds is not None else time.monotonic() - started
-            work = stage.work()
-            made_with = {**context.environment.describe(), "work": {"rate": work.rate, "amount": work.amount}}
-            return context.store.finish(stage.recipe, folder, made.files, made.facts, seconds, made_with)
 
     @cached_property
     def key(self) -> str:

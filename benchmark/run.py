@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cli import Parser, run_command
+from benchmark.cli import Parser, run_command, writable_folder
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
     seeds = _seeds(arguments.seeds)
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be at least 1, not {arguments.threads}")
-    out = _writable(arguments.out)
+    out = writable_folder(arguments.out, "--out")
     source = open_source(arguments.data, out / "cache")
     features = arguments.features or profile.features
     if profile.name == "paper" and features != "inception":
@@ -137,17 +136,6 @@ def _nearest_seed(item: str) -> int:
     except (ValueError, OverflowError):
         digits = "".join(character for character in item if character in "0123456789")
         return min(int(digits or 0), MAX_SEED)
-
-
-def _writable(out: Path) -> Path:
-    """The output folder, made if need be. Raises UserError where nothing can be written into it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise UserError(f"--out {out} cannot be written ({error.strerror or error}): choose another folder") from error
-    return out
 
 
 def _extractor(name: str, arguments: argparse.Namespace) -> ExtractorChoice:

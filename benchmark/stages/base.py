@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,3 +87,19 @@ class Stage(ABC):
         if artifact is None:
             raise RuntimeError(f"{self.name} was run before {self.inputs[role].name}")
         return artifact
+
+
+def make(stage: Stage, context: Context) -> Artifact:
+    """Run one stage whose inputs are there, and put its artifact in its place (or take the one that another process
+    has made meanwhile).
+    """
+    with context.store.making(stage.recipe) as folder:
+        made_meanwhile = context.store.find(stage.recipe)
+        if made_meanwhile is not None:
+            return made_meanwhile
+        started = time.monotonic()
+        made = stage.run(context, folder)
+        seconds = made.seconds if made.seconds is not None else time.monotonic() - started
+        work = stage.work()
+        made_with = {**context.environment.describe(), "work": {"rate": work.rate, "amount": work.amount}}
+        return context.store.finish(stage.recipe, folder, made.files, made.facts, seconds, made_with)

@@ -1,4 +1,6 @@
-"""score: SynthSet, FaceSet, Judge, real features -> Scores: one row per edit, one summary."""
+"""score: edits (a SynthSet, or pictures made elsewhere), FaceSet, Judge, real features -> Scores: one row per edit, one
+summary.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,20 @@ from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.features import ExtractorChoice, RealFeatures, crop_faces, load_features
 from benchmark.stages.judge import TrainJudge, load_judge
 from benchmark.stages.prepare import Prepare, load_faces
-from benchmark.stages.synthesize import EDITED, EDITS, Synthesize
+from benchmark.stages.synthesize import EDITED, EDITS
 
 PER_EDIT = "per-edit.parquet"
 FEATURES_WHOLE, FEATURES_CROPPED = "edits-whole.npy", "edits-cropped.npy"
 
 
 class Score(Stage):
-    """Every metric of one row of a suite, for one seed."""
+    """Every metric of one row of a suite, for one seed. `edits` is any stage that leaves EDITED and EDITS."""
 
     kind = "scores"
 
     def __init__(
         self,
-        synth: Synthesize,
+        edits: Stage,
         prepare: Prepare,
         judge: TrainJudge,
         real: RealFeatures,
@@ -40,14 +42,14 @@ class Score(Stage):
         allow_small: bool,
     ) -> None:
         self.extractor, self.allow_small = extractor, allow_small
-        self._synth = synth
+        self._edits = edits
         settings = {"allow_small": allow_small, "floor": FLOOR}
-        inputs = {"edits": synth, "faces": prepare, "judge": judge, "real": real}
-        super().__init__(f"score {synth.name.removeprefix('synthesize ')}", settings, inputs)
+        inputs = {"edits": edits, "faces": prepare, "judge": judge, "real": real}
+        super().__init__(f"score {edits.name.removeprefix('synthesize ')}", settings, inputs)
 
     def work(self) -> Work:
         """Features of the edits, whole and cropped; all else is small beside them."""
-        return Work(f"features {self.extractor.name}", self._synth.work().amount * 2, 60_000_000)
+        return Work(f"features {self.extractor.name}", self._edits.work().amount * 2, 60_000_000)
 
     def run(self, context: Context, folder: Path) -> Made:
         """Measure."""
