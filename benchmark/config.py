@@ -7,9 +7,9 @@ A suite says which rows a table has, a profile how much of everything is spent o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import yaml
 
@@ -18,11 +18,15 @@ from benchmark.protocol import GUIDES, SUBSETS, Guide, Subset
 from benchmark.settings import make_settings
 
 HERE = Path(__file__).parent
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
 class SuiteRow:
-    """A row: which method, which of its variants (settings in place of its defaults), how guided, on which faces."""
+    """A row: which method, which of its variants (settings in place of its defaults), how guided, on which faces.
+
+    extended: not in the main table, only in the extended ones. note: printed under the tables, or "".
+    """
 
     id: str
     label: str
@@ -30,16 +34,27 @@ class SuiteRow:
     guide: Guide
     data: Subset
     variant: Mapping[str, Any] = field(default_factory=dict)
+    extended: bool = False
+    note: str = ""
+
+
+SuiteFigure = Literal["ablation"]
+"""Figures that a suite may ask for beside those that all have."""
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The rows of a table, in its order. `paper` is the stem of the published table in results/paper, or ""."""
+    """The rows of a table, in its order. `paper` is the stem of the published table in results/paper, or "".
+
+    ladder: the rows are meant to be read as steps, and a table says what each changes. figure: one more, or None.
+    """
 
     name: str
     title: str
     rows: tuple[SuiteRow, ...]
     paper: str = ""
+    ladder: bool = False
+    figure: SuiteFigure | None = None
 
     def only(self, methods: list[str]) -> Suite:
         """The rows of `methods`. Raises UserError for a method that no row has."""
@@ -47,7 +62,7 @@ class Suite:
         for method in methods:
             if method not in known:
                 raise unknown(f"method in suite {self.name}", method, known)
-        return Suite(self.name, self.title, tuple(row for row in self.rows if row.method in methods), self.paper)
+        return replace(self, rows=tuple(row for row in self.rows if row.method in methods))
 
 
 @dataclass(frozen=True)
@@ -106,7 +121,7 @@ def load_suite(name: str) -> Suite:
     """The suite of that name or path. Raises UserError, naming file and field, for whatever is wrong in it."""
     path = _find("suite", "suites", name)
     data = _mapping(_read(path), str(path))
-    _only(data, {"title", "rows", "paper"}, str(path))
+    _only(data, {"title", "rows", "paper", "ladder", "figure"}, str(path))
     rows = _need(data, "rows", list, str(path))
     if not rows:
         raise UserError(f"{path}: 'rows' is empty")
@@ -115,11 +130,15 @@ def load_suite(name: str) -> Suite:
         _need(data, "title", str, str(path)),
         tuple(_row(row, f"{path}: row {number}") for number, row in enumerate(rows, 1)),
         data.get("paper", ""),
+        _optional(data, "ladder", False, str(path)),
+        _figure(data.get("figure"), str(path)),
     )
     identifiers = [row.id for row in suite.rows]
     twice = {name for name in identifiers if identifiers.count(name) > 1}
     if twice:
         raise UserError(f"{path}: row id '{min(twice)}' is used twice")
+    if all(row.extended for row in suite.rows):
+        raise UserError(f"{path}: every row is 'extended', so the main table has none")
     return suite
 
 
@@ -159,7 +178,7 @@ def load_profile(name: str) -> Profile:
 
 def _row(data: Any, where: str) -> SuiteRow:
     row = _mapping(data, where)
-    _only(row, {"id", "label", "method", "guide", "data", "variant"}, where)
+    _only(row, {"id", "label", "method", "guide", "data", "variant", "extended", "note"}, where)
     guide, subset = _need(row, "guide", str, where), _need(row, "data", str, where)
     if guide not in GUIDES:
         raise UserError(f"{where}: guide must be T or R, not '{guide}'")
@@ -172,7 +191,15 @@ def _row(data: Any, where: str) -> SuiteRow:
         cast(Guide, guide),
         cast(Subset, subset),
         _mapping(row.get("variant") or {}, f"{where}: variant"),
+        _optional(row, "extended", False, where),
+        _optional(row, "note", "", where),
     )
+
+
+def _figure(value: Any, where: str) -> SuiteFigure | None:
+    if value is not None and value not in get_args(SuiteFigure):
+        raise UserError(f"{where}: figure must be {' or '.join(get_args(SuiteFigure))}, not {value!r}")
+    return cast("SuiteFigure | None", value)
 
 
 def _find(kind: str, folder: Literal["suites", "profiles"], name: str) -> Path:
@@ -212,6 +239,11 @@ def _need(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
     if not isinstance(data[key], kind):
         raise UserError(f"{where}: '{key}' must be of type {kind.__name__}, not {data[key]!r}")
     return data[key]
+
+
+def _optional(data: Mapping[str, Any], key: str, default: V, where: str) -> V:
+    """The value of a field that may be left out, of the type of its default."""
+    return cast(V, _need(data, key, type(default), where)) if key in data else default
 
 
 def _positive(value: Any, where: str) -> None:

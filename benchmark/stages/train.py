@@ -50,6 +50,7 @@ class Train(Stage):
         width = {"width": profile.width} if profile.width != 1 else {}
         where = f"profile {profile.name}, overrides of {method}"
         self.settings: Any = make_settings(self.method_class.Settings, {**width, **self.overrides}, where)
+        plain: Any = make_settings(self.method_class.Settings, {**width, **(stated.settings if stated else {})}, where)
         self.budget = Budget(profile.iterations_of(method), profile.checkpoint_every, profile.log_every)
         self.train_identities = profile.train_identities
         settings = {
@@ -63,7 +64,9 @@ class Train(Stage):
             "seed": seed,
             "device": device,
         }
-        named = " ".join(f"{key}={value}" for key, value in variant.items())
+        # What changes nothing is not named, so that the same training has the same name in every suite.
+        changed = [key for key in sorted(variant) if getattr(self.settings, key) != getattr(plain, key)]
+        named = " ".join(f"{key}={getattr(self.settings, key)}" for key in changed)
         super().__init__(
             f"train {method} {named + ' ' if named else ''}{subset} seed {seed}", settings, {"faces": prepare}
         )

@@ -53,10 +53,13 @@ def test_help_imports_nothing_heavy(command: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
-    required = {"run": ["--suite", "table1"], "score": ["--real", "a", "--fake", "b"], "render": ["--out", "c"]}[
-        command
-    ]
-    option = {"run": "--profil", "score": "--jsn", "render": "--identites"}[command]
+    required = {
+        "run": ["--suite", "table1"],
+        "ablate": [],
+        "score": ["--real", "a", "--fake", "b"],
+        "render": ["--out", "c"],
+    }[command]
+    option = {"run": "--profil", "ablate": "--profil", "score": "--jsn", "render": "--identites"}[command]
     answer = call(f"benchmark.{command}", *required, option, "1")
     assert answer.returncode == 2
     assert answer.stderr.count("\n") == 1
