@@ -26,10 +26,18 @@ EXAMPLES = (
 MAX_SEED = 2**32 - 1
 
 
-def parser(prog: str = "benchmark.run", suite: str | None = None) -> Parser:
+def parser(
+    prog: str = "benchmark.run",
+    suite: str | None = None,
+    description: str = __doc__ or "",
+    examples: Sequence[str] = EXAMPLES,
+) -> Parser:
     """The arguments; with `suite` given, that is the default instead of being required."""
-    made = Parser(prog, __doc__ or "", EXAMPLES)
-    made.add_argument("--suite", required=suite is None, default=suite, help="name of a suite, or a YAML file")
+    made = Parser(prog, description, examples)
+    default = f" (default: {suite})" if suite else ""
+    made.add_argument(
+        "--suite", required=suite is None, default=suite, help=f"name of a suite, or a YAML file{default}"
+    )
     made.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
     made.add_argument("--data", default="rendered", help="rendered, rendered:DIR or rafd:DIR (default: rendered)")
     made.add_argument("--methods", help="only the rows of these methods, by commas")
