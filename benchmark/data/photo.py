@@ -1,34 +1,78 @@
-"""Reading one photograph: upright, RGB, centred square, resized."""
+"""Reading one photograph: upright, 8 bits, RGB; and cutting a square out of it."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from benchmark.data.framing import Square
+
 BACKGROUND = (255, 255, 255)
 """What shows through transparent pixels: RaFD's white wall."""
 
+SIXTEEN_BITS = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+"""Pillow's modes of grey with more than 8 bits, whose conversion to RGB would cut levels off."""
+
 
 def read_upright(path: Path) -> Image.Image:
-    """The whole picture as RGB, turned as its EXIF orientation says. Raises OSError or ValueError where it is
-    broken.
+    """The whole picture as RGB, turned as its EXIF orientation says: any mode that Pillow reads (grey and palette,
+    16 bits, CMYK), transparent pixels on `BACKGROUND`, of an animation the first frame.
+
+    Raises OSError or ValueError where it is broken.
     """
-    with Image.open(path) as opened:
-        opened.load()
-        picture = ImageOps.exif_transpose(opened)
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
-        picture = Image.new("RGBA", rgba.size, (*BACKGROUND, 255))
-        picture.alpha_composite(rgba)
-    return picture.convert("RGB")
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            picture = ImageOps.exif_transpose(opened)
+        if picture.mode in SIXTEEN_BITS:
+            picture = _reduced(picture)
+        if picture.mode == "F":
+            raise ValueError("its pixels are floating-point numbers, which have no agreed white: convert it first")
+        if "transparency" in picture.info or {"A", "a"} & set(picture.getbands()):
+            rgba = picture.convert("RGBA")
+            picture = Image.new("RGBA", rgba.size, (*BACKGROUND, 255))
+            picture.alpha_composite(rgba)
+        return picture.convert("RGB")
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _reduced(picture: Image.Image) -> Image.Image:
+    """Grey of 16 bits as grey of 8, with alpha where one of its levels stands for transparency."""
+    levels = np.asarray(picture).astype(np.int64)
+    if levels.min() < 0 or levels.max() > 65535:
+        raise ValueError("its pixels have more than 16 bits: convert it first")
+    grey = Image.fromarray(np.rint(levels / 257).astype(np.uint8))
+    clear = picture.info.get("transparency")
+    if isinstance(clear, int):
+        grey.putalpha(Image.fromarray(np.where(levels == clear, 0, 255).astype(np.uint8)))
+    return grey
 
 
 def read_square(path: Path, size: int) -> np.ndarray:
     """size x size x 3 uint8: the centred square, resized (antialiased bilinear, as torchvision's Resize)."""
     picture = read_upright(path)
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    square = picture.crop((left, top, left + side, top + side))
-    return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
+    return cut_square(picture, Square.centred(*picture.size), size)
+
+
+def cut_square(picture: Image.Image, square: Square, size: int) -> np.ndarray:
+    """size x size x 3 uint8: a square of an RGB picture, at its sub-pixel place, resized (antialiased bilinear).
+    Outside the picture its edge is repeated.
+    """
+    left, top = math.floor(square.left), math.floor(square.top)
+    right, bottom = math.ceil(square.left + square.side), math.ceil(square.top + square.side)
+    inside = (max(left, 0), max(top, 0), min(right, picture.width), min(bottom, picture.height))
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        raise ValueError("the square lies outside the picture")
+    cut = picture.crop(inside)
+    if inside != (left, top, right, bottom):
+        beyond = ((inside[1] - top, bottom - inside[3]), (inside[0] - left, right - inside[2]), (0, 0))
+        cut = Image.fromarray(np.pad(np.asarray(cut), beyond, mode="edge"))
+    x, y = square.left - left, square.top - top
+    box = (x, y, min(x + square.side, cut.width), min(y + square.side, cut.height))
+    return np.asarray(cut.resize((size, size), Image.Resampling.BILINEAR, box=box))

@@ -13,6 +13,7 @@ import torch
 from benchmark.artifacts import write_text
 from benchmark.config import Profile
 from benchmark.data.faceset import FaceSet
+from benchmark.data.framing import Framing
 from benchmark.data.sampling import TrainingSet
 from benchmark.data.split import lowest_ranked
 from benchmark.errors import UserError
@@ -84,8 +85,9 @@ class Train(Stage):
     def run(self, context: Context, folder: Path) -> Made:
         """Train, or go on training."""
         faces = load_faces(self.read("faces", context).folder)
+        data = self._data(faces)
         trainer = Trainer(
-            self.method_class, self.settings, self.shape, self._data(faces), self.budget, self.seed,
+            self.method_class, self.settings, self.shape, data, self.budget, self.seed,
             context.machine.device, folder, context.machine.threads,
         )  # fmt: skip
         if trainer.resume():
@@ -101,6 +103,7 @@ class Train(Stage):
             "updates": trainer.position.updates,
             "parameters": trainer.parameters(),
             "changed_settings": changed_settings(self.settings),
+            "framing": _framing(data, faces.size),
             "final_losses": trainer.losses().ffill().iloc[-1].drop("iteration").to_dict(),
         }
         write_text(folder / CHECKPOINT, json.dumps({**self.recipe.settings, **facts}, indent=1, sort_keys=True) + "\n")
@@ -120,6 +123,12 @@ class Train(Stage):
                     "pictures have none"
                 )
         return TrainingSet(faces.images[rows], faces.labels[rows], known["units"], known["landmarks"])
+
+
+def _framing(data: TrainingSet, size: int) -> dict[str, Any] | None:
+    """Where the training pictures have the face, for `benchmark.synthesize`; None where nobody knows."""
+    framing = None if data.landmarks is None else Framing.measured(data.landmarks, size)
+    return None if framing is None else framing.fact()
 
 
 def changed_settings(settings: Any) -> dict[str, Any]:

@@ -1,0 +1,166 @@
+"""Where the face is in a picture, and the square to cut out of another so that its face comes to lie there.
+
+Landmarks are in pixels with centres at integers; places and squares are measured from the picture's corner, so a
+picture of 64 pixels reaches from 0 to 64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+How = Literal["whole", "landmarks", "centre"]
+"""How a picture was framed: taken whole, by its landmarks, or as its centred square."""
+
+SLACK = 0.25
+"""By how much of its width a range of training pictures is widened before a picture is framed anew: people whom the
+model has not seen are not all within what the others were."""
+
+LARGEST = 1.5
+"""A face may reach beyond its picture, but not have more than this many times the picture's larger side: landmarks that
+do were found in another picture, or in one of another size."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The square round a face's landmarks (its centre and side), as fractions of the side of the picture."""
+
+    x: float
+    y: float
+    side: float
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Where a model's training pictures have the face: on average, and from where to where."""
+
+    mean: Place
+    lowest: Place | None = None
+    highest: Place | None = None
+
+    @classmethod
+    def measured(cls, landmarks: np.ndarray, size: int) -> Framing | None:
+        """The framing of pictures of `size` px from their landmarks (N x 68 x 2), those without being left out; None
+        where no picture has any.
+        """
+        known = landmarks[np.isfinite(landmarks).all(axis=(1, 2))]
+        if not len(known):
+            return None
+        places = np.array([face_square(points) for points in known]) / size
+        mean, lowest, highest = (
+            Place(*np.round(values, 6).tolist()) for values in (places.mean(0), places.min(0), places.max(0))
+        )
+        return cls(mean, lowest, highest)
+
+    @classmethod
+    def of(cls, fact: Mapping[str, Any] | None) -> Framing | None:
+        """What a checkpoint says (`fact`), or None where it says nothing. Raises ValueError where it says nonsense."""
+        if fact is None:
+            return None
+        try:
+            mean = Place(**fact["mean"])
+            lowest, highest = (Place(**fact[end]) if fact.get(end) else None for end in ("lowest", "highest"))
+            usable = mean.side > 0 and all(abs(value) < 10 for value in asdict(mean).values())
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"it is no framing ({error})") from error
+        if not usable:
+            raise ValueError(f"it is no framing ({mean})")
+        return cls(mean, lowest, highest)
+
+    def fact(self) -> dict[str, Any]:
+        """What `of` reads."""
+        return asdict(self)
+
+    def covers(self, place: Place) -> bool:
+        """Whether training pictures have had faces there."""
+        if self.lowest is None or self.highest is None:
+            return False
+        low, high, value = (np.array([p.x, p.y, p.side]) for p in (self.lowest, self.highest, place))
+        slack = SLACK * (high - low)
+        return bool(((low - slack <= value) & (value <= high + slack)).all())
+
+
+RAFD = Framing(Place(0.5, 0.53, 0.5))
+"""For checkpoints that do not say (imported ones, data without landmarks): RaFD's centred square, on which the
+published pipelines train. Half of its width is face, from brows to chin, a little below the middle. An estimate by eye,
+good to about 0.05: RaFD comes without landmarks."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square of a picture, in its pixels from the corner; it may reach outside."""
+
+    left: float
+    top: float
+    side: float
+
+    @classmethod
+    def centred(cls, width: int, height: int) -> Square:
+        """The largest in the middle of a picture, on whole pixels."""
+        side = min(width, height)
+        return cls((width - side) // 2, (height - side) // 2, side)
+
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom, to a thousandth of a pixel."""
+        return (
+            round(self.left, 3),
+            round(self.top, 3),
+            round(self.left + self.side, 3),
+            round(self.top + self.side, 3),
+        )
+
+    def outside(self, width: int, height: int) -> float:
+        """By how many pixels it reaches outside a picture at most."""
+        return max(0.0, -self.left, -self.top, self.left + self.side - width, self.top + self.side - height)
+
+    def moved(self, landmarks: np.ndarray, size: int) -> np.ndarray:
+        """Landmarks of the picture as they are in the square, resized to `size`."""
+        corner = np.array([self.left, self.top])
+        return np.asarray((landmarks.astype(np.float64) + 0.5 - corner) * (size / self.side) - 0.5)
+
+
+@dataclass(frozen=True)
+class Framed:
+    """A square, and how it was found."""
+
+    square: Square
+    how: How
+
+
+def face_square(landmarks: np.ndarray) -> tuple[float, float, float]:
+    """Centre x, y and side of the square round landmarks (68 x 2): the middle of their extent, and the larger one."""
+    points = landmarks.astype(np.float64) + 0.5
+    low, high = points.min(0), points.max(0)
+    x, y = ((low + high) / 2).tolist()
+    return x, y, float((high - low).max())
+
+
+def square_for(landmarks: np.ndarray, framing: Framing) -> Square:
+    """The square in which the face of these landmarks (68 x 2) lies where the training pictures have it on average."""
+    x, y, extent = face_square(landmarks)
+    side = extent / framing.mean.side
+    return Square(x - framing.mean.x * side, y - framing.mean.y * side, side)
+
+
+def frame(landmarks: np.ndarray | None, width: int, height: int, framing: Framing) -> Framed:
+    """The square to cut out of a picture: the centred one without landmarks; the whole of a square picture whose face
+    already lies where training pictures have faces; else that of `square_for`.
+
+    Raises ValueError for landmarks that cannot be of this picture.
+    """
+    if landmarks is None:
+        return Framed(Square.centred(width, height), "centre")
+    x, y, side = face_square(landmarks)
+    if side <= 0:
+        raise ValueError("all its landmarks are one point")
+    if not (0 <= x <= width and 0 <= y <= height) or side > LARGEST * max(width, height):
+        raise ValueError(
+            f"its landmarks do not lie in it (their middle is {x:.0f}, {y:.0f}, the picture has {width} x {height} px):"
+            " were they found in another size of it?"
+        )
+    if width == height and framing.covers(Place(x / width, y / width, side / width)):
+        return Framed(Square(0, 0, width), "whole")
+    return Framed(square_for(landmarks, framing), "landmarks")
