@@ -48,7 +48,8 @@ class Train(Stage):
         self.shape = Shape(profile.size, len(EXPRESSIONS), len(ACTION_UNITS))
         stated = profile.overrides.get(method)
         self.overrides = {**(stated.settings if stated else {}), **variant}
-        width = {"width": profile.width} if profile.width != 1 else {}
+        scales = any(field.name == "width" for field in dataclasses.fields(self.method_class.Settings))
+        width = {"width": profile.width} if scales and profile.width != 1 else {}
         where = f"profile {profile.name}, overrides of {method}"
         self.settings: Any = make_settings(self.method_class.Settings, {**width, **self.overrides}, where)
         plain: Any = make_settings(self.method_class.Settings, {**width, **(stated.settings if stated else {})}, where)
@@ -77,7 +78,7 @@ class Train(Stage):
         with torch.device("meta"):
             parameters = sum(p.numel() for p in self.method_class(self.settings, self.shape).parameters())
         return Work(
-            f"train {self.method} {self.shape.size} px, width {self.settings.width:g}",
+            f"train {self.method} {self.shape.size} px, width {getattr(self.settings, 'width', 1):g}",
             self.budget.iterations,
             10 * 4 * parameters,
         )
