@@ -20,12 +20,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from baselines.published import Rule, translated
+from baselines.published_trunk import measure, running_statistics
 from baselines.scaling import check_size, scaled
 from baselines.stargan import Discriminator, gradient_penalty, trunk
 from benchmark.errors import UserError
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, frozen
 from benchmark.protocol import ACTION_UNIT_MAX, Guide, Knowledge
+from benchmark.published import PublishedCheckpoint, PublishedNetwork, Rule, translated
 from benchmark.settings import published
 
 CODE = "albertpumarola/GANimation"
@@ -280,6 +281,21 @@ class GANimation(Method):
     def edit(self, sources: Faces, target: Target) -> Tensor:
         """The generator on the target's action units; neither the reference's picture nor the seed plays a part."""
         return animate(self.generator, sources.images, target_units(target)).image
+
+    @classmethod
+    def published_checkpoint(cls) -> PublishedCheckpoint:
+        """A state dict for each network, in files of their own. The torch of that time gave the norms statistics."""
+        return PublishedCheckpoint(
+            CODE,
+            "net_epoch_*_id_G.pth, with or without net_epoch_*_id_D.pth",
+            (
+                PublishedNetwork(
+                    "generator", published_names, skipped=lambda network: running_statistics(published_names(network))
+                ),
+                PublishedNetwork("discriminator", published_names, optional=True),
+            ),
+            lambda shapes: measure(shapes, "units"),
+        )
 
 
 def draw_targets(faces: FaceSource, count: int, noise: float) -> Tensor:

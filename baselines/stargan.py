@@ -18,10 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from baselines.published import Rule, translated
+from baselines.published_trunk import measure, running_statistics
 from baselines.scaling import check_size, scaled
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, frozen
 from benchmark.protocol import Guide
+from benchmark.published import PublishedCheckpoint, PublishedNetwork, Rule, translated
 from benchmark.settings import chosen, published
 
 CODE = "yunjey/stargan"
@@ -146,9 +147,8 @@ def published_names(network: Generator | Discriminator) -> dict[str, str]:
 
 
 def unused_names(generator: Generator) -> set[str]:
-    """Published buffers without a use here: the running statistics of the norms, which alone have a bias there."""
-    norms = [name.removesuffix("bias") for name in published_names(generator) if name.endswith(".bias")]
-    return {norm + kept for norm in norms for kept in ("running_mean", "running_var", "num_batches_tracked")}
+    """Published buffers without a use here: the running statistics of the norms."""
+    return running_statistics(published_names(generator))
 
 
 def gradient_penalty(scores: Tensor, images: Tensor) -> Tensor:
@@ -279,3 +279,16 @@ class StarGAN(Method):
         """The generator on the target labels; it has no latent, so seeds play no part."""
         edited: Tensor = self.generator(sources.images, target.labels)
         return edited
+
+    @classmethod
+    def published_checkpoint(cls) -> PublishedCheckpoint:
+        """A state dict for each network, in files of their own."""
+        return PublishedCheckpoint(
+            CODE,
+            "*-G.ckpt, with or without *-D.ckpt",
+            (
+                PublishedNetwork("generator", published_names, skipped=unused_names),
+                PublishedNetwork("discriminator", published_names, optional=True),
+            ),
+            lambda shapes: measure(shapes, "classes"),
+        )

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from benchmark.protocol import ACTION_UNITS, LANDMARKS, SUBSETS, Guide, Knowledge, Subset
+from benchmark.published import PublishedCheckpoint
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,13 @@ class Method(nn.Module, ABC):
     def warnings(self, means: Mapping[str, float]) -> list[str]:
         """What a user should know of the losses' recent means (a saturated unit, say); the trainer prints each once."""
         return []
+
+    @classmethod
+    def published_checkpoint(cls) -> PublishedCheckpoint | None:
+        """What a checkpoint of the published code looks like, for `benchmark.import_checkpoint`; None where there is
+        none.
+        """
+        return None
 
 
 def latents(seeds: Sequence[int], dim: int, like: Tensor) -> Tensor:

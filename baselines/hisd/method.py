@@ -18,7 +18,8 @@ from baselines.hisd.losses import (
     generator_losses,
 )
 from baselines.hisd.networks import Discriminator, Generator
-from baselines.hisd.settings import HiSDSettings
+from baselines.hisd.published_names import measure, published_names
+from baselines.hisd.settings import CODE, HiSDSettings
 from baselines.scaling import check_size, scaled
 from benchmark.interface import (
     Augmentation,
@@ -33,6 +34,7 @@ from benchmark.interface import (
     latents,
 )
 from benchmark.protocol import Guide
+from benchmark.published import PublishedCheckpoint, PublishedNetwork
 
 RUNAWAY = 100.0
 """Mean |E(x_trg) - s_trg| that only styles grown out of all proportion have; at the published start it is about 15."""
@@ -131,6 +133,19 @@ class HiSD(Method):
     def clip_norm(self) -> float | None:
         """As the settings say."""
         return self.settings.clip
+
+    @classmethod
+    def published_checkpoint(cls) -> PublishedCheckpoint:
+        """The generator and its average in one file, the discriminator in another."""
+        return PublishedCheckpoint(
+            CODE,
+            "gen_*.pt, with or without dis_*.pt",
+            (
+                PublishedNetwork("generator", published_names, ("gen",), ("gen_test",)),
+                PublishedNetwork("discriminator", published_names, ("dis",), optional=True),
+            ),
+            measure,
+        )
 
 
 def target_style(generator: Generator, sources: Tensor, target: Target, latent_dim: int) -> Tensor:

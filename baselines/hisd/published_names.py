@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from torch import nn
 
 from baselines.hisd.blocks import ClassLinear
-from baselines.hisd.networks import Discriminator, Generator
-from baselines.published import Rule, translated
+from baselines.hisd.networks import ENCODER, TRUNK, Discriminator, Generator
+from baselines.hisd.settings import HiSDSettings
+from baselines.scaling import scaled
+from benchmark.published import Measured, Rule, Shapes, length, numbers, translated
 
 
 def _sequence(ours: str, theirs: str) -> list[Rule]:
@@ -58,3 +61,72 @@ def published_names(network: Generator | Discriminator, more: Sequence[Rule] = (
     number = len(network.extractor.blocks) + 2  # behind the stem, the blocks and the pooling
     head: Rule = (r"^extractor\.head\.", f"extractors.model.{number}.")
     return translated(parameter_names(network), [*more, *GENERATOR_RULES, head])
+
+
+def measure(shapes: Mapping[str, Shapes]) -> Measured:
+    """What the generator's shapes say: width, style, latent, blocks, classes; of the size, only how often it is halved.
+    No discriminator is needed for it.
+    """
+    generator = shapes.get("generator", {})
+    first = length(generator, "encoder.0.weight", 0)
+    width = first / ENCODER[0] if first else 1.0
+    defaults = HiSDSettings()
+    style = length(generator, "translators.0.style_to_params.weight", 1)
+    latent = length(generator, "mappers.0.pre_model.0.weight", 1)
+    blocks = len(numbers(generator, r"translators\.0\.model\.(\d+)\.conv1\."))
+    settings: dict[str, Any] = {"width": width} if width != 1 else {}
+    if style and style != scaled(defaults.style_dim, width):
+        settings["style_dim"] = round(style / width)
+    if latent and latent != defaults.latent_dim:
+        settings["latent_dim"] = latent
+    if blocks and blocks != defaults.translator_blocks:
+        settings["translator_blocks"] = blocks
+    halvings = len(numbers(generator, r"extractors\.model\.(\d+)\.conv1\."))
+    return Measured(
+        settings,
+        classes=len(numbers(generator, r"mappers\.0\.post_models\.(\d+)\.")) or None,
+        smallest=2**halvings if halvings else None,
+        largest=2 ** (halvings + 1) - 1 if 0 < halvings < len(TRUNK) - 1 else None,
+        obstacles=(
+            *_tags(generator),
+            *_channels(generator, width),
+            *_conditions(shapes.get("discriminator", {}), width, style),
+        ),
+    )
+
+
+def _tags(generator: Shapes) -> list[str]:
+    """Several tags are several translators and mappers; expressions are one tag."""
+    tags = numbers(generator, r"mappers\.(\d+)\.")
+    if len(tags) < 2:
+        return []
+    attributes = [str(len(numbers(generator, rf"mappers\.{tag}\.post_models\.(\d+)\."))) for tag in tags]
+    return [
+        f"has {len(tags)} tags (mappers.0 to mappers.{tags[-1]}) of {', '.join(attributes)} attributes, and the "
+        "protocol has one tag, the expression"
+    ]
+
+
+def _channels(generator: Shapes, width: float) -> list[str]:
+    """The 256 px configuration has another extractor."""
+    layers = numbers(generator, r"extractors\.model\.(\d+)\.conv1\.")
+    found = [length(generator, "extractors.model.0.weight", 0)]
+    found += [length(generator, f"extractors.model.{layer}.conv2.weight", 0) for layer in layers]
+    ours = [scaled(channels, width) for channels in TRUNK]
+    if not layers or found == ours[: len(found)]:
+        return []
+    return [
+        f"has an extractor of {', '.join(map(str, found))} channels, and at its width of {width:g} that of "
+        f"celeba-hq.yaml has {', '.join(map(str, ours))} (celeba-hq_256.yaml is another network)"
+    ]
+
+
+def _conditions(discriminator: Shapes, width: float, style: int | None) -> list[str]:
+    """Our discriminator has one tag-irrelevant condition, as MTSS's configuration has."""
+    inputs = length(discriminator, "fcs.0.0.weight", 1)
+    if inputs is None or style is None:
+        return []
+    found = inputs - scaled(TRUNK[-1], width) - style
+    if found == 1:
+        return []
+    return [f"has a discriminator of {found} tag-irrelevant conditions, and this one has 1; edits do without it"]

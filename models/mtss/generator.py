@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from baselines.hisd.networks import ENCODER, Discriminator, Generator
 from baselines.hisd.published_names import published_names as hisd_names
 from baselines.hisd.settings import HiSDSettings
-from baselines.published import Rule
 from baselines.scaling import scaled
 from benchmark.interface import Shape
+from benchmark.published import Rule
 from models.mtss.sdu import SDU, Disentangled
 from models.mtss.settings import MTSSSettings
 from models.mtss.sse import Classifier

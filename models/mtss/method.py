@@ -9,11 +9,13 @@ from torch import Tensor
 
 from baselines.hisd.losses import draw_latents, draw_sources, draw_targets
 from baselines.hisd.method import HiSD, target_style
+from baselines.hisd.published_names import measure
 from benchmark.interface import Augmentation, Faces, FaceSource, Progress, Shape, Target, Update, frozen
-from models.mtss.generator import MTSSGenerator
+from benchmark.published import PublishedCheckpoint, PublishedNetwork
+from models.mtss.generator import UNUSED, MTSSGenerator, published_names
 from models.mtss.losses import discriminator_losses, generator_losses
 from models.mtss.paths import Batch, edit_paths
-from models.mtss.settings import MTSSSettings
+from models.mtss.settings import CODE, MTSSSettings
 
 SATURATED = 0.5
 """Mean |f'st| above which the tanh of the SDU passes hardly any gradient."""
@@ -92,3 +94,16 @@ class MTSS(HiSD):
             content = generator.content_of(f_s, generator.extractor.shallow(images)).joins
         edited: Tensor = generator.decoder(generator.translator(generator.encoder.deep(f_s), style), content)
         return edited
+
+    @classmethod
+    def published_checkpoint(cls) -> PublishedCheckpoint:
+        """As HiSD's; the generator has parameters that nothing depends on."""
+        return PublishedCheckpoint(
+            CODE,
+            "gen_*.pt, with or without dis_*.pt",
+            (
+                PublishedNetwork("generator", published_names, ("gen",), ("gen_test",), skipped=lambda _: UNUSED),
+                PublishedNetwork("discriminator", published_names, ("dis",), optional=True),
+            ),
+            measure,
+        )
