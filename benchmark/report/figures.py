@@ -162,7 +162,7 @@ class _Layout:
         scale = max(1, -(-LEGIBLE // size))
         font = max(13, round(size * scale / 8.5))
         labels = {line.label for section in sections for block in section.blocks for line in block.lines}
-        width = max(_font(font).getlength(label) for label in labels)
+        width = max(load_font(font).getlength(label) for label in labels)
         return _Layout(scale, size * scale, round(width) + 28, font)
 
     @property
@@ -215,10 +215,10 @@ class _Canvas:
         self._y += layout.text
         for column, name in enumerate(("source", *EXPRESSIONS)):
             size = layout.font
-            while _font(size).getlength(name) > layout.cell and size > 8:
+            while load_font(size).getlength(name) > layout.cell and size > 8:
                 size -= 1
             middle = layout.left(column) + layout.cell // 2
-            self._draw.text((middle, self._y + layout.text - 6), name, INK, _font(size), anchor="ms")
+            self._draw.text((middle, self._y + layout.text - 6), name, INK, load_font(size), anchor="ms")
         self._y += layout.text
 
     def block(self, number: int, block: Block) -> None:
@@ -229,7 +229,7 @@ class _Canvas:
             middle = self._y + layout.cell // 2
             label_at = (layout.left(1) - 12, middle)
             ink = QUIET if line.is_reference else INK
-            self._draw.text(label_at, line.label, ink, _font(layout.font), anchor="rm")
+            self._draw.text(label_at, line.label, ink, load_font(layout.font), anchor="rm")
             for place, name in enumerate(EXPRESSIONS):
                 self._paste(line.key, number, place + 1, name, line.cells[place])
                 if place == line.own:
@@ -253,10 +253,10 @@ class _Canvas:
         self._draw.rectangle((x - 2, y - 2, x + cell + 1, y + cell + 1), outline=FRAME, width=2)
 
     def _write(self, text: str, colour: tuple[int, int, int], bold: bool = False) -> None:
-        self._draw.text((self.layout.margin, self._y), text, colour, _font(self.layout.font, bold))
+        self._draw.text((self.layout.margin, self._y), text, colour, load_font(self.layout.font, bold))
 
 
-def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+def load_font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which comes with matplotlib and has every sign that a label may need."""
     import matplotlib as mpl
 
