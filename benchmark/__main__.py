@@ -7,7 +7,8 @@ import sys
 COMMANDS = {
     "run": "train, synthesise, measure and report a suite",
     "ablate": "the same for the ablation, Table 2: only what Table 1 has not trained is trained",
-    "score": "FID, KID, PSNR and SSIM of any two folders of pictures",
+    "edits": "write the edits that a suite asks for, for programs made elsewhere",
+    "score": "score such a program's pictures as a row of the table; or compare any two folders of pictures",
     "render": "render a set of faces with exact ground truth",
 }
 

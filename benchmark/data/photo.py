@@ -12,6 +12,11 @@ from benchmark.data.framing import Square
 
 BACKGROUND = (255, 255, 255)
 """What shows through transparent pixels: RaFD's white wall."""
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_DEPTH = 24
+"""The byte of a PNG file that says how many bits a channel has."""
+_PNG_HEAD = 26
+_ORIENTATION = 0x0112
 
 SIXTEEN_BITS = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 """Pillow's modes of grey with more than 8 bits, whose conversion to RGB would cut levels off."""
@@ -76,3 +81,30 @@ def cut_square(picture: Image.Image, square: Square, size: int) -> np.ndarray:
     x, y = square.left - left, square.top - top
     box = (x, y, min(x + square.side, cut.width), min(y + square.side, cut.height))
     return np.asarray(cut.resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+def read_pixels(path: Path, size: int) -> np.ndarray:
+    """size x size x 3 uint8: the pixels of a PNG file of that size and 8 bits, as they were written. Grey, palette and
+    opaque alpha are RGB in other words and are taken; whatever is not raises ValueError with the reason, a damaged file
+    OSError or ValueError.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_PNG_HEAD)
+    if not head.startswith(_PNG_SIGNATURE) or len(head) < _PNG_HEAD:
+        raise ValueError("is no PNG file (other formats may have lost what is measured)")
+    if head[_PNG_DEPTH] > 8:
+        raise ValueError(f"has {head[_PNG_DEPTH]} bits a channel, not 8")
+    with Image.open(path, formats=("PNG",)) as opened:
+        if opened.size != (size, size):
+            raise ValueError(f"is {opened.width} x {opened.height} px, not {size} x {size}")
+        if getattr(opened, "n_frames", 1) > 1:
+            raise ValueError("is an animation")
+        opened.load()
+        if opened.getexif().get(_ORIENTATION, 1) != 1:
+            raise ValueError("is turned by its EXIF orientation: turn the pixels instead")
+        if "A" in opened.getbands() or "transparency" in opened.info:
+            rgba = np.asarray(opened.convert("RGBA"))
+            if (rgba[..., 3] < 255).any():
+                raise ValueError("has transparent pixels")
+            return rgba[..., :3]
+        return np.asarray(opened.convert("RGB"))

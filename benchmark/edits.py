@@ -1,0 +1,76 @@
+"""`python -m benchmark.edits`: write the edits that a suite asks for as pictures and CSV files, for other programs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.cli import Parser, run_command, writable_folder
+
+EXAMPLES = (
+    "python -m benchmark.edits --suite table1 --out edits",
+    "python -m benchmark.edits --suite table1 --profile paper --data rafd:/data/RaFD --out edits --without-training",
+)
+
+
+def parser() -> Parser:
+    """The arguments."""
+    made = Parser("benchmark.edits", __doc__ or "", EXAMPLES)
+    made.add_argument("--suite", required=True, help="name of a suite, or a YAML file")
+    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the list, made by this call")
+    made.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
+    made.add_argument("--data", default="rendered", help="rendered, rendered:DIR or rafd:DIR (default: rendered)")
+    made.add_argument("--without-training", action="store_true", help="leave out the pictures to train on")
+    made.add_argument(
+        "--store", type=Path, default=Path("runs"), metavar="DIR", help="the --out of benchmark.run (default: runs)"
+    )
+    made.add_argument("--quiet", action="store_true", help="no progress")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command."""
+    arguments = parser().parse_args(argv)
+    return run_command(lambda: write_edits(arguments))
+
+
+def write_edits(arguments: argparse.Namespace) -> int:
+    """Prepare the faces, then write the list, unless it is there."""
+    from benchmark.config import load_profile, load_suite
+    from benchmark.data.source import open_source
+    from benchmark.outside.context import make_missing, open_context
+    from benchmark.outside.write import gather, is_there, write
+    from benchmark.stages.prepare import Prepare, load_faces
+
+    suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
+    store = writable_folder(arguments.store, "--store")
+    source = open_source(arguments.data, store / "cache")
+    context = open_context(store, "cpu", None, arguments.quiet)
+    prepare = Prepare(source, profile.size)
+    make_missing([prepare], context)
+    found = context.store.find(prepare.recipe)
+    assert found is not None  # just made
+    faces = load_faces(found.folder)
+    data = source.name if source.folder is None else f"{source.name}:{source.folder.absolute()}"
+    content = gather(suite, profile, data, prepare, faces, not arguments.without_training)
+    if is_there(arguments.out, content):
+        sys.stdout.write(f"{arguments.out} holds this list already\n")
+        return 0
+    with context.reporter.bar("write pictures", len(content.pictures)) as bar:
+        write(arguments.out, content, faces, bar.advance)
+    for subset, sheet in content.listing.sheets.items():
+        sys.stdout.write(
+            f"{arguments.out / sheet.file}: {sheet.edits} edits of {sheet.test_images} pictures ({subset})\n"
+        )
+    if content.listing.training:
+        part = content.listing.training
+        where = arguments.out / part.file
+        sys.stdout.write(f"{where}: {part.pictures} pictures of {part.identities} people to train on\n")
+    sys.stdout.write(f"{arguments.out / 'README.txt'} says what to do with them\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,29 @@
+"""Running single stages without a plan: what a list and its scores need of the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.artifacts import Store
+from benchmark.environment import Environment, command_line
+from benchmark.progress import Reporter
+from benchmark.stages.base import Context, Machine, Stage, make
+from benchmark.tracking import Tracker
+
+
+def open_context(store: Path, device: str, threads: int | None, quiet: bool) -> Context:
+    """A context that logs nothing to MLflow: there is no suite behind it."""
+    count = threads or os.cpu_count() or 1
+    environment = Environment(command_line(), device, count)
+    tracker = Tracker(store, "", "", [], {}, environment.command)
+    return Context(Store(store), Reporter(quiet), Machine(device, count), environment, tracker)
+
+
+def make_missing(stages: Sequence[Stage], context: Context) -> None:
+    """Make those that are not there, in the order given; those that are there are held against their hashes."""
+    missing = [stage for stage in stages if context.store.find(stage.recipe) is None]
+    for place, stage in enumerate(missing, 1):
+        context.reporter.say(f"[{place}/{len(missing)}] {stage.name}")
+        make(stage, context)
