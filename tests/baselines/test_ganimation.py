@@ -255,7 +255,7 @@ def test_the_discriminator_s_two_steps_are_those_of_the_published_trainer() -> N
     optimizer = torch.optim.Adam(naive.discriminator.parameters(), 1e-4, (0.5, 0.999))
     for term in (0, 1):
         optimizer.zero_grad()
-        naive_losses(naive, batch.images, units, targets, mix)[term].backward()  # type: ignore[no-untyped-call]
+        naive_losses(naive, batch.images, units, targets, mix)[term].backward()
         optimizer.step()
 
     def differing(method: GANimation) -> float:

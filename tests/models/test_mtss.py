@@ -42,8 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def published() -> Iterator[MTSS]:
-    # The SDU's covariance enlarges rounding; contiguous, it rounds most like the published numbers.
-    method = MTSS(MTSSSettings(), Shape(128)).to(memory_format=torch.contiguous_format)
+    method = MTSS(MTSSSettings(), Shape(128))
     load_published(method.generator, weights("mtss_generator"), published_names(method.generator), UNUSED)
     load_published(method.discriminator, weights("mtss_discriminator"), published_names(method.discriminator))
     return method
@@ -109,6 +108,8 @@ def test_networks_give_the_published_outputs(published: MTSS) -> None:
     for name, ours in outputs.items():
         assert ours is not None
         assert vectors.error(name, ours) < TOLERANCE, name
+    # A nearly saturated tanh enlarges rounding: with the SDU laid out as the other layers are, this is 9e-6.
+    assert vectors.error("f_style", content.parts.style) < 0.6 * TOLERANCE
     logits = published.discriminator(vectors.image, None)
     assert Vectors("mtss_discriminator").error("logits", logits) < TOLERANCE
 
