@@ -80,7 +80,7 @@ def cut_square(picture: Image.Image, square: Square, size: int) -> np.ndarray:
         cut = Image.fromarray(np.pad(np.asarray(cut), beyond, mode="edge"))
     x, y = square.left - left, square.top - top
     box = (x, y, min(x + square.side, cut.width), min(y + square.side, cut.height))
-    return np.asarray(cut.resize((size, size), Image.Resampling.BILINEAR, box=box))
+    return np.array(cut.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
 def read_pixels(path: Path, size: int) -> np.ndarray:

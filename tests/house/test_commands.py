@@ -58,11 +58,17 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "ablate": [],
         "edits": ["--suite", "table1", "--out", "c"],
         "score": ["--real", "a", "--fake", "b"],
+        "synthesize": ["--checkpoint", "a", "--source", "b", "--target", "all", "--out", "c"],
         "render": ["--out", "c"],
     }[command]
-    option = {"run": "--profil", "ablate": "--profil", "edits": "--profil", "score": "--jsn", "render": "--identites"}[
-        command
-    ]
+    option = {
+        "run": "--profil",
+        "ablate": "--profil",
+        "edits": "--profil",
+        "score": "--jsn",
+        "synthesize": "--tagret",
+        "render": "--identites",
+    }[command]
     answer = call(f"benchmark.{command}", *required, option, "1")
     assert answer.returncode == 2
     assert answer.stderr.count("\n") == 1

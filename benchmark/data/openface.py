@@ -1,0 +1,204 @@
+"""OpenFace's CSV files (Baltrusaitis et al., 2018): landmarks and action units of the faces it found.
+
+FaceLandmarkImg writes a row for each face of a picture, FeatureExtraction one for each frame. Columns differ between
+versions and options and have stray spaces before their names, so they are read by name alone: `x_0` to `x_67` and
+`y_0` to `y_67` (pixels of the upright picture), `AU01_r` to `AU45_r` (0 to 5), `confidence`, `success`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.errors import UserError, did_you_mean
+from benchmark.protocol import ACTION_UNIT_MAX, ACTION_UNITS, LANDMARKS
+
+X, Y = (tuple(f"{axis}_{number}" for number in range(LANDMARKS)) for axis in "xy")
+MARKS = frozenset({"confidence", "success", "face", "face_id", "frame", "timestamp", "x_0", "pose_Tx", "gaze_0_x"})
+"""Columns by which a file shows that it is OpenFace's."""
+MOST_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class OpenFace:
+    """One face. landmarks: 68 x 2 float64 (x, y) in pixels, centres at integers; units: 17 float64 in [0, 5], in the
+    order of `protocol.ACTION_UNITS`; each None where the file has no such columns. confidence: 0 to 1, or 1 where
+    the file has none.
+    """
+
+    landmarks: np.ndarray | None
+    units: np.ndarray | None
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of a file, its cells by column; `where` begins errors: `a.csv, line 3`."""
+
+    where: str
+    cells: Mapping[str, str]
+
+    def number(self, column: str) -> float:
+        """A cell. Raises UserError where it is no finite number."""
+        text = self.cells[column]
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise UserError(f"{self.where}: column {column} is '{text}', not a number")
+        return value
+
+    def unit(self, column: str) -> float:
+        """The intensity of an action unit. Raises UserError outside 0 to 5."""
+        return intensity(self.number(column), f"{self.where}: column {column}")
+
+    def numbers(self, columns: Sequence[str]) -> np.ndarray:
+        """Several cells."""
+        return np.array([self.number(column) for column in columns])
+
+
+def read_face(path: Path) -> OpenFace:
+    """The face of a file; of several the one with the highest confidence, of equal ones the first. Rows whose `success`
+    is 0 are passed over.
+
+    Raises UserError, naming file and column, for a file that is not OpenFace's, lacks columns, has values that are no
+    numbers, or says that no face was found.
+    """
+    columns, rows = _table(path)
+    has_landmarks, has_units = _complete(path, columns, (*X, *Y)), _complete(path, columns, ACTION_UNITS)
+    if not has_landmarks and not has_units:
+        raise UserError(f"{path} has neither landmarks (x_0, ...) nor action units (AU01_r, ...): is it OpenFace's?")
+    found = [row for row in rows if "success" not in columns or row.number("success") > 0]
+    if not found:
+        why = f"success is 0 in all {len(rows)} rows" if rows else "it has no rows"
+        raise UserError(f"{path}: OpenFace found no face ({why})")
+    best = max(found, key=_confidence)
+    landmarks = np.stack([best.numbers(X), best.numbers(Y)], 1) if has_landmarks else None
+    units = np.array([best.unit(name) for name in ACTION_UNITS]) if has_units else None
+    return OpenFace(landmarks, units, _confidence(best))
+
+
+def read_units(path: Path) -> np.ndarray:
+    """17 action units in [0, 5] from OpenFace's CSV, or from a plain one: a line of names and a line of values, or a
+    line `name,value` for each unit; names as `AU12_r` or `AU12`, units not named are 0. Raises UserError.
+    """
+    columns = _lines(path)[0]
+    if MARKS & set(columns):
+        units = read_face(path).units
+        if units is None:
+            raise UserError(f"{path} has no action units (AU01_r, ...): let OpenFace write them (-aus)")
+        return units
+    given = _named_columns(path) if len(columns) != 2 or _is_unit(columns[1]) else _named_lines(path)
+    values = dict.fromkeys(ACTION_UNITS, 0.0)
+    for where, name, text in given:
+        if _full(name) not in values:
+            raise UserError(f"{where}: no action unit '{name}'{did_you_mean(_full(name), ACTION_UNITS)}")
+        values[_full(name)] = _Row(where, {name: text}).unit(name)
+    return np.array(list(values.values()))
+
+
+def intensity(value: float, where: str) -> float:
+    """`value` if an action unit can have it, else UserError."""
+    if not 0 <= value <= ACTION_UNIT_MAX:
+        raise UserError(f"{where} is {value:g}, and intensities are 0 to {ACTION_UNIT_MAX:g}")
+    return value
+
+
+def _confidence(row: _Row) -> float:
+    return row.number("confidence") if "confidence" in row.cells else 1.0
+
+
+def _complete(path: Path, columns: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether the columns are there; UserError where only some are."""
+    missing = [name for name in wanted if name not in columns]
+    if missing and len(missing) < len(wanted):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UserError(f"{path}: column {missing[0]}{more} is missing")
+    return not missing
+
+
+def _lines(path: Path) -> list[list[str]]:
+    """The cells of all lines that are not empty (at least one), stripped of spaces."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path} has {path.stat().st_size / 1e6:.0f} MB: that is no table of faces")
+        text = path.read_text(encoding="utf-8-sig")
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is no CSV file ({error})") from error
+    stripped = [[cell.strip() for cell in line] for line in lines]
+    filled = [line for line in stripped if any(line)]
+    if not filled:
+        raise UserError(f"{path} is empty")
+    return filled
+
+
+def _table(path: Path) -> tuple[list[str], list[_Row]]:
+    """The header and the lines below it. Raises UserError for twofold columns and lines of another length."""
+    header, *lines = _lines(path)
+    for name in header:
+        if name and header.count(name) > 1:
+            raise UserError(f"{path}: column {name} is there twice")
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(header):
+            raise UserError(
+                f"{path}, line {number}: {len(line)} values for {len(header)} columns: is the file cut off?"
+            )
+    rows = [
+        _Row(f"{path}, line {number}", dict(zip(header, line, strict=True)))
+        for number, line in enumerate(lines, start=2)
+    ]
+    return header, rows
+
+
+def _is_unit(name: str) -> bool:
+    return _full(name) in ACTION_UNITS
+
+
+def _full(name: str) -> str:
+    """`AU12` as OpenFace names its intensity."""
+    upper = name.upper()
+    return f"{upper.removesuffix('_R')}_r"
+
+
+def _named_columns(path: Path) -> list[tuple[str, str, str]]:
+    """Where, name, value of a line of names and a line of values; presences (`AU12_c`) are passed over."""
+    _, rows = _table(path)
+    if len(rows) != 1:
+        raise UserError(f"{path} has {len(rows)} lines of values below its names: one is needed")
+    return [(rows[0].where, name, text) for name, text in rows[0].cells.items() if not name.endswith("_c")]
+
+
+def _named_lines(path: Path) -> list[tuple[str, str, str]]:
+    """Where, name, value of lines `name,value`, below a header or not."""
+    lines = _lines(path)
+    if not _is_unit(lines[0][0]) and not _is_number(lines[0][1]):
+        lines = lines[1:]
+    given: dict[str, tuple[str, str, str]] = {}
+    for line in lines:
+        where = f"{path}, {line[0] or 'a line without a name'}"
+        if len(line) != 2:
+            raise UserError(f"{where}: {len(line)} values, and name,value is needed")
+        if _full(line[0]) in given:
+            raise UserError(f"{where} is there twice")
+        given[_full(line[0])] = (where, line[0], line[1])
+    if not given:
+        raise UserError(f"{path} names no action unit")
+    return list(given.values())
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Using a trained model on photographs: what `benchmark.synthesize` is made of."""

@@ -1,0 +1,99 @@
+"""A trained model at work on single photographs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmark.data.framing import RAFD, Framing
+from benchmark.editing.guides import Goal
+from benchmark.editing.portraits import Portrait
+from benchmark.errors import UserError
+from benchmark.interface import Faces, Method, Target
+from benchmark.protocol import KNOWLEDGE
+from benchmark.stages.synthesize import to_pictures, to_tensor
+from benchmark.stages.train import CHECKPOINT, load_checkpoint
+from benchmark.trainer import WEIGHTS
+
+SHOWN = 3
+
+
+class Editor:
+    """A checkpoint, loaded: `name` of the method, `framing` of its training pictures (`framing_known`: whether it
+    says), `identity`: SHA-256 of its weights.
+
+    Pictures are edited one by one, so that an edit never depends on its company: the last bits of a convolution can
+    depend on how many share a batch.
+    """
+
+    def __init__(self, folder: Path, device: str) -> None:
+        if not (folder / CHECKPOINT).is_file():
+            raise UserError(_elsewhere(folder))
+        self.device = device
+        self.method: Method = load_checkpoint(folder, device)
+        torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+        text = json.loads((folder / CHECKPOINT).read_text(encoding="utf-8"))
+        self.name: str = text["method"]
+        try:
+            framing = Framing.of(text.get("framing"))
+        except ValueError as error:
+            raise UserError(f"{folder / CHECKPOINT}: 'framing' is damaged: {error}") from error
+        self.framing, self.framing_known = framing or RAFD, framing is not None
+        with (folder / WEIGHTS).open("rb") as stream:
+            self.identity = hashlib.file_digest(stream, "sha256").hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Pixels of the pictures it edits."""
+        return self.method.shape.size
+
+    @torch.no_grad()
+    def edit(self, portrait: Portrait, goal: Goal) -> np.ndarray:
+        """S x S x 3 uint8. Raises UserError where the method needs what is not known of the source, and where it
+        makes no picture of it.
+        """
+        lacking = portrait.lacks(self.method.needs)
+        if lacking:
+            what = " and ".join(KNOWLEDGE[each] for each in lacking)
+            raise UserError(f"{self.name} needs its {what}: put OpenFace's CSV beside it, or give --openface DIR")
+        sources = Faces.of(
+            to_tensor(portrait.image[None], self.device),
+            torch.tensor([portrait.label], device=self.device),
+            torch.from_numpy(portrait.units[None]).to(self.device),
+            torch.from_numpy(portrait.landmarks[None]).to(self.device),
+        )
+        units = None if goal.units is None else torch.from_numpy(goal.units[None]).float().to(self.device)
+        target = Target(
+            goal.guide,
+            torch.tensor([goal.label], device=self.device),
+            [goal.seed],
+            None if goal.reference is None else to_tensor(goal.reference[None], self.device),
+            units,
+        )
+        edited = self.method.edit(sources, target)
+        if not bool(torch.isfinite(edited).all()):
+            raise UserError("the checkpoint makes a picture of it that has no finite numbers")
+        return np.asarray(to_pictures(edited)[0])
+
+
+def _elsewhere(folder: Path) -> str:
+    """What to say of a folder that is no checkpoint: where there are some."""
+    if not folder.is_dir():
+        return (
+            f"--checkpoint {folder} is {'not a folder' if folder.exists() else 'missing'}; benchmark.run --out "
+            "runs puts checkpoints into runs/train/"
+        )
+    below = sorted(path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{CHECKPOINT}"))
+    below = [path for path in below if path.suffix != ".partial"]
+    if folder.suffix == ".partial":
+        hint = "its training is not finished; the same benchmark.run goes on with it"
+    elif below:
+        more = f" and {len(below) - SHOWN} more" if len(below) > SHOWN else ""
+        hint = f"there {'is one' if len(below) == 1 else 'are some'} in it: {', '.join(map(str, below[:SHOWN]))}{more}"
+    else:
+        hint = "benchmark.run puts them into runs/train/, benchmark.import_checkpoint where its --out says"
+    return f"--checkpoint {folder} holds no checkpoint ({CHECKPOINT} is missing); {hint}"

@@ -1,0 +1,228 @@
+"""`python -m benchmark.synthesize`: edit photographs with a trained model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.cli import Parser, run_command
+from benchmark.errors import RunFailed, UserError
+
+if TYPE_CHECKING:
+    from benchmark.editing.guides import Goal, Wish
+    from benchmark.editing.jobs import Jobs
+    from benchmark.editing.work import Outcome, Task
+    from benchmark.progress import Reporter
+
+EXAMPLES = (
+    "python -m benchmark.synthesize --checkpoint runs/train/DIR --source a.jpg --target happy --out happy.png",
+    "python -m benchmark.synthesize --checkpoint runs/train/DIR --source a.jpg --target all --out strip.png",
+    "python -m benchmark.synthesize --checkpoint runs/train/DIR --source a.jpg --reference b.jpg --out edit.png",
+    "python -m benchmark.synthesize --checkpoint runs/train/DIR --source photos/ --target sad --out sad/",
+)
+DESCRIPTION = f"""{__doc__}
+
+Pictures of any size and kind are turned upright and cut to the square in which the face lies where the model's
+training pictures have it. Landmarks for that, and the action units that some methods need of the source, come from
+OpenFace's CSV beside the picture (a.csv for a.jpg) or in the folder --openface, or from the faces.parquet of a rendered
+set; without landmarks the centred square is taken. A method that is guided by action units (GANimation, EF-GAN) takes
+them from --aus, from those known of --reference, or, for --target, from RaFD's prototype of the expression."""
+SCHEMA = 1
+SHOWN = 3
+
+
+def parser() -> Parser:
+    """The arguments."""
+    made = Parser("benchmark.synthesize", DESCRIPTION, EXAMPLES)
+    made.add_argument(
+        "--checkpoint", type=Path, required=True, metavar="DIR", help="a folder of runs/train/, or an imported one"
+    )
+    made.add_argument("--source", type=Path, required=True, metavar="PATH", help="a picture, or a folder of pictures")
+    made.add_argument(
+        "--out", type=Path, required=True, metavar="PATH", help="the PNG to write; a folder, if --source is one"
+    )
+    guide = made.add_mutually_exclusive_group(required=True)
+    guide.add_argument("--target", metavar="EXPRESSION", help="angry, ..., surprised; or all, for a strip of all eight")
+    guide.add_argument("--reference", type=Path, metavar="FILE", help="a picture whose expression is to be taken")
+    guide.add_argument(
+        "--aus", type=Path, metavar="FILE", help="action units, 0 to 5: OpenFace's CSV, or lines such as AU12,3.5"
+    )
+    made.add_argument("--seed", type=int, metavar="N", help="draws the latent of a label-guided edit (default: 0)")
+    made.add_argument("--openface", type=Path, metavar="DIR", help="OpenFace's CSV files, named as the pictures are")
+    made.add_argument("--overwrite", action="store_true", help="make pictures anew that are there already")
+    made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    made.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
+    made.add_argument("--json", action="store_true", help="print what was done with every picture as JSON")
+    made.add_argument("--quiet", action="store_true", help="no progress, nothing but failures")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command."""
+    arguments = parser().parse_args(argv)
+    return run_command(lambda: synthesize(arguments))
+
+
+def synthesize(arguments: argparse.Namespace) -> int:
+    """Check what can be checked at once, load the model, edit."""
+    wish = _wish(arguments)
+    if arguments.threads is not None and arguments.threads < 1:
+        raise UserError(f"--threads must be at least 1, not {arguments.threads}")
+    if arguments.openface is not None and not arguments.openface.is_dir():
+        raise UserError(f"--openface {arguments.openface} is no folder")
+
+    from benchmark.editing.jobs import find_jobs
+    from benchmark.progress import Reporter
+
+    inputs = {"--reference": wish.reference, "--aus": wish.aus}
+    jobs = find_jobs(arguments.source, arguments.out, {name: path for name, path in inputs.items() if path})
+    reporter = Reporter(arguments.quiet)
+    task = _task(arguments, wish, _teller(reporter))
+    if jobs.left_out:
+        more = f" and {len(jobs.left_out) - SHOWN} more" if len(jobs.left_out) > SHOWN else ""
+        _teller(reporter)(f"left out, for they are no pictures: {', '.join(jobs.left_out[:SHOWN])}{more}")
+    outcomes = _folder(task, jobs, reporter) if jobs.folder else [_single(task, jobs)]
+    if arguments.json:
+        sys.stdout.write(json.dumps(_report(arguments, wish, task, outcomes), indent=1) + "\n")
+    else:
+        sys.stdout.write(_summary(outcomes, arguments.out, jobs.folder) + "\n")
+    failed = sum(outcome.state == "failed" for outcome in outcomes)
+    if failed:
+        raise RunFailed(f"{failed} of {len(outcomes)} pictures could not be edited (they are named above)")
+    return 0
+
+
+def _wish(arguments: argparse.Namespace) -> Wish:
+    from benchmark.editing.guides import DEFAULT_SEED, Wish
+
+    if arguments.seed is not None and not arguments.target:
+        raise UserError("--seed draws the latent of --target: without one it has no part in the edit")
+    seed = DEFAULT_SEED if arguments.seed is None else arguments.seed
+    return Wish(arguments.target, seed, arguments.reference, arguments.aus)
+
+
+def _teller(reporter: Reporter) -> Callable[[str], None]:
+    """One line on stderr, as it is: names of files may have brackets that rich would read."""
+    from benchmark.editing.work import shown
+
+    def tell(text: str) -> None:
+        if not reporter.quiet:
+            reporter.console.print(shown(text), markup=False, emoji=False, soft_wrap=True)
+
+    return tell
+
+
+def _task(arguments: argparse.Namespace, wish: Wish, tell: Callable[[str], None]) -> Task:
+    """The model, and what it is to do."""
+    import torch
+
+    from benchmark.device import choose_device
+    from benchmark.editing.editor import Editor
+    from benchmark.editing.guides import ALL, goals_of
+    from benchmark.editing.portraits import Album
+    from benchmark.editing.work import Task
+
+    torch.set_num_threads(arguments.threads or os.cpu_count() or 1)
+    editor = Editor(arguments.checkpoint, choose_device(arguments.device))
+    if not editor.framing_known:
+        tell("the checkpoint does not say where its training pictures have the face: RaFD's centred square is assumed")
+    album = Album(editor.size, editor.framing, arguments.openface, tell)
+    goals = goals_of(wish, type(editor.method), editor.name, album)
+    tell(_announcement(editor.name, goals, wish))
+    return Task(editor, album, goals, arguments.overwrite, wish.target == ALL)
+
+
+def _announcement(name: str, goals: Sequence[Goal], wish: Wish) -> str:
+    """How the method is guided, in a line."""
+    from benchmark.editing.guides import ALL, units_text
+
+    first = goals[0]
+    if first.guide == "T":
+        return f"{name}, label-guided: {wish.target}, seed {wish.seed}"
+    if first.units is None or first.reference is not None:
+        return f"{name}, reference-guided: {first.name}"
+    if wish.target is None:
+        return f"{name}, guided by action units: {first.name} ({units_text(first.units)})"
+    detail = f" ({units_text(first.units)})" if len(goals) == 1 else ""
+    what = "RaFD's prototypes" if wish.target == ALL else f"RaFD's prototype of {wish.target}"
+    return f"{name}, guided by action units: {what}{detail}"
+
+
+def _single(task: Task, jobs: Jobs) -> Outcome:
+    """The one job. Raises UserError where it cannot be done, or would do away with something else."""
+    (job,) = jobs.jobs
+    (outcome,) = task.run(jobs.jobs, check_sources=True)
+    if outcome.state == "failed":
+        raise UserError(f"{job.source}: {outcome.reason}")
+    if outcome.state == "other":
+        raise UserError(f"--out {job.out} is there already and was made otherwise: --overwrite makes it anew")
+    return outcome
+
+
+def _folder(task: Task, jobs: Jobs, reporter: Reporter) -> list[Outcome]:
+    """All jobs, with a line for each that failed."""
+    from benchmark.editing.work import shown
+
+    outcomes = []
+    with reporter.bar("edit", len(jobs.jobs)) as bar:
+        for job, outcome in zip(jobs.jobs, task.run(jobs.jobs, check_sources=False), strict=True):
+            if outcome.state == "failed":
+                text = shown(f"failed: {job.name}: {outcome.reason}")
+                reporter.console.print(text, markup=False, emoji=False, soft_wrap=True)
+            outcomes.append(outcome)
+            bar.advance(1)
+    return outcomes
+
+
+def _summary(outcomes: Sequence[Outcome], out: Path, folder: bool) -> str:
+    """What was done, in a line."""
+    from benchmark.editing.work import shown
+
+    if not folder:
+        there = ", there already (--overwrite makes it anew)" if outcomes[0].state == "there" else ""
+        return shown(f"{out}{there}")
+    count = Counter(outcome.state for outcome in outcomes)
+    parts = [f"{count['made']} made"]
+    left_alone = count["there"] + count["other"]
+    if left_alone:
+        other = f", {count['other']} of them made otherwise" if count["other"] else ""
+        parts.append(f"{left_alone} there already{other} (--overwrite makes them anew)")
+    if count["failed"]:
+        parts.append(f"{count['failed']} failed")
+    return shown(f"{out}: {'; '.join(parts)}")
+
+
+def _report(arguments: argparse.Namespace, wish: Wish, task: Task, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The schema of --json."""
+    import dataclasses
+
+    from benchmark.protocol import ACTION_UNITS
+
+    first = task.goals[0]
+    units = None if first.units is None or task.strip else dict(zip(ACTION_UNITS, first.units.tolist(), strict=True))
+    guided = {
+        "target": wish.target,
+        "seed": wish.seed if first.guide == "T" else None,
+        "reference": str(wish.reference) if wish.reference else None,
+        "aus": str(wish.aus) if wish.aus else None,
+        "units": units,
+        "checkpoint": str(arguments.checkpoint),
+    }
+    return {
+        "schema": SCHEMA,
+        "method": task.editor.name,
+        "checkpoint": str(arguments.checkpoint),
+        "weights_sha256": task.editor.identity,
+        "size": task.editor.size,
+        "edits": [{**dataclasses.asdict(outcome), **guided} for outcome in outcomes],
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
