@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from benchmark.protocol import Guide, Subset
 
-SCHEMA = 1
+SCHEMA = 2
 Direction = Literal["lower", "higher"]
 
 
@@ -77,12 +77,18 @@ class Training:
     parameters: dict[str, int]
     """Trained parameters by network."""
     overrides: dict[str, Any]
-    """Settings that differ from the published ones, as the profile states them."""
+    """Settings that differ from the published ones, as the profile and the suite state them."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """All settings in force."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a suite. `missing` says why it has no numbers; then `seeds` is empty."""
+    """One row of a suite. `missing` says why it has no numbers; then `seeds` is empty.
+
+    variant: settings that the suite changes for this row. extended: the row is in no main table. note: the suite's word
+    on it. same_as: id of an earlier row of which it is the same run (equal keys), or "".
+    """
 
     id: str
     label: str
@@ -95,6 +101,10 @@ class Row:
     footnote: str = ""
     trainings: dict[int, str] = field(default_factory=dict)
     """The training behind each seed, by its name in `timings.json` and in the loss curves."""
+    variant: dict[str, Any] = field(default_factory=dict)
+    extended: bool = False
+    note: str = ""
+    same_as: str = ""
 
     def values(self, metric: str) -> list[float]:
         """The metric over the seeds that have it."""
@@ -137,6 +147,14 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Override:
+    """Settings of one method that the profile changes, and why."""
+
+    why: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class SuiteResults:
     """Everything the report prints, and all that `results.json` holds."""
 
@@ -162,6 +180,10 @@ class SuiteResults:
     """Stem of the file in results/paper, or "" where the suite has none."""
     paper_data: str = "rafd"
     """The data set of the published numbers; ours are comparable only on it."""
+    overrides: dict[str, Override] = field(default_factory=dict)
+    """What the profile changes, by method: those of the suite's rows."""
+    ladder: bool = False
+    """The rows are steps, each of which changes something against the row above it."""
     schema: int = SCHEMA
 
     def dump(self) -> str:
@@ -195,4 +217,6 @@ def _suite_results(raw: dict[str, Any]) -> SuiteResults:
         for subset, by_seed in raw.pop("judges").items()
     }
     features = Features(**raw.pop("features"))
-    return SuiteResults(**{**raw, "seeds": tuple(raw["seeds"])}, rows=tuple(rows), judges=judges, features=features)
+    overrides = {method: Override(**stated) for method, stated in raw.pop("overrides").items()}
+    raw["seeds"] = tuple(raw["seeds"])
+    return SuiteResults(**raw, rows=tuple(rows), judges=judges, features=features, overrides=overrides)

@@ -5,8 +5,8 @@ Numbers of other pictures, other features, another size or another budget are sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,7 +137,7 @@ class ComparedRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The main table."""
+    """The main table: the rows that are not extended. `published` is None where there is nothing to stand beside."""
 
     results: SuiteResults
     published: Published | None
@@ -150,8 +150,14 @@ def compare(results: SuiteResults) -> Comparison:
     published = load_published(paper_path(results.paper_table)) if results.paper_table else None
     names = published.columns if published else COLUMNS
     columns = tuple(_column(name, results, published) for name in names)
-    rows = tuple(ComparedRow(row, tuple(_cell(row, column, published) for column in columns)) for row in results.rows)
-    return Comparison(results, published, columns, rows)
+    rows = (row for row in results.rows if not row.extended)
+    return Comparison(results, published, columns, tuple(_compared(row, columns, published) for row in rows))
+
+
+def controls(comparison: Comparison) -> Comparison:
+    """The extended rows in the columns of the main table; the paper has none of them."""
+    rows = (row for row in comparison.results.rows if row.extended)
+    return replace(comparison, published=None, rows=tuple(_compared(row, comparison.columns, None) for row in rows))
 
 
 def our_label(metric: Metric, features: Features) -> str:
@@ -197,6 +203,10 @@ def _column(name: str, results: SuiteResults, published: Published | None) -> Co
 
 def _reading(column: str, subset: Subset) -> Metric:
     return next(metric for metric in METRICS if metric.paper in (column, f"{column}:{subset}"))
+
+
+def _compared(row: Row, columns: Sequence[Column], published: Published | None) -> ComparedRow:
+    return ComparedRow(row, tuple(_cell(row, column, published) for column in columns))
 
 
 def _cell(row: Row, column: Column, published: Published | None) -> Cell:

@@ -14,6 +14,7 @@ FILES: dict[str, str] = {
     "extended table (Markdown)": "extended.md",
     "extended table (CSV)": "extended.csv",
     "extended table (LaTeX)": "extended.tex",
+    "ablation": "ablation.png",
     "label-guided edits": "label-guided.png",
     "reference-guided edits": "reference-guided.png",
     "loss curves": "losses.png",

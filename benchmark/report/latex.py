@@ -12,6 +12,9 @@ from benchmark.results import METRICS
 DECIMALS = max(metric.decimals for metric in METRICS if metric.paper)
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """Shrinks what is wider than the page, and nothing else."""
+LONG = 60
+"""Characters from which on words are broken into lines."""
+SENTENCES = r"p{75mm}"
 SPECIAL = str.maketrans(
     {
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -35,7 +38,7 @@ def escape_latex(text: str) -> str:
 
 def _table(table: Table) -> str:
     caption = re.sub(r"^Table \d+: ", "", table.title)  # LaTeX counts tables itself
-    columns = "".join("r" if heading.numeric else "l" for heading in table.headings)
+    columns = "".join(_column(table, place) for place in range(len(table.headings)))
     lines = [
         r"\begin{table*}",
         r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}",
@@ -56,6 +59,13 @@ def _table(table: Table) -> str:
         # A box of its own: \centering holds for the whole float.
         lines += [r"\par\medskip", r"\parbox{\linewidth}{\raggedright", "\\par\n".join(below), "}"]
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
+
+
+def _column(table: Table, place: int) -> str:
+    """Numbers to the right, words to the left, sentences in lines."""
+    if table.headings[place].numeric:
+        return "r"
+    return SENTENCES if any(len(row[place].text) > LONG for row in table.rows) else "l"
 
 
 def _headings(headings: Sequence[Heading]) -> list[str]:

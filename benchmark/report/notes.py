@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmark.report.comparison import Comparison, data_label, our_label
-from benchmark.results import METRICS, JudgeResult, SuiteResults
+from benchmark.results import METRICS, JudgeResult, Row, SuiteResults
 
 FEW = 2048
 """With fewer pictures than Inception has features, a covariance has no full rank and the distance a large bias."""
@@ -21,6 +23,8 @@ def notes(comparison: Comparison) -> tuple[str, ...]:
     if any(row.method == "mtss" and row.label.startswith("Ours") for row in results.rows):
         lines.append('"Ours" is MTSS, as the paper calls its own method; "measured" are the numbers of this run.')
     lines.append(bias_note(results))
+    lines.append(overrides_note(results))
+    lines += same_run_notes(results, [compared.row for compared in comparison.rows])
     return tuple(line for line in lines if line)
 
 
@@ -107,6 +111,66 @@ def bias_note(results: SuiteResults) -> str:
         f"{results.features.column} of fewer than {FEW:,} pictures is biased upwards (here as few as {min(counts):,}): "
         f"at most rows of equal N can be ordered by it. {kernel}, in the extended table, has no such bias."
     )
+
+
+def overrides_note(results: SuiteResults) -> str:
+    """That the profile changes published settings of some methods."""
+    if not results.overrides:
+        return ""
+    return (
+        f"Profile {results.profile} overrides published settings of {listed(sorted(results.overrides))}: report.md has "
+        "the values and the reasons."
+    )
+
+
+def same_run_notes(results: SuiteResults, rows: Sequence[Row]) -> list[str]:
+    """Which of `rows` are one and the same run, and what in the profile makes them so."""
+    by_id = {row.id: row for row in rows}
+    found = []
+    for row in rows:
+        other = by_id.get(row.same_as)
+        if other is None:
+            continue
+        names = sorted(row.variant.keys() | other.variant.keys())
+        differing = [name for name in names if row.variant.get(name, _UNSAID) != other.variant.get(name, _UNSAID)]
+        stated = results.overrides[row.method].settings if row.method in results.overrides else {}
+        causes = {name: stated[name] for name in differing if name in stated}
+        if causes:
+            why = f" in this profile: its overrides of {row.method} set {settings_text(causes)}"
+        elif differing:
+            why = f": what they say of {listed(differing)} is the default"
+        else:
+            why = ""
+        found.append(sentence(f'"{other.label}" and "{row.label}" are one and the same run{why}'))
+    return found
+
+
+_UNSAID = object()
+
+
+def not_as_published(row: Row, results: SuiteResults) -> str:
+    """Where an override of the profile sets what rows of the suite vary, a row that does not is not what it seems."""
+    if row.training is None or row.method not in results.overrides:
+        return ""
+    varied = {name for other in results.rows for name in other.variant}
+    stated = results.overrides[row.method].settings
+    changed = {
+        name: value
+        for name, value in stated.items()
+        if name in varied and name not in row.variant and name in row.training.overrides
+    }
+    if not changed:
+        return ""
+    what = "a setting" if len(changed) == 1 else "settings"
+    return (
+        f"in profile {results.profile} this is not {row.method} as published, even apart from the budget: its "
+        f"overrides set {settings_text(changed)}, {what} that this suite varies"
+    )
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """`content = "none", supervision = false`."""
+    return ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in sorted(settings.items()))
 
 
 def definitions(results: SuiteResults) -> list[tuple[str, str]]:

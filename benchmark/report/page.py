@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from benchmark.report.comparison import compare, data_label
 from benchmark.report.markdown import bullets, escape_markdown, markdown
 from benchmark.report.notes import data_line, definitions
-from benchmark.report.tables import Table, cost_table, expressions_table, main_table, measures_table
+from benchmark.report.tables import Table, cost_table, expressions_table, main_table, measures_table, steps_table
 from benchmark.results import SuiteResults
 
 PICTURES = {
+    "ablation.png": ("The ablation in pictures", "One edit a line: the source, the reference, and what each row made."),
     "label-guided.png": ("Label-guided edits", "Edits told by a label."),
     "reference-guided.png": ("Reference-guided edits", "Edits told by a reference, which stands above them."),
 }
@@ -25,7 +26,9 @@ def table_page(results: SuiteResults) -> str:
 
 def extended_tables(results: SuiteResults, timings: Mapping[str, float]) -> tuple[Table, ...]:
     """What goes beyond the paper."""
-    return measures_table(results), cost_table(results, timings), expressions_table(results)
+    steps = steps_table(results)
+    found = (measures_table(results), steps, cost_table(results, timings), expressions_table(results))
+    return tuple(table for table in found if table is not None)
 
 
 def extended_page(results: SuiteResults, timings: Mapping[str, float]) -> str:
@@ -67,10 +70,14 @@ def _settings(results: SuiteResults) -> str:
             said = ", ".join(f"`{name}` = `{json.dumps(value)}`" for name, value in sorted(changed.items()))
             by_settings.setdefault(said, []).append(f"{escape_markdown(row.label)} on {row.subset}")
     lines = [
-        f"- {', '.join(rows)}: {said}" if said else f"- {', '.join(rows)}: none" for said, rows in by_settings.items()
+        f"- {'; '.join(rows)}: {said}" if said else f"- {'; '.join(rows)}: none" for said, rows in by_settings.items()
     ]
     intro = f"What profile {escape_markdown(results.profile)} and the suite change, by row:"
-    return "\n".join(["## Settings that differ from the published ones\n", intro, "", *lines, ""])
+    text = "\n".join(["## Settings that differ from the published ones\n", intro, "", *lines, ""])
+    if not results.overrides:
+        return text
+    reasons = [f"{method}: {stated.why}" for method, stated in sorted(results.overrides.items())]
+    return f"{text}\nWhy the profile changes them:\n{bullets(reasons)}"
 
 
 def _measured_with(results: SuiteResults) -> str:

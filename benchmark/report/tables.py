@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from benchmark.progress import duration
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Cell, Column, Comparison, Difference, our_label, why_not
-from benchmark.report.notes import notes, seeds_note, sentence
+from benchmark.report.notes import (
+    not_as_published,
+    notes,
+    overrides_note,
+    same_run_notes,
+    seeds_note,
+    sentence,
+    settings_text,
+)
 from benchmark.results import METRICS, Direction, Metric, Row, SuiteResults
 
 EMPTY = "–"
+STEP_METRICS = tuple(metric for metric in METRICS if metric.key in ("fid", "psnr_target", "ca"))
+"""Of which the steps table shows the changes."""
 ARROWS: dict[Direction | None, str] = {"lower": "↓", "higher": "↑", None: ""}
 
 
@@ -73,7 +84,7 @@ def main_table(comparison: Comparison) -> Table:
     rows = []
     for compared in comparison.rows:
         row = compared.row
-        entries = [Entry(row.label, footnotes.mark(row.footnote)), Entry(row.subset)]
+        entries = [model(row, results, footnotes), Entry(row.subset)]
         for cell in compared.cells:
             if comparison.published:
                 entries.append(Entry(number(cell.paper, cell.metric.decimals)))
@@ -90,7 +101,7 @@ def measures_table(results: SuiteResults) -> Table:
     headings += [Heading("", metric_heading(metric, results)) for metric in METRICS]
     rows = []
     for row in results.rows:
-        entries = [Entry(row.label), Entry(row.subset)]
+        entries = [model(row, results, footnotes), Entry(row.subset)]
         for metric in METRICS:
             text = number(row.mean(metric.key), metric.decimals, row.spread(metric.key))
             entries.append(Entry(text, footnotes.mark(why_not(row, metric.key))))
@@ -98,8 +109,53 @@ def measures_table(results: SuiteResults) -> Table:
     headings.append(Heading("", "N"))
     return Table(
         f"All measures of {results.suite}", f"{results.suite}-measures", tuple(headings), tuple(rows),
-        tuple(footnotes.texts), (seeds_note(results),),
+        tuple(footnotes.texts),
+        tuple(filter(None, (seeds_note(results), overrides_note(results), *same_run_notes(results, results.rows)))),
     )  # fmt: skip
+
+
+def steps_table(results: SuiteResults) -> Table | None:
+    """What each row changes against the row above it, read off the settings in force; None where no rows are steps."""
+    if not results.ladder:
+        return None
+    rows, above = [], None
+    for row in results.rows:
+        entries = [Entry(row.label), Entry(row.method), Entry(step(above, row) if row.training else EMPTY)]
+        changes = (_change(above, row, metric) for metric in STEP_METRICS)
+        rows.append((*entries, *map(Entry, changes)))
+        above = row if row.training else above
+    headings = [
+        Heading("", "Model", False),
+        Heading("", "Method", False),
+        Heading("", "Differs from the row above in", False),
+    ]
+    headings += [Heading("", metric_heading(metric, results)) for metric in STEP_METRICS]
+    return Table(
+        f"Steps of {results.suite}", f"{results.suite}-steps", tuple(headings), tuple(rows),
+        notes=(
+            "Read off the settings in force; a row that could not be run is passed over. The numbers are what the step "
+            "adds to the mean.",
+        ),
+    )  # fmt: skip
+
+
+def step(above: Row | None, row: Row) -> str:
+    """`classes: "per-batch" to "per-sample"`: in what a trained row differs from another."""
+    if above is None or above.training is None or row.training is None:
+        return EMPTY
+    old, new = above.training, row.training
+    parts = [f"method: {above.method} to {row.method}"] if row.method != above.method else []
+    if parts and row.variant:
+        parts[0] += f" with {settings_text(row.variant)}"
+    if row.guide != above.guide:
+        parts.append(f"guide: {above.guide} to {row.guide}")
+    if row.subset != above.subset:
+        parts.append(f"data: {above.subset} to {row.subset}")
+    if old.iterations != new.iterations:
+        parts.append(f"iterations: {old.iterations:,} to {new.iterations:,}")
+    shared = [name for name in new.settings if name in old.settings and old.settings[name] != new.settings[name]]
+    parts += [f"{name}: {_value(old.settings[name])} to {_value(new.settings[name])}" for name in shared]
+    return "; ".join(parts) or "nothing: one and the same run"
 
 
 def cost_table(results: SuiteResults, timings: Mapping[str, float]) -> Table:
@@ -124,7 +180,7 @@ def cost_table(results: SuiteResults, timings: Mapping[str, float]) -> Table:
         f"{results.suite}-training",
         (Heading("", "Model", False), Heading("", "Data", False), *(Heading("", text) for text in headings)),
         tuple(rows),
-        notes=("Rows of one method on one subset share one training. The time is a mean over seeds.",),
+        notes=("Rows of equal method, settings and subset share one training. The time is a mean over seeds.",),
     )
 
 
@@ -147,6 +203,12 @@ def expressions_table(results: SuiteResults) -> Table:
 
 
 # ---------------------------------------------------------------------------------------------- entries
+def model(row: Row, results: SuiteResults, footnotes: Footnotes) -> Entry:
+    """A row's label with all that is to be said of it."""
+    said = (row.note, not_as_published(row, results), row.footnote)
+    return Entry(row.label, tuple(sorted({mark for text in said for mark in footnotes.mark(text)})))
+
+
 def measured(cell: Cell, footnotes: Footnotes) -> Entry:
     """The measured number with its spread, or a dash and why."""
     text = number(cell.ours, cell.metric.decimals, cell.spread)
@@ -196,6 +258,16 @@ def our_heading(column: Column) -> str:
 def metric_heading(metric: Metric, results: SuiteResults) -> str:
     """Our heading of a metric."""
     return f"{our_label(metric, results.features)} {ARROWS[metric.direction]}"
+
+
+def _change(above: Row | None, row: Row, metric: Metric) -> str:
+    """The difference of two rows' means, signed."""
+    old, new = above.mean(metric.key) if above else None, row.mean(metric.key)
+    return EMPTY if old is None or new is None else f"{new - old:+.{metric.decimals}f}"
+
+
+def _value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

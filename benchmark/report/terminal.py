@@ -14,15 +14,16 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from benchmark.errors import UserError
-from benchmark.report.comparison import Cell, ComparedRow, Comparison, compare, why_not
+from benchmark.report.comparison import Cell, ComparedRow, Comparison, compare, controls, why_not
 from benchmark.report.files import report_files
 from benchmark.report.markdown import superscript
-from benchmark.report.notes import data_line, notes
+from benchmark.report.notes import data_line, notes, same_run_notes
 from benchmark.report.tables import (
     Footnotes,
     difference,
     edits,
     metric_heading,
+    model,
     number,
     our_heading,
     training_time,
@@ -32,8 +33,8 @@ from benchmark.results import METRICS, Metric, SuiteResults, load_results
 UNLIMITED = 1000
 """Columns: wider than any table."""
 COLOURS = {"better": "green", "worse": "red", "equal": ""}
-BEYOND = ("psnr_target", "psnr_unpaired", "psnr_source", "ssim", "kid", "kid_cropped")
-"""Metrics of the second table."""
+BEYOND = ("fid_cropped", "psnr_target", "psnr_unpaired", "psnr_source", "ssim", "kid", "kid_cropped")
+"""Metrics of the last table, but for a column that the main table has."""
 
 
 def print_report(folder: Path, console: Console | None = None) -> None:
@@ -52,22 +53,29 @@ def print_tables(
     """The main table with its notes, what goes beyond the paper, and where the files are."""
     comparison = compare(results)
     footnotes = Footnotes()
-    main = _main(comparison, footnotes)
-    unlimited = console.options.update(width=UNLIMITED)
-    if Measurement.get(console, unlimited, main).maximum > console.width:
-        main = _main(comparison, footnotes, narrow=True)
-    beyond = _beyond(results, timings, footnotes)
+    main, extended = (_fitting(table, footnotes, console) for table in (comparison, controls(comparison)))
+    beyond = _beyond(comparison, timings, footnotes)
     console.print(Text(results.title, "bold"))
     console.print(Text(data_line(results), "dim"))
     console.print(Padding(Text(results.notice, "yellow"), (0, 0, 1, 0)))
     console.print(Padding(main, (0, 0, 1, 0)))
     for place, text in enumerate(footnotes.texts, 1):
         console.print(_item(superscript((place,)), text))
-    for text in notes(comparison):
+    for text in dict.fromkeys((*notes(comparison), *same_run_notes(results, results.rows))):
         console.print(_item("·", text))
     console.print(Padding(Text("Beyond the paper", "bold"), (1, 0, 0, 0)))
+    if any(row.extended for row in results.rows):
+        console.print(Padding(extended, (0, 0, 1, 0)))
     console.print(beyond)
     _print_paths(paths, console)
+
+
+def _fitting(comparison: Comparison, footnotes: Footnotes, console: Console) -> Grid:
+    """The rows of a comparison, with lines of their own for spreads and verdicts where the width asks for it."""
+    table = _main(comparison, footnotes)
+    unlimited = console.options.update(width=UNLIMITED)
+    wide = Measurement.get(console, unlimited, table).maximum > console.width
+    return _main(comparison, footnotes, narrow=True) if wide else table
 
 
 def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) -> Grid:
@@ -91,9 +99,15 @@ def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) ->
             any(cell.difference for cell in compared.cells),
             narrow,
         )
-        label = row.label + superscript(footnotes.mark(row.footnote))
+        label = model(row, comparison.results, footnotes)
         cells = [style.cell(cell, width, footnotes) for cell, width in zip(compared.cells, digits, strict=True)]
-        grid.add_row(Text(label), Text(row.subset), Text(style.labels()), *cells, Text(edits(row)))
+        grid.add_row(
+            Text(label.text + superscript(label.marks)),
+            Text(row.subset),
+            Text(style.labels()),
+            *cells,
+            Text(edits(row)),
+        )
     return grid
 
 
@@ -141,24 +155,29 @@ def _integer_digits(rows: Sequence[ComparedRow], place: int) -> int:
     return max((len(number(value, 0)) for value in values), default=1)
 
 
-def _beyond(results: SuiteResults, timings: Mapping[str, float], footnotes: Footnotes) -> Grid:
+def _beyond(comparison: Comparison, timings: Mapping[str, float], footnotes: Footnotes) -> Grid:
     """The other metrics and the training time of the rows that were run."""
-    grid = _grid(padding=1)
-    metrics = [metric for key in BEYOND for metric in METRICS if metric.key == key]
-    grid.add_column("Model", no_wrap=True)
-    grid.add_column("Data", no_wrap=True)
+    grid, results = _grid(padding=1), comparison.results
+    shown = [
+        metric.key for column in comparison.columns if column.name != "PSNR" for metric in column.readings.values()
+    ]
+    metrics = [metric for key in BEYOND for metric in METRICS if metric.key == key and key not in shown]
+    run = [row for row in results.rows if not row.missing]
+    subsets = len({row.subset for row in run}) > 1  # where all have the same, the main table says it
+    grid.add_column("Model", overflow="fold")
+    if subsets:
+        grid.add_column("Data", no_wrap=True)
     for metric in metrics:
         grid.add_column(_narrow_heading(metric, results), justify="right", no_wrap=True)
     grid.add_column("training", justify="right", no_wrap=True)
-    for row in results.rows:
-        if row.missing:
-            continue
+    for row in run:
         cells = []
         for metric in metrics:
             text = number(row.mean(metric.key), metric.decimals) + superscript(footnotes.mark(why_not(row, metric.key)))
             spread = row.spread(metric.key)
             cells.append(Text(text + (f"\n± {number(spread, metric.decimals)}" if spread is not None else "")))
-        grid.add_row(Text(row.label), Text(row.subset), *cells, training_time(row, timings))
+        labels = [Text(row.label), *([Text(row.subset)] if subsets else [])]
+        grid.add_row(*labels, *cells, training_time(row, timings))
     return grid
 
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.config import SuiteFigure
 from benchmark.protocol import Guide
+from benchmark.report.ablation_figure import draw_ablation
 from benchmark.report.comparison import compare
 from benchmark.report.curves import draw_losses
 from benchmark.report.figures import RowPictures, draw_edits
@@ -31,17 +33,25 @@ def write_report(
     pictures: Sequence[RowPictures],
     losses: Mapping[str, pd.DataFrame],
     timings: Mapping[str, float],
+    figure: SuiteFigure | None = None,
 ) -> dict[str, Path]:
     """Write everything into `folder`, which the caller then puts in place. Returns the files by the names of `FILES`.
 
     losses: by training name, a frame with `iteration` and a column for each loss. timings: seconds, by training name.
-    There is no figure of a guide that no row has, and none of losses where there are none.
+    figure: what the suite asks for beside the figures that all have. There is no figure of a guide that no row has, and
+    none of losses where there are none.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if figure == "ablation":
+        main = {row.id for row in results.rows if not row.extended}
+        drawn_rows = [row for row in pictures if row.row in main]
+        ablation = draw_ablation(drawn_rows, data_line(results))
+        if ablation is not None:
+            ablation.save(folder / FILES["ablation"])
     for guide, name in GUIDES.items():
-        figure = draw_edits(pictures, guide, data_line(results))
-        if figure is not None:
-            figure.save(folder / FILES[name])
+        edits = draw_edits(pictures, guide, data_line(results))
+        if edits is not None:
+            edits.save(folder / FILES[name])
     draw_losses(losses, folder / FILES["loss curves"])
     drawn = [path.name for path in report_files(folder).values()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pandas as pd
 from benchmark.artifacts import Artifact
 from benchmark.config import Profile, Suite, SuiteRow
 from benchmark.protocol import EXPRESSIONS, Subset
-from benchmark.results import Features, JudgeResult, Row, Scores, SuiteResults, Training
+from benchmark.results import Features, JudgeResult, Override, Row, Scores, SuiteResults, Training
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.features import ExtractorChoice
 from benchmark.stages.judge import JUDGE_SEED, TrainJudge
@@ -43,6 +44,7 @@ class Report(Stage):
     """The end of a suite."""
 
     kind = "reports"
+    version = 2
 
     def __init__(
         self,
@@ -67,7 +69,13 @@ class Report(Stage):
             "title": suite.title,
             "profile": profile.name,
             "notice": profile.notice,
-            "rows": {entry.row.id: [entry.row.label, entry.missing] for entry in rows},
+            "ladder": suite.ladder,
+            "figure": suite.figure,
+            "rows": {
+                entry.row.id: [entry.row.label, entry.missing, entry.row.extended, entry.row.note, entry.row.variant]
+                for entry in rows
+            },
+            "overrides": {method: vars(stated) for method, stated in self._overrides().items()},
             "paper": _paper_hash(suite.paper),
         }
         super().__init__(f"{suite.name} {profile.name} {prepare.source.name}", settings, inputs)
@@ -82,7 +90,7 @@ class Report(Stage):
 
         results = self.results(context)
         losses, seconds = self._trainings(context)
-        files = write_report(folder, results, self._pictures(context), losses, seconds)
+        files = write_report(folder, results, self._pictures(context), losses, seconds, self.suite.figure)
         self._track(context, results, losses, files)
         return Made(sorted(path.name for path in files.values()))
 
@@ -112,7 +120,25 @@ class Report(Stage):
             rows=tuple(self._row(entry, context) for entry in self.rows),
             keys={stage.name: stage.recipe.key for stage in self.inputs.values()},
             paper_table=self.suite.paper,
+            overrides=self._overrides(),
+            ladder=self.suite.ladder,
         )
+
+    def _overrides(self) -> dict[str, Override]:
+        """What the profile changes of the methods that were run."""
+        run = {entry.row.method for entry in self.rows if not entry.missing}
+        stated = sorted(self.profile.overrides.items())
+        return {name: Override(found.why.strip(), dict(found.settings)) for name, found in stated if name in run}
+
+    def _same_as(self, entry: RowStages) -> str:
+        """The first row above that is the same run: equal keys, all seeds."""
+        mine = [score.recipe.key for score in entry.scores.values()]
+        for other in self.rows:
+            if other is entry:
+                break
+            if mine and mine == [score.recipe.key for score in other.scores.values()]:
+                return other.row.id
+        return ""
 
     def _features(self, context: Context) -> Features:
         choice = self.extractor
@@ -120,26 +146,33 @@ class Report(Stage):
 
     def _row(self, entry: RowStages, context: Context) -> Row:
         row = entry.row
+        said = Row(
+            row.id, row.label, row.method, row.guide, row.data,
+            missing=entry.missing, variant=dict(row.variant), extended=row.extended, note=row.note,
+        )  # fmt: skip
         if entry.missing:
-            return Row(row.id, row.label, row.method, row.guide, row.data, missing=entry.missing)
+            return said
         measured = {
             seed: Scores(**self.read(f"scores {row.id} {seed}", context).manifest.facts) for seed in entry.scores
         }
         seed, train = next(iter(entry.trains.items()))
-        facts = self.read(f"train {row.id} {seed}", context).manifest.facts
+        manifest = self.read(f"train {row.id} {seed}", context).manifest
+        facts = manifest.facts
         training = Training(
-            facts["iterations"], facts["images_seen"], facts["updates"], facts["parameters"], facts["changed_settings"]
+            facts["iterations"],
+            facts["images_seen"],
+            facts["updates"],
+            facts["parameters"],
+            facts["changed_settings"],
+            manifest.settings["settings"],
         )
-        return Row(
-            row.id,
-            row.label,
-            row.method,
-            row.guide,
-            row.data,
-            measured,
-            training,
+        return dataclasses.replace(
+            said,
+            seeds=measured,
+            training=training,
             footnote=train.method_class.footnote,
             trainings={seed: stage.name.removeprefix("train ") for seed, stage in entry.trains.items()},
+            same_as=self._same_as(entry),
         )
 
     def _trainings(self, context: Context) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:

@@ -119,6 +119,7 @@ def test_notes_of_a_quick_run() -> None:
         '"Ours" is MTSS, as the paper calls its own method; "measured" are the numbers of this run.',
         "FD[lite0] of fewer than 2,048 pictures is biased upwards (here as few as 80): at most rows of equal N can be "
         "ordered by it. KD[lite0], in the extended table, has no such bias.",
+        "Profile quick overrides published settings of hisd and mtss: report.md has the values and the reasons.",
     )
 
 

@@ -14,9 +14,19 @@ from hypothesis import strategies as st
 
 from benchmark import results as results_module
 from benchmark.protocol import EXPRESSIONS, GUIDES, SUBSETS
-from benchmark.results import METRICS, Features, JudgeResult, Row, Scores, SuiteResults, Training, load_results
+from benchmark.results import (
+    METRICS,
+    Features,
+    JudgeResult,
+    Override,
+    Row,
+    Scores,
+    SuiteResults,
+    Training,
+    load_results,
+)
 from tests.report.json_schema import errors
-from tests.report.made_up import published_run, quick_run
+from tests.report.made_up import ablation_run, published_run, quick_run
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "benchmark/report/results.schema.json").read_text(encoding="utf-8"))
@@ -27,6 +37,7 @@ percent = st.floats(0, 100)
 count = st.integers(0, 2**40)
 word = st.text(max_size=12)
 seed = st.integers(0, 2**32 - 1)
+changed = st.dictionaries(word, st.none() | st.booleans() | number | word | st.lists(count, max_size=2), max_size=3)
 shares = st.dictionaries(st.sampled_from(EXPRESSIONS), percent)
 scores = st.builds(
     Scores,
@@ -41,15 +52,14 @@ training = st.builds(
     images_seen=count,
     updates=st.dictionaries(word, count, max_size=3),
     parameters=st.dictionaries(word, count, max_size=3),
-    overrides=st.dictionaries(
-        word, st.none() | st.booleans() | number | word | st.lists(count, max_size=2), max_size=3
-    ),
+    overrides=changed,
+    settings=changed,
 )
 row = st.builds(
     Row,
     id=word, label=word, method=word, guide=st.sampled_from(GUIDES), subset=st.sampled_from(SUBSETS),
     seeds=st.dictionaries(seed, scores, max_size=3), training=st.none() | training, missing=word, footnote=word,
-    trainings=st.dictionaries(seed, word, max_size=3),
+    trainings=st.dictionaries(seed, word, max_size=3), variant=changed, extended=st.booleans(), note=word, same_as=word,
 )  # fmt: skip
 suite_results = st.builds(
     SuiteResults,
@@ -63,7 +73,8 @@ suite_results = st.builds(
         st.dictionaries(seed, st.builds(JudgeResult, accuracy=percent, images=count, by_expression=shares), max_size=2),
     ),
     rows=st.lists(row, max_size=3).map(tuple), keys=st.dictionaries(word, word, max_size=3), paper_table=word,
-    paper_data=word, schema=st.just(results_module.SCHEMA),
+    paper_data=word, overrides=st.dictionaries(word, st.builds(Override, why=word, settings=changed), max_size=2),
+    ladder=st.booleans(), schema=st.just(results_module.SCHEMA),
 )  # fmt: skip
 
 
@@ -80,7 +91,7 @@ def test_what_is_dumped_is_loaded_and_fits_the_schema(
     assert errors(json.loads(made.dump()), SCHEMA, SCHEMA) == []
 
 
-@pytest.mark.parametrize("made", [published_run(), quick_run()])
+@pytest.mark.parametrize("made", [published_run(), quick_run(), ablation_run()])
 def test_made_up_runs_fit_the_schema(made: SuiteResults) -> None:
     assert errors(json.loads(made.dump()), SCHEMA, SCHEMA) == []
 
@@ -99,7 +110,7 @@ def damaged(raw: dict[str, Any], *path: str | int, value: Any = None, drop: bool
 @pytest.mark.parametrize(
     ("path", "change", "error"),
     [
-        (("schema",), {"value": 2}, "$: 2 is not 1"),
+        (("schema",), {"value": 1}, "$: 1 is not 2"),
         (("rows", 0, "guide"), {"value": "X"}, "$.rows[0].guide: 'X' is none of ['T', 'R']"),
         (("rows", 0, "seeds", "0", "metrics", "fid"), {"value": "44"}, "'44' is not of type number or null"),
         (("rows", 0, "seeds", "0", "metrics", "fid"), {"drop": True}, "'fid' is missing"),
@@ -110,6 +121,8 @@ def damaged(raw: dict[str, Any], *path: str | int, value: Any = None, drop: bool
         (("features", "comparable"), {"value": 1}, "1 is not of type boolean"),
         (("seeds", 0), {"value": True}, "True is not of type integer"),
         (("keys",), {"drop": True}, "'keys' is missing"),
+        (("rows", 0, "extended"), {"value": "yes"}, "'yes' is not of type boolean"),
+        (("overrides",), {"value": {"hisd": {"settings": {}}}}, "'why' is missing"),
         (("rows", 0, "training"), {"value": {}}, "fits none"),
     ],
 )
@@ -120,7 +133,14 @@ def test_the_schema_refuses(path: tuple[str | int, ...], change: dict[str, Any],
 
 @pytest.mark.parametrize(
     ("name", "cls"),
-    [("row", Row), ("scores", Scores), ("training", Training), ("judge", JudgeResult), ("features", Features)],
+    [
+        ("row", Row),
+        ("scores", Scores),
+        ("training", Training),
+        ("judge", JudgeResult),
+        ("features", Features),
+        ("override", Override),
+    ],
 )
 def test_the_schema_has_the_fields_of_the_dataclasses(name: str, cls: type) -> None:
     fields = [field.name for field in dataclasses.fields(cls)]
@@ -137,7 +157,7 @@ def test_the_schema_has_the_fields_of_the_whole() -> None:
 def test_the_page_documents_every_field_and_metric() -> None:
     page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`(\w+)`", page))
-    classes = (SuiteResults, Row, Scores, Training, JudgeResult, Features)
+    classes = (SuiteResults, Row, Scores, Training, JudgeResult, Features, Override)
     fields = {field.name for cls in classes for field in dataclasses.fields(cls)}
     assert fields - documented == set()
     assert re.findall(r"^\| `(\w+)` \| (lower|higher) \|", page, re.MULTILINE) == [
@@ -145,9 +165,9 @@ def test_the_page_documents_every_field_and_metric() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["[]", '{"schema": 2}', '{"schema": 1}', '{"schema": 1, "rows": 3}', "{"])
+@pytest.mark.parametrize("text", ["[]", '{"schema": 1}', '{"schema": 2}', '{"schema": 2, "rows": 3}', "{"])
 def test_what_is_no_results_file_is_a_value_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "results.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"is not a results file of schema 1|Expecting"):
+    with pytest.raises(ValueError, match=r"is not a results file of schema 2|Expecting"):
         load_results(path)

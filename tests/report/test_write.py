@@ -23,7 +23,8 @@ from tests.report.test_figures import history, pictures
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("reports") / "table1"
     rows = [pictures("stargan-t", "T"), pictures("mtss-r", "R")]
-    files = write_report(made, quick_run(), rows, {"mtss F&P seed 0": history(a=[1.0, 2.0])}, timings())
+    losses = {"mtss F&P seed 0": history(a=[1.0, 2.0])}
+    files = write_report(made, quick_run(), rows, losses, timings(), "ablation")
     assert files == {name: made / file for name, file in FILES.items()}
     return made
 
@@ -45,6 +46,7 @@ def test_the_page_has_all_parts(folder: Path) -> None:
     assert page.startswith(table.rstrip("\n"))
     assert "> Profile quick proves the pipeline, not the science: dozens of iterations." in page.splitlines()
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        "## The ablation in pictures",
         "## Label-guided edits",
         "## Reference-guided edits",
         "## All measures of table1",
@@ -56,9 +58,10 @@ def test_the_page_has_all_parts(folder: Path) -> None:
         "## Definitions",
         "## Content keys",
     ]
-    for name in ("label-guided.png", "reference-guided.png", "losses.png"):
+    for name in ("ablation.png", "label-guided.png", "reference-guided.png", "losses.png"):
         assert f"]({name})" in page
     assert "`learning_rate` = `0.001`, `width` = `0.125`" in page
+    assert "- hisd: The published rates show noise.\n" in page
     assert "- **FD\\[lite0\\]**: Fréchet distance of edits" in page
     assert f"judge F&P   {'1e' * 32}" in page.splitlines()
     assert "93.33 % of 240 pictures (F&P)" in page
@@ -72,7 +75,7 @@ def test_csv_files_have_a_line_for_every_row(folder: Path) -> None:
 
 def test_a_run_without_pictures_and_losses_has_no_figures(tmp_path: Path) -> None:
     files = write_report(tmp_path / "r", published_run(), [pictures("stargan-t", "T")], {}, {})
-    assert set(FILES) - set(files) == {"reference-guided edits", "loss curves"}
+    assert set(FILES) - set(files) == {"ablation", "reference-guided edits", "loss curves"}
     page = (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
     assert "reference-guided.png" not in page
     assert "losses.png" not in page
