@@ -56,7 +56,7 @@ def test_the_example_of_a_method_runs_and_learns(tmp_path: Path, make_faces: Cal
     assert np.abs(means.mean((0, 2, 3)) - true).mean() < 0.9 * before
 
 
-@pytest.mark.parametrize("name, arguments", [match.groups() for match in COMMAND.finditer(README)])
+@pytest.mark.parametrize(("name", "arguments"), [match.groups() for match in COMMAND.finditer(README)])
 def test_every_command_is_one_and_takes_its_options(name: str, arguments: str) -> None:
     assert name.removeprefix("benchmark.") in COMMANDS
     options = {word for word in shlex.split(arguments) if word.startswith("--")}
