@@ -14,7 +14,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -29,7 +29,7 @@ from benchmark import checkpoint
 from benchmark.checkpoint import Position
 from benchmark.cli import Interrupted
 from benchmark.data.sampling import TrainingFaces, TrainingSet
-from benchmark.errors import RunFailed
+from benchmark.errors import RunFailed, UserError
 from benchmark.interface import Method, Progress, Shape
 from benchmark.progress import Bar
 
@@ -261,12 +261,29 @@ class _Counting:
         return self._faces.draw_units(count)
 
 
-def load_for_editing(method: Method, path: Path) -> None:
-    """Fill a method with the weights that edits are made with: the averaged ones where there are any."""
+def load_for_editing(method: Method, path: Path, absent: Collection[str] = ()) -> None:
+    """Fill a method with the weights that edits are made with: the averaged ones where there are any.
+
+    absent: networks that the checkpoint came without, which no edit needs. Raises UserError where anything else is
+    missing, or does not fit.
+    """
     tensors, _ = checkpoint.load_tensors(path)
-    method.load_state_dict(checkpoint.below("model", tensors))
-    for name, network in method.averaged().items():
-        network.load_state_dict(checkpoint.below(f"average.{name}", tensors))
+    try:
+        found = method.load_state_dict(checkpoint.below("model", tensors), strict=False)
+        missing = [name for name in found.missing_keys if name.partition(".")[0] not in absent]
+        if missing or found.unexpected_keys:
+            first = (missing or found.unexpected_keys)[0]
+            raise UserError(
+                f"{path} is no checkpoint of {type(method).__name__} as its settings describe it: {len(missing)} tensors "
+                f"are missing and {len(found.unexpected_keys)} are foreign, '{first}' for one"
+            )
+        for name, network in method.averaged().items():
+            network.load_state_dict(checkpoint.below(f"average.{name}", tensors))
+    except RuntimeError as error:  # what torch raises for another shape, over several lines
+        raise UserError(
+            f"{path} is no checkpoint of {type(method).__name__} as its settings describe it "
+            f"({' '.join(str(error).split())[:200]})"
+        ) from error
     method.eval()
 
 

@@ -81,14 +81,15 @@ def measure(shapes: Mapping[str, Shapes]) -> Measured:
         settings["latent_dim"] = latent
     if blocks and blocks != defaults.translator_blocks:
         settings["translator_blocks"] = blocks
+    tags = _tags(generator)
     halvings = len(numbers(generator, r"extractors\.model\.(\d+)\.conv1\."))
     return Measured(
         settings,
-        classes=len(numbers(generator, r"mappers\.0\.post_models\.(\d+)\.")) or None,
+        classes=None if tags else len(numbers(generator, r"mappers\.0\.post_models\.(\d+)\.")) or None,
         smallest=2**halvings if halvings else None,
         largest=2 ** (halvings + 1) - 1 if 0 < halvings < len(TRUNK) - 1 else None,
         obstacles=(
-            *_tags(generator),
+            *tags,
             *_channels(generator, width),
             *_conditions(shapes.get("discriminator", {}), width, style),
         ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +140,39 @@ def changed_settings(settings: Any) -> dict[str, Any]:
     return {row.name: row.value for row in documented(settings) if row.value != defaults[row.name]}
 
 
-def load_checkpoint(folder: Path, device: str) -> Method:
-    """The method of a finished training, ready to edit. Raises UserError where the folder holds none."""
+@dataclass(frozen=True)
+class Described:
+    """What `checkpoint.json` says. text: all of it. absent: networks that are not in the weights, and not needed for
+    edits.
+    """
+
+    method: str
+    method_class: type[Method]
+    settings: Any
+    shape: Shape
+    absent: tuple[str, ...]
+    text: Mapping[str, Any]
+
+
+def describe_checkpoint(folder: Path) -> Described:
+    """What a folder's checkpoint is, without its weights. Raises UserError where the folder holds none."""
+    path = folder / CHECKPOINT
     try:
-        text = json.loads((folder / CHECKPOINT).read_text(encoding="utf-8"))
+        text = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} holds no checkpoint ({error})") from error
-    cls = find_method(text["method"])
-    method = cls(make_settings(cls.Settings, text["settings"], f"{folder / CHECKPOINT}"), Shape(**text["shape"]))
-    load_for_editing(method, folder / WEIGHTS)
+    try:
+        method, settings, shape = text["method"], dict(text["settings"]), Shape(**text["shape"])
+        absent = tuple(text.get("absent", ()))
+        cls = find_method(method)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is damaged ({type(error).__name__}: {error})") from error
+    return Described(method, cls, make_settings(cls.Settings, settings, str(path)), shape, absent, text)
+
+
+def load_checkpoint(folder: Path, device: str) -> Method:
+    """The method of a finished training or of an import, ready to edit. Raises UserError where the folder holds none."""
+    found = describe_checkpoint(folder)
+    method = found.method_class(found.settings, found.shape)
+    load_for_editing(method, folder / WEIGHTS, found.absent)
     return method.to(device)

@@ -1,0 +1,1 @@
+"""Published checkpoints become checkpoints of this benchmark: read, told apart, compared, renamed, written."""

@@ -1,0 +1,160 @@
+"""Reads files of weights that somebody else made: what is in them is data and never runs."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from benchmark.errors import UserError
+
+_DEPTH = 6
+"""Dictionaries in dictionaries: nobody saves weights deeper."""
+_PREFIXES = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before every name."""
+_FORBIDDEN = re.compile(r"GLOBAL (\S+)|[Uu]nsupported (?:global|class)[^\w]*([\w.]+)")
+
+
+@dataclass(frozen=True)
+class StateDict:
+    """A state dict of a file.
+
+    path: the entries that lead to it. stripped: the prefix that its names had, "" for none.
+    """
+
+    file: Path
+    path: tuple[str, ...]
+    tensors: Mapping[str, Tensor]
+    stripped: str = ""
+
+    @property
+    def title(self) -> str:
+        """`gen_00200000.pt, 'gen_test'`."""
+        return self.file.name + (f", '{'.'.join(self.path)}'" if self.path else "")
+
+
+def read_state_dicts(path: Path, entries: tuple[str, ...] = ()) -> list[StateDict]:
+    """All state dicts of a file, however they are nested. Raises UserError, in one line, for anything else.
+
+    entries: names under which some files keep theirs flat, as `gen.encoder.0.weight`; such are taken apart.
+    """
+    contents = _read(path)
+    found = []
+    for nested, flat in _walk(contents, ()):
+        bare, outer = _without_prefix(flat)
+        for keys, named in _apart(nested, bare, entries):
+            tensors, inner = _without_prefix(named)
+            found.append(StateDict(path, keys, tensors, outer + inner))
+    if found:
+        return found
+    if _is_optimiser(contents) or (isinstance(contents, Mapping) and any(map(_is_optimiser, contents.values()))):
+        raise UserError(f"{path} holds the state of optimisers, not the weights of a network")
+    raise UserError(f"{path} holds no named tensors ({type(contents).__name__}): it is no checkpoint")
+
+
+def sha256(path: Path) -> str:
+    """Of a file, 64 hex digits. Raises UserError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
+
+
+def _read(path: Path) -> Any:
+    """What torch.save or safetensors wrote."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(512)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
+    _check_head(path, head)
+    if head[8:9] == b"{":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            raise UserError(f"{path} is damaged, or no safetensors file ({_line(error)})") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of storages as older versions of torch wrote them
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError as error:
+        raise UserError(f"{path} does not fit into memory") from error
+    except Exception as error:  # a file cut off or made up can stop the reader anywhere
+        raise _refused(path, error) from error
+
+
+def _check_head(path: Path, head: bytes) -> None:
+    """Raises UserError for what is often found in the place of a checkpoint."""
+    if not head:
+        raise UserError(f"{path} is empty")
+    start = head.lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise UserError(f"{path} is a web page, not a checkpoint: the download has not worked")
+    if start.startswith(b"version https://git-lfs"):
+        raise UserError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it comes from")
+
+
+def _refused(path: Path, error: Exception) -> UserError:
+    forbidden = _FORBIDDEN.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
+    if forbidden:
+        return UserError(
+            f"{path} needs more than weights to be read ('{forbidden[1] or forbidden[2]}'), and to read that could run "
+            "code: let whoever trusts it save the state dict alone"
+        )
+    return UserError(f"{path} is damaged or no checkpoint: torch cannot read it ({_line(error)})")
+
+
+def _line(error: Exception) -> str:
+    """The first sentence of an error, in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+# --------------------------------------------------------------------------------------------- finding state dicts
+def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
+    """Dictionaries of named tensors, outermost first, each with the entries that lead to it."""
+    if not isinstance(value, Mapping) or _is_optimiser(value) or len(path) > _DEPTH:
+        return
+    named = {key: item for key, item in value.items() if isinstance(key, str)}
+    tensors = {key: item for key, item in named.items() if isinstance(item, Tensor)}
+    if tensors:
+        yield path, tensors
+    for key, item in named.items():
+        yield from _walk(item, (*path, key))
+
+
+def _is_optimiser(value: Any) -> bool:
+    return isinstance(value, Mapping) and {"state", "param_groups"} <= set(value)
+
+
+def _apart(
+    path: tuple[str, ...], tensors: dict[str, Tensor], entries: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
+    """A flat state dict of several networks as several; any other as it is."""
+    first = {name.partition(".")[0] for name in tensors}
+    if not first <= set(entries):
+        yield path, tensors
+        return
+    for entry in sorted(first):
+        below = {name: item for name, item in tensors.items() if name.partition(".")[0] == entry}
+        yield (*path, entry), {name.partition(".")[2]: item for name, item in below.items()}
+
+
+def _without_prefix(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
+    """The same without the prefixes that all names have, and what they were."""
+    stripped = ""
+    while prefix := next((p for p in _PREFIXES if tensors and all(name.startswith(p) for name in tensors)), ""):
+        tensors = {name.removeprefix(prefix): item for name, item in tensors.items()}
+        stripped += prefix
+    return tensors, stripped

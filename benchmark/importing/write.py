@@ -1,0 +1,78 @@
+"""Writes imported weights as a checkpoint like those of a training, whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.artifacts import write_text
+from benchmark.checkpoint import save_tensors
+from benchmark.errors import UserError
+from benchmark.importing.convert import Weights
+from benchmark.importing.read import sha256
+from benchmark.stages.train import CHECKPOINT, changed_settings
+from benchmark.trainer import WEIGHTS
+
+
+def check_place(out: Path) -> None:
+    """Raises UserError where `out` is there already with something in it."""
+    if out.is_dir() and not any(out.iterdir()):
+        return
+    if out.exists() or out.is_symlink():
+        raise UserError(f"--out {out} is there already and not an empty folder: choose another, or remove it")
+
+
+def write_checkpoint(out: Path, weights: Weights, files: Sequence[Path]) -> None:
+    """Build the folder under another name and move it to `out`. Raises UserError where that cannot be written."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
+    except OSError as error:
+        raise UserError(f"--out {out} cannot be written ({error.strerror or error}): choose another folder") from error
+    try:
+        save_tensors(partial / WEIGHTS, weights.tensors, {"imported": True})
+        text = json.dumps(_text(weights, files, partial / WEIGHTS), indent=1, sort_keys=True)
+        write_text(partial / CHECKPOINT, text + "\n")
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o777 & ~mask)  # a temporary folder is its owner's alone
+        partial.replace(out)
+    except OSError as error:
+        raise UserError(f"--out {out} cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _text(weights: Weights, files: Sequence[Path], stored: Path) -> dict[str, Any]:
+    """`checkpoint.json`: what a training's has, as far as it is known, and where the weights are from."""
+    return {
+        "method": weights.method,
+        "method_version": weights.method_class.version,
+        "settings": dataclasses.asdict(weights.settings),
+        "changed_settings": changed_settings(weights.settings),
+        "shape": dataclasses.asdict(weights.shape),
+        "parameters": dict(weights.parameters),
+        "absent": list(weights.absent),
+        "imported": True,
+        "origin": {
+            "code": weights.code,
+            "files": [{"name": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)} for path in files],
+        },
+        "files": {WEIGHTS: {"bytes": stored.stat().st_size, "sha256": sha256(stored)}},
+        # Of somebody else's training nothing is known.
+        "subset": None,
+        "train_identities": None,
+        "iterations": None,
+        "images_seen": None,
+        "updates": {},
+        "seed": None,
+        "device": None,
+        "framing": None,
+        "final_losses": {},
+    }
