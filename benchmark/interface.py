@@ -100,9 +100,10 @@ class Progress:
 class Target:
     """What N sources are to be edited to. Label-guided: `labels` and `seeds`; reference-guided: the reference's too.
 
-    labels: N, int64. seeds: one per pair; a method with a latent draws it from `latents(seeds, dim)` and nowhere else.
-    references: N x 3 x S x S in [-1, 1], or None. units: N x 17 in [0, 5], the reference's (or None). A method whose
-    `reference` is "units" gets its target from the units alone, and may be given no picture.
+    labels: N, int64; -1 where unknown, which only that of a reference can be (a photograph). seeds: one per pair; a
+    method with a latent draws it from `latents(seeds, dim)` and nowhere else. references: N x 3 x S x S in [-1, 1], or
+    None. units: N x 17 in [0, 5], the reference's (or None). A method whose `reference` is "units" gets its target from
+    the units alone, and may be given no picture.
     """
 
     guide: Guide

@@ -69,7 +69,7 @@ class Dummy(Method):
         return {"distance": loss.detach()}
 
     def edit(self, sources: Faces, target: Target) -> Tensor:
-        painted = self._paint(sources.images, target.labels)
+        painted = self._paint(sources.images, target.labels.clamp(min=0))  # -1: nobody has labelled the reference
         if target.references is not None:
             return painted + 0.1 * target.references
         return painted + 0.01 * latents(target.seeds, 1, sources.images).reshape(-1, 1, 1, 1)

@@ -15,9 +15,9 @@ import numpy as np
 How = Literal["whole", "landmarks", "centre"]
 """How a picture was framed: taken whole, by its landmarks, or as its centred square."""
 
-SLACK = 0.25
-"""By how much of its width a range of training pictures is widened before a picture is framed anew: people whom the
-model has not seen are not all within what the others were."""
+SLACK, LEAST_SLACK = 0.25, 0.01
+"""By how much of its width (and of the picture, at least) a range of training pictures is widened before a picture is
+framed anew: people whom the model has not seen are not all within what the others were."""
 
 LARGEST = 1.5
 """A face may reach beyond its picture, but not have more than this many times the picture's larger side: landmarks that
@@ -79,7 +79,7 @@ class Framing:
         if self.lowest is None or self.highest is None:
             return False
         low, high, value = (np.array([p.x, p.y, p.side]) for p in (self.lowest, self.highest, place))
-        slack = SLACK * (high - low)
+        slack = np.maximum(SLACK * (high - low), LEAST_SLACK)
         return bool(((low - slack <= value) & (value <= high + slack)).all())
 
 
