@@ -1,4 +1,4 @@
-"""`python -m benchmark.score`: FID, KID, and for equal names PSNR and SSIM, of any two folders of pictures."""
+"""`python -m benchmark.score`: pictures made elsewhere as a row of a suite's table, or any two folders compared."""
 
 from __future__ import annotations
 
@@ -6,112 +6,190 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cli import Parser, run_command
+from benchmark.cli import Parser, run_command, writable_folder
 from benchmark.errors import UserError
 from benchmark.metrics.features.weights import INCEPTION
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from benchmark.metrics.features import FeatureExtractor
+    from benchmark.metrics.folder_scores import ScoreResult
     from benchmark.metrics.folders import Broken, Pictures
+    from benchmark.outside.answer import Answer
+    from benchmark.outside.listing import Listing
     from benchmark.progress import Reporter
+    from benchmark.protocol import Subset
 
 EXAMPLES = (
+    "python -m benchmark.score --edits edits/ --results mine/ --name mine",
+    "python -m benchmark.score --edits edits/ --results mine/ --name mine --json",
     "python -m benchmark.score --real test/ --fake edits/",
     "python -m benchmark.score --real test/ --fake edits/ --features efficientnet-lite0 --json",
     "python -m benchmark.score --real test/ --fake edits/ --fid-weights pt_inception-2015-12-05-6726825d.pth",
 )
-SCHEMA = 1
 SHOWN = 20
-"""Broken files listed one by one; of more, the number is given."""
-
-
-@dataclass(frozen=True)
-class SetResult:
-    """One folder: how many pictures of which sizes ("64x64")."""
-
-    folder: str
-    images: int
-    sizes: dict[str, int]
-
-
-@dataclass(frozen=True)
-class SpaceResult:
-    """The feature space: see `FeatureExtractor`."""
-
-    name: str
-    column: str
-    comparable: bool
-    sha256: str
-    dimensions: int
-
-
-@dataclass(frozen=True)
-class PairResult:
-    """Pictures of equal name and size. PSNR is capped at 100 dB a pair; SSIM is None where a picture is under 11
-    pixels."""
-
-    pairs: int
-    identical: int
-    psnr: float
-    ssim: float | None
-
-
-@dataclass(frozen=True)
-class ScoreResult:
-    """Everything the command prints; docs/metrics.md documents it as the schema of --json."""
-
-    real: SetResult
-    fake: SetResult
-    features: SpaceResult
-    frechet: float
-    kid: float
-    pairs: PairResult | None
-    notes: tuple[str, ...]
-    schema: int = SCHEMA
+"""Files listed one by one; of more, the number is given."""
+LONGEST_NAME = 40
+OF_EDITS = ("edits", "results", "name", "store", "data", "threads")
+OF_FOLDERS = ("real", "fake", "batch")
+"""The options of either kind of call; all others belong to both."""
 
 
 def parser() -> Parser:
     """The arguments."""
     made = Parser("benchmark.score", __doc__ or "", EXAMPLES)
-    made.add_argument("--real", type=Path, required=True, metavar="DIR", help="the pictures to compare with")
-    made.add_argument("--fake", type=Path, required=True, metavar="DIR", help="the pictures to judge")
-    made.add_argument(
+    edits = made.add_argument_group("a row of a table")
+    edits.add_argument("--edits", type=Path, metavar="DIR", help="the list that benchmark.edits wrote")
+    edits.add_argument(
+        "--results", type=Path, metavar="DIR", help="the pictures that answer it, by the names it asks for"
+    )
+    edits.add_argument("--name", help="what the row is called")
+    edits.add_argument(
+        "--store",
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the --out of benchmark.run, for judge and features (default: runs)",
+    )
+    edits.add_argument("--data", help="the data set of the list, where it has moved since")
+    edits.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
+    folders = made.add_argument_group("two folders")
+    folders.add_argument("--real", type=Path, metavar="DIR", help="the pictures to compare with")
+    folders.add_argument("--fake", type=Path, metavar="DIR", help="the pictures to judge")
+    folders.add_argument("--batch", type=int, metavar="N", help="pictures at once (changes speed and memory only)")
+    both = made.add_argument_group("both")
+    both.add_argument(
         "--features",
         choices=("inception", "efficientnet-lite0"),
-        default="inception",
-        help="feature space (default: inception, which is FID; the other is FD[lite0])",
+        help="feature space (default: that of the list's profile, or for two folders inception, which is FID; the "
+        "other is FD[lite0])",
     )
-    made.add_argument("--fid-weights", type=Path, metavar="FILE", help=f"{INCEPTION.file_name}, if it lies elsewhere")
-    made.add_argument(
+    both.add_argument("--fid-weights", type=Path, metavar="FILE", help=f"{INCEPTION.file_name}, if it lies elsewhere")
+    both.add_argument(
         "--allow-other-weights",
         action="store_true",
         help="take --fid-weights with another SHA-256; the column is renamed",
     )
-    made.add_argument("--allow-small", action="store_true", help="measure sets below the floor of 128 pictures too")
-    made.add_argument("--batch", type=int, metavar="N", help="pictures at once (changes speed and memory only)")
-    made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    made.add_argument("--json", action="store_true", help="print the result as JSON")
+    both.add_argument("--allow-small", action="store_true", help="measure sets below the floor of 128 pictures too")
+    both.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    both.add_argument("--json", action="store_true", help="print the result as JSON")
+    both.add_argument("--quiet", action="store_true", help="no progress")
     return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
-    arguments = parser().parse_args(argv)
-    return run_command(lambda: score(arguments))
+    made = parser()
+    arguments = made.parse_args(argv)
+    folders = _check_mode(made, arguments)
+    return run_command(lambda: score_folders(arguments) if folders else score_results(arguments))
 
 
-def score(arguments: argparse.Namespace) -> int:
+def _check_mode(made: Parser, arguments: argparse.Namespace) -> bool:
+    """True for two folders, False for a row. Leaves with one line where the options belong to both or are too few."""
+    given = {
+        group: [name for name in group if getattr(arguments, name) is not None] for group in (OF_EDITS, OF_FOLDERS)
+    }
+    if given[OF_EDITS] and given[OF_FOLDERS]:
+        made.error(
+            f"--{given[OF_EDITS][0]} and --{given[OF_FOLDERS][0]} belong to two kinds of call: --edits, --results and "
+            "--name make a row of a table; --real and --fake compare two folders"
+        )
+    wanted = ("edits", "results", "name") if given[OF_EDITS] else ("real", "fake")
+    missing = [f"--{name}" for name in wanted if getattr(arguments, name) is None]
+    if len(missing) == 2 and wanted[0] == "real" and not given[OF_FOLDERS]:
+        made.error("--edits, --results and --name make a row of a table; --real and --fake compare two folders")
+    if missing:
+        made.error(f"the following arguments are required: {', '.join(missing)}")
+    return not given[OF_EDITS]
+
+
+# ---------------------------------------------------------------------------------------------- a row of a table
+def score_results(arguments: argparse.Namespace) -> int:
+    """Check list, data set and pictures, all before any long work; then measure."""
+    from benchmark.data.source import open_source
+    from benchmark.device import choose_device
+    from benchmark.outside.answer import examine_answer, find_answer
+    from benchmark.outside.context import open_context
+    from benchmark.outside.listing import expected_files, read_listing
+    from benchmark.outside.row import OutsideScorer
+    from benchmark.progress import counted
+    from benchmark.stages.features import choose_extractor
+
+    _check_name(arguments.name)
+    if arguments.threads is not None and arguments.threads < 1:
+        raise UserError(f"--threads must be at least 1, not {arguments.threads}")
+    listing = read_listing(arguments.edits)
+    expected = {subset: expected_files(arguments.edits, sheet) for subset, sheet in listing.sheets.items()}
+    asked = find_answer(arguments.results, expected)
+    store = writable_folder(arguments.store or Path("runs"), "--store")
+    source = open_source(arguments.data or listing.data, store / "cache")
+    extractor = choose_extractor(_features_of(listing, arguments), arguments.fid_weights, arguments.allow_other_weights)
+    device = choose_device(arguments.device)
+    context = open_context(store, device, arguments.threads, arguments.quiet)
+    scorer = OutsideScorer(listing, source, extractor, listing.allow_small or arguments.allow_small, device)
+    with context.reporter.bar("check pictures", sum(map(len, asked.values()))) as bar:
+        answer = examine_answer(arguments.results, expected, listing.size, counted(bar))
+    _say_what_is_wrong(arguments.results, answer, expected)
+    result, table = scorer.measure(arguments.name, answer, context)
+    if arguments.json:
+        sys.stdout.write(result.dump())
+    else:
+        from rich.console import Console
+
+        from benchmark.report.terminal import print_tables
+
+        print_tables(table, result.paths(), scorer.timings(result), Console(highlight=False))
+    return 0
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+        raise UserError(f"--name must be 1 to {LONGEST_NAME} characters that can be printed, not {name!r}")
+
+
+def _features_of(listing: Listing, arguments: argparse.Namespace) -> str:
+    from benchmark.report.comparison import FULL_BUDGET
+
+    features: str = arguments.features or listing.features
+    if listing.profile == FULL_BUDGET and features != "inception":
+        raise UserError("profile paper measures FID as published: it takes no other features than inception")
+    return features
+
+
+def _say_what_is_wrong(folder: Path, answer: Answer, expected: dict[Subset, list[str]]) -> None:
+    """List it on stderr. Raises UserError where a picture is missing or can't be taken: of fewer edits than the others
+    were asked for, every number would be of another thing.
+    """
+    _list("missing", answer.missing)
+    _list("wrong", [f"{file.path.name} {file.reason}" for file in answer.wrong])
+    _list("not asked for", answer.extra)
+    if answer.missing or answer.wrong:
+        total = sum(len(names) for subset, names in expected.items() if subset not in answer.absent)
+        raise UserError(
+            f"{folder} lacks {len(answer.missing):,} of {total:,} pictures, and {len(answer.wrong):,} can't be taken: "
+            "nothing was scored"
+        )
+    for subset in answer.absent:
+        count = len(expected[subset])
+        sys.stderr.write(f"note: none of the {count:,} pictures of {subset} is there, so there is no row of {subset}\n")
+
+
+def _list(kind: str, lines: Sequence[str]) -> None:
+    for line in lines[:SHOWN]:
+        sys.stderr.write(f"{kind}: {line}\n")
+    if len(lines) > SHOWN:
+        sys.stderr.write(f"{kind}: {len(lines) - SHOWN:,} more\n")
+
+
+# ---------------------------------------------------------------------------------------------- two folders
+def score_folders(arguments: argparse.Namespace) -> int:
     """Check what can be checked at once, then measure."""
+    from benchmark.device import choose_device
     from benchmark.metrics.features import ensure_weights, open_extractor
+    from benchmark.metrics.folder_scores import measure
     from benchmark.metrics.folders import find_pictures
     from benchmark.progress import Reporter
 
@@ -120,10 +198,10 @@ def score(arguments: argparse.Namespace) -> int:
     files = {role: find_pictures(getattr(arguments, role), f"--{role}") for role in ("real", "fake")}
     for role, paths in files.items():
         _check_count(role, getattr(arguments, role), len(paths), arguments.allow_small)
-    weights = (arguments.features, arguments.fid_weights, arguments.allow_other_weights)
+    weights = (arguments.features or "inception", arguments.fid_weights, arguments.allow_other_weights)
     ensure_weights(*weights)
-    extractor = open_extractor(*weights, _device(arguments.device), arguments.batch)
-    reporter = Reporter()
+    extractor = open_extractor(*weights, choose_device(arguments.device), arguments.batch)
+    reporter = Reporter(arguments.quiet)
     real, fake = _examined(files, reporter)
     result = measure(real, fake, extractor, reporter)
     if arguments.json:
@@ -131,26 +209,6 @@ def score(arguments: argparse.Namespace) -> int:
     else:
         _print(result)
     return 0
-
-
-def measure(real: Pictures, fake: Pictures, extractor: FeatureExtractor, reporter: Reporter) -> ScoreResult:
-    """All numbers of two sets."""
-    from benchmark.metrics.frechet import frechet_distance
-    from benchmark.metrics.kid import kernel_distance
-
-    ours, theirs = (_features(pictures, extractor, reporter) for pictures in (fake, real))
-    pairs, notes = _pairs(real, fake, reporter)
-    return ScoreResult(
-        real=_set_result(real),
-        fake=_set_result(fake),
-        features=SpaceResult(
-            extractor.name, extractor.column, extractor.comparable, extractor.identity, extractor.dimensions
-        ),
-        frechet=frechet_distance(ours, theirs),
-        kid=kernel_distance(ours, theirs),
-        pairs=pairs,
-        notes=(*_set_notes(real, fake, extractor), *notes),
-    )
 
 
 def _check_count(role: str, folder: Path, count: int, allow_small: bool) -> None:
@@ -163,15 +221,6 @@ def _check_count(role: str, folder: Path, count: int, allow_small: bool) -> None
             f"--{role} {folder} has {count} pictures; below {FLOOR} a Fréchet distance mostly measures how few there "
             "are (--allow-small measures all the same)"
         )
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise UserError("--device cuda: torch finds no CUDA device; --device cpu or auto")
-    return "cuda" if there and wanted != "cpu" else "cpu"
 
 
 def _examined(files: dict[str, list[Path]], reporter: Reporter) -> tuple[Pictures, Pictures]:
@@ -188,105 +237,9 @@ def _examined(files: dict[str, list[Path]], reporter: Reporter) -> tuple[Picture
         broken += bad
     real, fake = found
     if broken or real is None or fake is None:
-        for file in broken[:SHOWN]:
-            sys.stderr.write(f"broken: {file.path}: {file.reason}\n")
-        if len(broken) > SHOWN:
-            sys.stderr.write(f"broken: {len(broken) - SHOWN} more\n")
+        _list("broken", [f"{file.path}: {file.reason}" for file in broken])
         raise UserError(f"{len(broken)} of {sum(map(len, files.values()))} files cannot be read: repair or remove them")
     return real, fake
-
-
-def _features(pictures: Pictures, extractor: FeatureExtractor, reporter: Reporter) -> NDArray[np.float32]:
-    """N x D, in the order of sizes."""
-    import numpy as np
-
-    from benchmark.progress import counted
-
-    parts, done = [], 0
-    with reporter.bar(f"features {pictures.folder.name}", len(pictures.paths)) as bar:
-        for portion in pictures.portions():
-            parts.append(extractor.features(portion, counted(bar)))
-            done += len(portion)
-    return np.concatenate(parts)
-
-
-def _pairs(real: Pictures, fake: Pictures, reporter: Reporter) -> tuple[PairResult | None, list[str]]:
-    """PSNR and SSIM over pictures of equal name and size, and what to know about them."""
-    import numpy as np
-
-    from benchmark.metrics.psnr import mean_psnr, psnr
-    from benchmark.metrics.ssim import WINDOW, ssim
-    from benchmark.progress import counted
-
-    equal, other_size, twice = _equal_names(real, fake)
-    notes = []
-    if twice:
-        notes.append(f"{twice} names occur twice in a folder (a.png, a.jpg): such pictures are no pairs")
-    if other_size:
-        notes.append(f"{other_size} pictures of equal name have different sizes: no PSNR and SSIM for them")
-    if equal is None:
-        return None, notes
-    decibels, similarities, done = [], [], 0
-    with reporter.bar("pairs", len(equal[0].paths)) as bar:
-        tell = counted(bar)
-        for a, b in zip(equal[0].portions(), equal[1].portions(), strict=True):
-            decibels.append(psnr(a, b))
-            if min(a.shape[1:3]) >= WINDOW:
-                similarities.append(ssim(a, b))
-            done += len(a)
-            tell(done)
-    mean = mean_psnr(np.concatenate(decibels))
-    similarity = np.concatenate([*similarities, np.empty(0)])
-    if len(similarity) < mean.pairs:
-        notes.append(f"{mean.pairs - len(similarity)} pairs are smaller than SSIM's window of {WINDOW} pixels: no SSIM")
-        return PairResult(mean.pairs, mean.identical, mean.decibel, None), notes
-    return PairResult(mean.pairs, mean.identical, mean.decibel, float(similarity.mean())), notes
-
-
-def _equal_names(real: Pictures, fake: Pictures) -> tuple[tuple[Pictures, Pictures] | None, int, int]:
-    """The pictures of equal stem and size, in one order; how many differ in size; how many stems are ambiguous."""
-    from benchmark.metrics.folders import Pictures
-
-    counts = [Counter(path.stem for path in pictures.paths) for pictures in (real, fake)]
-    common = counts[0].keys() & counts[1].keys()
-    ambiguous = {stem for stem in common if max(count[stem] for count in counts) > 1}
-    sides = [
-        {path.stem: (path, size) for path, size in zip(pictures.paths, pictures.sizes, strict=True)}
-        for pictures in (real, fake)
-    ]
-    stems = sorted(common - ambiguous)
-    equal = [stem for stem in stems if sides[0][stem][1] == sides[1][stem][1]]
-    other_size = len(stems) - len(equal)
-    if not equal:
-        return None, other_size, len(ambiguous)
-    first, second = (
-        Pictures(folder, tuple(side[stem][0] for stem in equal), tuple(side[stem][1] for stem in equal))
-        for folder, side in zip((real.folder, fake.folder), sides, strict=True)
-    )
-    return (first, second), other_size, len(ambiguous)
-
-
-def _set_result(pictures: Pictures) -> SetResult:
-    sizes = {f"{width}x{height}": count for (width, height), count in pictures.count_sizes()}
-    return SetResult(str(pictures.folder), len(pictures.paths), sizes)
-
-
-def _set_notes(real: Pictures, fake: Pictures, extractor: FeatureExtractor) -> Iterator[str]:
-    """What a reader must know before comparing the distances with others."""
-    if not extractor.comparable:
-        yield f"{extractor.column} is measured in another feature space than FID: not comparable with published numbers"
-    fewest = min(len(real.paths), len(fake.paths))
-    if fewest <= extractor.dimensions:
-        yield (
-            f"{fewest} pictures are not more than the {extractor.dimensions} dimensions: {extractor.column} is biased "
-            "upwards, compare it only at equal numbers; KID is unbiased"
-        )
-    sizes = {size for pictures in (real, fake) for size in pictures.sizes}
-    if len(sizes) > 1:
-        yield (
-            f"{len(sizes)} sizes of pictures: each is resized from its own for the features, "
-            "which change with the size at which pictures were written"
-        )
 
 
 def _print(result: ScoreResult) -> None:

@@ -56,7 +56,9 @@ def pictures_note(results: SuiteResults) -> str:
 
 
 def seeds_note(results: SuiteResults) -> str:
-    """How many seeds, and what stands behind the ± sign."""
+    """How many seeds, and what stands behind the ± sign; nothing where no row was trained here."""
+    if not results.seeds:
+        return ""
     seeds = listed([str(seed) for seed in results.seeds])
     if len(results.seeds) > 1:
         return f"{len(results.seeds)} training seeds ({seeds}): mean ± sample standard deviation."
