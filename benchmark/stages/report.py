@@ -130,7 +130,7 @@ class Report(Stage):
         stated = sorted(self.profile.overrides.items())
         return {name: Override(found.why.strip(), dict(found.settings)) for name, found in stated if name in run}
 
-    def _same_as(self, entry: RowStages) -> str:
+    def same_as(self, entry: RowStages) -> str:
         """The first row above that is the same run: equal keys, all seeds."""
         mine = [score.recipe.key for score in entry.scores.values()]
         for other in self.rows:
@@ -172,7 +172,7 @@ class Report(Stage):
             training=training,
             footnote=train.method_class.footnote,
             trainings={seed: stage.name.removeprefix("train ") for seed, stage in entry.trains.items()},
-            same_as=self._same_as(entry),
+            same_as=self.same_as(entry),
         )
 
     def _trainings(self, context: Context) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:

@@ -94,6 +94,45 @@ def test_a_variant_that_changes_nothing_is_the_same_training_by_key_and_name(fac
     assert trained["b-hidden"].name == "train hisd style_in_discriminator=False F&P seed 0"
 
 
+@pytest.mark.parametrize(
+    ("suite", "profile", "same"),
+    [
+        ("table2", "paper", {}),
+        ("table2", "quick", {"b-hidden": "b"}),
+        ("table1", "quick", {}),  # two guides of one training are two runs
+    ],
+)
+def test_the_report_knows_rows_of_one_run_by_their_keys(
+    suite: str, profile: str, same: dict[str, str], faces: Path
+) -> None:
+    plan = planned(suite, load_profile(profile), faces)
+    found = {entry.row.id: plan.report.same_as(entry) for entry in plan.rows}
+    assert {row: other for row, other in found.items() if other} == same
+
+
+def test_what_the_report_prints_is_in_its_key(faces: Path, tmp_path: Path) -> None:
+    text = (Path(run.__file__).parent / "suites" / "table2.yaml").read_text()
+    changes = {
+        "as it is": ("", ""),
+        "extended": ("extended: true", "extended: false"),
+        "note": ('note: "B is', 'note: "Now B is'),
+        "ladder": ("ladder: true", "ladder: false"),
+        "figure": ("figure: ablation", ""),
+    }
+    keys = []
+    for name, (old, new) in changes.items():
+        assert old in text
+        path = tmp_path / name / "table2.yaml"
+        path.parent.mkdir()
+        path.write_text(text.replace(old, new))
+        keys.append(planned(str(path), load_profile("paper"), faces).key)
+    assert len(set(keys)) == 5
+    quick = load_profile("quick")
+    why = {name: dataclasses.replace(stated, why="No reason.") for name, stated in quick.overrides.items()}
+    profiles = (quick, dataclasses.replace(quick, overrides=why))
+    assert len({planned("table2", profile, faces).key for profile in profiles}) == 2
+
+
 def test_a_rows_variant_wins_over_the_profiles_overrides(faces: Path) -> None:
     plan = planned("table2", load_profile("quick"), faces)
     shown = Train(plan.prepare, "hisd", {"style_in_discriminator": True}, "F&P", plan.profile, 0, "cpu")
