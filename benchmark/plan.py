@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeVar
@@ -17,13 +17,14 @@ from benchmark.protocol import KNOWLEDGE, Subset
 from benchmark.registry import find_method, is_known
 from benchmark.stages.base import Context, Stage, make
 from benchmark.stages.features import ExtractorChoice, RealFeatures
+from benchmark.stages.imported import Imported
 from benchmark.stages.judge import TrainJudge
 from benchmark.stages.prepare import Prepare
 from benchmark.stages.rates import seconds_per_unit
 from benchmark.stages.report import Report, RowStages, child_name
 from benchmark.stages.score import Score
 from benchmark.stages.synthesize import Synthesize
-from benchmark.stages.train import Train
+from benchmark.stages.train import CheckpointStage, Train
 from benchmark.tracking import TrackedRow
 
 EDIT_SEED = 0
@@ -57,8 +58,11 @@ class Plan:
         seeds: tuple[int, ...],
         extractor: ExtractorChoice,
         device: str,
+        checkpoints: Mapping[str, Imported] | None = None,
     ) -> None:
+        """checkpoints: by row id, those that take the place of a training."""
         self.suite, self.profile, self.seeds = suite, profile, seeds
+        self._checkpoints = checkpoints or {}
         self._extractor, self._device = extractor, device
         self._stages: dict[str, Stage] = {}
         self.prepare = self._once(Prepare(source, profile.size))
@@ -99,10 +103,9 @@ class Plan:
 
     def _row(self, row: SuiteRow, judge: TrainJudge, real: RealFeatures) -> RowStages:
         trains, scores, gallery = {}, {}, None
-        for seed in self.seeds:
-            train = self._once(
-                Train(self.prepare, row.method, dict(row.variant), row.data, self.profile, seed, self._device)
-            )
+        given = self._checkpoints.get(row.id)
+        for seed in self.seeds[:1] if given else self.seeds:
+            train = self._once(given or self._train(row, seed))
             edits = EditList(row.data, EDIT_SEED, self.profile.targets_per_source)
             synth = self._once(Synthesize(train, self.prepare, row.guide, edits, self._device))
             score = Score(synth, self.prepare, judge, real, self._extractor, self.profile.allow_small)
@@ -111,6 +114,9 @@ class Plan:
                 shown = EditList(row.data, EDIT_SEED, gallery=GALLERY)
                 gallery = self._once(Synthesize(train, self.prepare, row.guide, shown, self._device))
         return RowStages(row, "", trains, scores, gallery)
+
+    def _train(self, row: SuiteRow, seed: int) -> CheckpointStage:
+        return Train(self.prepare, row.method, dict(row.variant), row.data, self.profile, seed, self._device)
 
     @property
     def stages(self) -> list[Stage]:
@@ -129,7 +135,7 @@ class Plan:
                     "data": entry.row.data,
                     "profile": self.profile.name,
                     "seed": seed,
-                    "iterations": train.budget.iterations,
+                    "iterations": "unknown" if train.iterations is None else train.iterations,
                     "size": train.shape.size,
                     **{f"settings.{name}": value for name, value in vars(train.settings).items()},
                 },

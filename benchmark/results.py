@@ -68,10 +68,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class Training:
-    """What a row's checkpoint cost, as far as the clock has no part in it."""
+    """What a row's checkpoint cost, as far as the clock has no part in it; None where nobody knows."""
 
-    iterations: int
-    images_seen: int
+    iterations: int | None
+    images_seen: int | None
     updates: dict[str, int]
     """Optimiser steps by optimiser."""
     parameters: dict[str, int]
@@ -87,7 +87,8 @@ class Row:
     """One row of a suite. `missing` says why it has no numbers; then `seeds` is empty.
 
     variant: settings that the suite changes for this row. extended: the row is in no main table. note: the suite's word
-    on it. same_as: id of an earlier row of which it is the same run (equal keys), or "".
+    on it. same_as: id of an earlier row of which it is the same run (equal keys), or "". origin: where its checkpoint
+    is from, if it was not trained here; then it has one seed, which is no training's.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Row:
     extended: bool = False
     note: str = ""
     same_as: str = ""
+    origin: str = ""
 
     def values(self, metric: str) -> list[float]:
         """The metric over the seeds that have it."""

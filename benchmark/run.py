@@ -41,6 +41,13 @@ def parser(
     made.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
     made.add_argument("--data", default="rendered", help="rendered, rendered:DIR or rafd:DIR (default: rendered)")
     made.add_argument("--methods", help="only the rows of these methods, by commas")
+    made.add_argument(
+        "--checkpoint",
+        action="append",
+        default=[],
+        metavar="METHOD=DIR",
+        help="score this checkpoint (imported, or of a finished training) instead of training; ROW_ID=DIR for one row",
+    )
     made.add_argument("--seeds", default="0", help="training seeds, by commas (default: 0)")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     made.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
@@ -96,9 +103,11 @@ def run_suite(arguments: argparse.Namespace) -> int:
     extractor = _extractor(features, arguments)
 
     from benchmark.plan import Plan
+    from benchmark.stages.imported import choose_checkpoints
 
     device = _device(arguments.device)
-    plan = Plan(suite, profile, source, seeds, extractor, device)
+    checkpoints = choose_checkpoints(arguments.checkpoint, suite, profile)
+    plan = Plan(suite, profile, source, seeds, extractor, device, checkpoints)
     context = _context(plan, arguments, out, device)
     if arguments.dry_run:
         _print_plan(plan, context)

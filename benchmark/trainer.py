@@ -175,7 +175,8 @@ class Trainer:
     def _log(self, bar: Bar, warn: Callable[[str], None]) -> None:
         """A row of the history, a word on the bar, and the method's warnings (each once)."""
         means = self._check()
-        new = [name for name in means if name not in self.position.loss_names]
+        # Sorted, since what is summed comes back from a checkpoint in another order.
+        new = sorted(name for name in means if name not in self.position.loss_names)
         self.position.loss_names += new
         # A loss that was not computed since the last row (a generator's, every fifth iteration) has no value in this
         # one.
@@ -274,8 +275,8 @@ def load_for_editing(method: Method, path: Path, absent: Collection[str] = ()) -
         if missing or found.unexpected_keys:
             first = (missing or found.unexpected_keys)[0]
             raise UserError(
-                f"{path} is no checkpoint of {type(method).__name__} as its settings describe it: {len(missing)} tensors "
-                f"are missing and {len(found.unexpected_keys)} are foreign, '{first}' for one"
+                f"{path} is no checkpoint of {type(method).__name__} as its settings describe it: "
+                f"{len(missing)} tensors are missing and {len(found.unexpected_keys)} foreign, '{first}' for one"
             )
         for name, network in method.averaged().items():
             network.load_state_dict(checkpoint.below(f"average.{name}", tensors))

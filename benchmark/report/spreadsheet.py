@@ -42,6 +42,7 @@ def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
     lines = []
     for row in results.rows:
         line = {**_row(row), "extended": "yes" if row.extended else "", "same_run_as": row.same_as}
+        line["not_trained_here"] = row.origin
         for metric in METRICS:
             name = our_label(metric, results.features)
             line |= {name: row.mean(metric.key), f"{name}_sd": row.spread(metric.key)}

@@ -21,6 +21,8 @@ from benchmark.report.notes import (
 from benchmark.results import METRICS, Direction, Metric, Row, SuiteResults
 
 EMPTY = "–"
+ELSEWHERE = "elsewhere"
+"""In the place of a training's time: the checkpoint was given."""
 STEP_METRICS = tuple(metric for metric in METRICS if metric.key in ("fid", "psnr_target", "ca"))
 """Of which the steps table shows the changes."""
 ARROWS: dict[Direction | None, str] = {"lower": "↓", "higher": "↑", None: ""}
@@ -152,7 +154,7 @@ def step(above: Row | None, row: Row) -> str:
     if row.subset != above.subset:
         parts.append(f"data: {above.subset} to {row.subset}")
     if old.iterations != new.iterations:
-        parts.append(f"iterations: {old.iterations:,} to {new.iterations:,}")
+        parts.append(f"iterations: {_whole(old.iterations)} to {_whole(new.iterations)}")
     shared = [name for name in new.settings if name in old.settings and old.settings[name] != new.settings[name]]
     parts += [f"{name}: {_value(old.settings[name])} to {_value(new.settings[name])}" for name in shared]
     return "; ".join(parts) or "nothing: one and the same run"
@@ -168,8 +170,8 @@ def cost_table(results: SuiteResults, timings: Mapping[str, float]) -> Table:
             texts = [EMPTY] * len(headings)
         else:
             texts = [
-                f"{cost.iterations:,}",
-                f"{cost.images_seen:,}",
+                _whole(cost.iterations),
+                _whole(cost.images_seen),
                 _by_name(cost.updates, lambda count: f"{count:,}"),
                 _by_name(cost.parameters, lambda count: f"{count / 1e6:.2f}"),
                 training_time(row, timings),
@@ -205,7 +207,7 @@ def expressions_table(results: SuiteResults) -> Table:
 # ---------------------------------------------------------------------------------------------- entries
 def model(row: Row, results: SuiteResults, footnotes: Footnotes) -> Entry:
     """A row's label with all that is to be said of it."""
-    said = (row.note, not_as_published(row, results), row.footnote)
+    said = (row.note, not_as_published(row, results), row.footnote, row.origin)
     return Entry(row.label, tuple(sorted({mark for text in said for mark in footnotes.mark(text)})))
 
 
@@ -246,6 +248,8 @@ def training_seconds(row: Row, timings: Mapping[str, float]) -> float | None:
 
 def training_time(row: Row, timings: Mapping[str, float]) -> str:
     """The same for people."""
+    if row.origin:
+        return ELSEWHERE
     seconds = training_seconds(row, timings)
     return EMPTY if seconds is None else duration(seconds)
 
@@ -264,6 +268,10 @@ def _change(above: Row | None, row: Row, metric: Metric) -> str:
     """The difference of two rows' means, signed."""
     old, new = above.mean(metric.key) if above else None, row.mean(metric.key)
     return EMPTY if old is None or new is None else f"{new - old:+.{metric.decimals}f}"
+
+
+def _whole(count: int | None) -> str:
+    return EMPTY if count is None else f"{count:,}"
 
 
 def _value(value: object) -> str:

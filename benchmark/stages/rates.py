@@ -10,6 +10,7 @@ from benchmark.artifacts import Store
 
 MEASURED: dict[str, float] = {
     "features efficientnet-lite0": 0.012,
+    "import": 3e-9,
     "judge 64 px": 0.0079,
     "prepare": 0.00033,
     "report": 6.6,
@@ -32,7 +33,7 @@ def seconds_per_unit(rate: str, store: Store) -> float | None:
 def _own_rates(store: Store) -> dict[str, float]:
     """The latest rate of each kind of work that this store has a finished artifact of."""
     rates = {}
-    for kind in ("faces", "train", "judge", "features", "synth", "scores", "reports"):
+    for kind in ("faces", "train", "imported", "judge", "features", "synth", "scores", "reports"):
         for manifest in sorted(store.manifests(kind), key=lambda manifest: str(manifest.made.get("time", ""))):
             work = manifest.made.get("work")
             if isinstance(work, dict) and work.get("amount"):

@@ -22,7 +22,7 @@ from benchmark.stages.judge import JUDGE_SEED, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import Score
 from benchmark.stages.synthesize import EDITED, EDITS, Synthesize
-from benchmark.stages.train import Train
+from benchmark.stages.train import CheckpointStage
 from benchmark.trainer import LOSSES
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class RowStages:
 
     row: SuiteRow
     missing: str
-    trains: Mapping[int, Train]
+    trains: Mapping[int, CheckpointStage]
     scores: Mapping[int, Score]
     gallery: Synthesize | None
 
@@ -125,8 +125,8 @@ class Report(Stage):
         )
 
     def _overrides(self) -> dict[str, Override]:
-        """What the profile changes of the methods that were run."""
-        run = {entry.row.method for entry in self.rows if not entry.missing}
+        """What the profile changes of the methods that were trained."""
+        run = {entry.row.method for entry in self.rows if any(not stage.origin for stage in entry.trains.values())}
         stated = sorted(self.profile.overrides.items())
         return {name: Override(found.why.strip(), dict(found.settings)) for name, found in stated if name in run}
 
@@ -171,17 +171,20 @@ class Report(Stage):
             seeds=measured,
             training=training,
             footnote=train.method_class.footnote,
-            trainings={seed: stage.name.removeprefix("train ") for seed, stage in entry.trains.items()},
+            trainings={seed: stage.title(row.data) for seed, stage in entry.trains.items() if not stage.origin},
+            origin=train.origin,
             same_as=self.same_as(entry),
         )
 
     def _trainings(self, context: Context) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
-        """Losses and seconds of every training, once."""
+        """Losses and seconds of every training that was done here, once."""
         losses, seconds = {}, {}
         for entry in self.rows:
             for seed, train in entry.trains.items():
+                if train.origin:
+                    continue
                 artifact = self.read(f"train {entry.row.id} {seed}", context)
-                name = train.name.removeprefix("train ")
+                name = train.title(entry.row.data)
                 losses[name] = pd.read_parquet(artifact.folder / LOSSES)
                 seconds[name] = artifact.manifest.seconds
         return losses, seconds
@@ -201,9 +204,8 @@ class Report(Stage):
             for seed, scores in row.seeds.items():
                 metrics = {key: value for key, value in scores.metrics.items() if value is not None}
                 metrics |= {f"ca/{name}": value for name, value in scores.ca_by_expression.items()}
-                context.tracker.row(
-                    child_name(entry.row, seed), losses[entry.trains[seed].name.removeprefix("train ")], metrics
-                )
+                history = losses.get(row.trainings.get(seed, ""), pd.DataFrame({"iteration": []}))
+                context.tracker.row(child_name(entry.row, seed), history, metrics)
         judged = {
             f"judge accuracy {subset.replace('&', '')}": judge[JUDGE_SEED].accuracy
             for subset, judge in results.judges.items()

@@ -19,7 +19,7 @@ from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import EXPRESSIONS, Guide
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.prepare import Prepare, load_faces
-from benchmark.stages.train import Train, load_checkpoint
+from benchmark.stages.train import CheckpointStage, load_checkpoint
 
 EDITED, EDITS, DONE = "edited.npy", "edits.parquet", "done.json"
 BATCH = 16
@@ -31,13 +31,13 @@ class Synthesize(Stage):
 
     kind = "synth"
 
-    def __init__(self, train: Train, prepare: Prepare, guide: Guide, edits: EditList, device: str) -> None:
+    def __init__(self, train: CheckpointStage, prepare: Prepare, guide: Guide, edits: EditList, device: str) -> None:
         self.guide, self.edits, self.size = guide, edits, prepare.size
         self.method = train.method
         self._pictures = prepare.source.count
         gallery = "gallery " if edits.gallery is not None else ""
         settings = {"guide": guide, "edits": dataclasses.asdict(edits), "batch": BATCH, "device": device}
-        name = f"synthesize {gallery}{train.name.removeprefix('train ')} {guide}"
+        name = f"synthesize {gallery}{train.title(edits.subset)} {guide}"
         super().__init__(name, settings, {"checkpoint": train, "faces": prepare})
 
     def work(self) -> Work:

@@ -30,7 +30,24 @@ from benchmark.trainer import LOSSES, WEIGHTS, Budget, Trainer, load_for_editing
 CHECKPOINT = "checkpoint.json"
 
 
-class Train(Stage):
+class CheckpointStage(Stage):
+    """A stage that leaves a checkpoint: a training, or what takes its place."""
+
+    method: str
+    method_class: type[Method]
+    settings: Any
+    shape: Shape
+    iterations: int | None
+    """Of its training; None where nobody knows."""
+    origin: str = ""
+    """Where the weights are from, if they were not trained here."""
+
+    def title(self, subset: Subset) -> str:
+        """What tells it from others, in the names of the stages and files that come of it: `mtss F&P seed 0`."""
+        return self.name.removeprefix(f"{self.kind} ")
+
+
+class Train(CheckpointStage):
     """One method trained on the train identities of one subset."""
 
     kind = "train"
@@ -53,9 +70,10 @@ class Train(Stage):
         scales = any(field.name == "width" for field in dataclasses.fields(self.method_class.Settings))
         width = {"width": profile.width} if scales and profile.width != 1 else {}
         where = f"profile {profile.name}, overrides of {method}"
-        self.settings: Any = make_settings(self.method_class.Settings, {**width, **self.overrides}, where)
+        self.settings = make_settings(self.method_class.Settings, {**width, **self.overrides}, where)
         plain: Any = make_settings(self.method_class.Settings, {**width, **(stated.settings if stated else {})}, where)
         self.budget = Budget(profile.iterations_of(method), profile.checkpoint_every, profile.log_every)
+        self.iterations = self.budget.iterations
         self.train_identities = profile.train_identities
         settings = {
             "method": method,
@@ -157,10 +175,14 @@ class Described:
 def describe_checkpoint(folder: Path) -> Described:
     """What a folder's checkpoint is, without its weights. Raises UserError where the folder holds none."""
     path = folder / CHECKPOINT
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder, so it holds no checkpoint")
+    if not path.is_file():
+        raise UserError(f"{folder} holds no checkpoint: there is no {CHECKPOINT} in it")
     try:
         text = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder} holds no checkpoint ({error})") from error
+        raise UserError(f"{path} cannot be read ({error})") from error
     try:
         method, settings, shape = text["method"], dict(text["settings"]), Shape(**text["shape"])
         absent = tuple(text.get("absent", ()))
@@ -171,7 +193,7 @@ def describe_checkpoint(folder: Path) -> Described:
 
 
 def load_checkpoint(folder: Path, device: str) -> Method:
-    """The method of a finished training or of an import, ready to edit. Raises UserError where the folder holds none."""
+    """The method of a finished training or an import, ready to edit. Raises UserError where the folder holds none."""
     found = describe_checkpoint(folder)
     method = found.method_class(found.settings, found.shape)
     load_for_editing(method, folder / WEIGHTS, found.absent)

@@ -48,8 +48,8 @@ scores = st.builds(
 )
 training = st.builds(
     Training,
-    iterations=count,
-    images_seen=count,
+    iterations=st.none() | count,
+    images_seen=st.none() | count,
     updates=st.dictionaries(word, count, max_size=3),
     parameters=st.dictionaries(word, count, max_size=3),
     overrides=changed,
@@ -60,6 +60,7 @@ row = st.builds(
     id=word, label=word, method=word, guide=st.sampled_from(GUIDES), subset=st.sampled_from(SUBSETS),
     seeds=st.dictionaries(seed, scores, max_size=3), training=st.none() | training, missing=word, footnote=word,
     trainings=st.dictionaries(seed, word, max_size=3), variant=changed, extended=st.booleans(), note=word, same_as=word,
+    origin=word,
 )  # fmt: skip
 suite_results = st.builds(
     SuiteResults,
