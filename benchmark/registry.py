@@ -24,6 +24,7 @@ GROUP = "fesbench.methods"
 METHODS: dict[str, str] = {
     "stargan": "baselines.stargan:StarGAN",
     "ganimation": "baselines.ganimation:GANimation",
+    "efgan": "baselines.efgan:EFGAN",
     "hisd": "baselines.hisd:HiSD",
     "mtss": "models.mtss:MTSS",
 }

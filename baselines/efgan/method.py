@@ -1,0 +1,162 @@
+"""Cascade EF-GAN as a method: its two phases, its optimisation and its edits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from baselines.efgan.crops import REGIONS, Window, crop_size, windows
+from baselines.efgan.losses import generator_losses, judged
+from baselines.efgan.networks import BRANCHES, Cascade, Edit
+from baselines.efgan.settings import EFGANSettings
+from baselines.ganimation import draw_targets, falling, initialise, target_units, update_critic
+from baselines.scaling import check_size
+from baselines.stargan import Discriminator
+from benchmark.errors import UserError
+from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, frozen
+from benchmark.protocol import ACTION_UNIT_MAX, KNOWLEDGE, Guide, Knowledge, Subset
+
+COPYING, REPLACING = 0.02, 0.95
+"""Mean attention beyond which a branch copies its input, or keeps nothing of it."""
+
+
+class EFGAN(Method):
+    """Cascade EF-GAN, guided by the action units of a reference. First stage one is trained alone, from source to
+    target; then it is copied into all stages, and these are trained together, each on its share of the way.
+
+    Every iteration updates the discriminator, which all stages share, every fifth the generator too.
+    """
+
+    Settings: ClassVar[type] = EFGANSettings
+    guides: ClassVar[frozenset[Guide]] = frozenset({"R"})
+    reference: ClassVar[Literal["image", "units"]] = "units"
+    needs: ClassVar[frozenset[Knowledge]] = frozenset({"units", "landmarks"})
+    subsets: ClassVar[frozenset[Subset]] = frozenset({"F"})
+    augmentation = Augmentation(flip=True)
+    footnote = "EF-GAN is a reconstruction: no code was ever published (docs/methods.md says what is known)."
+    settings: EFGANSettings
+
+    def __init__(self, settings: EFGANSettings, shape: Shape) -> None:
+        super().__init__(settings, shape)
+        check_size(type(self).__name__, shape.size)
+        if settings.stages < 1:
+            raise UserError(f"EFGAN: stages must be at least 1, not {settings.stages}")
+        if not 0 <= settings.first_stage_share < 1:
+            raise UserError(
+                f"EFGAN: first_stage_share must be at least 0 and below 1, not {settings.first_stage_share}"
+            )
+        self.crop_sizes = [crop_size(settings, region, shape.size) for region in REGIONS]
+        self.generator = Cascade(settings, shape.units)
+        self.discriminator = Discriminator(settings.width, settings.discriminator_layers, shape.size, shape.units)
+        for network in (self.generator, self.discriminator):
+            initialise(network, settings.initial_deviation)
+        self.to(memory_format=torch.channels_last)  # the same function in four fifths of the time on a CPU
+
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """Adam for stage one alone, for the whole cascade, which so begins with no memory of stage one's steps, and for
+        the discriminator.
+        """
+        settings = self.settings
+        networks = {
+            "generator": self.generator.stages[0],
+            "cascade": self.generator,
+            "discriminator": self.discriminator,
+        }
+        betas = (settings.beta1, settings.beta2)
+        return {name: Adam(network.parameters(), settings.learning_rate, betas) for name, network in networks.items()}
+
+    def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
+        """The discriminator on the edits of all stages in training, and in every `critic_steps`-th iteration the
+        generator on the same edits.
+        """
+        settings, switch = self.settings, self.switch(progress.iterations)
+        if progress.iteration == switch:
+            self.generator.spread()
+        stages = 1 if progress.iteration < switch else settings.stages
+        batch = faces.draw(settings.batch_size)
+        images, units = batch.images, batch.units / ACTION_UNIT_MAX
+        where = self._windows(batch)
+        targets = draw_targets(faces, len(images), settings.unit_noise)
+        generating = (progress.iteration + 1) % settings.critic_steps == 0
+
+        with torch.set_grad_enabled(generating):
+            edits: list[Edit] = self.generator(images, units, targets, where, stages)
+        fakes = torch.cat(judged(edits, settings)).detach()
+        mix = torch.rand(len(fakes), 1, 1, 1, generator=faces.generator).to(images)
+        # All of them are held against the same real faces.
+        times = len(fakes) // len(images)
+        real, known = images.repeat(times, 1, 1, 1), units.repeat(times, 1)
+        critic, penalty = update_critic(self.discriminator, real, known, fakes, mix, settings, update)
+        log = {f"discriminator/{name}": term.detach() for name, term in vars(critic).items()}
+        log["discriminator/penalty"] = penalty.detach()
+
+        if generating:
+            with frozen(self.discriminator):
+                back: list[Edit] = self.generator(edits[-1].image, targets, units, where, stages)
+                maker = generator_losses(self.discriminator, images, units, targets, edits, back, settings)
+                update("generator" if progress.iteration < switch else "cascade", maker.objective(settings))
+            log |= {f"generator/{name}": term.detach() for name, term in vars(maker).items()}
+            log |= {f"attention/{name}": mean for name, mean in mean_attention(edits).items()}
+        return log
+
+    def switch(self, iterations: int) -> int:
+        """The iteration at which the cascade begins; without a cascade, the end."""
+        if self.settings.stages == 1:
+            return iterations
+        return min(round(iterations * self.settings.first_stage_share), iterations - 1)
+
+    def learning_rate_factor(self, optimizer: str, progress: Progress) -> float:
+        """1, then linearly to 0, in each phase or over both."""
+        switch = self.switch(progress.iterations)
+        if self.settings.decay == "per-phase":
+            begun, end = (0, switch) if progress.iteration < switch else (switch, progress.iterations)
+            progress = Progress(progress.iteration - begun, end - begun)
+        return falling(progress, self.settings.flat_share)
+
+    def warnings(self, means: Mapping[str, float]) -> list[str]:
+        """Says when the attention saturates, the known way for it to fail."""
+        attention = {name: means[f"attention/{name}"] for name in BRANCHES if f"attention/{name}" in means}
+        said = []
+        if attention and max(attention.values()) < COPYING:
+            said.append(
+                f"EF-GAN: the attention of all branches vanishes (means below {COPYING}), so edits are copies of their "
+                "sources: check the action units, or lower attention_weight"
+            )
+        full = [name for name, mean in attention.items() if mean > REPLACING]
+        if full:
+            said.append(
+                f"EF-GAN: the attention is saturated (mean above {REPLACING}: {', '.join(full)}), so nothing of the "
+                "source is kept there: raise attention_weight a little"
+            )
+        return said
+
+    def edit(self, sources: Faces, target: Target) -> Tensor:
+        """The cascade from the sources' action units to the target's, refined image by refined image. Raises UserError
+        where the units or the landmarks of a source are not known.
+        """
+        for known, what in ((sources.units, KNOWLEDGE["units"]), (sources.landmarks, KNOWLEDGE["landmarks"])):
+            unknown = int((~torch.isfinite(known).flatten(1).all(1)).sum())
+            if unknown:
+                raise UserError(
+                    f"EF-GAN needs the {what} of every face it edits, and {unknown} of {len(known)} have none"
+                )
+        edits: list[Edit] = self.generator(
+            sources.images, sources.units / ACTION_UNIT_MAX, target_units(target), self._windows(sources)
+        )
+        return edits[-1].image
+
+    def _windows(self, faces: Faces) -> tuple[Window, ...]:
+        return windows(faces.landmarks, self.crop_sizes, self.shape.size)
+
+
+def mean_attention(edits: list[Edit]) -> dict[str, Tensor]:
+    """The mean attention of every branch, over stages and faces, detached."""
+    by_branch = zip(*(edit.initial.attention for edit in edits), strict=True)
+    return {
+        name: torch.stack([mask.detach().mean() for mask in masks]).mean()
+        for name, masks in zip(BRANCHES, by_branch, strict=True)
+    }
