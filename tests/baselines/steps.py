@@ -56,19 +56,3 @@ class Steps:
         losses = self.method.training_step(self.source, self.update, Progress(self.iterations, 1000))
         self.iterations += 1
         return {name: float(value) for name, value in losses.items()}
-
-    def untrained(self, name: str) -> set[str]:
-        """Parameters of network `name` without a gradient, or with one that is zero everywhere."""
-        return {
-            key
-            for key, gradient in self.gradients[name].items()
-            if key.startswith(f"{name}.") and (gradient is None or not gradient.any())
-        }
-
-    def touched(self, name: str) -> set[str]:
-        """Parameters of other networks that the update of `name` gave a gradient."""
-        return {
-            key
-            for key, gradient in self.gradients[name].items()
-            if not key.startswith(f"{name}.") and gradient is not None and bool(gradient.any())
-        }

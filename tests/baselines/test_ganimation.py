@@ -145,14 +145,14 @@ def naive_losses(
 @pytest.mark.parametrize(("batch", "size"), [(1, 32), (3, 64)])
 def test_losses_are_the_naive_ones(batch: int, size: int) -> None:
     """Mixtures inside (0, 1), units below 0 and above 1, a unit kept as it is, pictures of -1 and 1 alone."""
-    method = lively(size)
+    method = lively(size).double()
     generator = torch.Generator().manual_seed(3)
-    images = torch.rand(batch, 3, size, size, generator=generator) * 2 - 1
+    images = torch.rand(batch, 3, size, size, generator=generator).double() * 2 - 1
     images[0] = images[0].sign()
-    units = torch.rand(batch, 17, generator=generator)
-    targets = torch.rand(batch, 17, generator=generator) * 1.6 - 0.3
+    units = torch.rand(batch, 17, generator=generator).double()
+    targets = torch.rand(batch, 17, generator=generator).double() * 1.6 - 0.3
     targets[-1, :5] = units[-1, :5]
-    mix = torch.rand(batch, 1, 1, 1, generator=generator)
+    mix = torch.rand(batch, 1, 1, 1, generator=generator).double()
     settings = replace(SMALL, unit_weight=4000 / batch, smoothness_weight=1e-5 * batch * size * (size - 1))
 
     with torch.no_grad():
@@ -166,7 +166,7 @@ def test_losses_are_the_naive_ones(batch: int, size: int) -> None:
     )
     networks = (method.discriminator, method.discriminator, method.generator)
     for mine, naive, network in zip(ours, naive_losses(method, images, units, targets, mix), networks, strict=True):
-        torch.testing.assert_close(mine, naive, rtol=TOLERANCE, atol=0)
+        torch.testing.assert_close(mine, naive, rtol=1e-9, atol=0)
         parameters = list(network.parameters())
         expected = torch.autograd.grad(naive, parameters, retain_graph=True, allow_unused=True)
         scale = max(float(gradient.abs().max()) for gradient in expected if gradient is not None)
@@ -174,7 +174,7 @@ def test_losses_are_the_naive_ones(batch: int, size: int) -> None:
         for one, other in zip(gradients, expected, strict=True):
             assert (one is None) == (other is None)
             if one is not None and other is not None:
-                torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5 * scale)
+                torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-10 * scale)
 
 
 def test_at_the_published_batch_the_weights_are_the_published_ones() -> None:

@@ -17,7 +17,7 @@ from baselines.hisd.losses import discriminator_losses as hisd_discriminator_los
 from baselines.hisd.losses import edit_paths as hisd_edit_paths
 from baselines.hisd.losses import generator_losses as hisd_generator_losses
 from baselines.published import load_published, parameter
-from benchmark.interface import Faces, Shape, Target
+from benchmark.interface import Shape
 from models.mtss import MTSS, MTSSSettings
 from models.mtss.generator import UNUSED, published_names
 from models.mtss.losses import GeneratorLosses, discriminator_losses, generator_losses, log_fake, log_real
@@ -310,12 +310,9 @@ def test_the_cycle_gets_no_content_from_the_source() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_network_learns_from_its_own_loss_alone(variant: str) -> None:
-    steps = Steps(small(**VARIANTS[variant], batch_size=16), faces())
+def test_a_part_that_is_off_has_no_loss(variant: str) -> None:
+    steps = Steps(small(**VARIANTS[variant]), faces())
     losses = steps.step()
-    for name in ("generator", "discriminator"):
-        assert steps.untrained(name) == set()
-        assert steps.touched(name) == set()
     settings = steps.method.settings
     assert ("generator/mapped_class" in losses) == settings.supervision
     assert ("generator/consistency" in losses) == settings.reference_path
@@ -323,20 +320,31 @@ def test_every_network_learns_from_its_own_loss_alone(variant: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["hinge", "log"])
-def test_losses_do_not_depend_on_a_repeated_batch(form: str) -> None:
-    method = small(adversarial=form)
-    batch = batch_of(method)
-
-    def terms(times: int) -> dict[str, Tensor]:
-        repeated = Batch(**{name: torch.cat([value] * times) for name, value in vars(batch).items()})
-        edits = edit_paths(method.generator, repeated, "source")
-        maker = generator_losses(method.generator, method.discriminator, repeated, edits, method.settings)
-        critic = discriminator_losses(method.discriminator, repeated, edits, False, form)  # type: ignore[arg-type]
-        return {**vars(maker), **vars(critic)}
-
-    once, thrice = terms(1), terms(3)
-    for name in once:
-        assert float(thrice[name].detach()) == pytest.approx(float(once[name].detach()), rel=1e-4), name
+def test_the_batched_critic_is_the_naive_one(form: str) -> None:
+    """Image by image: the source on both heads with R1, both edits on head 0 by their target, the cycle on head 1."""
+    method = small().double()
+    drawn = batch_of(method)
+    batch = Batch(
+        **{name: value.double() if value.is_floating_point() else value for name, value in vars(drawn).items()}
+    )
+    edits = edit_paths(method.generator, batch, "source")
+    assert edits.reference is not None
+    score_of_real = {"hinge": lambda d: (1 - d).clamp(min=0), "log": lambda d: -d.sigmoid().log()}[form]
+    score_of_fake = {"hinge": lambda d: (1 + d).clamp(min=0), "log": lambda d: -(1 - d.sigmoid()).log()}[form]
+    naive = torch.zeros((), dtype=torch.float64)
+    for i, label in enumerate(batch.labels.tolist()):
+        for head in (0, 1):
+            x = batch.images[i : i + 1].clone().requires_grad_()
+            real = method.discriminator(x, None)[0, head, label]
+            naive = naive + score_of_real(real) + torch.autograd.grad(real, x, create_graph=True)[0].square().sum()
+        for images, labels, head in (
+            (edits.edited, batch.mapped_labels, 0),
+            (edits.reference.edited, edits.reference.labels, 0),
+            (edits.cycled, batch.labels, 1),
+        ):
+            naive = naive + score_of_fake(method.discriminator(images[i : i + 1].detach(), None)[0, head, labels[i]])
+    ours = discriminator_losses(method.discriminator, batch, edits, False, form)  # type: ignore[arg-type]
+    torch.testing.assert_close(ours.real + ours.fake + ours.penalty, naive / len(batch.labels), rtol=1e-9, atol=0)
 
 
 def test_the_discriminator_ignores_the_style() -> None:
@@ -414,24 +422,3 @@ def test_a_saturated_unit_is_reported() -> None:
     assert method.warnings({"sdu/style_magnitude": 0.4}) == []
     assert "saturated" in method.warnings({"sdu/style_magnitude": 0.97})[0]
     assert method.warnings({}) == []
-
-
-@pytest.mark.parametrize("content", ["none", "skip", "disentangled"])
-@pytest.mark.parametrize("guide", ["T", "R"])
-@torch.no_grad()
-def test_an_edit_does_not_depend_on_its_batch(content: str, guide: str) -> None:
-    method = small(content=content).eval()
-    sources, references = torch.rand(2, 3, 3, 32, 32) * 2 - 1
-    labels, seeds = torch.tensor([1, 5, 7]), [11, 12, 13]
-
-    def edit(rows: slice) -> Tensor:
-        target = Target("T", labels[rows], seeds[rows])
-        if guide == "R":
-            target = Target("R", labels[rows], seeds[rows], references[rows])
-        return method.edit(Faces.of(sources[rows]), target)
-
-    together = edit(slice(None))
-    alone = torch.cat([edit(slice(i, i + 1)) for i in range(3)])
-    torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-4)
-    seeds = [21, 22, 23]
-    assert torch.equal(edit(slice(None)), together) == (guide == "R")
