@@ -120,6 +120,8 @@ def _teller(reporter: Reporter) -> Callable[[str], None]:
 
 def _task(arguments: argparse.Namespace, wish: Wish, tell: Callable[[str], None]) -> Task:
     """The model, and what it is to do."""
+    import warnings
+
     import torch
 
     from benchmark.device import choose_device
@@ -128,6 +130,8 @@ def _task(arguments: argparse.Namespace, wish: Wish, tell: Callable[[str], None]
     from benchmark.editing.portraits import Album
     from benchmark.editing.work import Task
 
+    # Pillow's remarks on a photograph (its EXIF is damaged, it is very large) are no concern of the user's.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     torch.set_num_threads(arguments.threads or os.cpu_count() or 1)
     editor = Editor(arguments.checkpoint, choose_device(arguments.device))
     if not editor.framing_known:
