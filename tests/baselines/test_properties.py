@@ -51,6 +51,7 @@ CASES = {
     "stargan": Case("stargan", {"residual_blocks": 1}, steps=[4]),
     "ganimation": Case("ganimation", {"residual_blocks": 1}, steps=[4]),
     "ganimation, one step": Case("ganimation", {"residual_blocks": 1, "penalty_update": "together"}, steps=[4]),
+    "efgan": Case("efgan", {"residual_blocks": 1, "critic_steps": 1, "stages": 2}, steps=[0, 600]),
     "hisd": Case("hisd", CALM, latent=True),
     "hisd, style hidden": Case("hisd", {**CALM, "style_in_discriminator": False}, latent=True),
     "mtss": Case("mtss", CALM, latent=True),
