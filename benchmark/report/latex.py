@@ -86,7 +86,7 @@ def _headings(headings: Sequence[Heading]) -> list[str]:
 
 
 def _entry(entry: Entry) -> str:
-    text = escape_latex(entry.text)
+    text = re.sub(r"^-(?=\d)", "$-$", escape_latex(entry.text))  # a minus sign, no hyphen
     if entry.marks:
         text += rf"\textsuperscript{{{','.join(map(str, entry.marks))}}}"
     if entry.difference:

@@ -265,9 +265,12 @@ def metric_heading(metric: Metric, results: SuiteResults) -> str:
 
 
 def _change(above: Row | None, row: Row, metric: Metric) -> str:
-    """The difference of two rows' means, signed."""
+    """The difference of two rows' means as printed, signed."""
     old, new = above.mean(metric.key) if above else None, row.mean(metric.key)
-    return EMPTY if old is None or new is None else f"{new - old:+.{metric.decimals}f}"
+    if old is None or new is None:
+        return EMPTY
+    digits = metric.decimals
+    return f"{round(round(new, digits) - round(old, digits), digits) + 0.0:+.{digits}f}"
 
 
 def _whole(count: int | None) -> str:

@@ -24,7 +24,7 @@ from benchmark.report.spreadsheet import extended_csv, main_csv
 from benchmark.report.tables import Table, main_table, measures_table, steps_table
 from benchmark.report.terminal import print_tables
 from benchmark.results import SuiteResults
-from tests.report.made_up import HIDDEN, STEPS, ablation_run, published_run, quick_run
+from tests.report.made_up import HIDDEN, STEPS, ablation_run, published_run, quick_run, scores
 from tests.report.test_figures import cell, enlarged, pictures
 
 AS_PUBLISHED, CALM = ablation_run(), ablation_run({"learning_rate": 1e-3, **HIDDEN})
@@ -166,6 +166,17 @@ def test_each_step_says_what_it_changes() -> None:
     ]
     assert [row[-1].text for row in steps(AS_PUBLISHED).rows] == ["–", *["+10.00"] * 6]
     assert [row[3].text for row in steps(AS_PUBLISHED).rows] == ["–", *["-1.00"] * 6]
+
+
+def test_changes_are_those_of_the_printed_numbers() -> None:
+    first, second = AS_PUBLISHED.rows[:2]
+    rows = [
+        dataclasses.replace(row, seeds={0: scores(fid=fid, ca=ca)})
+        for row, fid, ca in ((first, 50.004, 20.0), (second, 49.996, 19.9849))
+    ]
+    table = steps(dataclasses.replace(AS_PUBLISHED, rows=tuple(rows)))
+    assert [entry.text for entry in table.rows[1][3:]] == ["+0.00", "+0.00", "-0.02"]
+    assert "& $-$0.02 " in latex([table])
 
 
 def test_a_profile_that_breaks_a_step_is_found_out() -> None:
