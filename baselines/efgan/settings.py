@@ -8,7 +8,7 @@ from typing import Literal
 from baselines.ganimation import GANimationSettings
 from benchmark.settings import chosen
 
-UNKNOWN = "not known; as GANimation, whose generator is every branch here"
+UNKNOWN = "not known; as GANimation"
 REMEMBERED = "remembered from the paper, not checked"
 
 
@@ -33,8 +33,8 @@ class EFGANSettings(GANimationSettings):
     cycle_weight: float = chosen(10.0, f"{UNKNOWN}; once per step, from the last stage back to the source")
     attention_weight: float = chosen(
         0.1,
-        f"{UNKNOWN}; of each of the four masks. An attention of 0 copies here, so this pushes towards copying, as it "
-        "does not in GANimation",
+        f"{UNKNOWN}; of each of the four masks. An attention of 0 copies here, so this pushes towards copying; "
+        "GANimation's pushes away from it",
     )
     smoothness_weight: float = chosen(4.0640, f"{UNKNOWN}; of the mean step in each direction, for each of four masks")
     unit_noise: float = chosen(0.1, UNKNOWN)

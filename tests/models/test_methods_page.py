@@ -16,7 +16,7 @@ def test_the_tables_are_up_to_date() -> None:
     assert with_tables(page) == page, "run: python -m docs.make_methods"
 
 
-@pytest.mark.parametrize("name", ["stargan", "hisd", "mtss"])
+@pytest.mark.parametrize("name", ["stargan", "ganimation", "efgan", "hisd", "mtss"])
 def test_every_setting_has_a_row(name: str) -> None:
     page = PAGE.read_text(encoding="utf-8")
     section = re.search(rf"<!-- settings: {name} -->\n(.*?)<!-- end -->", page, re.DOTALL)
