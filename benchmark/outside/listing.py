@@ -8,10 +8,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from benchmark.errors import UserError
-from benchmark.protocol import Subset
+from benchmark.protocol import SUBSETS, Subset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from benchmark.data.edits import EditList
 
 SCHEMA = 1
+Features = Literal["inception", "efficientnet-lite0"]
 LISTING, README = "edits.json", "README.txt"
 PICTURES, TRAINING, TRAINING_TABLE = "pictures", "training", "train.csv"
 
@@ -58,7 +59,7 @@ class Listing:
     notice: str
     size: int
     """Side of all pictures in pixels."""
-    features: Literal["inception", "efficientnet-lite0"]
+    features: Features
     judge_epochs: int
     allow_small: bool
     targets_per_source: int | None
@@ -128,9 +129,16 @@ def read_listing(folder: Path) -> Listing:
 
 
 def _listing(raw: dict[str, Any]) -> Listing:
+    """Raises KeyError or TypeError where something is missing, too much, or of another type."""
     sheets = {subset: Sheet(**sheet) for subset, sheet in raw["sheets"].items()}
     training = TrainingSheet(**raw["training"]) if raw["training"] else None
-    return Listing(**{**raw, "sheets": sheets, "training": training})
+    listing = Listing(**{**raw, "sheets": sheets, "training": training})
+    counts = (listing.size, listing.judge_epochs, listing.seed, listing.targets_per_source or 0)
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        raise TypeError("size, judge_epochs, seed and targets_per_source must be whole numbers")
+    if not sheets or not set(sheets) <= set(SUBSETS) or listing.features not in get_args(Features):
+        raise TypeError("unknown subset or features")
+    return listing
 
 
 def expected_files(folder: Path, sheet: Sheet) -> list[str]:

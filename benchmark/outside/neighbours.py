@@ -33,13 +33,21 @@ class Neighbours:
     folder: Path
     results: SuiteResults
 
+    @property
+    def measured(self) -> int:
+        """Rows with numbers."""
+        return sum(bool(row.seeds) for row in self.results.rows)
+
 
 def find_neighbours(
     store: Store, listing: Listing, prepare: Prepare, rulers: Mapping[Subset, Ruler]
 ) -> Neighbours | None:
-    """The latest report of the list's suite and profile that has a row of its data, edits, judge and real features."""
+    """Of the reports of the list's suite and profile, the one with the most rows of its data, edits, judge and real
+    features; of several, the latest.
+    """
+    best: Neighbours | None = None
     made = [manifest for manifest in store.manifests("reports") if _is_of(manifest, listing, prepare)]
-    for manifest in sorted(made, key=lambda manifest: str(manifest.made.get("time", "")), reverse=True):
+    for manifest in sorted(made, key=lambda manifest: str(manifest.made.get("time", ""))):
         recipe = Recipe(manifest.kind, manifest.name, manifest.settings, manifest.inputs, manifest.version)
         report = store.find(recipe)
         if report is None:
@@ -49,9 +57,10 @@ def find_neighbours(
         except ValueError:
             continue  # written by another version of the benchmark
         rows = tuple(row for row in results.rows if row.missing or _is_measured_with(row, manifest, store, rulers))
-        if any(row.seeds for row in rows):
-            return Neighbours(report.folder, dataclasses.replace(results, rows=rows))
-    return None
+        found = Neighbours(report.folder, dataclasses.replace(results, rows=rows))
+        if found.measured >= (best.measured if best else 1):
+            best = found
+    return best
 
 
 def _is_of(manifest: Manifest, listing: Listing, prepare: Prepare) -> bool:

@@ -49,10 +49,8 @@ def pictures_note(results: SuiteResults) -> str:
     """N, on both sides."""
     real = [f"{count:,} ({subset})" for subset, count in results.test_images.items()]
     against = f", measured against {listed(real)} real ones" if real else ""
-    return (
-        f"N: edits for each seed, made from pictures of {results.test_identities} test identities{against}; "
-        f"{results.train_identities} other identities were trained on."
-    )
+    train = f"{results.train_identities} other identities {'were' if results.seeds else 'are there to be'} trained on"
+    return f"N: edits for each seed, made from pictures of {results.test_identities} test identities{against}; {train}."
 
 
 def seeds_note(results: SuiteResults) -> str:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from benchmark.data.faceset import FaceSet
 from benchmark.data.photo import read_pixels
 from benchmark.plan import EDIT_SEED
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, Subset
+from benchmark.stages.features import ExtractorChoice
 from tests.face_folders import write_rafd
 
 METHOD = "tests.dummy:Dummy"
@@ -60,8 +61,24 @@ class House:
         return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
+class Blocks:
+    """Means of 8 x 8 pixels as features, so that nothing here waits for a network."""
+
+    def features(self, images: np.ndarray, progress: Callable[[int], None]) -> np.ndarray:
+        count, size = images.shape[:2]
+        progress(count)
+        return images.reshape(count, size // 8, 8, size // 8, 8, 3).mean((2, 4)).reshape(count, -1).astype(np.float32)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_features() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ExtractorChoice, "open", lambda _self, _device: Blocks())
+        yield
+
+
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Path]) -> House:
+def house(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Path], _quick_features: None) -> House:
     folder = tmp_path_factory.mktemp("house")
     rows = [
         {"id": "d-fp", "label": "Dummy (T)", "method": METHOD, "guide": "T", "data": "F&P"},
@@ -289,6 +306,20 @@ def test_one_other_pixel_is_another_row(house: House, tmp_path: Path, capfd: pyt
     assert frontal["scores"]["metrics"]["psnr_source"] != own["F"]["metrics"]["psnr_source"]
 
 
+def test_rows_of_another_judge_do_not_stand_beside_it(
+    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    longer = shutil.copytree(house.listing, tmp_path / "list")
+    text = (longer / "edits.json").read_text(encoding="utf-8")
+    (longer / "edits.json").write_text(text.replace('"judge_epochs": 1', '"judge_epochs": 2'), encoding="utf-8")
+    assert house.score(house.answer, "--edits", str(longer)) == 0
+    shown = capfd.readouterr().out
+    assert "twin¹" in shown
+    assert "Dummy" not in shown
+    assert "training seed" not in shown
+    assert "2 other identities are there to be trained on" in " ".join(shown.split())
+
+
 # ---------------------------------------------------------------------------------------------- wrong results
 def resized(path: Path) -> None:
     Image.open(path).resize((64, 64)).save(path)
@@ -411,6 +442,7 @@ def test_a_list_that_was_changed_is_refused(house: House, tmp_path: Path, capfd:
         ('"faces": "', '"faces": "0', "is not the one that the list was written for"),
         ('"key": "', '"key": "0', "asks for other edits than this version"),
         ('"pictures"', '"picture"', "is damaged"),
+        ('"judge_epochs": 1', '"judge_epochs": "1"', "is damaged"),
         ("{", "", "cannot be read"),
     ):
         broken = shutil.copytree(house.listing, tmp_path / "broken", dirs_exist_ok=True)
