@@ -1,4 +1,4 @@
-"""Reading one photograph: upright, 8 bits, RGB; and cutting a square out of it."""
+"""Reading one picture: a photograph, upright, 8 bits, RGB, and a square cut out of it; or pixels as they were written."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from benchmark.data.framing import Square
 
 BACKGROUND = (255, 255, 255)
 """What shows through transparent pixels: RaFD's white wall."""
+
+SIXTEEN_BITS = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+"""Pillow's modes of grey with more than 8 bits, whose conversion to RGB would cut levels off."""
+
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_DEPTH = 24
 """The byte of a PNG file that says how many bits a channel has."""
 _PNG_HEAD = 26
 _ORIENTATION = 0x0112
-
-SIXTEEN_BITS = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
-"""Pillow's modes of grey with more than 8 bits, whose conversion to RGB would cut levels off."""
 
 
 def read_upright(path: Path) -> Image.Image:
