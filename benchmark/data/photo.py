@@ -1,4 +1,4 @@
-"""Reading one picture: a photograph, upright, 8 bits, RGB, and a square cut out of it; or pixels as they were written."""
+"""Reading one picture: a photograph, upright, 8 bits, RGB, and a square cut out of it; or pixels exactly as written."""
 
 from __future__ import annotations
 
