@@ -143,7 +143,9 @@ class Method(nn.Module, ABC):
     reference: ClassVar[Literal["image", "units"]] = "image"
     """What a reference-guided edit reads of the reference: the picture, or its action units alone."""
     needs: ClassVar[frozenset[Knowledge]] = frozenset()
-    """What must be known of every face that is trained on or edited."""
+    """What must be known of every face that is trained on."""
+    source_needs: ClassVar[frozenset[Knowledge]] = frozenset()
+    """What `edit` reads of its sources beside the picture."""
     subsets: ClassVar[frozenset[Subset]] = frozenset(SUBSETS)
     """The subsets it can be trained on."""
     augmentation: ClassVar[Augmentation] = Augmentation()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli import Parser, run_command, writable_folder
+from benchmark.device import choose_device
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
     from benchmark.plan import Plan
     from benchmark.stages.imported import choose_checkpoints
 
-    device = _device(arguments.device)
+    device = choose_device(arguments.device)
     checkpoints = choose_checkpoints(arguments.checkpoint, suite, profile)
     plan = Plan(suite, profile, source, seeds, extractor, device, checkpoints)
     context = _context(plan, arguments, out, device)
@@ -159,15 +160,6 @@ def _extractor(name: str, arguments: argparse.Namespace) -> ExtractorChoice:
     from benchmark.stages.features import choose_extractor
 
     return choose_extractor(name, arguments.fid_weights, arguments.allow_other_weights)
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise UserError("--device cuda: torch finds no GPU here; --device cpu works everywhere")
-    return "cuda" if wanted == "cuda" or (wanted == "auto" and there) else "cpu"
 
 
 def _context(plan: Plan, arguments: argparse.Namespace, out: Path, device: str) -> Context:

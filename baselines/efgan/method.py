@@ -35,6 +35,7 @@ class EFGAN(Method):
     guides: ClassVar[frozenset[Guide]] = frozenset({"R"})
     reference: ClassVar[Literal["image", "units"]] = "units"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({"units", "landmarks"})
+    source_needs: ClassVar[frozenset[Knowledge]] = needs
     subsets: ClassVar[frozenset[Subset]] = frozenset({"F"})
     augmentation = Augmentation(flip=True)
     footnote = "EF-GAN is a reconstruction: no code was ever published (docs/methods.md says what is known)."

@@ -56,7 +56,7 @@ class Editor:
         """S x S x 3 uint8. Raises UserError where the method needs what is not known of the source, and where it
         makes no picture of it.
         """
-        lacking = portrait.lacks(self.method.needs)
+        lacking = portrait.lacks(self.method.source_needs)
         if lacking:
             what = " and ".join(KNOWLEDGE[each] for each in lacking)
             raise UserError(f"{self.name} needs its {what}: put OpenFace's CSV beside it, or give --openface DIR")

@@ -16,7 +16,8 @@ import pytest
 import torch
 from PIL import Image
 
-from baselines.ganimation import GANimation, GANimationSettings
+from baselines.efgan import EFGANSettings
+from baselines.ganimation import GANimationSettings
 from benchmark import checkpoint, synthesize
 from benchmark.config import load_profile
 from benchmark.data.framing import Framing
@@ -25,6 +26,7 @@ from benchmark.editing.guides import prototype_units
 from benchmark.interface import Faces, Shape, Target
 from benchmark.progress import Reporter
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
+from benchmark.registry import find_method
 from benchmark.report.figures import PAPER
 from benchmark.report.strip import draw_strip
 from benchmark.stages.prepare import Prepare
@@ -63,21 +65,21 @@ def trained(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def animated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of a small GANimation, as initialised but for wider colours, so that edits differ from sources."""
-    folder = tmp_path_factory.mktemp("animated")
+def untrained(folder: Path, name: str, settings: GANimationSettings) -> Path:
+    """A checkpoint of a method as it is initialised."""
     torch.manual_seed(0)
-    settings = GANimationSettings(width=0.0625, initial_deviation=0.2)
-    method = GANimation(settings, Shape(SIZE))
+    method = find_method(name)(settings, Shape(SIZE))
     checkpoint.save_tensors(folder / "weights.safetensors", checkpoint.prefixed("model", method.state_dict()), {})
-    text = {
-        "method": "ganimation",
-        "settings": dataclasses.asdict(settings),
-        "shape": dataclasses.asdict(Shape(SIZE)),
-    }
+    text = {"method": name, "settings": dataclasses.asdict(settings), "shape": dataclasses.asdict(Shape(SIZE))}
     (folder / "checkpoint.json").write_text(json.dumps(text))
     return folder
+
+
+@pytest.fixture(scope="module")
+def animated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small GANimation, of wider colours than published, so that edits differ from sources."""
+    settings = GANimationSettings(width=0.0625, initial_deviation=0.2)
+    return untrained(tmp_path_factory.mktemp("animated"), "ganimation", settings)
 
 
 def call(folder: Path, *arguments: object) -> int:
@@ -321,11 +323,16 @@ def test_expressions_are_prototypes_for_a_method_of_action_units(
 def test_what_a_method_needs_is_said(tmp_path: Path, animated: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = save(tmp_path / "a.png")
     (tmp_path / "u.csv").write_text("AU12,5\n")
-    assert call(animated, "--source", source, "--aus", tmp_path / "u.csv", "--out", tmp_path / "o.png", "--quiet") == 2
-    said = capfd.readouterr().err
-    assert said == (
-        f"error: {source}: ganimation needs its action units: put OpenFace's CSV beside it, or give --openface DIR\n"
+    cascade = tmp_path / "cascade"
+    cascade.mkdir()
+    untrained(cascade, "efgan", EFGANSettings(width=0.0625))
+    assert call(cascade, "--source", source, "--aus", tmp_path / "u.csv", "--out", tmp_path / "o.png", "--quiet") == 2
+    assert capfd.readouterr().err == (
+        f"error: {source}: efgan needs its landmarks and action units: put OpenFace's CSV beside it, or give "
+        "--openface DIR\n"
     )
+    edit(animated, tmp_path / "free.png", source, "--aus", tmp_path / "u.csv")
+    capfd.readouterr()
     assert call(animated, "--source", source, "--reference", source, "--out", tmp_path / "o.png", "--quiet") == 2
     said = capfd.readouterr().err
     assert "ganimation reads its action units, which are not known: put OpenFace's a.csv beside it, or give" in said
