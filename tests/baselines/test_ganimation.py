@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from baselines.ganimation import (
     GANimation,
     GANimationSettings,
+    GeneratorLosses,
     animate,
     blend,
     critic_losses,
@@ -241,12 +242,13 @@ def test_an_iteration_updates_the_critic_twice_and_every_fifth_the_generator(for
     assert all(parameter.requires_grad for parameter in steps.method.parameters())
 
 
-def test_the_discriminator_s_two_steps_are_those_of_the_published_trainer() -> None:
-    """WGAN and unit terms, one Adam step; then the penalty at the discriminator that came of it, another."""
-    ours, naive = lively(unit_weight=4000 / 8), lively()
-    together = lively(unit_weight=4000 / 8, penalty_update="together")
-    for method in (ours, together):
-        Steps(method, faces()).step()
+def test_an_iteration_is_that_of_the_published_trainer() -> None:
+    """WGAN and unit terms, an Adam step; the penalty at the discriminator that came of it, another; the generator."""
+    settings = replace(SMALL, unit_weight=4000 / 8, smoothness_weight=1e-5 * 8 * 32 * 31, critic_steps=1)
+    ours, naive = lively(**vars(settings)), lively()
+    together = lively(**vars(replace(settings, penalty_update="together")))
+    log = Steps(ours, faces()).step()
+    Steps(together, faces()).step()
 
     source = faces()
     batch = source.draw(8)
@@ -265,6 +267,18 @@ def test_the_discriminator_s_two_steps_are_those_of_the_published_trainer() -> N
     # Adam's first step is the gradient's sign: where that is rounding, so is the step.
     assert differing(ours) < 0.01
     assert differing(together) > 0.5
+
+    terms = {
+        name: torch.tensor(log[f"generator/{name}"]) for name in ("fake", "units", "cycle", "attention", "smoothness")
+    }
+    expected = naive_losses(naive, batch.images, units, targets, mix)[2]
+    assert float(GeneratorLosses(**terms).total(ours.settings)) == pytest.approx(float(expected.detach()), rel=1e-3)
+    with torch.no_grad():
+        there = animate(naive.generator, batch.images, targets).image
+        back = animate(naive.generator, there, units).image
+        repeated = animate(naive.generator, there, targets).image
+    assert log["generator/cycle"] == pytest.approx(float((back - batch.images).abs().mean()), rel=1e-5)
+    assert log["generator/cycle"] != pytest.approx(float((repeated - batch.images).abs().mean()), rel=1e-5)
 
 
 def known(units: np.ndarray) -> TrainingFaces:

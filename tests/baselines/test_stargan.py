@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from baselines.published import load_published
 from baselines.stargan import (
+    DiscriminatorLosses,
+    GeneratorLosses,
     StarGAN,
     StarGANSettings,
     discriminator_losses,
@@ -144,6 +146,30 @@ def test_losses_are_the_naive_ones(batch: int, size: int) -> None:
         gradients = (torch.autograd.grad(loss, list(network.parameters())) for loss in (one, other))
         for mine, expected in zip(*gradients, strict=True):
             torch.testing.assert_close(mine, expected, rtol=1e-7, atol=1e-10)
+
+
+def test_an_iteration_is_that_of_the_published_trainer() -> None:
+    """The discriminator's step on edits to the batch's labels in another order, then the generator's."""
+    settings = StarGANSettings(width=0.0625, batch_size=8, residual_blocks=2, critic_steps=1)
+    ours, naive = small(settings=settings), small(settings=settings)
+    log = Steps(ours, faces()).step()
+
+    source = faces()
+    batch = source.draw(8)
+    targets = batch.labels[torch.randperm(8, generator=source.generator)]
+    mix = torch.rand(8, 1, 1, 1, generator=source.generator)
+    drawn = (batch.images, batch.labels, targets, mix)
+    critic = naive_losses(naive, *drawn)[0]
+    optimizer = torch.optim.Adam(naive.discriminator.parameters(), 1e-4, (0.5, 0.999))
+    optimizer.zero_grad()
+    critic.backward()
+    optimizer.step()
+    logged = {name: torch.tensor(value) for name, value in log.items()}
+    terms = {name: logged[f"discriminator/{name}"] for name in ("real", "fake", "classification", "penalty")}
+    assert float(DiscriminatorLosses(**terms).total(settings)) == pytest.approx(float(critic.detach()), rel=1e-4)
+    terms = {name: logged[f"generator/{name}"] for name in ("fake", "classification", "reconstruction")}
+    maker = naive_losses(naive, *drawn)[1]
+    assert float(GeneratorLosses(**terms).total(settings)) == pytest.approx(float(maker.detach()), rel=1e-4)
 
 
 @pytest.mark.parametrize("norm", [1.0, 3.0])
