@@ -68,7 +68,9 @@ def _settings(results: SuiteResults) -> str:
         if row.training is not None:
             changed = row.training.overrides
             said = ", ".join(f"`{name}` = `{json.dumps(value)}`" for name, value in sorted(changed.items()))
-            by_settings.setdefault(said, []).append(f"{escape_markdown(row.label)} on {row.subset}")
+            by_settings.setdefault(said, []).append(
+                f"{escape_markdown(row.label)} on {row.subset}{' (not trained here)' if row.origin else ''}"
+            )
     lines = [
         f"- {'; '.join(rows)}: {said}" if said else f"- {'; '.join(rows)}: none" for said, rows in by_settings.items()
     ]

@@ -32,10 +32,10 @@ class Imported(CheckpointStage):
         found = describe_checkpoint(folder)
         digests = {name: sha256(folder / name) for name in (CHECKPOINT, WEIGHTS)}
         _check_whole(folder, found, digests)
-        self._folder, self._digests, self._found = folder, digests, found
+        self._folder, self._digests, self._facts = folder, digests, _facts(folder, found)
         self.method, self.method_class = found.method, found.method_class
         self.settings, self.shape = found.settings, found.shape
-        self.iterations = found.text.get("iterations")
+        self.iterations = self._facts["iterations"]
         self.origin = _origin(folder, found)
         settings = {
             "method": found.method,
@@ -61,8 +61,20 @@ class Imported(CheckpointStage):
             shutil.copyfile(self._folder / name, folder / name)
             if sha256(folder / name) != digest:
                 raise UserError(f"{self._folder / name} has changed while it was read")
-        known = ("iterations", "images_seen", "updates", "parameters", "changed_settings")
-        return Made([CHECKPOINT, WEIGHTS], {name: self._found.text.get(name) for name in known})
+        return Made([CHECKPOINT, WEIGHTS], self._facts)
+
+
+def _facts(folder: Path, found: Described) -> dict[str, Any]:
+    """What reports print of a training, as far as it is known. Raises UserError where it is nonsense."""
+    counts = {name: found.text.get(name) for name in ("iterations", "images_seen")}
+    by_network = {name: found.text.get(name, {}) for name in ("updates", "parameters")}
+    changed = {"changed_settings": found.text.get("changed_settings", {})}
+    wrong = [name for name, count in counts.items() if not (count is None or isinstance(count, int))]
+    wrong += [name for name, table in {**by_network, **changed}.items() if not isinstance(table, dict)]
+    wrong += [n for n in by_network if n not in wrong and not all(isinstance(c, int) for c in by_network[n].values())]
+    if wrong:
+        raise UserError(f"{folder / CHECKPOINT} is damaged: '{wrong[0]}' is {found.text[wrong[0]]!r}")
+    return {**counts, **by_network, **changed}
 
 
 def _origin(folder: Path, found: Described) -> str:

@@ -189,6 +189,10 @@ def describe_checkpoint(folder: Path) -> Described:
         cls = find_method(method)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({type(error).__name__}: {error})") from error
+    layout = cls.published_checkpoint()
+    needed = set(absent) - {network.attribute for network in (layout.networks if layout else ()) if network.optional}
+    if needed:
+        raise UserError(f"{path}: edits need its {' and '.join(map(str, needed))}, which it says is absent")
     return Described(method, cls, make_settings(cls.Settings, settings, str(path)), shape, absent, text)
 
 
