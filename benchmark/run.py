@@ -14,9 +14,11 @@ from benchmark.device import choose_device
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
+    from benchmark.config import Profile, Suite
     from benchmark.plan import Plan
     from benchmark.stages.base import Context
     from benchmark.stages.features import ExtractorChoice
+    from benchmark.stages.imported import Imported
 
 EXAMPLES = (
     "python -m benchmark.run --suite table1",
@@ -94,6 +96,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
     seeds = _seeds(arguments.seeds)
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be at least 1, not {arguments.threads}")
+    checkpoints = _checkpoints(arguments.checkpoint, suite, profile)
     out = writable_folder(arguments.out, "--out")
     source = open_source(arguments.data, out / "cache")
     features = arguments.features or profile.features
@@ -160,6 +163,15 @@ def _extractor(name: str, arguments: argparse.Namespace) -> ExtractorChoice:
     from benchmark.stages.features import choose_extractor
 
     return choose_extractor(name, arguments.fid_weights, arguments.allow_other_weights)
+
+
+def _checkpoints(given: list[str], suite: Suite, profile: Profile) -> dict[str, Imported]:
+    """By row id, what `--checkpoint` gives."""
+    if not given:
+        return {}
+    from benchmark.stages.imported import choose_checkpoints
+
+    return choose_checkpoints(given, suite, profile)
 
 
 def _context(plan: Plan, arguments: argparse.Namespace, out: Path, device: str) -> Context:

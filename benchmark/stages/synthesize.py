@@ -34,6 +34,8 @@ class Synthesize(Stage):
     def __init__(self, train: CheckpointStage, prepare: Prepare, guide: Guide, edits: EditList, device: str) -> None:
         self.guide, self.edits, self.size = guide, edits, prepare.size
         self.method = train.method
+        # What was not trained here has not the profile's width.
+        self._width = f", width {getattr(train.settings, 'width', 1):g}" if train.origin else ""
         self._pictures = prepare.source.count
         gallery = "gallery " if edits.gallery is not None else ""
         settings = {"guide": guide, "edits": dataclasses.asdict(edits), "batch": BATCH, "device": device}
@@ -44,7 +46,7 @@ class Synthesize(Stage):
         """Edits, at most."""
         share = (0.25 if self.edits.subset == "F&P" else 0.08) * (self.edits.targets_per_source or len(EXPRESSIONS) - 1)
         count = self.edits.gallery * 7 if self.edits.gallery is not None else self._pictures() * share
-        return Work(f"synthesize {self.method} {self.size} px", count, int(count * self.size**2 * 3))
+        return Work(f"synthesize {self.method} {self.size} px{self._width}", count, int(count * self.size**2 * 3))
 
     def run(self, context: Context, folder: Path) -> Made:
         """Make them in batches; what an interrupted call has made is kept."""
