@@ -37,6 +37,7 @@ class Imported(CheckpointStage):
         self.settings, self.shape = found.settings, found.shape
         self.iterations = self._facts["iterations"]
         self.origin = _origin(folder, found)
+        self.imported = bool(found.text.get("imported"))
         settings = {
             "method": found.method,
             "method_version": found.method_class.version,
@@ -173,8 +174,8 @@ def _check_size(found: Imported, folder: Path, profile: Profile) -> None:
     same = [name for name in names("profiles") if load_profile(name).size == size]
     raise UserError(
         f"the checkpoint {folder} edits pictures of {size} px, and profile {profile.name} has {profile.size} px: "
-        f"choose a profile of {size} px ({', '.join(same) or 'none in the house: a YAML file of your own'}), or import "
-        f"it again with --size {profile.size}"
+        f"choose a profile of {size} px ({', '.join(same) or 'none in the house: a YAML file of your own'})"
+        + (f", or import it again with --size {profile.size}" if found.imported else "")
     )
 
 
