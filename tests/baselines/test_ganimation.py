@@ -23,10 +23,10 @@ from baselines.ganimation import (
     published_names,
     roughness,
 )
-from baselines.published import load_published
 from benchmark.data.sampling import TrainingFaces, TrainingSet
 from benchmark.errors import UserError
 from benchmark.interface import Augmentation, Faces, Progress, Shape, Target
+from benchmark.published import load_published
 from tests.baselines.steps import Steps, faces
 from tests.parity.vectors import TOLERANCE, Vectors, count, shapes, weights
 

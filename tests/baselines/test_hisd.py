@@ -28,9 +28,9 @@ from baselines.hisd.losses import (
 )
 from baselines.hisd.networks import Discriminator
 from baselines.hisd.published_names import published_names
-from baselines.published import load_published, parameter
 from benchmark.errors import UserError
 from benchmark.interface import Faces, Shape, Target, frozen
+from benchmark.published import load_published, parameter
 from tests.baselines.steps import Steps, faces
 from tests.parity.vectors import TOLERANCE, Vectors, count, shapes, weights
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from baselines.published import load_published, parameter, translated
 from baselines.scaling import check_size, scaled
 from benchmark.errors import UserError
+from benchmark.published import load_published, parameter, translated
 
 
 class Small(nn.Module):

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines.published import load_published
 from baselines.stargan import (
     DiscriminatorLosses,
     GeneratorLosses,
@@ -21,6 +20,7 @@ from baselines.stargan import (
     unused_names,
 )
 from benchmark.interface import Progress, Shape
+from benchmark.published import load_published
 from tests.baselines.steps import Steps, faces
 from tests.parity.vectors import TOLERANCE, Vectors, count, shapes, weights
 

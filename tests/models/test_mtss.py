@@ -16,8 +16,8 @@ from baselines.hisd.losses import Sources
 from baselines.hisd.losses import discriminator_losses as hisd_discriminator_losses
 from baselines.hisd.losses import edit_paths as hisd_edit_paths
 from baselines.hisd.losses import generator_losses as hisd_generator_losses
-from baselines.published import load_published, parameter
 from benchmark.interface import Shape
+from benchmark.published import load_published, parameter
 from models.mtss import MTSS, MTSSSettings
 from models.mtss.generator import UNUSED, published_names
 from models.mtss.losses import GeneratorLosses, discriminator_losses, generator_losses, log_fake, log_real
