@@ -27,7 +27,7 @@ from benchmark.errors import UserError
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, frozen
 from benchmark.protocol import ACTION_UNIT_MAX, Guide, Knowledge
 from benchmark.published import PublishedCheckpoint, PublishedNetwork, Rule, translated
-from benchmark.settings import published
+from benchmark.settings import chosen, published
 
 CODE = "albertpumarola/GANimation"
 COPYING, REPLACING = 0.95, 0.02
@@ -66,6 +66,9 @@ class GANimationSettings:
     )
     flat_share: float = published(2 / 3, "paper, Sec. 6: 20 epochs at the full rate, then 10 falling linearly to 0")
     initial_deviation: float = published(0.02, f"{CODE}: every convolution's weights are N(0, 0.02), its bias 0")
+    output_gain: float = chosen(
+        1.0, "1 is the published initialisation; less makes the first colours grey instead of noise"
+    )
 
 
 class Generator(nn.Module):
@@ -87,13 +90,18 @@ class Generator(nn.Module):
 
 
 @torch.no_grad()
-def initialise(network: nn.Module, deviation: float) -> None:
-    """Weights of convolutions N(0, deviation), their biases 0; norms stay as they are."""
+def initialise(network: nn.Module, settings: GANimationSettings) -> None:
+    """Weights of convolutions N(0, initial_deviation), their biases 0; norms stay as they are. The layers that make
+    colours, which are called `colour`, are multiplied with output_gain.
+    """
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(layer.weight, 0.0, deviation)
+            nn.init.normal_(layer.weight, 0.0, settings.initial_deviation)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+    for name, parameter in network.named_parameters():
+        if name.endswith("colour.weight"):
+            parameter.mul_(settings.output_gain)
 
 
 def blend(images: Tensor, colours: Tensor, attention: Tensor) -> Tensor:
@@ -225,7 +233,7 @@ class GANimation(Method):
         self.generator = Generator(settings.width, settings.residual_blocks, shape.units)
         self.discriminator = Discriminator(settings.width, settings.discriminator_layers, shape.size, shape.units)
         for network in (self.generator, self.discriminator):
-            initialise(network, settings.initial_deviation)
+            initialise(network, settings)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         """Adam for either network."""

@@ -54,7 +54,7 @@ class EFGAN(Method):
         self.generator = Cascade(settings, shape.units)
         self.discriminator = Discriminator(settings.width, settings.discriminator_layers, shape.size, shape.units)
         for network in (self.generator, self.discriminator):
-            initialise(network, settings.initial_deviation)
+            initialise(network, settings)
         self.to(memory_format=torch.channels_last)  # the same function in four fifths of the time on a CPU
 
     def optimizers(self) -> Mapping[str, Optimizer]:

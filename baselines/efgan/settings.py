@@ -41,6 +41,7 @@ class EFGANSettings(GANimationSettings):
     penalty_update: Literal["apart", "together"] = chosen("apart", UNKNOWN)
     flat_share: float = chosen(0.0, "share of a phase at the full rate; that the rate falls linearly is remembered")
     initial_deviation: float = chosen(0.02, UNKNOWN)
+    output_gain: float = chosen(1.0, f"{UNKNOWN}; of branches and refiner")
 
     stages: int = chosen(3, f"{REMEMBERED}; 1 is the plain EF-GAN")
     first_stage_share: float = chosen(

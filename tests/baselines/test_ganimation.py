@@ -341,6 +341,16 @@ def test_initialisation_is_normal_with_biases_of_zero() -> None:
     assert float(torch.cat(drawn).mean()) == pytest.approx(0, abs=1e-4)
 
 
+def test_output_gain_calms_the_colours_alone() -> None:
+    def weights(gain: float) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        return dict(GANimation(replace(SMALL, output_gain=gain), Shape(32)).named_parameters())
+
+    plain = weights(1.0)
+    for name, weight in weights(0.1).items():
+        assert torch.equal(weight, 0.1 * plain[name] if name == "generator.colour.weight" else plain[name]), name
+
+
 @pytest.mark.parametrize(("size", "map_size"), [(32, 2), (96, 3), (128, 2), (256, 4)])
 def test_shapes_at_every_size(size: int, map_size: int) -> None:
     method = small(size)
