@@ -11,7 +11,7 @@ import json
 import os
 import random
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +128,3 @@ def restore_random(tensors: Mapping[str, Tensor]) -> None:
         for index in range(torch.cuda.device_count()):
             if f"cuda{index}" in tensors:
                 torch.cuda.set_rng_state(tensors[f"cuda{index}"], index)
-
-
-def position_text(position: Position) -> dict[str, Any]:
-    """For the file's text."""
-    return asdict(position)

@@ -15,7 +15,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -207,7 +207,7 @@ class Trainer:
         tensors |= checkpoint.prefixed("faces", self.faces.state())
         tensors |= checkpoint.prefixed("sums", self._sums)
         tensors["history"] = torch.tensor(self._history, dtype=torch.float64)
-        checkpoint.save_tensors(self.folder / STATE, tensors, checkpoint.position_text(self.position))
+        checkpoint.save_tensors(self.folder / STATE, tensors, asdict(self.position))
 
     def resume(self) -> bool:
         """Go on from the state file, if there is one."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ import torch
 from pytorch_fid.inception import FID_WEIGHTS_URL
 
 from benchmark.errors import UserError
-from benchmark.metrics.features import ensure_weights, extractor_identity, open_extractor, weights
+from benchmark.metrics.features import ensure_weights, open_extractor, weights
 from benchmark.metrics.features.weights import INCEPTION, Published, cached_or_downloaded
 
 BODY = bytes(range(256)) * 4096
@@ -168,13 +166,13 @@ def test_given_files(tmp_path: Path) -> None:
     other.write_bytes(BODY)
     with pytest.raises(UserError, match=f"begins with {DIGEST[:8]}, not 6726825d.*--allow-other-weights"):
         ensure_weights("inception", other)
-    assert extractor_identity("inception", other, allow_other_weights=True) == DIGEST
+    assert ensure_weights("inception", other, allow_other_weights=True).sha256 == DIGEST
     with pytest.raises(UserError, match=r"cannot read the weights .*missing\.pth"):
         ensure_weights("inception", tmp_path / "missing.pth")
     with pytest.raises(UserError, match="takes no weights file"):
         ensure_weights("efficientnet-lite0", other)
     with pytest.raises(UserError, match="did you mean 'inception'"):
-        extractor_identity("inceptionv3")
+        ensure_weights("inceptionv3")
 
 
 def test_a_changed_file_is_hashed_again(tmp_path: Path) -> None:
@@ -183,13 +181,3 @@ def test_a_changed_file_is_hashed_again(tmp_path: Path) -> None:
     assert weights.sha256_of(path) == hashlib.sha256(b"first").hexdigest()
     path.write_bytes(b"another")
     assert weights.sha256_of(path) == hashlib.sha256(b"another").hexdigest()
-
-
-def test_identities_need_neither_files_nor_torch() -> None:
-    """The plan asks for them on every call, also where nothing will be measured."""
-    script = (
-        "import sys; from benchmark.metrics.features import extractor_identity as identity;"
-        "print(identity('inception'), identity('efficientnet-lite0'), 'torch' in sys.modules)"
-    )
-    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert printed.split() == [INCEPTION.sha256, weights.LITE0_SHA256, "False"]

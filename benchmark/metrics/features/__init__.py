@@ -56,19 +56,6 @@ class FeatureExtractor(Protocol):
         """
 
 
-def extractor_identity(name: str, weights: Path | None = None, allow_other_weights: bool = False) -> str:
-    """SHA-256 of the weights that `open_extractor` would use, without building the network or downloading anything.
-
-    Raises UserError for an unknown name and for a given file that is missing or refused. Published Inception weights
-    have a known digest, so they need not be there yet; `ensure_weights` sees to that.
-    """
-    if _checked_name(name) == "efficientnet-lite0":
-        return files.sha256_of(_lite0_file(weights))
-    if weights is None:
-        return files.INCEPTION.sha256
-    return files.given(weights, files.INCEPTION, allow_other_weights).sha256
-
-
 def ensure_weights(name: str, weights: Path | None = None, allow_other_weights: bool = False) -> files.Weights:
     """The weights' file, checked: the given one, the cached one, or a download. Raises UserError where there is none.
 
