@@ -38,7 +38,7 @@ def measure(shapes: Mapping[str, Shapes], condition: Literal["classes", "units"]
     size, layers = _size(discriminator)
     if size and layers != min(DEPTH, int(math.log2(size)) - 1):
         settings["discriminator_layers"] = layers
-    conditions = planes - 3 if planes else None
+    conditions = planes - 3 if planes and planes >= 3 else None
     return Measured(
         settings,
         classes=conditions if condition == "classes" else None,

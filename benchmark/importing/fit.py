@@ -10,6 +10,7 @@ import torch
 
 from benchmark.errors import UserError
 from benchmark.importing.assign import USUAL_SIZE, Given
+from benchmark.importing.read import printable
 from benchmark.interface import Method, Shape
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 from benchmark.published import Differences, Measured, PublishedCheckpoint, Shapes, differences
@@ -99,8 +100,8 @@ def _lists(found: Sequence[tuple[Given, Differences]]) -> dict[str, list[str]]:
     """All names under three headings, one a line; what holds for a network and for its average is said once."""
     groups: dict[str, dict[str, list[Given]]] = {"missing": {}, "unexpected": {}, "of the wrong shape": {}}
     for given, different in found:
-        shapes = [f"{w.name} {w.found} in the file, {w.wanted} in the network" for w in different.wrong]
-        unexpected = [f"{name} {given.shapes[name]}" for name in different.unexpected]
+        shapes = [f"{printable(w.name)} {w.found} in the file, {w.wanted} in the network" for w in different.wrong]
+        unexpected = [f"{printable(name)} {given.shapes[name]}" for name in different.unexpected]
         for heading, lines in zip(groups, (different.missing, unexpected, shapes), strict=True):
             for line in lines:
                 groups[heading].setdefault(line, []).append(given)

@@ -22,7 +22,11 @@ _DEPTH = 6
 """Dictionaries in dictionaries: nobody saves weights deeper."""
 _PREFIXES = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before every name."""
-_FORBIDDEN = re.compile(r"GLOBAL (\S+)|[Uu]nsupported (?:global|class)[^\w]*([\w.]+)")
+_FORBIDDEN = re.compile(r"(?:GLOBAL|[Uu]nsupported (?:global|class))\W+(?:GLOBAL )?([\w.]+)")
+_REASON = re.compile(r"WeightsUnpickler error:\s*(.+)", re.DOTALL)
+"""What torch says behind a paragraph of advice."""
+_STARTS = (b"PK\x03\x04", b"\x80")
+"""A zip file; a pickle, as torch saved until version 1.5."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class StateDict:
     @property
     def title(self) -> str:
         """`gen_00200000.pt, 'gen_test'`."""
-        return self.file.name + (f", '{'.'.join(self.path)}'" if self.path else "")
+        return self.file.name + (f", '{printable('.'.join(self.path))}'" if self.path else "")
 
 
 def read_state_dicts(path: Path, entries: tuple[str, ...] = ()) -> list[StateDict]:
@@ -60,6 +64,11 @@ def read_state_dicts(path: Path, entries: tuple[str, ...] = ()) -> list[StateDic
     if _is_optimiser(contents) or (isinstance(contents, Mapping) and any(map(_is_optimiser, contents.values()))):
         raise UserError(f"{path} holds the state of optimisers, not the weights of a network")
     raise UserError(f"{path} holds no named tensors ({type(contents).__name__}): it is no checkpoint")
+
+
+def printable(name: str) -> str:
+    """A name out of a file, safe to show: characters that would move or colour a terminal's text are escaped."""
+    return name if name.isprintable() else repr(name)[1:-1]
 
 
 def sha256(path: Path) -> str:
@@ -84,6 +93,8 @@ def _read(path: Path) -> Any:
             return load_file(path)
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise UserError(f"{path} is damaged, or no safetensors file ({_line(error)})") from error
+    if not head.startswith(_STARTS):
+        raise UserError(f"{path} is damaged or no checkpoint: it does not begin as a file of torch.save does")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of storages as older versions of torch wrote them
@@ -109,7 +120,7 @@ def _refused(path: Path, error: Exception) -> UserError:
     forbidden = _FORBIDDEN.search(str(error)) if isinstance(error, pickle.UnpicklingError) else None
     if forbidden:
         return UserError(
-            f"{path} needs more than weights to be read ('{forbidden[1] or forbidden[2]}'), and to read that could run "
+            f"{path} needs more than weights to be read ('{forbidden[1]}'), and to read that could run "
             "code: let whoever trusts it save the state dict alone"
         )
     return UserError(f"{path} is damaged or no checkpoint: torch cannot read it ({_line(error)})")
@@ -117,7 +128,10 @@ def _refused(path: Path, error: Exception) -> UserError:
 
 def _line(error: Exception) -> str:
     """The first sentence of an error, in one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, EOFError):
+        return "it ends too early"
+    reason = _REASON.search(str(error))
+    text = printable(" ".join((reason[1] if reason else str(error)).split())) or type(error).__name__
     return text if len(text) <= 120 else text[:117] + "..."
 
 

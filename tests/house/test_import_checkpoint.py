@@ -500,6 +500,7 @@ def test_other_files_are_one_line(cases: dict[str, Case], tmp_path: Path, capsys
         "pointer.pt": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer"),
         "text.pt": (b"hello " * 100, "damaged or no checkpoint"),
         "zeros.pt": (bytes(5000), "damaged or no checkpoint"),
+        "pickle.pt": (pickle.dumps({"a": 1}, protocol=4), "torch cannot read it (Unsupported operand"),
         "half.safetensors": ((1000).to_bytes(8, "little") + b'{"a": ', "damaged, or no safetensors file"),
     }
     for name, (content, said) in contents.items():
@@ -525,6 +526,25 @@ def test_a_file_of_another_network_lists_everything(tmp_path: Path, capsys: pyte
     lines = refused(capsys, "stargan", [tmp_path / "linear.pt"], tmp_path / "out")
     assert {"unexpected (2):", "  weight (3, 2)", "  bias (3,)"} <= set(lines)
     assert f"missing ({len(shapes('stargan_generator'))}):" in lines
+
+
+def test_a_pickled_network_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(nn.Linear(2, 3), tmp_path / "whole.pt")
+    (line,) = refused(capsys, "stargan", [tmp_path / "whole.pt"], tmp_path / "out")
+    assert "('torch.nn.modules.linear.Linear')" in line
+
+
+def test_names_cannot_steer_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"\x1b[2J\nmain": torch.zeros(3)}, tmp_path / "names.pt")
+    lines = refused(capsys, "stargan", [tmp_path / "names.pt"], tmp_path / "out")
+    assert r"  \x1b[2J\nmain (3,)" in lines
+
+
+@pytest.mark.parametrize("method", ["stargan", "ganimation"])
+def test_fewer_planes_than_an_image_has(method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"main.0.weight": torch.zeros(64, 2, 7, 7)}, tmp_path / "narrow.pt")
+    lines = refused(capsys, method, [tmp_path / "narrow.pt"], tmp_path / "out")
+    assert any(line.startswith("  main.0.weight (64, 2, 7, 7) in the file") for line in lines)
 
 
 def test_a_disk_that_fails_leaves_nothing(
