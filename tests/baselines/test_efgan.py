@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from baselines.efgan import method as method_module
 from baselines.efgan.crops import POINTS, REGIONS, Window, crop_size, stitch, window, windows
 from baselines.efgan.losses import generator_losses
 from baselines.efgan.networks import BRANCHES, Cascade, Edit, ExpressionTransformer, Initial, Refiner, Stage, path
+from baselines.ganimation import draw_targets
 from benchmark.data.sampling import TrainingSet
 from benchmark.errors import UserError
 from benchmark.interface import Faces, Progress, Shape, Target
@@ -375,6 +377,25 @@ def test_at_the_switch_all_stages_are_the_first() -> None:
     assert not torch.equal(first.refiner.colour.weight, second.refiner.colour.weight)  # type: ignore[union-attr]
 
 
+def test_an_iteration_goes_to_the_targets_and_back_on_units_of_0_to_1() -> None:
+    method = small(initial_deviation=0.2)
+    before = copy.deepcopy(method)
+    steps = Steps(method, faces(SIZE), iterations=600)  # of 1000: the cascade
+    log = steps.step()
+
+    source = faces(SIZE)
+    batch = source.draw(4)
+    units, where = batch.units / 5, regions(batch.landmarks)
+    targets = draw_targets(source, 4, 0.1)
+    with torch.no_grad():
+        estimates = before.discriminator(batch.images)[1]
+        there = before.generator(batch.images, units, targets, where)[-1].image
+        back, stuck = (before.generator(there, *way, where)[-1].image for way in ((targets, units), (units, targets)))
+    assert log["discriminator/units"] == pytest.approx(float((estimates - units).square().mean()), rel=1e-4)
+    assert log["generator/cycle"] == pytest.approx(float((back - batch.images).abs().mean()), rel=1e-5)
+    assert log["generator/cycle"] != pytest.approx(float((stuck - batch.images).abs().mean()), rel=1e-4)
+
+
 @pytest.mark.parametrize(("weight", "shown"), [(0.0, 1), (0.1, 2)])
 def test_the_discriminator_judges_every_stage(monkeypatch: pytest.MonkeyPatch, weight: float, shown: int) -> None:
     method = small(initial_weight=weight)
@@ -537,6 +558,18 @@ def test_a_cut_anywhere_round_the_switch_changes_nothing(tmp_path: Path, monkeyp
 def target(units: Tensor | None) -> Target:
     count = 3 if units is None else len(units)
     return Target("R", torch.zeros(count, dtype=torch.int64), list(range(count)), None, units)
+
+
+def test_an_edit_starts_at_the_sources_units() -> None:
+    method = small(initial_deviation=0.2)
+    sources, wanted = some_faces(2), 5 * torch.rand(2, 17)
+    with torch.no_grad():
+        edited = method.edit(sources, target(wanted))
+        way = (sources.units / 5, wanted / 5)
+        expected = method.generator(sources.images, *way, regions(sources.landmarks))[-1].image
+        elsewhere = method.generator(sources.images, 5 * way[0], way[1], regions(sources.landmarks))[-1].image
+    torch.testing.assert_close(edited, expected)
+    assert float((edited - elsewhere).abs().max()) > 0.01
 
 
 def test_an_edit_does_not_depend_on_its_batch() -> None:
