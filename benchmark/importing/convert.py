@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.checkpoint import prefixed
+from benchmark.errors import UserError
 from benchmark.importing.assign import Given, assign
 from benchmark.importing.fit import check_fit, check_values, layout_of, picture_size
 from benchmark.importing.read import StateDict, read_state_dicts
@@ -55,8 +56,15 @@ def import_weights(method: str, files: Sequence[Path], size: int | None = None) 
     chosen, said = picture_size(measured, size, method)
     shape = Shape(chosen, len(EXPRESSIONS), len(ACTION_UNITS))
     settings: Any = make_settings(cls.Settings, measured.settings, f"the shapes in {files[0]}")
-    with torch.device("meta"):
-        model = cls(settings, shape)
+    try:
+        with torch.device("meta"):
+            model = cls(settings, shape)
+    except RuntimeError as error:  # sizes that overflow
+        names = ", ".join(dict.fromkeys(entry.state.file.name for entry in given))
+        raise UserError(
+            f"{names}: no network of {method} can be that large (pictures of {chosen} px, width "
+            f"{getattr(settings, 'width', 1):g})"
+        ) from error
     check_fit(given, model, measured, method)
     check_values(given, model)
     absent = tuple(n.attribute for n in layout.networks if all(n.attribute != g.network.attribute for g in given))

@@ -129,7 +129,7 @@ def _hint(found: Sequence[tuple[Given, Differences]], method: str) -> str:
 
 def _has_names_of(method: str, shapes: Shapes) -> bool:
     """Whether a state dict has exactly the names of another method's generator."""
-    with contextlib.suppress(UserError):
+    with contextlib.suppress(UserError, RuntimeError):
         cls, layout = layout_of(method)
         measured = layout.measure({layout.networks[0].attribute: shapes})
         with torch.device("meta"):

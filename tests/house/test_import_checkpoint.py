@@ -547,6 +547,17 @@ def test_fewer_planes_than_an_image_has(method: str, tmp_path: Path, capsys: pyt
     assert any(line.startswith("  main.0.weight (64, 2, 7, 7) in the file") for line in lines)
 
 
+def test_a_network_too_large_to_be_is_one_line(
+    cases: dict[str, Case], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = refused(capsys, "stargan", cases["stargan"].files[:1], tmp_path / "out", "--size", "4000000000")
+    assert "no network of stargan can be that large (pictures of 4000000000 px" in line
+    # A view of one number, which takes no room in a file.
+    torch.save({"main.0.weight": torch.zeros(1).expand(10**10, 11, 7, 7)}, tmp_path / "wide.pt")
+    (line,) = refused(capsys, "stargan", [tmp_path / "wide.pt"], tmp_path / "out")
+    assert "wide.pt: no network of stargan can be that large" in line
+
+
 def test_a_disk_that_fails_leaves_nothing(
     cases: dict[str, Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
