@@ -66,6 +66,8 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if TEXT not in metadata:
                 raise UserError(f"{path} is no checkpoint of this project")
             return {name: stream.get_tensor(name) for name in stream.keys()}, json.loads(metadata[TEXT])  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: its folder is no whole checkpoint") from error
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise UserError(f"the checkpoint {path} is damaged ({error}): remove it to begin anew") from error
 

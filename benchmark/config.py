@@ -61,7 +61,7 @@ class Suite:
         known = {row.method for row in self.rows}
         for method in methods:
             if method not in known:
-                raise unknown(f"method in suite {self.name}", method, known)
+                raise unknown("method", method, known, f"in suite {self.name}")
         return replace(self, rows=tuple(row for row in self.rows if row.method in methods))
 
 

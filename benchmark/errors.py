@@ -23,6 +23,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; known: {', '.join(options)}" if options else ""
 
 
-def unknown(kind: str, word: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not among `known`."""
-    return UserError(f"unknown {kind} '{word}'{did_you_mean(word, known)}")
+def unknown(kind: str, word: str, known: Iterable[str], where: str = "") -> UserError:
+    """The error for a name that is not among `known`. where: "in suite table1", say."""
+    place = f" {where}" if where else ""
+    return UserError(f"unknown {kind} '{word}'{place}{did_you_mean(word, known)}")

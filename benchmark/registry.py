@@ -51,7 +51,11 @@ def find_method(name: str) -> type[Method]:
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"method '{name}' is {path}, which does not import: {error}") from error
+        raise UserError(f"method '{name}'{_meaning(name, path)} does not import: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Method)):
-        raise UserError(f"method '{name}' is {path}, which is not a Method")
+        raise UserError(f"method '{name}'{_meaning(name, path)} is not a Method (benchmark.interface)")
     return found
+
+
+def _meaning(name: str, path: str) -> str:
+    return "" if name == path else f", which is {path},"

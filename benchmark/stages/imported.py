@@ -146,7 +146,7 @@ def choose_checkpoints(given: Sequence[str], suite: Suite, profile: Profile) -> 
         if key in by_key:
             raise UserError(f"--checkpoint {item}: '{key}' has one already")
         if key not in rows and key not in methods:
-            raise unknown(f"method or row in suite {suite.name}", key, {*rows, *methods})
+            raise unknown("method or row", key, {*rows, *methods}, f"in suite {suite.name}")
         folder = Path(text)
         if folder not in opened:
             opened[folder] = Imported(folder)

@@ -246,7 +246,7 @@ def test_damage_is_one_line(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("stargun={}", "unknown method or row in suite mixed 'stargun'; did you mean 'stargan'?"),
+        ("stargun={}", "unknown method or row 'stargun' in suite mixed; did you mean 'stargan'?"),
         ("d-t={}", "it is a checkpoint of 'stargan', not of 'tests.dummy:Dummy'"),
         ("stargan", "METHOD=DIR or ROW_ID=DIR is needed"),
         ("={}", "METHOD=DIR or ROW_ID=DIR is needed"),

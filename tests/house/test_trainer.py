@@ -168,6 +168,11 @@ def test_a_damaged_state_is_said_in_one_line(tmp_path: Path, damage: Any) -> Non
         trainer(tmp_path / "bad").resume()
 
 
+def test_a_missing_file_is_not_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"weights.safetensors is missing: its folder is no whole checkpoint"):
+        checkpoint.load_tensors(tmp_path / "weights.safetensors")
+
+
 def test_all_random_states_come_back() -> None:
     import random
 
