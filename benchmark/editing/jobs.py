@@ -75,6 +75,8 @@ def _of_file(source: Path, out: Path) -> Jobs:
 def _of_folder(source: Path, out: Path) -> Jobs:
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file and --source a folder: name a folder")
+    if out.suffix.lower() in KINDS and not out.exists():
+        raise UserError(f"--out {out} has a picture's name and --source {source} is a folder: name a folder")
     if out.resolve() == source.resolve() or source.resolve() in out.resolve().parents:
         raise UserError(f"--out {out} is in --source {source}, whose pictures the next call would edit: choose another")
     files = sorted(path for path in _walk(source))

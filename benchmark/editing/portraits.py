@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import UnidentifiedImageError
 
 from benchmark.data.framing import Framed, Framing, frame
 from benchmark.data.openface import read_face
@@ -151,4 +152,6 @@ def _reason(error: Exception, path: Path) -> str:
     """An exception in a few words, on one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()).replace(f"'{path}'", "it").replace(str(path), path.name) or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        return "no picture that can be read: damaged, or of another kind than its name says"
+    return " ".join(str(error).split()).replace(str(path), path.name) or type(error).__name__
