@@ -5,6 +5,9 @@ from __future__ import annotations
 from benchmark.outside.listing import LISTING, PICTURES, TRAINING_TABLE, Listing
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 
+HEAD = """\
+{count:,} edits of facial expressions: pictures to be made by any program, and measured by fesbench.
+"""
 STEPS = """\
  1. {training}
  2. Every line of {sheets} asks for one picture.
@@ -14,7 +17,8 @@ STEPS = """\
  5. Save the edit under the name in `file` (the first column) in a folder of your own:
     PNG, 8-bit RGB, {size} x {size} pixels, not cropped, nothing drawn into it.
  6. Do this for every line of a file. Each file is one row of the table by itself; a part of a file is not scored.
- 7. Have the folder scored, with a name for your row:
+ 7. Have the folder scored, with a name for your row, where fesbench is installed (add --store DIR if its results lie
+    elsewhere than in runs/):
     python -m benchmark.score --edits THIS_FOLDER --results YOUR_FOLDER --name NAME
 """
 COLUMNS = """\
@@ -55,6 +59,7 @@ def readme(listing: Listing) -> str:
     )
     expressions = ", ".join(f"{label} {name}" for label, name in enumerate(EXPRESSIONS))
     parts = [
+        HEAD.format(count=sum(sheet.edits for sheet in listing.sheets.values())),
         STEPS.format(training=training, sheets=sheets, size=listing.size),
         COLUMNS.format(pictures=PICTURES, expressions=expressions, units=len(ACTION_UNITS)),
         TRAINING.format(table=TRAINING_TABLE) if part else "",

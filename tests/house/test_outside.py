@@ -117,6 +117,12 @@ def contents(folder: Path) -> dict[Path, int]:
 
 
 # ---------------------------------------------------------------------------------------------- the list
+def test_the_list_says_first_what_it_is(house: House) -> None:
+    text = (house.listing / "README.txt").read_text(encoding="utf-8")
+    assert text.splitlines()[0].startswith("48 edits of facial expressions")
+    assert "python -m benchmark.score --edits THIS_FOLDER --results YOUR_FOLDER --name NAME" in text
+
+
 @pytest.mark.parametrize("subset", SLUGS)
 def test_the_list_is_what_the_harness_asks_its_own_methods_for(house: House, subset: Subset) -> None:
     wanted, faces = house.edits(subset), house.faces
