@@ -168,10 +168,9 @@ def _say_what_is_wrong(folder: Path, answer: Answer, expected: dict[Subset, list
     _list("not asked for", answer.extra)
     if answer.missing or answer.wrong:
         total = sum(len(names) for subset, names in expected.items() if subset not in answer.absent)
-        raise UserError(
-            f"{folder} lacks {len(answer.missing):,} of {total:,} pictures, and {len(answer.wrong):,} can't be taken: "
-            "nothing was scored"
-        )
+        counts = {"missing": len(answer.missing), "of no use": len(answer.wrong)}
+        said = " and ".join(f"{count:,} are {what}" for what, count in counts.items() if count)
+        raise UserError(f"{folder}: of {total:,} pictures {said}: nothing was scored")
     for subset in answer.absent:
         count = len(expected[subset])
         sys.stderr.write(f"note: none of the {count:,} pictures of {subset} is there, so there is no row of {subset}\n")

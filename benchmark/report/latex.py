@@ -37,7 +37,7 @@ def escape_latex(text: str) -> str:
 
 
 def _table(table: Table) -> str:
-    caption = re.sub(r"^Table \d+: ", "", table.title)  # LaTeX counts tables itself
+    caption = re.sub(r"^Table \d+: (.)", lambda match: match[1].upper(), table.title)  # LaTeX counts tables itself
     columns = "".join(_column(table, place) for place in range(len(table.headings)))
     lines = [
         r"\begin{table*}",

@@ -406,7 +406,7 @@ def test_a_wrong_picture_is_named_and_nothing_is_scored(
     captured = capfd.readouterr()
     assert captured.out == ""
     assert said.replace("NAME", name).replace("STEM", name.removesuffix(".png")) in captured.err
-    assert captured.err.splitlines()[-1].startswith(f"error: {folder} lacks ")
+    assert captured.err.splitlines()[-1].startswith(f"error: {folder}: of ")
     assert sum(line.startswith("error: ") for line in captured.err.splitlines()) == 1
     assert "nothing was scored" in captured.err
     assert "Traceback" not in captured.err
@@ -421,7 +421,7 @@ def test_many_missing_ones_are_counted(house: House, tmp_path: Path, capfd: pyte
     lines = capfd.readouterr().err.splitlines()
     assert sum(line.startswith("missing: fp-") for line in lines) == 20
     assert "missing: 11 more" in lines
-    assert lines[-1] == f"error: {folder} lacks 31 of 32 pictures, and 0 can't be taken: nothing was scored"
+    assert lines[-1] == f"error: {folder}: of 32 pictures 31 are missing: nothing was scored"
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "palette with opaque alpha"])

@@ -196,7 +196,7 @@ def test_main_table_in_latex() -> None:
         r"StarGAN (T) & F\&P & 45.31 & 45.00 $\pm$ 1.00 ($-0.31$, better) & -- & --\textsuperscript{1} & 13.44 & "
         r"13.50 $\pm$ 0.00 ($+0.06$, better) & 93.45 & 93.20 $\pm$ 0.20 ($-0.25$, worse) & 1,680 \\"
     ) in lines
-    assert r"\caption{facial expression synthesis, reference-guided (R) and label-guided (T)}" in lines
+    assert r"\caption{Facial expression synthesis, reference-guided (R) and label-guided (T)}" in lines
     assert r"\cmidrule(lr){3-4}\cmidrule(lr){5-6}\cmidrule(lr){7-8}\cmidrule(lr){9-10}" in lines
     assert "% Needs \\usepackage{booktabs,graphicx}." in lines
 
