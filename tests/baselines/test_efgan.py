@@ -131,6 +131,19 @@ def test_the_refiner_sees_both_images_and_the_windows_stay() -> None:
     assert [mask.shape[2:] for mask in edit.initial.attention] == [(32, 32), (12, 24), (12, 12), (12, 16)]
 
 
+def test_the_stitched_image_comes_first() -> None:
+    """The order is of no consequence, and fixed: a checkpoint is of no use in the other one."""
+    torch.manual_seed(0)
+    stage, batch = Stage(SMALL, 17), some_faces(1)
+    where = regions(batch.landmarks)
+    with torch.no_grad():
+        stage.refiner.trunk[0].weight[:, 3:] = 0
+        edit = stage(batch.images, batch.units / 5, where)
+        blind = stage.refiner(edit.initial.stitched, torch.rand_like(batch.images))
+        assert torch.equal(edit.image, blind)
+        assert not torch.equal(edit.image, stage.refiner(edit.initial.whole, edit.initial.stitched))
+
+
 def test_a_correction_begins_with_the_mean_of_both() -> None:
     refiner = Refiner(dataclasses.replace(SMALL, refiner="correction"))
     nn.init.zeros_(refiner.colour.weight)
