@@ -58,6 +58,7 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "ablate": [],
         "edits": ["--suite", "table1", "--out", "c"],
         "score": ["--real", "a", "--fake", "b"],
+        "import_checkpoint": ["--method", "hisd", "--from", "a", "--out", "c"],
         "synthesize": ["--checkpoint", "a", "--source", "b", "--target", "all", "--out", "c"],
         "render": ["--out", "c"],
     }[command]
@@ -66,6 +67,7 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "ablate": "--profil",
         "edits": "--profil",
         "score": "--jsn",
+        "import_checkpoint": "--siez",
         "synthesize": "--tagret",
         "render": "--identites",
     }[command]
