@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -51,6 +51,7 @@ def centroids(image: np.ndarray) -> np.ndarray:
 
 
 @settings(max_examples=40, deadline=None)
+@example(width=90, height=90, side=56.0, x=0.5, y=0.64, mean=Place(0.5, 0.5, 0.5))
 @given(
     width=st.integers(90, 420),
     height=st.integers(90, 420),
@@ -65,7 +66,7 @@ def test_a_face_of_any_size_anywhere_lands_on_the_same_place(
     """Within half a pixel of 64, also where the square reaches outside the picture."""
     side = min(side, 0.62 * min(width, height))  # the discs themselves are in the picture
     x, y = x * width, y * height
-    margin = 0.58 * side
+    margin = 0.57 * side + 1.5  # to a disc's rim and a pixel beyond: what is outside repeats the edge
     x, y = np.clip(x, margin, width - margin), np.clip(y, margin, height - margin)
     square = square_for(landmarks_at(x, y, side), Framing(mean))
     found = centroids(cut_square(photograph(width, height, x, y, side), square, 64))
