@@ -18,6 +18,8 @@ from benchmark.protocol import GUIDES, SUBSETS, Guide, Subset
 from benchmark.settings import make_settings
 
 HERE = Path(__file__).parent
+FULL_BUDGET = "paper"
+"""The profile that trains and measures as published."""
 V = TypeVar("V")
 
 
@@ -110,6 +112,16 @@ class _FlatProfile:
     checkpoint_every: int
     log_every: int
     allow_small: bool = False
+
+
+def features_for(profile: str, stated: str, asked: str | None) -> str:
+    """The feature extractor: the one asked for, else the one that `profile` states. Raises UserError where the profile
+    takes no other than the published one.
+    """
+    features = asked or stated
+    if profile == FULL_BUDGET and features != "inception":
+        raise UserError(f"profile {FULL_BUDGET} measures FID as published: it takes no other features than inception")
+    return features
 
 
 def names(kind: Literal["suites", "profiles"]) -> list[str]:

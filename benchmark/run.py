@@ -87,7 +87,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
     """Check everything that can be checked at once, then work."""
     import dataclasses
 
-    from benchmark.config import load_profile, load_suite
+    from benchmark.config import features_for, load_profile, load_suite
     from benchmark.data.source import open_source
 
     suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
@@ -99,9 +99,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
     checkpoints = _checkpoints(arguments.checkpoint, suite, profile)
     out = writable_folder(arguments.out, "--out")
     source = open_source(arguments.data, out / "cache")
-    features = arguments.features or profile.features
-    if profile.name == "paper" and features != "inception":
-        raise UserError("profile paper measures FID as published: it takes no other features than inception")
+    features = features_for(profile.name, profile.features, arguments.features)
     if arguments.allow_small:
         profile = dataclasses.replace(profile, allow_small=True)
     extractor = _extractor(features, arguments)

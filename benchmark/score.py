@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from benchmark.metrics.folder_scores import ScoreResult
     from benchmark.metrics.folders import Broken, Pictures
     from benchmark.outside.answer import Answer
-    from benchmark.outside.listing import Listing
     from benchmark.progress import Reporter
     from benchmark.protocol import Subset
 
@@ -109,6 +108,7 @@ def _check_mode(made: Parser, arguments: argparse.Namespace) -> bool:
 # ---------------------------------------------------------------------------------------------- a row of a table
 def score_results(arguments: argparse.Namespace) -> int:
     """Check list, data set and pictures, all before any long work; then measure."""
+    from benchmark.config import features_for
     from benchmark.data.source import open_source
     from benchmark.device import choose_device
     from benchmark.outside.answer import examine_answer, find_answer
@@ -126,7 +126,8 @@ def score_results(arguments: argparse.Namespace) -> int:
     asked = find_answer(arguments.results, expected)
     store = writable_folder(arguments.store or Path("runs"), "--store")
     source = open_source(arguments.data or listing.data, store / "cache")
-    extractor = choose_extractor(_features_of(listing, arguments), arguments.fid_weights, arguments.allow_other_weights)
+    features = features_for(listing.profile, listing.features, arguments.features)
+    extractor = choose_extractor(features, arguments.fid_weights, arguments.allow_other_weights)
     device = choose_device(arguments.device)
     context = open_context(store, device, arguments.threads, arguments.quiet)
     scorer = OutsideScorer(listing, source, extractor, listing.allow_small or arguments.allow_small, device)
@@ -148,15 +149,6 @@ def score_results(arguments: argparse.Namespace) -> int:
 def _check_name(name: str) -> None:
     if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
         raise UserError(f"--name must be 1 to {LONGEST_NAME} characters that can be printed, not {name!r}")
-
-
-def _features_of(listing: Listing, arguments: argparse.Namespace) -> str:
-    from benchmark.report.comparison import FULL_BUDGET
-
-    features: str = arguments.features or listing.features
-    if listing.profile == FULL_BUDGET and features != "inception":
-        raise UserError("profile paper measures FID as published: it takes no other features than inception")
-    return features
 
 
 def _say_what_is_wrong(folder: Path, answer: Answer, expected: dict[Subset, list[str]]) -> None:

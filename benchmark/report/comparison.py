@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
+from benchmark.config import FULL_BUDGET
 from benchmark.errors import UserError, unknown
 from benchmark.protocol import SUBSETS, Subset
 from benchmark.results import METRICS, Direction, Features, Metric, Row, SuiteResults
@@ -19,8 +20,6 @@ from benchmark.results import METRICS, Direction, Features, Metric, Row, SuiteRe
 PAPER = Path(__file__).resolve().parents[2] / "results" / "paper"
 COLUMNS = ("FID", "FID(Cp)", "PSNR", "CA")
 """The paper's columns in its order, also those of a suite that the paper has no table of."""
-FULL_BUDGET = "paper"
-"""The one profile that trains as published."""
 DATA_LABELS = {"rafd": "RaFD", "rendered": "rendered faces", "cfee": "CFEE"}
 Verdict = Literal["better", "worse", "equal"]
 

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 import yaml
 
-from benchmark.config import load_profile, load_suite, names
+from benchmark.config import features_for, load_profile, load_suite, names
 from benchmark.errors import UserError
 from benchmark.registry import METHODS, find_method
 from benchmark.settings import chosen, documented, make_settings, published
@@ -140,3 +140,10 @@ def test_settings_take_the_right_types_only() -> None:
     assert [(row.name, row.origin) for row in documented(Some)] == [
         ("rate", "published"), ("mode", "chosen"), ("betas", "published"), ("on", "chosen"),
     ]  # fmt: skip
+
+
+def test_profile_paper_takes_no_features_but_the_published_ones() -> None:
+    assert features_for("paper", "inception", None) == "inception"
+    assert features_for("quick", "efficientnet-lite0", "inception") == "inception"
+    with pytest.raises(UserError, match="takes no other features than inception"):
+        features_for("paper", "inception", "efficientnet-lite0")
