@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -132,7 +133,7 @@ class Store:
             raise _damaged(folder, "its manifest has another key")
         for name, file in manifest.files.items():
             path = folder / name
-            if not path.is_file() or path.stat().st_size != file.bytes or _sha256(path) != file.sha256:
+            if not path.is_file() or path.stat().st_size != file.bytes or sha256_of(path) != file.sha256:
                 raise _damaged(folder, f"{name} is not what its manifest says")
         self._checked[recipe.key] = Artifact(folder, manifest)
         return self._checked[recipe.key]
@@ -180,7 +181,7 @@ class Store:
         for path in partial.iterdir():
             if path.name not in keep:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        files = {name: File((partial / name).stat().st_size, _sha256(partial / name)) for name in sorted(keep)}
+        files = {name: File((partial / name).stat().st_size, sha256_of(partial / name)) for name in sorted(keep)}
         manifest = Manifest(
             recipe.key, recipe.kind, recipe.name, recipe.settings, recipe.inputs, recipe.version,
             files, facts, round(seconds, 3), made,
@@ -202,6 +203,29 @@ def write_text(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+@contextmanager
+def whole_folder(out: Path, option: str) -> Iterator[Path]:
+    """A folder to fill, which becomes `out` when the block ends, and is gone when it fails. Raises UserError, naming
+    `option`, where nothing can be written.
+    """
+    refused = f"{option} {out} cannot be written ({{}}): choose another folder"
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise UserError(refused.format(error.strerror or error)) from error
+    try:
+        yield partial
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o777 & ~mask)  # a temporary folder is its owner's alone
+        partial.replace(out)
+    except OSError as error:
+        raise UserError(refused.format(error.strerror or error)) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def _sync(path: Path) -> None:
     """Have the file on the disk before anything says that it is there (a rename may survive a power cut that data
     does not).
@@ -210,7 +234,8 @@ def _sync(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file, 64 hex digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -42,6 +42,7 @@ def write_edits(arguments: argparse.Namespace) -> int:
     from benchmark.data.source import open_source
     from benchmark.outside.context import make_missing, open_context
     from benchmark.outside.write import gather, is_there, write
+    from benchmark.stages.base import made_by
     from benchmark.stages.prepare import Prepare, load_faces
 
     suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
@@ -50,9 +51,7 @@ def write_edits(arguments: argparse.Namespace) -> int:
     context = open_context(store, "cpu", None, arguments.quiet)
     prepare = Prepare(source, profile.size)
     make_missing([prepare], context)
-    found = context.store.find(prepare.recipe)
-    assert found is not None  # just made
-    faces = load_faces(found.folder)
+    faces = load_faces(made_by(prepare, context).folder)
     data = source.name if source.folder is None else f"{source.name}:{source.folder.absolute()}"
     content = gather(suite, profile, data, prepare, faces, not arguments.without_training)
     if is_there(arguments.out, content):

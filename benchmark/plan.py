@@ -15,7 +15,7 @@ from benchmark.data.source import DataSource
 from benchmark.errors import UserError
 from benchmark.protocol import KNOWLEDGE, Subset
 from benchmark.registry import find_method, is_known
-from benchmark.stages.base import Context, Stage, make
+from benchmark.stages.base import Context, Stage, made_by, make_all
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.imported import Imported
 from benchmark.stages.judge import TrainJudge
@@ -171,12 +171,8 @@ class Plan:
         if done is not None:
             self._check_inputs(context.store)
             return done
-        missing = [stage for stage in self.stages if not context.store.exists(stage.recipe)]
-        for place, stage in enumerate(missing, 1):
-            context.reporter.say(f"[{place}/{len(missing)}] {stage.name}")
-            done = make(stage, context)
-        assert done is not None  # the report was missing, and it is the last stage
-        return done
+        make_all([stage for stage in self.stages if not context.store.exists(stage.recipe)], context)
+        return made_by(self.report, context)
 
     def _check_inputs(self, store: Store) -> None:
         """Hold every artifact that is there against its hashes, so that damage is said now and not when it is next

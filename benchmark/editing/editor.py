@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmark.artifacts import sha256_of
 from benchmark.data.framing import RAFD, Framing
 from benchmark.editing.guides import Goal
 from benchmark.editing.portraits import Portrait
@@ -16,7 +15,7 @@ from benchmark.errors import UserError
 from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import KNOWLEDGE
 from benchmark.stages.synthesize import to_pictures, to_tensor
-from benchmark.stages.train import CHECKPOINT, load_checkpoint
+from benchmark.stages.train import CHECKPOINT, describe_checkpoint
 from benchmark.trainer import WEIGHTS
 
 SHOWN = 3
@@ -34,17 +33,16 @@ class Editor:
         if not (folder / CHECKPOINT).is_file():
             raise UserError(_elsewhere(folder))
         self.device = device
-        self.method: Method = load_checkpoint(folder, device)
+        found = describe_checkpoint(folder)
+        self.method: Method = found.load(device)
         torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
-        text = json.loads((folder / CHECKPOINT).read_text(encoding="utf-8"))
-        self.name: str = text["method"]
+        self.name = found.method
         try:
-            framing = Framing.of(text.get("framing"))
+            framing = Framing.of(found.text.get("framing"))
         except ValueError as error:
             raise UserError(f"{folder / CHECKPOINT}: 'framing' is damaged: {error}") from error
         self.framing, self.framing_known = framing or RAFD, framing is not None
-        with (folder / WEIGHTS).open("rb") as stream:
-            self.identity = hashlib.file_digest(stream, "sha256").hexdigest()
+        self.identity = sha256_of(folder / WEIGHTS)
 
     @property
     def size(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import re
 import warnings
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from benchmark.artifacts import sha256_of
 from benchmark.errors import UserError
 
 _DEPTH = 6
@@ -74,8 +74,7 @@ def printable(name: str) -> str:
 def sha256(path: Path) -> str:
     """Of a file, 64 hex digits. Raises UserError where it cannot be read."""
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.artifacts import write_text
+from benchmark.artifacts import whole_folder, write_text
 from benchmark.checkpoint import save_tensors
 from benchmark.errors import UserError
 from benchmark.importing.convert import Weights
@@ -30,23 +27,10 @@ def check_place(out: Path) -> None:
 
 def write_checkpoint(out: Path, weights: Weights, files: Sequence[Path]) -> None:
     """Build the folder under another name and move it to `out`. Raises UserError where that cannot be written."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
-    except OSError as error:
-        raise UserError(f"--out {out} cannot be written ({error.strerror or error}): choose another folder") from error
-    try:
+    with whole_folder(out, "--out") as partial:
         save_tensors(partial / WEIGHTS, weights.tensors, {"imported": True})
         text = json.dumps(_text(weights, files, partial / WEIGHTS), indent=1, sort_keys=True)
         write_text(partial / CHECKPOINT, text + "\n")
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o777 & ~mask)  # a temporary folder is its owner's alone
-        partial.replace(out)
-    except OSError as error:
-        raise UserError(f"--out {out} cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _text(weights: Weights, files: Sequence[Path], stored: Path) -> dict[str, Any]:

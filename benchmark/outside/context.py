@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmark.artifacts import Store
 from benchmark.environment import Environment, command_line
 from benchmark.progress import Reporter
-from benchmark.stages.base import Context, Machine, Stage, make
+from benchmark.stages.base import Context, Machine, Stage, make_all
 from benchmark.tracking import Tracker
 
 
@@ -23,7 +23,4 @@ def open_context(store: Path, device: str, threads: int | None, quiet: bool) -> 
 
 def make_missing(stages: Sequence[Stage], context: Context) -> None:
     """Make those that are not there, in the order given; those that are there are held against their hashes."""
-    missing = [stage for stage in stages if context.store.find(stage.recipe) is None]
-    for place, stage in enumerate(missing, 1):
-        context.reporter.say(f"[{place}/{len(missing)}] {stage.name}")
-        make(stage, context)
+    make_all([stage for stage in stages if context.store.find(stage.recipe) is None], context)

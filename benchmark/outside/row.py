@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.artifacts import Artifact
 from benchmark.data.source import DataSource
 from benchmark.errors import UserError
 from benchmark.outside.answer import Answer, Pictures
@@ -17,7 +16,7 @@ from benchmark.outside.neighbours import Neighbours, Ruler, find_neighbours
 from benchmark.outside.result import OutsideResult, OutsideRow
 from benchmark.protocol import Subset
 from benchmark.results import METRICS, Features, JudgeResult, Row, Scores, SuiteResults
-from benchmark.stages.base import Context
+from benchmark.stages.base import Context, made_by
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.judge import JUDGE_SEED, TrainJudge
 from benchmark.stages.outside import Outside
@@ -74,7 +73,7 @@ class OutsideScorer:
         return timed
 
     def _check_lists(self, answer: Answer, context: Context) -> None:
-        faces = load_faces(_found(self.prepare, context).folder)
+        faces = load_faces(made_by(self.prepare, context).folder)
         for subset in answer.subsets:
             edits = self.listing.edit_list(subset).make(faces)
             if list_key(edits, faces.table["face_id"]) != self.listing.sheets[subset].key:
@@ -93,12 +92,12 @@ class OutsideScorer:
         return _Stages(ruler, outside, score)
 
     def _row(self, subset: Subset, stages: _Stages, context: Context) -> OutsideRow:
-        scored = _found(stages.score, context)
+        scored = made_by(stages.score, context)
         return OutsideRow(
             subset,
             Scores(**scored.manifest.facts),
             next(metric.key for metric in METRICS if metric.paper in ("PSNR", f"PSNR:{subset}")),
-            JudgeResult(**_found(stages.ruler.judge, context).manifest.facts),
+            JudgeResult(**made_by(stages.ruler.judge, context).manifest.facts),
             str(scored.folder),
             {
                 "pictures": stages.outside.recipe.key,
@@ -164,10 +163,3 @@ class OutsideScorer:
             keys={},
             paper_table=self.listing.paper,
         )
-
-
-def _found(stage: Prepare | TrainJudge | Score, context: Context) -> Artifact:
-    artifact = context.store.find(stage.recipe)
-    if artifact is None:
-        raise RuntimeError(f"{stage.name} was not made")
-    return artifact

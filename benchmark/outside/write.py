@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmark.artifacts import whole_folder
 from benchmark.config import Profile, Suite
 from benchmark.data.faceset import FaceSet
 from benchmark.data.split import lowest_ranked
@@ -135,13 +134,7 @@ def write(folder: Path, content: Content, faces: FaceSet, advance: Advance) -> N
     """Write everything under another name beside `folder`, then move it there. `advance(n)` is called after every n
     pictures. Raises UserError where nothing can be written.
     """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    except OSError as error:
-        raise UserError(f"--out {folder} cannot be written ({error.strerror}): choose another folder") from error
-    try:
-        partial.chmod(0o755)
+    with whole_folder(folder, "--out") as partial:
         for name in (PICTURES, *([TRAINING] if content.listing.training else [])):
             (partial / name).mkdir()
         for name, row in content.pictures.items():
@@ -149,11 +142,6 @@ def write(folder: Path, content: Content, faces: FaceSet, advance: Advance) -> N
             advance(1)
         for name, text in content.texts.items():
             (partial / name).write_text(text, encoding="utf-8", newline="\n")
-        partial.replace(folder)
-    except OSError as error:
-        raise UserError(f"--out {folder} cannot be written ({error.strerror}): choose another folder") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _sha256(text: str) -> str:

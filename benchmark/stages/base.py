@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,10 +83,22 @@ class Stage(ABC):
 
     def read(self, role: str, context: Context) -> Artifact:
         """The finished artifact of an input."""
-        artifact = context.store.find(self.inputs[role].recipe)
-        if artifact is None:
-            raise RuntimeError(f"{self.name} was run before {self.inputs[role].name}")
-        return artifact
+        return made_by(self.inputs[role], context)
+
+
+def made_by(stage: Stage, context: Context) -> Artifact:
+    """The finished artifact of a stage that has been run."""
+    artifact = context.store.find(stage.recipe)
+    if artifact is None:
+        raise RuntimeError(f"'{stage.name}' is needed before it was run")
+    return artifact
+
+
+def make_all(stages: Sequence[Stage], context: Context) -> None:
+    """Run stages that are missing, in the order given."""
+    for place, stage in enumerate(stages, 1):
+        context.reporter.say(f"[{place}/{len(stages)}] {stage.name}")
+        make(stage, context)
 
 
 def make(stage: Stage, context: Context) -> Artifact:

@@ -160,16 +160,23 @@ def changed_settings(settings: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Described:
-    """What `checkpoint.json` says. text: all of it. absent: networks that are not in the weights, and not needed for
-    edits.
+    """What the `checkpoint.json` of `folder` says. text: all of it. absent: networks that are not in the weights, and
+    not needed for edits.
     """
 
+    folder: Path
     method: str
     method_class: type[Method]
     settings: Any
     shape: Shape
     absent: tuple[str, ...]
     text: Mapping[str, Any]
+
+    def load(self, device: str) -> Method:
+        """The method with its weights, ready to edit. Raises UserError where they are damaged."""
+        method = self.method_class(self.settings, self.shape)
+        load_for_editing(method, self.folder / WEIGHTS, self.absent)
+        return method.to(device)
 
 
 def describe_checkpoint(folder: Path) -> Described:
@@ -193,12 +200,9 @@ def describe_checkpoint(folder: Path) -> Described:
     needed = set(absent) - {network.attribute for network in (layout.networks if layout else ()) if network.optional}
     if needed:
         raise UserError(f"{path}: edits need its {' and '.join(map(str, needed))}, which it says is absent")
-    return Described(method, cls, make_settings(cls.Settings, settings, str(path)), shape, absent, text)
+    return Described(folder, method, cls, make_settings(cls.Settings, settings, str(path)), shape, absent, text)
 
 
 def load_checkpoint(folder: Path, device: str) -> Method:
     """The method of a finished training or an import, ready to edit. Raises UserError where the folder holds none."""
-    found = describe_checkpoint(folder)
-    method = found.method_class(found.settings, found.shape)
-    load_for_editing(method, folder / WEIGHTS, found.absent)
-    return method.to(device)
+    return describe_checkpoint(folder).load(device)
