@@ -1,0 +1,80 @@
+"""The plain reference beside the fast method: the same weights, the same draws, what each makes of them.
+
+A plain reference is a `Method` too, in the published formulation: one pass per loss term, normalisations written out,
+nothing shared, nothing left out. It has the fast method's settings and parameter names, so that it takes its weights,
+and draws from a `FaceSource` in the same order, so that both steps see the same faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from benchmark.interface import FaceSource, Method, Progress
+
+
+@dataclass
+class Taken:
+    """What one step of a method did: its losses by name, and the gradients of every update, in order."""
+
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    updates: list[tuple[str, dict[str, Tensor]]] = field(default_factory=list)
+
+
+def step(method: Method, faces: FaceSource, progress: Progress) -> Taken:
+    """One training step whose updates are written down and not made."""
+    taken = Taken()
+    owned = {
+        name: {id(p) for group in optimizer.param_groups for p in group["params"]}
+        for name, optimizer in method.optimizers().items()
+    }
+
+    def update(optimizer: str, loss: Tensor) -> None:
+        method.zero_grad(set_to_none=True)
+        loss.backward()
+        taken.updates.append(
+            (
+                optimizer,
+                {
+                    name: torch.zeros_like(p) if p.grad is None else p.grad.clone()
+                    for name, p in method.named_parameters()
+                    if id(p) in owned[optimizer]
+                },
+            )
+        )
+
+    taken.losses = dict(method.training_step(faces, update, progress))
+    return taken
+
+
+def same_weights(fast: Method, plain: Method) -> None:
+    """Give the plain reference the weights of the fast method."""
+    plain.load_state_dict(fast.state_dict())
+    plain.train(fast.training)
+
+
+def assert_same_step(
+    fast: Method, plain: Method, source: Callable[[], FaceSource], progress: Progress, tolerance: float
+) -> None:
+    """Both make the same losses, and in the same updates the same gradients: relative to the largest of each tensor.
+
+    source: makes the faces anew, with the same draws. tolerance: 1e-10 for float64, 1e-4 for float32.
+    """
+    same_weights(fast, plain)
+    quick, slow = step(fast, source(), progress), step(plain, source(), progress)
+    assert set(slow.losses) == set(quick.losses)
+    for name, value in slow.losses.items():
+        error = float((quick.losses[name] - value).abs()) / max(1.0, float(value.abs()))
+        assert error <= tolerance, f"loss {name} is off by {error:.1e}"
+    assert [name for name, _ in quick.updates] == [name for name, _ in slow.updates]
+    for (optimizer, found), (_, wanted) in zip(quick.updates, slow.updates, strict=True):
+        assert set(found) == set(wanted)
+        # A tensor whose true gradient is zero (a bias before a norm) has only rounding, so it is held against the largest.
+        largest = max(float(g.abs().max()) for g in wanted.values())
+        for name, gradient in wanted.items():
+            scale = max(float(gradient.abs().max()), 1e-3 * largest)
+            error = float((found[name] - gradient).abs().max()) / scale
+            assert error <= tolerance, f"{optimizer}: the gradient of {name} is off by {error:.1e} of {scale:.1e}"
