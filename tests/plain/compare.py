@@ -72,7 +72,7 @@ def assert_same_step(
     assert [name for name, _ in quick.updates] == [name for name, _ in slow.updates]
     for (optimizer, found), (_, wanted) in zip(quick.updates, slow.updates, strict=True):
         assert set(found) == set(wanted)
-        # A tensor whose true gradient is zero (a bias before a norm) has only rounding, so it is held against the largest.
+        # Where the true gradient is zero (a bias before a norm) there is only rounding: held against the largest.
         largest = max(float(g.abs().max()) for g in wanted.values())
         for name, gradient in wanted.items():
             scale = max(float(gradient.abs().max()), 1e-3 * largest)
