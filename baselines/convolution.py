@@ -75,4 +75,5 @@ def painted(x: Tensor, convs: Sequence[nn.Conv2d]) -> list[Tensor]:
     moved = [F.pad(weight, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)]
     kernel = torch.stack(moved, 1).flatten(0, 1)
     squares = F.conv2d(x, kernel, stride=2, padding=size // 2)
-    return list(F.pixel_shuffle(squares, 2).split([len(conv.weight) for conv in convs], 1))
+    counts = [len(conv.weight) for conv in convs]
+    return list(F.pixel_shuffle(squares, 2).split_with_sizes(counts, 1))
