@@ -7,8 +7,6 @@ expressions: generator 8,439,936 parameters, discriminator 44,786,624.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -18,8 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from baselines.patchgan import Discriminator, gradient_penalty
 from baselines.published_trunk import measure, running_statistics
 from baselines.scaling import check_size, scaled
+from baselines.trunk import trunk
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, frozen
 from benchmark.protocol import Guide
 from benchmark.published import PublishedCheckpoint, PublishedNetwork, Rule, translated
@@ -54,45 +54,6 @@ class StarGANSettings:
     decay_interval: int = published(1000, f"{CODE}: lr_update_step, used by 'published-code' alone")
 
 
-class ResidualBlock(nn.Module):
-    """x + IN(conv(ReLU(IN(conv(x))))): two 3x3 convolutions without bias, nothing after the sum."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.InstanceNorm2d(channels, affine=True),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.InstanceNorm2d(channels, affine=True),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N x C x H x W to the same shape."""
-        out: Tensor = x + self.body(x)
-        return out
-
-
-def trunk(inputs: int, width: float, residual_blocks: int) -> nn.Sequential:
-    """All of the generator but its last convolution: N x inputs x S x S to N x 64 width x S x S.
-
-    Zero padding, since instance norm removes a label plane that reflection makes constant. Instance norm keeps no
-    running statistics: with them, eval mode would change the pictures.
-    """
-    channels = [scaled(64 * 2**i, width) for i in range(3)]
-    layers: list[nn.Module] = [nn.Conv2d(inputs, channels[0], 7, 1, 3, bias=False), *_norm_relu(channels[0])]
-    for before, after in itertools.pairwise(channels):
-        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), *_norm_relu(after)]
-    layers += [ResidualBlock(channels[-1]) for _ in range(residual_blocks)]
-    for before, after in itertools.pairwise(channels[::-1]):
-        layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), *_norm_relu(after)]
-    return nn.Sequential(*layers)
-
-
-def _norm_relu(channels: int) -> list[nn.Module]:
-    return [nn.InstanceNorm2d(channels, affine=True), nn.ReLU(inplace=True)]
-
-
 class Generator(nn.Module):
     """N x 3 x S x S in [-1, 1] and one-hot labels N x classes to N x 3 x S x S in (-1, 1)."""
 
@@ -106,31 +67,6 @@ class Generator(nn.Module):
         """images: N x 3 x S x S; labels: N, int64. The label becomes one constant plane per class beside the image."""
         planes = F.one_hot(labels, self.classes).to(images)[:, :, None, None].expand(-1, -1, *images.shape[2:])
         return torch.tanh(self.head(self.trunk(torch.cat([images, planes], 1))))
-
-
-class Discriminator(nn.Module):
-    """PatchGAN critic with a second head: N x 3 x S x S to scores N x 1 x P x P and `outputs` numbers per image."""
-
-    def __init__(self, width: float, layers: int, size: int, outputs: int) -> None:
-        super().__init__()
-        depth = min(layers, int(math.log2(size)) - 1)
-        channels = [3, *(scaled(64 * 2**i, width) for i in range(depth))]
-        body: list[nn.Module] = []
-        for before, after in itertools.pairwise(channels):
-            body += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(0.01)]
-        self.body = nn.Sequential(*body)
-        self.critic = nn.Conv2d(channels[-1], 1, 3, 1, 1, bias=False)
-        self.classifier = nn.Conv2d(channels[-1], outputs, size // 2**depth, bias=False)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores N x 1 x P x P and numbers N x outputs."""
-        features = self.body(images)
-        return self.critic(features), self.classifier(features).flatten(1)
-
-    def scores(self, images: Tensor) -> Tensor:
-        """The critic's scores alone."""
-        scores: Tensor = self.critic(self.body(images))
-        return scores
 
 
 def published_names(network: Generator | Discriminator) -> dict[str, str]:
@@ -149,16 +85,6 @@ def published_names(network: Generator | Discriminator) -> dict[str, str]:
 def unused_names(generator: Generator) -> set[str]:
     """Published buffers without a use here: the running statistics of the norms."""
     return running_statistics(published_names(generator))
-
-
-def gradient_penalty(scores: Tensor, images: Tensor) -> Tensor:
-    """Eq. (8), last term, without its weight: mean over images of (||d(sum of scores)/d(image)||_2 - 1)^2.
-
-    scores: N x ..., computed from `images` (N x 3 x S x S, requires_grad).
-    """
-    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
-    penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
-    return penalty
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from baselines.animation import GeneratorLosses, roughness
 from baselines.efgan.networks import Edit, path
 from baselines.efgan.settings import EFGANSettings
-from baselines.ganimation import GeneratorLosses, roughness
-from baselines.stargan import Discriminator
+from baselines.patchgan import Discriminator
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
+from baselines.animation import draw_targets, falling, initialise, target_units, update_critic
 from baselines.efgan.crops import REGIONS, Window, crop_size, windows
 from baselines.efgan.losses import generator_losses, judged
 from baselines.efgan.networks import BRANCHES, Cascade, Edit
 from baselines.efgan.settings import EFGANSettings
-from baselines.ganimation import draw_targets, falling, initialise, target_units, update_critic
+from baselines.patchgan import Discriminator
 from baselines.scaling import check_size
-from baselines.stargan import Discriminator
 from benchmark.errors import UserError
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, frozen
 from benchmark.protocol import ACTION_UNIT_MAX, KNOWLEDGE, Guide, Knowledge, Subset

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from baselines.animation import Generator
 from baselines.efgan.crops import REGIONS, Window, stitch
 from baselines.efgan.settings import EFGANSettings
-from baselines.ganimation import Generator
 from baselines.scaling import scaled
-from baselines.stargan import trunk
+from baselines.trunk import trunk
 
 BRANCHES = ("global", *REGIONS)
 

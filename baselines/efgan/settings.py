@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from baselines.ganimation import GANimationSettings
+from baselines.animation import AnimationSettings
 from benchmark.settings import chosen
 
 UNKNOWN = "not known; as GANimation"
@@ -13,7 +13,7 @@ REMEMBERED = "remembered from the paper, not checked"
 
 
 @dataclass(frozen=True)
-class EFGANSettings(GANimationSettings):
+class EFGANSettings(AnimationSettings):
     """Every number of Cascade EF-GAN. Those that GANimation has, too, mean what they mean there."""
 
     width: float = chosen(1.0, f"{UNKNOWN}: 64 channels in the first layer of all networks")

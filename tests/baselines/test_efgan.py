@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from baselines import ganimation
+from baselines.animation import draw_targets
 from baselines.efgan import EFGAN, EFGANSettings, networks
 from baselines.efgan import method as method_module
 from baselines.efgan.crops import POINTS, REGIONS, Window, crop_size, stitch, window, windows
 from baselines.efgan.losses import generator_losses
 from baselines.efgan.networks import BRANCHES, Cascade, Edit, ExpressionTransformer, Initial, Refiner, Stage, path
-from baselines.ganimation import draw_targets
 from benchmark.data.sampling import TrainingSet
 from benchmark.errors import UserError
 from benchmark.interface import Faces, Progress, Shape, Target

@@ -10,18 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from baselines.animation import GeneratorLosses, critic_losses, draw_targets, penalty_loss, roughness
 from baselines.ganimation import (
     GANimation,
     GANimationSettings,
-    GeneratorLosses,
     animate,
     blend,
-    critic_losses,
-    draw_targets,
     generator_losses,
-    penalty_loss,
     published_names,
-    roughness,
 )
 from benchmark.data.sampling import TrainingFaces, TrainingSet
 from benchmark.errors import UserError

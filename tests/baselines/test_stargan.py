@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from baselines.patchgan import gradient_penalty
 from baselines.stargan import (
     DiscriminatorLosses,
     GeneratorLosses,
@@ -15,7 +16,6 @@ from baselines.stargan import (
     StarGANSettings,
     discriminator_losses,
     generator_losses,
-    gradient_penalty,
     published_names,
     unused_names,
 )

@@ -1,0 +1,48 @@
+"""The body of StarGAN's generator, on which GANimation's and EF-GAN's are built too."""
+
+from __future__ import annotations
+
+import itertools
+
+from torch import Tensor, nn
+
+from baselines.scaling import scaled
+
+
+class ResidualBlock(nn.Module):
+    """x + IN(conv(ReLU(IN(conv(x))))): two 3x3 convolutions without bias, nothing after the sum."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.InstanceNorm2d(channels, affine=True),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.InstanceNorm2d(channels, affine=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W to the same shape."""
+        out: Tensor = x + self.body(x)
+        return out
+
+
+def trunk(inputs: int, width: float, residual_blocks: int) -> nn.Sequential:
+    """All of the generator but its last convolution: N x inputs x S x S to N x 64 width x S x S.
+
+    Zero padding, since instance norm removes a label plane that reflection makes constant. Instance norm keeps no
+    running statistics: with them, eval mode would change the pictures.
+    """
+    channels = [scaled(64 * 2**i, width) for i in range(3)]
+    layers: list[nn.Module] = [nn.Conv2d(inputs, channels[0], 7, 1, 3, bias=False), *_norm_relu(channels[0])]
+    for before, after in itertools.pairwise(channels):
+        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), *_norm_relu(after)]
+    layers += [ResidualBlock(channels[-1]) for _ in range(residual_blocks)]
+    for before, after in itertools.pairwise(channels[::-1]):
+        layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), *_norm_relu(after)]
+    return nn.Sequential(*layers)
+
+
+def _norm_relu(channels: int) -> list[nn.Module]:
+    return [nn.InstanceNorm2d(channels, affine=True), nn.ReLU(inplace=True)]
