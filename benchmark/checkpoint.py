@@ -47,7 +47,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], text: Mapping[str, A
     complete.
     """
     partial = path.with_name(path.name + ".tmp")
-    on_cpu = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    on_cpu = {
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
     # One entry: safetensors writes several in no fixed order, and equal contents are to be equal bytes.
     save_file(on_cpu, partial, metadata={TEXT: json.dumps(text, sort_keys=True)})
     mask = os.umask(0)
@@ -94,9 +97,14 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 
 def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Put `optimizer_tensors` back. Learning rates and other options are not touched: they come from the settings."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, _, attribute = name.partition(".")
+        parameter = parameters[int(index)]
+        if tensor.shape == parameter.shape:
+            # Fused steps read moments in the order in which the parameter lies in memory, and check nothing.
+            tensor = torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
         state.setdefault(int(index), {})[attribute] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.optim import Adam, Optimizer
 
 from benchmark import checkpoint
 from benchmark.cli import Interrupted
@@ -29,10 +31,29 @@ def data() -> TrainingSet:
     return TrainingSet(images, np.arange(24) % 8)
 
 
-def trainer(folder: Path, settings: DummySettings | None = None, seed: int = 3, iterations: int = 11) -> Trainer:
+class ChannelsLast(Dummy):
+    """Its weights lie in memory in another order than their indices say."""
+
+    def __init__(self, settings: DummySettings, shape: Shape) -> None:
+        super().__init__(settings, shape)
+        self.to(memory_format=torch.channels_last)
+
+
+class Fused(ChannelsLast):
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        return {"colours": Adam(self.parameters(), self.settings.learning_rate, fused=True)}
+
+
+def trainer(
+    folder: Path,
+    settings: DummySettings | None = None,
+    seed: int = 3,
+    iterations: int = 11,
+    method: type[Dummy] = Dummy,
+) -> Trainer:
     folder.mkdir(exist_ok=True)
     budget = Budget(iterations, checkpoint_every=4, log_every=3)
-    return Trainer(Dummy, settings or DummySettings(), SHAPE, data(), budget, seed, "cpu", folder, threads=1)
+    return Trainer(method, settings or DummySettings(), SHAPE, data(), budget, seed, "cpu", folder, threads=1)
 
 
 def train(made: Trainer) -> None:
@@ -81,9 +102,10 @@ def test_a_run_stopped_by_a_signal_ends_as_one_left_alone(
     assert resumed.equals(losses)
 
 
-def test_a_run_killed_between_states_ends_as_one_left_alone(tmp_path: Path) -> None:
-    expected, losses = finished(tmp_path / "whole")
-    made = trainer(tmp_path / "killed")
+@pytest.mark.parametrize("method", [Dummy, ChannelsLast, Fused])
+def test_a_run_killed_between_states_ends_as_one_left_alone(tmp_path: Path, method: type[Dummy]) -> None:
+    expected, losses = finished(tmp_path / "whole", method=method)
+    made = trainer(tmp_path / "killed", method=method)
     kept = []
     real_save = made.save
 
@@ -94,9 +116,29 @@ def test_a_run_killed_between_states_ends_as_one_left_alone(tmp_path: Path) -> N
     made.save = save  # type: ignore[method-assign]
     train(made)
     (tmp_path / "killed" / STATE).write_bytes(kept[0])  # as kill -9 leaves it at iteration 5, 6 or 7
-    weights, resumed = finished(tmp_path / "killed")
+    weights, resumed = finished(tmp_path / "killed", method=method)
     assert weights == expected
     assert resumed.equals(losses)
+
+
+def test_moments_come_back_in_the_order_of_their_parameters(tmp_path: Path) -> None:
+    train(trainer(tmp_path, iterations=4, method=Fused))
+    made = trainer(tmp_path, method=Fused)
+    assert made.resume()
+    states = made._raw["colours"].state
+    assert len(states) == 3
+    for parameter, state in states.items():
+        assert state["exp_avg"].stride() == state["exp_avg_sq"].stride() == parameter.stride()
+        assert state["step"].item() == 4
+    assert made.method.mix.weight.stride() == (27, 1, 9, 3)  # type: ignore[union-attr,operator]
+
+
+def test_fused_steps_are_the_plain_ones(tmp_path: Path) -> None:
+    for name, method in (("plain", ChannelsLast), ("fused", Fused)):
+        finished(tmp_path / name, method=method)
+    plain, _ = checkpoint.load_tensors(tmp_path / "plain" / WEIGHTS)
+    fused, _ = checkpoint.load_tensors(tmp_path / "fused" / WEIGHTS)
+    torch.testing.assert_close(fused, plain, atol=1e-5, rtol=1e-5)
 
 
 def test_forgetting_the_random_state_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
