@@ -23,9 +23,9 @@ from tests.plain.hisd import (
     Generator,
     hinge_fake,
     hinge_real,
-    two_adams,
     l1,
     squared_gradient,
+    two_adams,
 )
 
 
