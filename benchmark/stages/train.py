@@ -51,6 +51,7 @@ class Train(CheckpointStage):
     """One method trained on the train identities of one subset."""
 
     kind = "train"
+    version = 2
 
     def __init__(
         self,
@@ -143,7 +144,7 @@ class Train(CheckpointStage):
                     f"{self.method} needs the {KNOWLEDGE[what]} of every face, and {unknown} of {len(rows)} training "
                     "pictures have none"
                 )
-        return TrainingSet(faces.images[rows], faces.labels[rows], known["units"], known["landmarks"])
+        return TrainingSet(faces.images, faces.labels[rows], known["units"], known["landmarks"], rows)
 
 
 def _framing(data: TrainingSet, size: int) -> dict[str, Any] | None:

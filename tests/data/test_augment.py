@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,8 @@ from torchvision.transforms.v2 import functional as reference
 from benchmark.data import augment as ours
 from benchmark.data.sampling import TrainingFaces, TrainingSet
 from benchmark.interface import Augmentation
+
+Change = Callable[[torch.Tensor, torch.Tensor], None]
 
 
 def pictures(seed: int, count: int = 3) -> torch.Tensor:
@@ -27,22 +32,64 @@ def landmarks(count: int) -> torch.Tensor:
 def test_hue_is_torchvisions(seed: int, turns: list[float]) -> None:
     images = pictures(seed)
     images[0, :, :2] = 0.5  # grey has no hue
-    shifted = ours.shift_hue(images, torch.tensor(turns).reshape(-1, 1, 1, 1))
+    images[1, 0, 3], images[1, 1, 4], images[1, 2, 5] = images[1, 1, 3], images[1, 2, 4], images[1, 0, 5]
+    images[2, :, 6:] = (images[2, :, 6:] * 3).round() / 3  # ties, black and white
     expected = torch.stack([reference.adjust_hue(image, turn) for image, turn in zip(images, turns, strict=True)])
-    torch.testing.assert_close(shifted, expected, atol=2e-6, rtol=0)
+    for dtype, tolerance in ((torch.float64, 1e-6), (torch.float32, 2e-6)):  # torchvision's rounding, and ours too
+        shifted = images.to(dtype)
+        ours.shift_hue_(shifted, torch.tensor(turns, dtype=dtype).reshape(-1, 1, 1, 1))
+        torch.testing.assert_close(shifted, expected.to(dtype), atol=tolerance, rtol=0)
 
 
+STEPS: dict[str, tuple[Change, Callable[[torch.Tensor, float], torch.Tensor]]] = {
+    "brightness": (ours.brighten_, reference.adjust_brightness),
+    "contrast": (ours.contrast_, reference.adjust_contrast),
+    "saturation": (ours.saturate_, reference.adjust_saturation),
+    "hue": (ours.shift_hue_, reference.adjust_hue),
+}
+
+
+@pytest.mark.parametrize("step", ["brightness", "contrast", "saturation"])
 @pytest.mark.parametrize("factor", [0.0, 0.5, 0.9, 1.0, 1.7])
-def test_contrast_and_saturation_are_torchvisions(factor: float) -> None:
+def test_the_other_steps_are_torchvisions(step: str, factor: float) -> None:
+    change, adjust = STEPS[step]
     images = pictures(1)
-    factors = torch.full((3, 1, 1, 1), factor)
-    mean = ours.grey(images).mean((1, 2, 3), keepdim=True)
-    torch.testing.assert_close(
-        ours.blend(images, mean, factors), reference.adjust_contrast(images, factor), atol=2e-6, rtol=0
-    )
-    torch.testing.assert_close(
-        ours.blend(images, ours.grey(images), factors), reference.adjust_saturation(images, factor), atol=2e-6, rtol=0
-    )
+    expected = adjust(images, factor)
+    change(images, torch.full((3, 1, 1, 1), factor))
+    torch.testing.assert_close(images, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_batch_is_what_torchvision_makes_picture_by_picture(seed: int) -> None:
+    levels = torch.randint(0, 256, (5, 3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    how = Augmentation(flip=True, brightness=0.3, contrast=0.2, saturation=0.4, hue=0.1)
+    made, flipped = ours.augment(levels, how, torch.Generator().manual_seed(seed))
+
+    drawn = torch.Generator().manual_seed(seed)
+    assert torch.equal(flipped, torch.rand(5, generator=drawn) < 0.5)
+    expected = torch.where(flipped[:, None, None, None], levels.flip(3), levels) / 255
+    for number in torch.randperm(4, generator=drawn).tolist():
+        step = list(STEPS)[number]
+        strength = getattr(how, step)
+        shares = torch.rand(5, generator=drawn)
+        factors = shares * 2 * strength - strength + (step != "hue")
+        adjusted = [STEPS[step][1](image, float(factor)) for image, factor in zip(expected, factors, strict=True)]
+        expected = torch.stack(adjusted)
+    torch.testing.assert_close(made, expected, atol=4e-6, rtol=0)
+
+
+def test_a_picture_does_not_depend_on_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    how = Augmentation(flip=True, brightness=0.3, contrast=0.2, saturation=0.4, hue=0.1)
+    whole, _ = ours.augment(pictures(6, 7), how, torch.Generator().manual_seed(3))
+    monkeypatch.setattr(ours, "AT_ONCE", 64)  # each picture by itself
+    single, _ = ours.augment(pictures(6, 7), how, torch.Generator().manual_seed(3))
+    assert torch.equal(single, whole)
+
+
+def test_what_is_augmented_is_left_as_it_was() -> None:
+    images = pictures(7)
+    ours.augment(images, Augmentation(brightness=0.5), torch.Generator().manual_seed(0))
+    assert torch.equal(images, pictures(7))
 
 
 def test_strengths_of_zero_change_nothing_and_draw_nothing() -> None:
@@ -88,7 +135,7 @@ def test_a_mirrored_landmark_lies_on_the_same_pixel() -> None:
 
 def test_every_picture_gets_factors_of_its_own() -> None:
     images = pictures(4, 1).repeat(6, 1, 1, 1)
-    made = ours.jitter(images, Augmentation(brightness=0.3), torch.Generator().manual_seed(2))
+    made = ours.jitter_(images, Augmentation(brightness=0.3), torch.Generator().manual_seed(2))
     assert len({round(float(image.sum()), 4) for image in made}) == 6
 
 
@@ -109,12 +156,47 @@ def test_every_picture_comes_once_before_any_comes_again() -> None:
     assert drawn[:10] != drawn[10:20]
 
 
+def test_a_set_is_some_rows_of_a_map(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    rows = np.array([3, 5, 8, 13, 21, 28, 29])
+    labels = rows % 4
+    how = Augmentation(flip=True, hue=0.1)
+
+    def draws(data: TrainingSet) -> list[torch.Tensor]:
+        source = TrainingFaces(data, how, 1, torch.device("cpu"))
+        return [source.draw(5).images, source.draw_labelled([1, 3, 0, 1]).images, source.draw(5).images]
+
+    whole, part = TrainingSet(images[rows], labels), TrainingSet(mapped, labels, rows=rows)
+    assert len(part) == 7
+    for copied, taken in zip(draws(whole), draws(part), strict=True):
+        assert torch.equal(copied, taken)
+
+
+def test_draws_go_on_from_a_kept_state() -> None:
+    source, other = faces(), faces(seed=5)
+    source.draw(3)
+    other.restore(source.state())
+    for drawn in (lambda one: one.draw(4), lambda one: one.draw_labelled([2, 1]), lambda one: one.draw(9)):
+        assert torch.equal(drawn(source).images, drawn(other).images)
+
+
+def test_all_pictures_of_a_label_come_equally_often() -> None:
+    drawn = shown(faces(9).draw_labelled([1] * 3000).images)
+    assert set(drawn) == {1, 4, 7}
+    assert all(900 < drawn.count(value) < 1100 for value in (1, 4, 7))
+
+
 def test_labelled_draws_show_their_labels() -> None:
     drawn = faces().draw_labelled([2, 0, 1, 2])
     assert drawn.labels.tolist() == [2, 0, 1, 2]
     assert [value % 3 for value in shown(drawn.images)] == [2, 0, 1, 2]
-    with pytest.raises(KeyError):
-        faces().draw_labelled([7])
+    for unknown in (7, -1):
+        with pytest.raises(KeyError):
+            faces().draw_labelled([0, unknown])
+        with pytest.raises(KeyError):
+            faces().draw_labelled(torch.tensor([0, unknown]))
 
 
 def test_the_range_is_minus_one_to_one() -> None:
