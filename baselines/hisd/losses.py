@@ -1,21 +1,21 @@
 """HiSD's losses, and the faces and classes they are computed on.
 
 In what follows x is a source of class j, s its extracted style, s_trg the mapped style of class j_trg, x_trg the edit
-and x_cyc the edit of the edit back to s. Scores are those of one class: N x 2, the discriminator's heads 0 (edited)
-and 1 (cycled).
+and x_cyc the edit of the edit back to s. The discriminator's head 0 judges edits, head 1 cycled images, each with one
+score per class; what counts is that of the image's class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.hisd.blocks import of_class
-from baselines.hisd.networks import Discriminator, Generator
+from baselines.hisd.critic import Opinion
+from baselines.hisd.networks import HEADS, Discriminator, Generator
 from baselines.hisd.settings import ClassDraw
 from benchmark.errors import UserError
 from benchmark.interface import FaceSource
@@ -58,25 +58,18 @@ def draw_latents(count: int, dim: int, faces: FaceSource, like: Tensor) -> Tenso
     return torch.randn(count, dim, generator=faces.generator).to(like)
 
 
-def of_label(scores: Tensor, labels: Tensor) -> Tensor:
-    """Scores N x 2 x classes to those of each image's class, N x 2."""
-    return of_class(scores.transpose(1, 2), labels)
+Score = Callable[[Tensor], Tensor]
+"""From scores to losses of the same shape."""
 
 
 def hinge_real(scores: Tensor) -> Tensor:
-    """mean of max(0, 1 - D(x))."""
-    return F.relu(1 - scores).mean()
+    """max(0, 1 - D(x))."""
+    return F.relu(1 - scores)
 
 
 def hinge_fake(scores: Tensor) -> Tensor:
-    """mean of max(0, 1 + D(x))."""
-    return F.relu(1 + scores).mean()
-
-
-def r1_penalty(scores: Tensor, images: Tensor) -> Tensor:
-    """E ||d D(x) / d x||^2, without a factor of 1/2; scores: N, of real `images` (N x 3 x S x S, requires_grad)."""
-    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
-    return gradient.square().flatten(1).sum(1).mean()
+    """max(0, 1 + D(x))."""
+    return F.relu(1 + scores)
 
 
 @dataclass(frozen=True)
@@ -106,6 +99,59 @@ def edit_paths(generator: Generator, images: Tensor, latents: Tensor, targets: T
 
 
 @dataclass(frozen=True)
+class MadeUp:
+    """Images (N x 3 x S x S) of a class (labels: N), made with a style (N x style)."""
+
+    images: Tensor
+    style: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the discriminator says of one batch, to the generator and for its own update: between them neither the
+    images nor its weights change.
+
+    real: both heads on the sources. made_up: head 0 on `groups` - 1 groups of edits, head 1 on the cycled images, one
+    behind the other. images, styles: of made_up, those attached to the generator's graph, these not. style: of real.
+    Both are None where the discriminator sees no style.
+    """
+
+    real: Opinion
+    made_up: Opinion
+    images: Tensor
+    groups: int
+    styles: Tensor | None
+    style: Tensor | None
+
+
+def judge(
+    discriminator: Discriminator, sources: Sources, style: Tensor, edits: Sequence[MadeUp], cycled: Tensor, seen: bool
+) -> Judged:
+    """style: of the sources, N x style; cycled: N x 3 x S x S; seen: the discriminator is given the style that an image
+    was made with, or a real one's extracted style.
+    """
+    images, classes = torch.cat([*(edit.images for edit in edits), cycled]), discriminator.classes
+    second = classes + sources.labels  # the head behind the first's classes
+    return Judged(
+        real=Opinion(discriminator, sources.images, torch.cat([sources.labels, second])),
+        made_up=Opinion(discriminator, images, torch.cat([*(edit.labels for edit in edits), second])),
+        images=images,
+        groups=len(edits) + 1,
+        styles=torch.cat([*(edit.style for edit in edits), style]).detach() if seen else None,
+        style=style if seen else None,
+    )
+
+
+def judge_edits(
+    discriminator: Discriminator, edits: Edits, sources: Sources, targets: Tensor, style_seen: bool
+) -> Judged:
+    """HiSD's: of one edit."""
+    edit = MadeUp(edits.translated, edits.target_style, targets)
+    return judge(discriminator, sources, edits.style, [edit], edits.cycled, style_seen)
+
+
+@dataclass(frozen=True)
 class GeneratorLosses:
     """Terms of the generator's objective, unweighted."""
 
@@ -114,36 +160,25 @@ class GeneratorLosses:
     reconstruction: Tensor
 
 
-def generator_losses(
-    discriminator: Discriminator, edits: Edits, sources: Sources, targets: Tensor, style_seen: bool
-) -> GeneratorLosses:
-    """The generator's losses on the edits of one batch.
+def adversarial_loss(judged: Judged, of_real: Score = torch.neg) -> Tensor:
+    """Of every group of made-up images the mean loss of being taken for real.
 
-    style_seen: the discriminator is given the style that an image was made with, or a real one's extracted style. Then
-    the scores of real images depend on the extractor and are part of the loss; else they are constant and left out.
+    Where the discriminator sees styles, its scores of real images depend on the extractor and are part of the loss (it
+    may make real pairs look made up); else they are constant and left out.
     """
-    count = len(targets)
-    styles = torch.cat([edits.target_style, edits.style]).detach() if style_seen else None
-    scores = discriminator(torch.cat([edits.translated, edits.cycled]), styles)
-    adversarial = (
-        -of_label(scores[:count], targets)[:, 0].mean() - of_label(scores[count:], sources.labels)[:, 1].mean()
-    )
-    if style_seen:
-        adversarial = adversarial + real_style_loss(discriminator, sources, edits.style)
+    loss = judged.groups * of_real(judged.made_up.for_generator(judged.styles, judged.images)).mean()
+    return loss if judged.style is None else loss + HEADS * judged.real.for_generator(judged.style).mean()
+
+
+def generator_losses(judged: Judged, edits: Edits, sources: Sources) -> GeneratorLosses:
+    """The generator's losses on the edits of one batch."""
     return GeneratorLosses(
-        adversarial=adversarial,
+        adversarial=adversarial_loss(judged),
         style=F.l1_loss(edits.recovered_style, edits.target_style),
         reconstruction=F.l1_loss(edits.reconstructed, sources.images)
         + F.l1_loss(edits.self_translated, sources.images)
         + F.l1_loss(edits.cycled, sources.images),
     )
-
-
-def real_style_loss(discriminator: Discriminator, sources: Sources, style: Tensor) -> Tensor:
-    """Sum over heads of mean D(x, s): lets the extractor make real pairs look made up. Its gradient reaches s alone."""
-    with torch.no_grad():
-        features = discriminator.features(sources.images)
-    return of_label(discriminator.scores(features, style), sources.labels).mean(0).sum()
 
 
 @dataclass(frozen=True)
@@ -156,18 +191,13 @@ class DiscriminatorLosses:
 
 
 def discriminator_losses(
-    discriminator: Discriminator, edits: Edits, sources: Sources, targets: Tensor, style_seen: bool
+    judged: Judged, of_real: Score = hinge_real, of_fake: Score = hinge_fake
 ) -> DiscriminatorLosses:
-    """Hinge loss of both heads and R1 of both. Nothing here reaches the generator."""
-    count = len(targets)
-    images = sources.images.detach().requires_grad_()
-    style = edits.style.detach() if style_seen else None
-    real = of_label(discriminator(images, style), sources.labels)
-    styles = torch.cat([edits.target_style, edits.style]).detach() if style_seen else None
-    fake = discriminator(torch.cat([edits.translated, edits.cycled]).detach(), styles)
+    """Of both heads, with R1: E ||d D(x) / d x||^2 without a factor of 1/2. Nothing here reaches the generator."""
+    real, squares = judged.real.for_critic(None if judged.style is None else judged.style.detach())
+    fake, _ = judged.made_up.for_critic(judged.styles)
     return DiscriminatorLosses(
-        real=hinge_real(real[:, 0]) + hinge_real(real[:, 1]),
-        fake=hinge_fake(of_label(fake[:count], targets)[:, 0])
-        + hinge_fake(of_label(fake[count:], sources.labels)[:, 1]),
-        penalty=r1_penalty(real[:, 0], images) + r1_penalty(real[:, 1], images),
+        real=HEADS * of_real(real).mean(),
+        fake=judged.groups * of_fake(fake).mean(),
+        penalty=HEADS * squares.mean(),
     )

@@ -16,6 +16,7 @@ from baselines.hisd.losses import (
     draw_targets,
     edit_paths,
     generator_losses,
+    judge_edits,
 )
 from baselines.hisd.networks import Discriminator, Generator
 from baselines.hisd.published_names import measure, published_names
@@ -30,7 +31,6 @@ from benchmark.interface import (
     Shape,
     Target,
     Update,
-    frozen,
     latents,
 )
 from benchmark.protocol import Guide
@@ -44,6 +44,7 @@ class HiSD(Method):
     """HiSD: label-guided by a mapped style, reference-guided by an extracted one, trained on the label-guided path."""
 
     Settings: ClassVar[type] = HiSDSettings
+    version: ClassVar[int] = 2
     guides: ClassVar[frozenset[Guide]] = frozenset({"T", "R"})
     augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
     settings: HiSDSettings
@@ -83,21 +84,17 @@ class HiSD(Method):
         targets = draw_targets(sources.labels, faces.classes, settings.classes, faces.generator)
         latent = draw_latents(len(targets), settings.latent_dim, faces, like=sources.images)
 
-        with frozen(self.discriminator):
-            edits = edit_paths(self.generator, sources.images, latent, targets)
-            maker = generator_losses(
-                self.discriminator, edits, sources, targets, style_seen=settings.style_in_discriminator
-            )
-            update(
-                "generator",
-                settings.adversarial_weight * maker.adversarial
-                + settings.style_weight * maker.style
-                + settings.reconstruction_weight * maker.reconstruction,
-            )
-        # The published step judges the edits that the generator made before its update.
-        critic = discriminator_losses(
-            self.discriminator, edits, sources, targets, style_seen=settings.style_in_discriminator
+        edits = edit_paths(self.generator, sources.images, latent, targets)
+        judged = judge_edits(self.discriminator, edits, sources, targets, settings.style_in_discriminator)
+        maker = generator_losses(judged, edits, sources)
+        update(
+            "generator",
+            settings.adversarial_weight * maker.adversarial
+            + settings.style_weight * maker.style
+            + settings.reconstruction_weight * maker.reconstruction,
         )
+        # The published step judges the edits that the generator made before its update.
+        critic = discriminator_losses(judged)
         update("discriminator", critic.real + critic.fake + settings.penalty_weight * critic.penalty)
         terms = {f"generator/{name}": term for name, term in vars(maker).items()}
         terms |= {f"discriminator/{name}": term for name, term in vars(critic).items()}

@@ -167,6 +167,7 @@ class Discriminator(nn.Module):
         channels = trunk_channels(width, size)
         self.trunk = Pyramid(channels, normalised=False)
         self.head = nn.Linear(channels[-1] + style + 1, HEADS * classes)
+        self.classes = classes
         self._seen = channels[-1]
 
     def initialise(self, settings: HiSDSettings) -> None:

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from baselines.hisd.losses import (
     DiscriminatorLosses,
+    Judged,
+    MadeUp,
     Sources,
-    hinge_fake,
-    hinge_real,
-    of_label,
-    r1_penalty,
-    real_style_loss,
+    adversarial_loss,
+    discriminator_losses,
+    judge,
 )
 from baselines.hisd.networks import Discriminator
 from models.mtss.generator import MTSSGenerator
@@ -28,63 +28,33 @@ from models.mtss.sse import style_supervision
 Adversarial = Literal["hinge", "log"]
 
 
-def edited_scores(
-    discriminator: Discriminator, batch: Batch, edits: Edits, style_seen: bool, detached: bool = False
-) -> list[Tensor]:
-    """Scores (N) of x~t2 and, where there is one, x~t1 (head 0, target class), last of the cycled image (head 1).
-
-    detached: no gradient reaches the edits.
-    """
-    images, styles, labels = [edits.edited], [edits.mapped_style], [batch.mapped_labels]
+def judge_edits(discriminator: Discriminator, batch: Batch, edits: Edits, style_seen: bool) -> Judged:
+    """x~t2 and, where there is one, x~t1 by head 0 and their target class, the cycled image by head 1."""
+    edited = [MadeUp(edits.edited, edits.mapped_style, batch.mapped_labels)]
     if edits.reference is not None:
-        images.append(edits.reference.edited)
-        styles.append(edits.reference.style)
-        labels.append(edits.reference.labels)
-    edited = len(images)
-    style = torch.cat([*styles, edits.style]).detach() if style_seen else None
-    judged = torch.cat([*images, edits.cycled])
-    scores = of_label(discriminator(judged.detach() if detached else judged, style), torch.cat([*labels, batch.labels]))
-    groups = scores.chunk(edited + 1)
-    return [*(group[:, 0] for group in groups[:edited]), groups[-1][:, 1]]
+        edited.append(MadeUp(edits.reference.edited, edits.reference.style, edits.reference.labels))
+    sources = Sources(batch.images, batch.labels)
+    return judge(discriminator, sources, edits.style, edited, edits.cycled, style_seen)
 
 
 def log_real(scores: Tensor) -> Tensor:
-    """-E[log D(x)] of Eq. (5), D a sigmoid of the scores."""
-    return F.softplus(-scores).mean()
+    """-log D(x) of Eq. (5), D a sigmoid of the scores."""
+    return F.softplus(-scores)
 
 
 def log_fake(scores: Tensor) -> Tensor:
-    """-E[log(1 - D(x~))] of Eq. (5), D a sigmoid of the scores."""
-    return F.softplus(scores).mean()
+    """-log(1 - D(x~)) of Eq. (5), D a sigmoid of the scores."""
+    return F.softplus(scores)
 
 
-def generator_adversarial_loss(
-    discriminator: Discriminator, batch: Batch, edits: Edits, style_seen: bool, form: Adversarial
-) -> Tensor:
-    """Eq. (5), the generator's side: of hinge -E[D(x~)], of log its non-saturating form -E[log D(x~)].
-
-    Where the discriminator sees no style its scores of real images are constant here, and left out.
-    """
-    scores = edited_scores(discriminator, batch, edits, style_seen)
-    loss = torch.stack([log_real(score) if form == "log" else -score.mean() for score in scores]).sum()
-    if style_seen:
-        loss = loss + real_style_loss(discriminator, Sources(batch.images, batch.labels), edits.style)
-    return loss
+def generator_adversarial_loss(judged: Judged, form: Adversarial) -> Tensor:
+    """Eq. (5), the generator's side: of hinge -E[D(x~)], of log its non-saturating form -E[log D(x~)]."""
+    return adversarial_loss(judged, log_real if form == "log" else torch.neg)
 
 
-def discriminator_losses(
-    discriminator: Discriminator, batch: Batch, edits: Edits, style_seen: bool, form: Adversarial
-) -> DiscriminatorLosses:
-    """Eq. (5), the discriminator's side, with R1 on both heads. Nothing here reaches the generator."""
-    images = batch.images.detach().requires_grad_()
-    real = of_label(discriminator(images, edits.style.detach() if style_seen else None), batch.labels)
-    fakes = edited_scores(discriminator, batch, edits, style_seen, detached=True)
-    of_real, of_fake = (log_real, log_fake) if form == "log" else (hinge_real, hinge_fake)
-    return DiscriminatorLosses(
-        real=of_real(real[:, 0]) + of_real(real[:, 1]),
-        fake=torch.stack([of_fake(score) for score in fakes]).sum(),
-        penalty=r1_penalty(real[:, 0], images) + r1_penalty(real[:, 1], images),
-    )
+def critic_losses(judged: Judged, form: Adversarial) -> DiscriminatorLosses:
+    """Eq. (5), the discriminator's side, with R1 on both heads."""
+    return discriminator_losses(judged, log_real, log_fake) if form == "log" else discriminator_losses(judged)
 
 
 def cycle_loss(images: Tensor, edits: Edits) -> Tensor:
@@ -136,7 +106,7 @@ class GeneratorLosses:
 
 
 def generator_losses(
-    generator: MTSSGenerator, discriminator: Discriminator, batch: Batch, edits: Edits, settings: MTSSSettings
+    generator: MTSSGenerator, judged: Judged, batch: Batch, edits: Edits, settings: MTSSSettings
 ) -> GeneratorLosses:
     """Every term that the settings switch on."""
     classifier, reference, parts = generator.classifier, edits.reference, edits.parts
@@ -152,9 +122,7 @@ def generator_losses(
     if reference is not None:
         consistency = F.l1_loss(reference.consistent, edits.edited)  # Eq. (6)
     return GeneratorLosses(
-        adversarial=generator_adversarial_loss(
-            discriminator, batch, edits, settings.style_in_discriminator, settings.adversarial
-        ),
+        adversarial=generator_adversarial_loss(judged, settings.adversarial),
         cycle=cycle_loss(batch.images, edits),
         style=style_reconstruction_loss(edits),
         consistency=consistency,

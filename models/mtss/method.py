@@ -11,10 +11,10 @@ from torch import Tensor
 from baselines.hisd.losses import draw_latents, draw_sources, draw_targets
 from baselines.hisd.method import HiSD, target_style
 from baselines.hisd.published_names import measure
-from benchmark.interface import Augmentation, Faces, FaceSource, Progress, Shape, Target, Update, frozen
+from benchmark.interface import Augmentation, Faces, FaceSource, Progress, Shape, Target, Update
 from benchmark.published import PublishedCheckpoint, PublishedNetwork
 from models.mtss.generator import UNUSED, MTSSGenerator, published_names
-from models.mtss.losses import discriminator_losses, generator_losses
+from models.mtss.losses import critic_losses, generator_losses, judge_edits
 from models.mtss.paths import Batch, edit_paths
 from models.mtss.settings import CODE, MTSSSettings
 
@@ -29,7 +29,7 @@ class MTSS(HiSD):
     """
 
     Settings: ClassVar[type] = MTSSSettings
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
     footnote: ClassVar[str] = (
         "MTSS: the networks are as published; the training step is reconstructed from the paper (docs/methods.md)."
@@ -63,13 +63,11 @@ class MTSS(HiSD):
         """The generator first, then the discriminator on the same edits."""
         settings = self.settings
         batch = self.draw(faces)
-        with frozen(self.discriminator):
-            edits = edit_paths(self.generator, batch, settings.consistency_content)
-            maker = generator_losses(self.generator, self.discriminator, batch, edits, settings)
-            update("generator", maker.total(settings))
-        critic = discriminator_losses(
-            self.discriminator, batch, edits, settings.style_in_discriminator, settings.adversarial
-        )
+        edits = edit_paths(self.generator, batch, settings.consistency_content)
+        judged = judge_edits(self.discriminator, batch, edits, settings.style_in_discriminator)
+        maker = generator_losses(self.generator, judged, batch, edits, settings)
+        update("generator", maker.total(settings))
+        critic = critic_losses(judged, settings.adversarial)
         update("discriminator", critic.real + critic.fake + settings.penalty_weight * critic.penalty)
 
         terms = {f"generator/{name}": term for name, term in vars(maker).items() if term is not None}

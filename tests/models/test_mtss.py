@@ -16,11 +16,12 @@ from baselines.hisd.losses import Sources
 from baselines.hisd.losses import discriminator_losses as hisd_discriminator_losses
 from baselines.hisd.losses import edit_paths as hisd_edit_paths
 from baselines.hisd.losses import generator_losses as hisd_generator_losses
+from baselines.hisd.losses import judge_edits as hisd_judge_edits
 from benchmark.interface import Shape
 from benchmark.published import load_published, parameter
 from models.mtss import MTSS, MTSSSettings
 from models.mtss.generator import UNUSED, published_names
-from models.mtss.losses import GeneratorLosses, discriminator_losses, generator_losses, log_fake, log_real
+from models.mtss.losses import GeneratorLosses, critic_losses, generator_losses, judge_edits, log_fake, log_real
 from models.mtss.paths import Batch, Edits, ReferenceEdits, edit_paths
 from models.mtss.sdu import SDU, Disentangled, orthogonality, shared_style
 from models.mtss.sse import Classifier, style_supervision
@@ -200,8 +201,8 @@ def test_style_supervision_is_the_cross_entropy() -> None:
 def test_logarithms_of_equation_5() -> None:
     scores = torch.tensor([-3.0, 0.0, 2.0])
     probability = torch.sigmoid(scores)
-    torch.testing.assert_close(log_real(scores), -probability.log().mean())
-    torch.testing.assert_close(log_fake(scores), -(1 - probability).log().mean())
+    torch.testing.assert_close(log_real(scores), -probability.log())
+    torch.testing.assert_close(log_fake(scores), -(1 - probability).log())
 
 
 def test_equation_7_weighs_every_term() -> None:
@@ -283,7 +284,8 @@ def test_the_batched_step_has_the_naive_step_s_gradients(consistency: str) -> No
     parameters = list(method.generator.parameters())
     gradients = []
     for edits in (naive_edits(method, batch), edit_paths(method.generator, batch, consistency)):  # type: ignore[arg-type]
-        losses = generator_losses(method.generator, method.discriminator, batch, edits, method.settings)
+        judged = judge_edits(method.discriminator, batch, edits, method.settings.style_in_discriminator)
+        losses = generator_losses(method.generator, judged, batch, edits, method.settings)
         gradients.append(torch.autograd.grad(losses.total(method.settings), parameters))
     scale = max(float(gradient.abs().max()) for gradient in gradients[0])
     for naive, ours in zip(*gradients, strict=True):
@@ -362,7 +364,8 @@ def test_the_objective_is_the_naive_one() -> None:
     naive = naive / len(batch.labels)
 
     fast = edit_paths(method.generator, batch, "source")
-    losses = generator_losses(method.generator, method.discriminator, batch, fast, method.settings)
+    judged = judge_edits(method.discriminator, batch, fast, method.settings.style_in_discriminator)
+    losses = generator_losses(method.generator, judged, batch, fast, method.settings)
     ours = losses.total(method.settings)
     torch.testing.assert_close(ours, naive, rtol=1e-9, atol=0)
     gradients = (torch.autograd.grad(loss, list(method.generator.parameters())) for loss in (ours, naive))
@@ -391,7 +394,7 @@ def test_the_batched_critic_is_the_naive_one(form: str) -> None:
             (edits.cycled, batch.labels, 1),
         ):
             naive = naive + score_of_fake(method.discriminator(images[i : i + 1].detach(), None)[0, head, labels[i]])
-    ours = discriminator_losses(method.discriminator, batch, edits, False, form)  # type: ignore[arg-type]
+    ours = critic_losses(judge_edits(method.discriminator, batch, edits, False), form)  # type: ignore[arg-type]
     torch.testing.assert_close(ours.real + ours.fake + ours.penalty, naive / len(batch.labels), rtol=1e-9, atol=0)
 
 
@@ -401,13 +404,13 @@ def test_the_discriminator_ignores_the_style() -> None:
     edits = edit_paths(method.generator, batch, "source")
     other = replace(edits, style=edits.style + 1, mapped_style=edits.mapped_style - 1)
     ours, same = (
-        discriminator_losses(method.discriminator, batch, given, method.settings.style_in_discriminator, "hinge")
+        critic_losses(judge_edits(method.discriminator, batch, given, method.settings.style_in_discriminator), "hinge")
         for given in (edits, other)
     )
     assert {name: float(term.detach()) for name, term in vars(ours).items()} == {
         name: float(term.detach()) for name, term in vars(same).items()
     }
-    seen = discriminator_losses(method.discriminator, batch, other, True, "hinge")
+    seen = critic_losses(judge_edits(method.discriminator, batch, other, True), "hinge")
     assert float(seen.fake.detach()) != float(ours.fake.detach())
 
 
@@ -419,7 +422,7 @@ def test_the_discriminator_learns_to_tell_real_from_edited() -> None:
     optimizer = torch.optim.Adam(method.discriminator.parameters(), 1e-3, (0.0, 0.99))
     values = []
     for _ in range(15):
-        losses = discriminator_losses(method.discriminator, batch, edits, False, "hinge")
+        losses = critic_losses(judge_edits(method.discriminator, batch, edits, False), "hinge")
         optimizer.zero_grad()
         (losses.real + losses.fake + losses.penalty).backward()
         optimizer.step()
@@ -455,13 +458,14 @@ def test_hisd_s_losses_are_these_without_reference_and_content() -> None:
         settings = replace(method.settings, style_in_discriminator=seen)
         ours = edit_paths(method.generator, batch, "source")
         theirs = hisd_edit_paths(method.generator, batch.images, batch.latents, batch.mapped_labels)
-        mine = generator_losses(method.generator, method.discriminator, batch, ours, settings)
-        hisd = hisd_generator_losses(method.discriminator, theirs, sources, batch.mapped_labels, seen)
+        judged = judge_edits(method.discriminator, batch, ours, seen)
+        hisd_judged = hisd_judge_edits(method.discriminator, theirs, sources, batch.mapped_labels, seen)
+        mine = generator_losses(method.generator, judged, batch, ours, settings)
+        hisd = hisd_generator_losses(hisd_judged, theirs, sources)
         torch.testing.assert_close(mine.adversarial, hisd.adversarial, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(mine.cycle, hisd.reconstruction, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(mine.style, hisd.style, rtol=1e-4, atol=1e-5)
-        one = discriminator_losses(method.discriminator, batch, ours, seen, "hinge")
-        two = hisd_discriminator_losses(method.discriminator, theirs, sources, batch.mapped_labels, seen)
+        one, two = critic_losses(judged, "hinge"), hisd_discriminator_losses(hisd_judged)
         torch.testing.assert_close(one.real + one.fake, two.real + two.fake, rtol=1e-4, atol=1e-5)
 
 
