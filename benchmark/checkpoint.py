@@ -35,6 +35,8 @@ class Position:
     updates: dict[str, int] = field(default_factory=dict)
     images: int = 0
     seconds: float = 0.0
+    waited: float = 0.0
+    """Seconds of these in which the step waited for its pictures."""
     threads: int = 0
     warned: list[str] = field(default_factory=list)
     loss_names: list[str] = field(default_factory=list)

@@ -14,11 +14,11 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,22 +30,31 @@ from benchmark.checkpoint import Position
 from benchmark.cli import Interrupted
 from benchmark.data.sampling import TrainingFaces, TrainingSet
 from benchmark.errors import RunFailed, UserError
-from benchmark.interface import Method, Progress, Shape
+from benchmark.interface import Faces, Method, Progress, Shape
+from benchmark.precision import DEFAULT, Precision, arithmetic
 from benchmark.progress import Bar
 
 STATE = "state.safetensors"
 WEIGHTS = "weights.safetensors"
 LOSSES = "losses.parquet"
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train and how often to look up. Saving and logging have no part in the result."""
+    """How long to train and how often to look up. Saving and logging have no part in the result.
+
+    checkpoint_every: iterations between two looks at whether to save; the state is saved if `SAVING` allows.
+    """
 
     iterations: int
     checkpoint_every: int
     log_every: int
 
+
+SAVING = 0.01
+"""Share of the time that goes into saved states, at most (what a state costs is known from the one before)."""
 
 LossSink = Callable[[pd.DataFrame], None]
 
@@ -64,11 +73,13 @@ class Trainer:
         device: str,
         folder: Path,
         threads: int | None = None,
+        precision: Precision = DEFAULT,
     ) -> None:
         from lightning_fabric import Fabric  # a second's import that a finished suite does without
 
-        self.budget, self.folder, self.seed = budget, folder, seed
+        self.budget, self.folder, self.seed, self.precision = budget, folder, seed, precision
         self._threads = threads or os.cpu_count() or 1
+        # Coarser products are `arithmetic`'s: weights and all else are float32 in every precision.
         self._fabric = Fabric(accelerator=device, devices=1, precision="32-true")
         seed_everything(seed)
         torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
@@ -82,9 +93,12 @@ class Trainer:
         }
         self._raw = raw
         self._rates = {name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in raw.items()}
-        self._averages = {
-            name: copy.deepcopy(network).requires_grad_(False) for name, network in self.method.averaged().items()
+        self._clipped = {
+            name: [p for group in optimizer.param_groups for p in group["params"]] for name, optimizer in raw.items()
         }
+        averaged = self.method.averaged()
+        self._averages = {name: copy.deepcopy(network).requires_grad_(False) for name, network in averaged.items()}
+        self._pairs = [_pairs(average, averaged[name]) for name, average in self._averages.items()]
         self.faces = TrainingFaces(data, self.method.augmentation, seed, self._fabric.device)
         self.position = Position(updates=dict.fromkeys(raw, 0), threads=self._threads)
         self._history: list[list[float]] = []
@@ -98,7 +112,8 @@ class Trainer:
         torch.set_num_threads(self.position.threads)
         self.method.train()
         started = time.monotonic()
-        with _held_signals() as received:
+        free_until = 0.0
+        with _held_signals() as received, arithmetic(self.precision):
             while self.position.iteration < self.budget.iterations:
                 for name, value in self._step().items():
                     self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
@@ -108,13 +123,17 @@ class Trainer:
                 last = done == self.budget.iterations
                 if done % self.budget.log_every == 0 or last:
                     self._log(bar, warn)
-                if done % self.budget.checkpoint_every == 0 or last or received:
+                looked = done % self.budget.checkpoint_every == 0
+                if looked or last or received:
                     self._check()
-                    self.position.seconds += time.monotonic() - started
-                    started = time.monotonic()
-                    self.save()
-                    if sink is not None:
-                        sink(self.losses())
+                    now = time.monotonic()
+                    if last or received or now >= free_until:
+                        self.position.seconds += now - started
+                        started = now
+                        self.save()
+                        if sink is not None:
+                            sink(self.losses())
+                        free_until = time.monotonic() + (time.monotonic() - now) / SAVING
                 if received:
                     raise Interrupted(received[0])
 
@@ -130,6 +149,7 @@ class Trainer:
         self._average()
         self.position.iteration += 1
         self.position.images += drawn.count
+        self.position.waited += drawn.seconds
         return losses
 
     def _update(self, name: str, loss: Tensor) -> None:
@@ -138,8 +158,7 @@ class Trainer:
         optimizer.zero_grad(set_to_none=True)
         self._fabric.backward(loss)
         if self.method.clip_norm is not None:
-            parameters = [p for group in self._raw[name].param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, self.method.clip_norm)
+            nn.utils.clip_grad_norm_(self._clipped[name], self.method.clip_norm, foreach=True)
         optimizer.step()
         self.position.updates[name] += 1
 
@@ -147,13 +166,11 @@ class Trainer:
     def _average(self) -> None:
         """average = decay * average + (1 - decay) * weights; buffers are copied."""
         decay = self.method.average_decay
-        networks = self.method.averaged()
-        for name, average in self._averages.items():
-            pairs = list(zip(average.parameters(), networks[name].parameters(), strict=True))
-            if pairs:
-                torch._foreach_lerp_([a for a, _ in pairs], [w.detach() for _, w in pairs], 1 - decay)
-            for kept, buffer in zip(average.buffers(), networks[name].buffers(), strict=True):
-                kept.copy_(buffer)
+        for averages, weights, kept, buffers in self._pairs:
+            if averages:
+                torch._foreach_lerp_(averages, weights, 1 - decay)
+            if kept:
+                torch._foreach_copy_(kept, buffers)
 
     def _check(self) -> dict[str, float]:
         """Means of the losses since the last row of the history. Raises RunFailed where one is not finite."""
@@ -244,22 +261,37 @@ class Trainer:
 
 
 class _Counting:
-    """A FaceSource that counts the pictures it hands out."""
+    """A FaceSource that counts the pictures it hands out, and the seconds that the step waits for them."""
 
     def __init__(self, faces: TrainingFaces) -> None:
-        self._faces, self.count = faces, 0
+        self._faces, self.count, self.seconds = faces, 0, 0.0
         self.generator, self.classes = faces.generator, faces.classes
 
-    def draw(self, count: int) -> Any:
-        self.count += count
-        return self._faces.draw(count)
+    def draw(self, count: int) -> Faces:
+        return self._timed(self._faces.draw, count, count)
 
-    def draw_labelled(self, labels: Any) -> Any:
-        self.count += len(labels)
-        return self._faces.draw_labelled(labels)
+    def draw_labelled(self, labels: Sequence[int] | Tensor) -> Faces:
+        return self._timed(self._faces.draw_labelled, labels, len(labels))
 
     def draw_units(self, count: int) -> Tensor:
-        return self._faces.draw_units(count)
+        return self._timed(self._faces.draw_units, count, 0)
+
+    def _timed(self, draw: Callable[[A], B], what: A, pictures: int) -> B:
+        started = time.perf_counter()
+        drawn = draw(what)
+        self.seconds += time.perf_counter() - started
+        self.count += pictures
+        return drawn
+
+
+def _pairs(average: nn.Module, network: nn.Module) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
+    """Parameters of both, detached, and buffers of both, all in the same order; they stay where they are."""
+    return (
+        [p.detach() for p in average.parameters()],
+        [p.detach() for p in network.parameters()],
+        list(average.buffers()),
+        list(network.buffers()),
+    )
 
 
 def load_for_editing(method: Method, path: Path, absent: Collection[str] = ()) -> None:
