@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+import re
+import resource
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +27,8 @@ class Environment:
     command: str
     device: str
     threads: int
+    jobs: int = 1
+    """How many stages were made side by side, each with `threads` of its own."""
 
     def describe(self) -> dict[str, Any]:
         """For the manifest; everything a person needs to set the same thing up again."""
@@ -33,6 +37,7 @@ class Environment:
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "device": self.device,
             "threads": self.threads,
+            "jobs": self.jobs,
             "platform": platform.platform(),
             "processor": _processor(),
             "python": platform.python_version(),
@@ -80,6 +85,37 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
+
+
+def peak_memory() -> int:
+    """The most bytes that this process has had in memory at once, libraries that it shares with others included.
+
+    From Linux's own count where there is one: what `getrusage` says begins, after a start from a large process, with
+    that one's.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(encoding="ascii", errors="replace"), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+@dataclass
+class Peaks:
+    """The most memory that the processes of a call have had."""
+
+    workers: dict[int, int] = field(default_factory=dict)
+    """Bytes by number of the worker process, as it last said."""
+
+    def bytes(self) -> dict[str, int]:
+        """Of each process by its name, and the sum: an upper bound of what all had at one time, since not all are at
+        their peak at once and the libraries that they share are counted for each.
+        """
+        each = {"this process": peak_memory()}
+        each |= {f"worker {number + 1}": peak for number, peak in sorted(self.workers.items())}
+        return {**each, "sum": sum(each.values())}
 
 
 def command_line() -> str:

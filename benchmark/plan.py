@@ -13,14 +13,16 @@ from benchmark.config import Profile, Suite, SuiteRow
 from benchmark.data.edits import EditList
 from benchmark.data.source import DataSource
 from benchmark.errors import UserError
+from benchmark.jobs import make_stages
 from benchmark.protocol import KNOWLEDGE, Subset
 from benchmark.registry import find_method, is_known
-from benchmark.stages.base import Context, Stage, made_by, make_all
+from benchmark.schedule import Schedule
+from benchmark.stages.base import Context, Stage, made_by
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.imported import Imported
 from benchmark.stages.judge import TrainJudge
 from benchmark.stages.prepare import Prepare
-from benchmark.stages.rates import seconds_per_unit
+from benchmark.stages.rates import Rates
 from benchmark.stages.report import Report, RowStages, child_name
 from benchmark.stages.score import Score
 from benchmark.stages.synthesize import Synthesize
@@ -144,16 +146,15 @@ class Plan:
             for seed, train in entry.trains.items()
         ]
 
-    def steps(self, store: Store) -> Iterator[Step]:
+    def steps(self, store: Store, threads: int) -> Iterator[Step]:
         """What is there, what is not, and how long that will take."""
+        rates = Rates(store, threads)
         for stage in self.stages:
             if store.exists(stage.recipe):
                 yield Step(stage, "there", 0.0)
                 continue
-            work = stage.work()
-            rate = seconds_per_unit(work.rate, store)
             state: State = "begun" if store.begun(stage.recipe) else "to do"
-            yield Step(stage, state, None if rate is None else rate * work.amount)
+            yield Step(stage, state, rates.measured(stage))
 
     def check_disk(self, store: Store) -> None:
         """Raises UserError where the disk has less room than the missing stages may need."""
@@ -165,13 +166,15 @@ class Plan:
                 "or choose another place with --out"
             )
 
-    def run(self, context: Context) -> Artifact:
-        """Make what is missing, in order; returns the report. A finished report is all that a second call looks at."""
+    def run(self, context: Context, jobs: int = 1) -> Artifact:
+        """Make what is missing, `jobs` stages at a time; returns the report, which is all that a second call reads."""
         done = context.store.find(self.report.recipe)
         if done is not None:
             self._check_inputs(context.store)
             return done
-        make_all([stage for stage in self.stages if not context.store.exists(stage.recipe)], context)
+        missing = [stage for stage in self.stages if not context.store.exists(stage.recipe)]
+        seconds = {stage.recipe.key: Rates(context.store, context.machine.threads).expected(stage) for stage in missing}
+        make_stages(Schedule(missing, seconds), self.report, context, jobs)
         return made_by(self.report, context)
 
     def _check_inputs(self, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with the time left on a terminal, a line now and then elsewhere."""
+"""Progress on stderr: on a terminal bars with the time left, elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 EVERY_SECONDS = 15.0
 
@@ -30,6 +40,8 @@ class Reporter:
     def __init__(self, quiet: bool = False) -> None:
         self.console = Console(stderr=True, highlight=False)
         self.quiet = quiet
+        self._shared: Progress | None = None
+        self._rows: dict[str, TaskID] = {}
 
     def say(self, text: str) -> None:
         """One line."""
@@ -40,20 +52,129 @@ class Reporter:
         """One line that stands out."""
         self.console.print(f"[yellow]warning:[/yellow] {text}", soft_wrap=True)
 
+    def pass_on(self, line: str) -> None:
+        """What a library has written to the stderr of another process: as it is, above the bars."""
+        self.console.print(line, soft_wrap=True, markup=False, emoji=False)
+
     @contextmanager
     def bar(self, name: str, total: int, done: int = 0) -> Iterator[Bar]:
         """A bar for `total` pieces, `done` of which an earlier call has done."""
         if self.quiet:
             yield _Silent()
+        elif self._shared is not None:
+            yield _Rich(self._shared, self._row(self._shared, name, total, done))
         elif self.console.is_terminal:
-            columns = (
-                TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
-                TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}", style="dim"),
-            )  # fmt: skip
-            with Progress(*columns, console=self.console) as progress:
+            with self._display() as progress:
                 yield _Rich(progress, progress.add_task(name, total=total, completed=done, note=""))
         else:
             yield _Lines(name, total, done)
+
+    @contextmanager
+    def whole(self, stages: int) -> Iterator[Whole]:
+        """One display for all that is done inside, with a line for the whole."""
+        if self.quiet or not self.console.is_terminal:
+            yield Whole(self, stages)
+            return
+        with self._display() as progress:
+            self._shared, self._rows = progress, {}
+            try:
+                yield _RichWhole(self, stages, progress, self._rows)
+            finally:
+                self._shared = None
+
+    def _display(self) -> Progress:
+        return Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("left"), _Left(), TextColumn("{task.fields[note]}", style="dim"), console=self.console,
+        )  # fmt: skip
+
+    def _row(self, progress: Progress, name: str, total: int, done: int) -> TaskID:
+        """The row of a stage, which is there from its start on; a new one for other work."""
+        if name not in self._rows:
+            self._rows[name] = progress.add_task(name, total=None, note="")
+        progress.reset(self._rows[name], total=total, completed=done)
+        return self._rows[name]
+
+
+class Whole:
+    """What is said of a plan's stages: where no bars are drawn, a line at the start of each."""
+
+    def __init__(self, reporter: Reporter, stages: int) -> None:
+        self._reporter, self._stages = reporter, stages
+        self._begun = self._ended = 0
+
+    def begin(self, name: str, left: float) -> None:
+        """A stage begins. left: seconds until all are made, as far as anybody knows."""
+        self._begun += 1
+        self._reporter.say(f"[{self._begun}/{self._stages}] {name}; about {duration(left)} left in all")
+
+    def end(self, name: str, seconds: float) -> None:
+        """It is made."""
+        self._ended += 1
+
+    def left(self, seconds: float) -> None:
+        """Another estimate of what is left."""
+
+
+class _RichWhole(Whole):
+    """A row for each running stage, which becomes a plain line when it is made, and one for all of them."""
+
+    def __init__(self, reporter: Reporter, stages: int, progress: Progress, rows: dict[str, TaskID]) -> None:
+        super().__init__(reporter, stages)
+        self._progress, self._rows = progress, rows
+        self._row = progress.add_task("[bold]all stages", total=stages, note="", ends=None)
+
+    def begin(self, name: str, left: float) -> None:
+        self._rows[name] = self._progress.add_task(name, total=None, note="")
+        self.left(left)
+
+    def end(self, name: str, seconds: float) -> None:
+        super().end(name, seconds)
+        self._progress.remove_task(self._rows.pop(name))
+        self._progress.update(self._row, completed=self._ended)
+        self._reporter.say(f"[{self._ended}/{self._stages}] {name}, {duration(seconds)}")
+
+    def left(self, seconds: float) -> None:
+        self._progress.update(self._row, ends=time.monotonic() + seconds)
+
+
+class _Left(TimeRemainingColumn):
+    """The time left, from the row's own speed; or until the moment that the row has been told."""
+
+    def render(self, task: Task) -> Text:
+        if "ends" not in task.fields:
+            return super().render(task)
+        ends = task.fields["ends"]
+        text = "-:--:--" if ends is None else _clock(max(0.0, ends - time.monotonic()))
+        return Text(text, style="progress.remaining")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+class Pace:
+    """How far a piece of work is, and how fast it goes."""
+
+    def __init__(self, total: int, done: int = 0) -> None:
+        self.total, self.done, self._first = total, done, done
+        self._start = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        """`count` more are done."""
+        self.done += count
+
+    @property
+    def took(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+    @property
+    def left(self) -> float | None:
+        """Seconds to the end; None before the first piece is done."""
+        done = self.done - self._first
+        return self.took / done * (self.total - self.done) if done else None
 
 
 class _Silent:
@@ -65,37 +186,36 @@ class _Silent:
 
 
 class _Rich:
-    def __init__(self, progress: Progress, task: object) -> None:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
 
     def advance(self, count: int) -> None:
-        self._progress.advance(self._task, count)  # type: ignore[arg-type]
+        self._progress.advance(self._task, count)
 
     def note(self, text: str) -> None:
-        self._progress.update(self._task, note=text)  # type: ignore[arg-type]
+        self._progress.update(self._task, note=text)
 
 
 class _Lines:
     """For logs: a line at the start, every `EVERY_SECONDS`, and at the end."""
 
     def __init__(self, name: str, total: int, done: int) -> None:
-        self._name, self._total, self._done, self._first = name, total, done, done
-        self._start = self._last = time.monotonic()
+        self._name, self._pace = name, Pace(total, done)
+        self._last = time.monotonic()
         self._note = ""
         where = f", from {done}" if done else ""
         sys.stderr.write(f"{name}: {total} to do{where}\n")
 
     def advance(self, count: int) -> None:
-        self._done += count
+        pace = self._pace
+        pace.advance(count)
         now = time.monotonic()
-        if now - self._last < EVERY_SECONDS and self._done < self._total:
+        if now - self._last < EVERY_SECONDS and pace.done < pace.total:
             return
         self._last = now
-        took = now - self._start
-        left = took / max(1, self._done - self._first) * (self._total - self._done)
-        tail = f"{duration(left)} left" if self._done < self._total else f"done in {duration(took)}"
+        tail = f"{duration(pace.left or 0)} left" if pace.done < pace.total else f"done in {duration(pace.took)}"
         note = f"; {self._note}" if self._note else ""
-        sys.stderr.write(f"{self._name}: {self._done}/{self._total}, {tail}{note}\n")
+        sys.stderr.write(f"{self._name}: {pace.done}/{pace.total}, {tail}{note}\n")
         sys.stderr.flush()
 
     def note(self, text: str) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.cli import Parser, run_command, writable_folder
 from benchmark.device import choose_device
@@ -15,6 +15,7 @@ from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.config import Profile, Suite
+    from benchmark.environment import Environment
     from benchmark.plan import Plan
     from benchmark.stages.base import Context
     from benchmark.stages.features import ExtractorChoice
@@ -53,7 +54,11 @@ def parser(
     )
     made.add_argument("--seeds", default="0", help="training seeds, by commas (default: 0)")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    made.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
+    made.add_argument("--threads", type=int, help="CPU threads in all, shared by the jobs (default: one for each core)")
+    made.add_argument(
+        "--jobs", default="auto", metavar="N",
+        help="stages that are made side by side (default: auto, one for each GPU; on a CPU two of small networks)",
+    )  # fmt: skip
     made.add_argument(
         "--features", choices=("inception", "efficientnet-lite0"), help="in place of the profile's feature extractor"
     )
@@ -104,19 +109,23 @@ def run_suite(arguments: argparse.Namespace) -> int:
         profile = dataclasses.replace(profile, allow_small=True)
     extractor = _extractor(features, arguments)
 
+    from benchmark.environment import Environment, command_line
+    from benchmark.jobs import choose_jobs
     from benchmark.plan import Plan
     from benchmark.stages.imported import choose_checkpoints
 
     device = choose_device(arguments.device)
     checkpoints = choose_checkpoints(arguments.checkpoint, suite, profile)
     plan = Plan(suite, profile, source, seeds, extractor, device, checkpoints)
-    context = _context(plan, arguments, out, device)
+    threads = arguments.threads or os.cpu_count() or 1
+    jobs = choose_jobs(arguments.jobs, device, threads, profile.width)
+    context = _context(plan, arguments, Environment(command_line(), device, max(1, threads // jobs), jobs), out)
     if arguments.dry_run:
         _print_plan(plan, context)
         return 0
     plan.check_disk(context.store)
     try:
-        report = plan.run(context)
+        report = plan.run(context, jobs)
     except BaseException:
         context.tracker.interrupted()
         raise
@@ -172,26 +181,28 @@ def _checkpoints(given: list[str], suite: Suite, profile: Profile) -> dict[str, 
     return choose_checkpoints(given, suite, profile)
 
 
-def _context(plan: Plan, arguments: argparse.Namespace, out: Path, device: str) -> Context:
+def _context(plan: Plan, arguments: argparse.Namespace, environment: Environment, out: Path) -> Context:
     from benchmark.artifacts import Store
-    from benchmark.environment import Environment, command_line
     from benchmark.progress import Reporter
     from benchmark.stages.base import Context, Machine
     from benchmark.tracking import Tracker
 
-    threads = arguments.threads or os.cpu_count() or 1
-    environment = Environment(command_line(), device, threads)
-    parameters = {
-        "suite": plan.suite.name,
-        "profile": plan.profile.name,
-        "data": arguments.data,
-        "seeds": arguments.seeds,
-        **{f"environment.{key}": value for key, value in environment.describe().items() if key != "packages"},
-        **{f"version.{name}": value for name, value in environment.describe()["packages"].items()},
-    }
+    def parameters() -> dict[str, Any]:
+        described = environment.describe()
+        packages = described.pop("packages")
+        return {
+            "suite": plan.suite.name,
+            "profile": plan.profile.name,
+            "data": arguments.data,
+            "seeds": arguments.seeds,
+            **{f"environment.{key}": value for key, value in described.items()},
+            **{f"version.{name}": value for name, value in packages.items()},
+        }
+
     title = f"{plan.suite.name} {plan.profile.name} {arguments.data.partition(':')[0]}"
     tracker = Tracker(out, plan.key, title, plan.tracked_rows(), parameters, environment.command)
-    return Context(Store(out), Reporter(arguments.quiet), Machine(device, threads), environment, tracker)
+    machine = Machine(environment.device, environment.threads)
+    return Context(Store(out), Reporter(arguments.quiet), machine, environment, tracker)
 
 
 def _print_plan(plan: Plan, context: Context) -> None:
@@ -205,7 +216,7 @@ def _print_plan(plan: Plan, context: Context) -> None:
         "stage", "state", "about", "key", title=f"{plan.suite.name}, profile {plan.profile.name}", title_justify="left"
     )
     total, unknown = 0.0, 0
-    for step in plan.steps(context.store):
+    for step in plan.steps(context.store, context.machine.threads):
         about = "" if step.state == "there" else "?" if step.seconds is None else duration(step.seconds)
         table.add_row(step.stage.name, step.state, about, step.stage.recipe.key[:12])
         total += step.seconds or 0.0

@@ -40,8 +40,15 @@ class Tracker:
     """Logs one suite. Nothing is imported or opened before the first thing is logged."""
 
     def __init__(
-        self, out: Path, plan: str, title: str, rows: list[TrackedRow], parameters: Mapping[str, Any], command: str
+        self,
+        out: Path,
+        plan: str,
+        title: str,
+        rows: list[TrackedRow],
+        parameters: Callable[[], Mapping[str, Any]],
+        command: str,
     ) -> None:
+        """parameters: of the suite's run, asked for when it is made."""
         self._out, self._plan, self._title = out, plan, title
         self._rows, self._parameters, self._command = rows, parameters, command
         self._client: MlflowClient | None = None
@@ -128,7 +135,7 @@ class Tracker:
                 _make_database(database)
             client = MlflowClient(tracking_uri=uri)
             experiment = self._experiment(client)
-            self._parent = self._take_up(client, experiment, "", self._title, {}, self._parameters)
+            self._parent = self._take_up(client, experiment, "", self._title, {}, self._parameters())
             for row in self._rows:
                 tags = {"mlflow.parentRunId": self._parent}
                 run = self._take_up(client, experiment, row.name, row.name, tags, row.parameters)

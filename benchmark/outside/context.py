@@ -17,7 +17,7 @@ def open_context(store: Path, device: str, threads: int | None, quiet: bool) -> 
     """A context that logs nothing to MLflow: there is no suite behind it."""
     count = threads or os.cpu_count() or 1
     environment = Environment(command_line(), device, count)
-    tracker = Tracker(store, "", "", [], {}, environment.command)
+    tracker = Tracker(store, "", "", [], dict, environment.command)
     return Context(Store(store), Reporter(quiet), Machine(device, count), environment, tracker)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmark.artifacts import Artifact, Recipe, Store
-from benchmark.environment import Environment
+from benchmark.environment import Environment, Peaks
 from benchmark.progress import Reporter
 from benchmark.tracking import Tracker
 
@@ -32,6 +33,7 @@ class Context:
     machine: Machine
     environment: Environment
     tracker: Tracker
+    peaks: Peaks = field(default_factory=Peaks)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Made:
     files: list[str]
     facts: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
+    threads: int | None = None
+    """With how many it ran, where those are not the machine's (a training goes on with as many as it began with)."""
 
 
 class Stage(ABC):
@@ -110,8 +114,24 @@ def make(stage: Stage, context: Context) -> Artifact:
         if made_meanwhile is not None:
             return made_meanwhile
         started = time.monotonic()
-        made = stage.run(context, folder)
+        with _threads(context.machine.threads):
+            made = stage.run(context, folder)
         seconds = made.seconds if made.seconds is not None else time.monotonic() - started
         work = stage.work()
         made_with = {**context.environment.describe(), "work": {"rate": work.rate, "amount": work.amount}}
+        if made.threads is not None:
+            made_with["threads"] = made.threads
         return context.store.finish(stage.recipe, folder, made.files, made.facts, seconds, made_with)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Every library that computes has `count` threads: the last bits of a sum depend on how many share it, and two
+    processes that each take all cores wait for each other.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(count)
+    with threadpool_limits(count):
+        yield

@@ -4,9 +4,10 @@ two cores.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cached_property
 
-from benchmark.artifacts import Store
+from benchmark.artifacts import Manifest, Store
+from benchmark.stages.base import Stage
 
 MEASURED: dict[str, float] = {
     "features efficientnet-lite0": 0.012,
@@ -27,19 +28,48 @@ MEASURED: dict[str, float] = {
 }
 """Seconds a unit on two cores of an Intel Xeon (Sapphire Rapids), torch 2.15, float32."""
 
+GUESSED: dict[str, float] = {
+    "faces": 0.001,
+    "features": 0.02,
+    "imported": 3e-9,
+    "judge": 0.01,
+    "reports": 10.0,
+    "scores": 0.02,
+    "synth": 0.01,
+    "train": 1.0,
+}
+"""By kind of stage, for work that nobody has measured: enough to begin the long ones first."""
+KINDS = tuple(GUESSED)
 
-def seconds_per_unit(rate: str, store: Store) -> float | None:
-    """Seconds for one unit of `rate`, or None where nobody has measured it."""
-    return _own_rates(store).get(rate, MEASURED.get(rate))
 
+class Rates:
+    """Seconds a unit, by kind of work; those measured with as many `threads` win over others."""
 
-@cache
-def _own_rates(store: Store) -> dict[str, float]:
-    """The latest rate of each kind of work that this store has a finished artifact of."""
-    rates = {}
-    for kind in ("faces", "train", "imported", "judge", "features", "synth", "scores", "reports"):
-        for manifest in sorted(store.manifests(kind), key=lambda manifest: str(manifest.made.get("time", ""))):
+    def __init__(self, store: Store, threads: int) -> None:
+        self._store, self._threads = store, threads
+
+    def measured(self, stage: Stage) -> float | None:
+        """Seconds that a stage will take, or None where nobody has measured its kind of work."""
+        work = stage.work()
+        rate = self._own.get(work.rate, MEASURED.get(work.rate))
+        return None if rate is None else rate * work.amount
+
+    def expected(self, stage: Stage) -> float:
+        """The same, guessed where nobody has."""
+        measured = self.measured(stage)
+        return stage.work().amount * GUESSED.get(stage.kind, 0.01) if measured is None else measured
+
+    @cached_property
+    def _own(self) -> dict[str, float]:
+        """The latest rate of each kind of work that this store has a finished artifact of."""
+        found = [manifest for kind in KINDS for manifest in self._store.manifests(kind)]
+        rates = {}
+        for manifest in sorted(found, key=self._trust):
             work = manifest.made.get("work")
             if isinstance(work, dict) and work.get("amount"):
                 rates[str(work["rate"])] = manifest.seconds / float(work["amount"])
-    return rates
+        return rates
+
+    def _trust(self, manifest: Manifest) -> tuple[bool, str]:
+        """Later is better, and as many threads better than that."""
+        return manifest.made.get("threads") == self._threads, str(manifest.made.get("time", ""))
