@@ -7,17 +7,14 @@ holds weights, averages, optimisers, the data's order and every random state, an
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
 import os
 import random
-import signal
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,7 +24,7 @@ from torch import Tensor, nn
 
 from benchmark import checkpoint
 from benchmark.checkpoint import Position
-from benchmark.cli import Interrupted
+from benchmark.cli import Interrupted, held_signals
 from benchmark.data.sampling import TrainingFaces, TrainingSet
 from benchmark.errors import RunFailed, UserError
 from benchmark.interface import Faces, Method, Progress, Shape
@@ -113,7 +110,7 @@ class Trainer:
         self.method.train()
         started = time.monotonic()
         free_until = 0.0
-        with _held_signals() as received, arithmetic(self.precision):
+        with held_signals() as received, arithmetic(self.precision):
             while self.position.iteration < self.budget.iterations:
                 for name, value in self._step().items():
                     self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
@@ -326,23 +323,3 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed)  # noqa: NPY002 - for libraries that draw from the global generator
     torch.manual_seed(seed)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
-
-@contextlib.contextmanager
-def _held_signals() -> Iterator[list[int]]:
-    """SIGINT and SIGTERM only noted, so that a step is never cut in two; outside the main thread nothing changes."""
-    received: list[int] = []
-
-    def note(signum: int, _frame: FrameType | None) -> None:
-        received.append(signum)
-
-    try:
-        previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

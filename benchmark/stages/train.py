@@ -20,6 +20,7 @@ from benchmark.data.sampling import TrainingSet
 from benchmark.data.split import lowest_ranked
 from benchmark.errors import UserError
 from benchmark.interface import Method, Shape
+from benchmark.precision import DEFAULT, MEANING, Precision, check_precision
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, KNOWLEDGE, Knowledge, Subset
 from benchmark.registry import find_method
 from benchmark.settings import documented, make_settings
@@ -41,10 +42,18 @@ class CheckpointStage(Stage):
     """Of its training; None where nobody knows."""
     origin: str = ""
     """Where the weights are from, if they were not trained here."""
+    precision: Precision = DEFAULT
+    """What its training computes products in."""
 
     def title(self, subset: Subset) -> str:
         """What tells it from others, in the names of the stages and files that come of it: `mtss F&P seed 0`."""
         return self.name.removeprefix(f"{self.kind} ")
+
+    @property
+    def footnote(self) -> str:
+        """What a table says of it: the method's word, and a precision that is not the default's."""
+        coarse = "" if self.precision == DEFAULT else f"Trained with {MEANING[self.precision]}."
+        return " ".join(said for said in (self.method_class.footnote, coarse) if said)
 
 
 class Train(CheckpointStage):
@@ -75,7 +84,8 @@ class Train(CheckpointStage):
         plain: Any = make_settings(self.method_class.Settings, {**width, **(stated.settings if stated else {})}, where)
         self.budget = Budget(profile.iterations_of(method), profile.checkpoint_every, profile.log_every)
         self.iterations = self.budget.iterations
-        self.train_identities = profile.train_identities
+        self.train_identities, self.precision = profile.train_identities, profile.precision
+        check_precision(self.precision, device)
         settings = {
             "method": method,
             "method_version": self.method_class.version,
@@ -86,10 +96,13 @@ class Train(CheckpointStage):
             "iterations": self.budget.iterations,
             "seed": seed,
             "device": device,
+            **({} if self.precision == DEFAULT else {"precision": self.precision}),
         }
         # What changes nothing is not named, so that the same training has the same name in every suite.
         changed = [key for key in sorted(variant) if getattr(self.settings, key) != getattr(plain, key)]
         named = " ".join(f"{key}={getattr(self.settings, key)}" for key in changed)
+        if self.precision != DEFAULT:
+            named = f"{named} {self.precision}".strip()
         super().__init__(
             f"train {method} {named + ' ' if named else ''}{subset} seed {seed}", settings, {"faces": prepare}
         )
@@ -110,7 +123,7 @@ class Train(CheckpointStage):
         data = self._data(faces)
         trainer = Trainer(
             self.method_class, self.settings, self.shape, data, self.budget, self.seed,
-            context.machine.device, folder, context.machine.threads,
+            context.machine.device, folder, context.machine.threads, self.precision,
         )  # fmt: skip
         if trainer.resume():
             context.reporter.say(f"{self.name}: goes on at iteration {trainer.position.iteration}")
@@ -129,7 +142,7 @@ class Train(CheckpointStage):
             "final_losses": trainer.losses().ffill().iloc[-1].drop("iteration").to_dict(),
         }
         write_text(folder / CHECKPOINT, json.dumps({**self.recipe.settings, **facts}, indent=1, sort_keys=True) + "\n")
-        return Made([WEIGHTS, LOSSES, CHECKPOINT], facts, trainer.position.seconds)
+        return Made([WEIGHTS, LOSSES, CHECKPOINT], facts, trainer.position.seconds, trainer.position.threads)
 
     def _data(self, faces: FaceSet) -> TrainingSet:
         names = lowest_ranked(faces.identities("train"), self.train_identities)
