@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 import yaml
 
 from benchmark.errors import UserError, did_you_mean, unknown
+from benchmark.precision import DEFAULT, Precision
 from benchmark.protocol import GUIDES, SUBSETS, Guide, Subset
 from benchmark.settings import make_settings
 
@@ -92,6 +93,7 @@ class Profile:
     train_identities: int | None = None
     targets_per_source: int | None = None
     allow_small: bool = False
+    precision: Precision = DEFAULT
     overrides: Mapping[str, Overrides] = field(default_factory=dict)
 
     def iterations_of(self, method: str) -> int:
@@ -112,6 +114,7 @@ class _FlatProfile:
     checkpoint_every: int
     log_every: int
     allow_small: bool = False
+    precision: Precision = DEFAULT
 
 
 def features_for(profile: str, stated: str, asked: str | None) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.cli import Parser, run_command, writable_folder
 from benchmark.device import choose_device
 from benchmark.errors import UserError
+from benchmark.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from benchmark.config import Profile, Suite
@@ -60,6 +61,9 @@ def parser(
         help="stages that are made side by side (default: auto, one for each GPU; on a CPU two of small networks)",
     )  # fmt: skip
     made.add_argument(
+        "--precision", choices=PRECISIONS, help="what trainings compute products in, in place of the profile's float32"
+    )
+    made.add_argument(
         "--features", choices=("inception", "efficientnet-lite0"), help="in place of the profile's feature extractor"
     )
     made.add_argument(
@@ -107,6 +111,8 @@ def run_suite(arguments: argparse.Namespace) -> int:
     features = features_for(profile.name, profile.features, arguments.features)
     if arguments.allow_small:
         profile = dataclasses.replace(profile, allow_small=True)
+    if arguments.precision:
+        profile = dataclasses.replace(profile, precision=arguments.precision)
     extractor = _extractor(features, arguments)
 
     from benchmark.environment import Environment, command_line

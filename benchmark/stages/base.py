@@ -58,6 +58,8 @@ class Made:
     seconds: float | None = None
     threads: int | None = None
     """With how many it ran, where those are not the machine's (a training goes on with as many as it began with)."""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """What else the clock says of it; beside the seconds in the manifest, and no part of any result."""
 
 
 class Stage(ABC):
@@ -121,6 +123,8 @@ def make(stage: Stage, context: Context) -> Artifact:
         made_with = {**context.environment.describe(), "work": {"rate": work.rate, "amount": work.amount}}
         if made.threads is not None:
             made_with["threads"] = made.threads
+        if made.timings:
+            made_with["timings"] = dict(made.timings)
         return context.store.finish(stage.recipe, folder, made.files, made.facts, seconds, made_with)
 
 

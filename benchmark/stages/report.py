@@ -170,7 +170,7 @@ class Report(Stage):
             said,
             seeds=measured,
             training=training,
-            footnote=train.method_class.footnote,
+            footnote=train.footnote,
             trainings={seed: stage.title(row.data) for seed, stage in entry.trains.items() if not stage.origin},
             origin=train.origin,
             same_as=self.same_as(entry),

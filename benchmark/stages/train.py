@@ -142,7 +142,9 @@ class Train(CheckpointStage):
             "final_losses": trainer.losses().ffill().iloc[-1].drop("iteration").to_dict(),
         }
         write_text(folder / CHECKPOINT, json.dumps({**self.recipe.settings, **facts}, indent=1, sort_keys=True) + "\n")
-        return Made([WEIGHTS, LOSSES, CHECKPOINT], facts, trainer.position.seconds, trainer.position.threads)
+        spent = trainer.position
+        timings = {"waiting_for_data": round(spent.waited / spent.seconds, 5)} if spent.seconds else {}
+        return Made([WEIGHTS, LOSSES, CHECKPOINT], facts, spent.seconds, spent.threads, timings)
 
     def _data(self, faces: FaceSet) -> TrainingSet:
         names = lowest_ranked(faces.identities("train"), self.train_identities)
