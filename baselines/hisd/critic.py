@@ -23,84 +23,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.grad import conv2d_weight
 
+from baselines.convolution import convolved, kernel_gradient, pooled_kernel, transposed
 from baselines.hisd.blocks import SLOPE, DownBlock
 from baselines.hisd.networks import Discriminator
 
-FEW_PIXELS, LARGE_KERNEL = 64, 1 << 18
-"""Maps of at most so many pixels under a kernel of at least so many numbers are convolved as one matrix product, at up
-to three times the speed."""
-
 
 class Layer:
-    """A convolution as a linear map and its transpose; `pooled`: with a mean over 2x2 pixels, as one 4x4 kernel."""
+    """A convolution as a linear map and its transpose; `pooled`: with a mean over 2x2 pixels, as one kernel."""
 
     def __init__(self, conv: nn.Conv2d, scale: float, pooled: bool = False) -> None:
         weight = conv.weight.detach()
         self.scale, self.pooled = scale, pooled
         self.stride, self.padding = (2 if pooled else 1), weight.shape[2] // 2
-        self.kernel = F.avg_pool2d(weight, 2, 1, 1) if pooled else weight
+        self.kernel = pooled_kernel(weight) if pooled else weight
         self.bias = None if conv.bias is None else conv.bias.detach() * scale
 
     def forwards(self, x: Tensor, shares: Tensor | None = None) -> Tensor:
         """N x inputs x H x W to N x outputs x H' x W'. shares: N, of the bias; None for 1."""
-        bias = self.bias if shares is None else None
-        if self._as_product(x.shape[2] // self.stride):
-            rows = F.linear(self._patches(x), self._matrix(), bias)
-            y = _as_map(rows, len(x), x.shape[2] // self.stride)
-        else:
-            y = F.conv2d(x, self.kernel, bias, self.stride, self.padding)
+        y = convolved(x, self.kernel, self.bias if shares is None else None, self.stride, self.padding)
         if shares is not None and self.bias is not None:
             y += (shares[:, None] * self.bias)[..., None, None]
         return y
 
-    def back(self, delta: Tensor, size: int) -> Tensor:
-        """The transpose: gradients at the output to gradients at the input, `size` pixels high and wide."""
-        count, _, height, width = delta.shape
-        places, stride, pad = self.kernel.shape[2], self.stride, self.padding
-        if not self._as_product(height):
-            rest = size - (height - 1) * stride + 2 * pad - places  # of an odd size, which the mean leaves a row of
-            return F.conv_transpose2d(delta, self.kernel, None, stride, pad, rest)
-        patches = (_as_rows(delta) @ self._matrix()).view(count, height, width, places, places, -1)
-        wide = patches.new_zeros(count, size + 2 * pad, size + 2 * pad, patches.shape[-1])
-        for i in range(places):
-            for j in range(places):
-                wide[:, i : i + stride * height : stride, j : j + stride * width : stride] += patches[:, :, :, i, j]
-        return wide[:, pad:-pad, pad:-pad].permute(0, 3, 1, 2)
+    def back(self, delta: Tensor, like: Tensor) -> Tensor:
+        """The transpose: gradients at the output to gradients at the input, of the size of `like`."""
+        return transposed(delta, self.kernel, like.shape[2:], self.stride, self.padding)
 
     def weight_gradient(self, x: Tensor, delta: Tensor) -> Tensor:
         """Sum of delta (x) x over images and places, in the shape of the convolution's own kernel."""
-        kernel = self.kernel
-        if self._as_product(delta.shape[2]):
-            flat = _as_rows(delta).t() @ self._patches(x)
-            outputs, inputs, size, _ = kernel.shape
-            gradient = flat.view(outputs, size, size, inputs).permute(0, 3, 1, 2)
-        else:
-            gradient = conv2d_weight(x, kernel.shape, delta, self.stride, self.padding)  # type: ignore[no-untyped-call]
+        gradient = kernel_gradient(x, delta, self.kernel, self.stride, self.padding)
         return F.avg_pool2d(gradient, 2, 1) if self.pooled else gradient
-
-    def _as_product(self, height: int) -> bool:
-        size = self.kernel.shape[2]
-        return size > 1 and height * height <= FEW_PIXELS and self.kernel.numel() >= LARGE_KERNEL
-
-    def _matrix(self) -> Tensor:
-        """The kernel as it lies in memory: outputs x (places, inputs)."""
-        return self.kernel.permute(0, 2, 3, 1).reshape(len(self.kernel), -1)
-
-    def _patches(self, x: Tensor) -> Tensor:
-        """What the kernel sees at every place: rows x (places, inputs)."""
-        size, pad = self.kernel.shape[2], self.padding
-        patches = F.pad(x, (pad, pad, pad, pad)).unfold(2, size, self.stride).unfold(3, size, self.stride)
-        return patches.permute(0, 2, 3, 4, 5, 1).reshape(-1, size * size * x.shape[1])
-
-
-def _as_rows(x: Tensor) -> Tensor:
-    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
-
-
-def _as_map(rows: Tensor, count: int, height: int) -> Tensor:
-    return rows.view(count, height, -1, rows.shape[1]).permute(0, 3, 1, 2)
 
 
 def sloped(values: Tensor, activated: Tensor) -> Tensor:
@@ -142,11 +95,12 @@ class Block:
 
     def back(self, delta: Tensor, at: Inputs) -> tuple[Tensor, Tensor]:
         """From the gradient at the sum to that at x, and to that behind the first convolution."""
-        size, half = at.conv1.shape[2], at.conv2.shape[2]
-        middle = sloped(self.conv2.back(delta, half), at.conv2)
-        x = sloped(self.conv1.back(middle, size), at.conv1)
-        squares = torch.unflatten(torch.unflatten(x[:, :, : 2 * half, : 2 * half], 3, (half, 2)), 2, (half, 2))
-        squares.add_(self.skip.back(delta, half)[:, :, :, None, :, None], alpha=0.25)  # of the mean before the skip
+        middle = sloped(self.conv2.back(delta, at.conv2), at.conv2)
+        x = sloped(self.conv1.back(middle, at.conv1), at.conv1)
+        height, width = at.skip.shape[2:]
+        squares = torch.unflatten(x[:, :, : 2 * height, : 2 * width], 3, (width, 2))
+        squares = torch.unflatten(squares, 2, (height, 2))  # of the mean before the skip
+        squares.add_(self.skip.back(delta, at.skip)[:, :, :, None, :, None], alpha=0.25)
         return x, middle
 
 
@@ -173,7 +127,7 @@ class Opinion:
             self._pixels = x.shape[2] * x.shape[3] * math.sqrt(2) ** len(self._blocks)
             self.features = x.sum((2, 3)) / self._pixels
             self._deltas = self._back(x.shape[2:])
-            self.gradient = self._stem.back(self._deltas[0], images.shape[2])
+            self.gradient = self._stem.back(self._deltas[0], images)
 
     def _back(self, size: torch.Size) -> list[Tensor]:
         """Gradients of the scores at the outputs of stem, first block's first convolution, first block, second's ..."""
