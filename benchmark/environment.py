@@ -109,13 +109,18 @@ class Peaks:
     workers: dict[int, int] = field(default_factory=dict)
     """Bytes by number of the worker process, as it last said."""
 
-    def bytes(self) -> dict[str, int]:
-        """Of each process by its name, and the sum: an upper bound of what all had at one time, since not all are at
-        their peak at once and the libraries that they share are counted for each.
+    @property
+    def sum(self) -> int:
+        """Of all processes: an upper bound of what they had at one time, since not all are at their peak at once, and
+        the libraries that they share are counted for each.
         """
-        each = {"this process": peak_memory()}
-        each |= {f"worker {number + 1}": peak for number, peak in sorted(self.workers.items())}
-        return {**each, "sum": sum(each.values())}
+        return peak_memory() + sum(self.workers.values())
+
+    def sentence(self) -> str:
+        """`peak memory: 1.9 GB at most (this process 0.7, workers 0.6 + 0.6)`."""
+        workers = " + ".join(f"{peak / 1e9:.1f}" for _, peak in sorted(self.workers.items()))
+        each = f" (this process {peak_memory() / 1e9:.1f}, workers {workers})" if workers else ""
+        return f"peak memory: {self.sum / 1e9:.1f} GB{' at most' if workers else ''}{each}"
 
 
 def command_line() -> str:

@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
 from benchmark import messages
@@ -18,7 +19,8 @@ from benchmark.errors import RunFailed, UserError
 from benchmark.progress import Pace, Whole
 from benchmark.schedule import Schedule
 from benchmark.stages.base import Context, Stage, make
-from benchmark.worker_process import WorkerProcess
+from benchmark.tracking import Behind
+from benchmark.worker_process import PATIENCE, WorkerProcess
 
 SIDE_BY_SIDE_WIDTH = 0.25
 """Widest networks (share of the published channels) of which two are trained at once on the cores of one machine."""
@@ -73,6 +75,7 @@ class Pool:
             context.reporter.quiet,
         )
         self._equipment = pickle.dumps(equipment)
+        self._log = Behind(context.tracker)
         self._workers: list[WorkerProcess] = []
         self._received: list[int] = []
         self._estimated = 0.0
@@ -87,8 +90,11 @@ class Pool:
                     self._assign()
                     self._attend()
                     self._estimate()
+                self._log.close()
             except BaseException:
                 self._stop()
+                with suppress(Exception):  # the first error is the one that is told
+                    self._log.close(PATIENCE)
                 raise
             finally:
                 for worker in self._workers:
@@ -160,7 +166,7 @@ class Pool:
             case messages.BarEnds():
                 worker.end_bar()
             case messages.Losses(training, history):
-                self._context.tracker.losses(training)(history)
+                self._log.losses(training, history)
             case messages.Done(seconds, peak):
                 self._context.peaks.workers[worker.number] = peak
                 stage = worker.free()

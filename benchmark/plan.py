@@ -175,6 +175,7 @@ class Plan:
         missing = [stage for stage in self.stages if not context.store.exists(stage.recipe)]
         seconds = {stage.recipe.key: Rates(context.store, context.machine.threads).expected(stage) for stage in missing}
         make_stages(Schedule(missing, seconds), self.report, context, jobs)
+        context.reporter.say(context.peaks.sentence())
         return made_by(self.report, context)
 
     def _check_inputs(self, store: Store) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import getpass
 import os
+import queue
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -120,6 +122,7 @@ class Tracker:
             return self._client
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         import logging
 
         logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -182,6 +185,39 @@ class Tracker:
         made = client.create_run(experiment, run_name=name, tags={TAG: self._plan, ROW_TAG: row, **source, **tags})
         client.log_batch(made.info.run_id, params=[Param(key, str(value)[:6000]) for key, value in parameters.items()])
         return str(made.info.run_id)
+
+
+class Behind:
+    """Logs losses in a thread, so that whoever hands them over waits neither for a database nor for a server."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._queue: queue.SimpleQueue[tuple[str, pd.DataFrame] | None] = queue.SimpleQueue()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def losses(self, training: str, history: pd.DataFrame) -> None:
+        """Hand over what is new in a history. Raises what an earlier one has met."""
+        if self._error is not None:
+            raise self._error
+        self._queue.put((training, history))
+
+    def close(self, patience: float | None = None) -> None:
+        """Wait until all is logged, for `patience` seconds at most. Raises what the thread has met."""
+        self._queue.put(None)
+        self._thread.join(patience)
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        while (handed := self._queue.get()) is not None:
+            training, history = handed
+            try:
+                self._tracker.losses(training)(history)
+            except Exception as error:  # it is the other thread's to tell
+                self._error = error
+                return
 
 
 def _make_database(path: Path) -> None:

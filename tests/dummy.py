@@ -4,7 +4,9 @@ seconds.
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,34 @@ from torch.optim import Adam, Optimizer
 
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, latents
 from benchmark.settings import chosen, published
+
+STARTED_BY = os.getppid()
+STEPS = itertools.count()
+
+
+def disturb(iteration: int) -> None:
+    """What a test has happen to a training, by its environment, so that no key knows of it.
+
+    DUMMY_PAUSE: seconds that every iteration takes longer. DUMMY_MEET: a folder; iteration 1 waits until another
+    training is there as well. DUMMY_CUT: `4 parent 9`, say: once, a process's iteration 4 sends signal 9 to the process
+    that started this one (or to its own: `self`; or to all of the group: `group`); the mark of it is in DUMMY_MEET.
+    """
+    time.sleep(float(os.environ.get("DUMMY_PAUSE", "0")))
+    meet = Path(os.environ.get("DUMMY_MEET", ""))
+    if iteration == 1 and "DUMMY_MEET" in os.environ:
+        (meet / f"there-{os.getpid()}").touch()
+        late = time.monotonic() + 60
+        while len(list(meet.glob("there-*"))) < 2:
+            assert time.monotonic() < late, "nobody came"
+            time.sleep(0.02)
+    at, whom, signum = os.environ.get("DUMMY_CUT", "-1 self 0").split()
+    mark = meet / f"cut-{at}-{whom}-{signum}"
+    if next(STEPS) == int(at) and not mark.exists():
+        mark.touch()
+        if whom == "group":
+            os.killpg(0, int(signum))
+        elif whom == "self" or os.getppid() == STARTED_BY:
+            os.kill(os.getpid() if whom == "self" else STARTED_BY, int(signum))
 
 
 @dataclass(frozen=True)
@@ -59,6 +89,7 @@ class Dummy(Method):
             if not mark.exists():
                 mark.touch()
                 os.kill(os.getpid(), int(os.environ["DUMMY_KILL_SIGNAL"]))
+        disturb(progress.iteration)
         batch = faces.draw(self.settings.batch)
         other = faces.draw_labelled(batch.labels)
         noise = torch.rand(len(batch.labels), 1, 1, 1).to(batch.images)

@@ -58,7 +58,6 @@ def write_report(
     comparison = compare(results)
     texts = {
         "results": results.dump(),
-        "timings": json.dumps(dict(timings), indent=1, sort_keys=True, allow_nan=False) + "\n",
         "table (Markdown)": table_page(results),
         "table (CSV)": main_csv(comparison),
         "table (LaTeX)": latex([main_table(comparison)]),
@@ -69,4 +68,11 @@ def write_report(
     }
     for name, text in texts.items():
         (folder / FILES[name]).write_text(text, encoding="utf-8", newline="\n")
+    write_timings(folder, timings)
     return report_files(folder)
+
+
+def write_timings(folder: Path, timings: Mapping[str, float]) -> None:
+    """Write `timings.json` anew: what depends on the clock and the machine, by its name."""
+    text = json.dumps(dict(timings), indent=1, sort_keys=True, allow_nan=False) + "\n"
+    (folder / FILES["timings"]).write_text(text, encoding="utf-8", newline="\n")

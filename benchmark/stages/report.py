@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from benchmark.report.figures import RowPictures
 
 
+PEAK = "peak memory (bytes)"
+"""Its name in `timings.json`: of all processes of the call that wrote the report."""
+
+
 @dataclass(frozen=True)
 class RowStages:
     """The stages behind one row of a suite; `missing` says why there are none."""
@@ -86,11 +90,12 @@ class Report(Stage):
 
     def run(self, context: Context, folder: Path) -> Made:
         """Gather, write, log."""
-        from benchmark.report.write import write_report
+        from benchmark.report.write import write_report, write_timings
 
         results = self.results(context)
         losses, seconds = self._trainings(context)
         files = write_report(folder, results, self._pictures(context), losses, seconds, self.suite.figure)
+        write_timings(folder, {**seconds, PEAK: context.peaks.sum})  # after the figures, which need most here
         self._track(context, results, losses, files)
         return Made(sorted(path.name for path in files.values()))
 

@@ -24,6 +24,7 @@ from benchmark.plan import Plan
 from benchmark.results import SuiteResults, load_results
 from benchmark.stages.features import choose_extractor
 from benchmark.stages.imported import choose_checkpoints
+from benchmark.stages.report import PEAK
 from tests import published_files as published
 
 DUMMY = "tests.dummy:Dummy"
@@ -112,7 +113,7 @@ def test_the_report_prints_dashes_and_a_footnote(mixed: Path) -> None:
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[2:5] == ["–", "–", "–"]
     assert cells[6] == "elsewhere"
-    assert set(json.loads((report / "timings.json").read_text())) == {f"{DUMMY} F seed 1"}
+    assert set(json.loads((report / "timings.json").read_text())) == {f"{DUMMY} F seed 1", PEAK}
     with (report / "extended.csv").open() as stream:
         (row,) = (row for row in csv.DictReader(stream) if row["method"] == "stargan")
     assert row["iterations"] == row["images_seen"] == row["training_seconds"] == ""
