@@ -13,23 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EPSILON = 1e-5
-SLOPE = 0.2
-
-
-def normalise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Instance norm of x (N x C x H x W) with its own statistics, then weight and bias (1 or N x C x 1 x 1).
-
-    The deviation is the unbiased one and epsilon is added to it, not to the variance: other numbers than torch's
-    instance norm.
-    """
-    deviation, mean = torch.std_mean(x, dim=(2, 3), keepdim=True)
-    gain = weight / (deviation + EPSILON)
-    return torch.addcmul(bias - mean * gain, x, gain)
+from baselines.convolution import conv2d, pooled_conv2d, upsampled_conv2d
+from baselines.hisd.norms import SLOPE, activated_norm
 
 
 class InstanceNorm(nn.Module):
-    """Instance norm with a learned weight and bias per channel."""
+    """Instance norm with a learned weight and bias per channel, and the LeakyReLU behind it."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -38,25 +27,17 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W to the same shape."""
-        return normalise(x, self.weight.view(1, -1, 1, 1), self.bias.view(1, -1, 1, 1))
+        return activated_norm(x, self.weight[None], self.bias[None])
 
 
-def activate(x: Tensor) -> Tensor:
-    """LeakyReLU."""
-    return F.leaky_relu(x, SLOPE)
+def activation(channels: int, normalised: bool) -> nn.Module:
+    """What stands before a convolution: LeakyReLU, behind an instance norm where `normalised`."""
+    return InstanceNorm(channels) if normalised else nn.LeakyReLU(SLOPE)
 
 
-def add(residual: Tensor, skip: Tensor) -> Tensor:
-    """Sum of two branches at unchanged variance."""
-    return (residual + skip) / math.sqrt(2)
-
-
-def upsample_then_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """3x3 convolution of a nearest upsampling by 2, as one transposed 4x4 convolution: 16 multiplications, not 36."""
-    kernel = F.pad(conv.weight, (1, 1, 1, 1))
-    # Each upsampled pixel repeats in 2x2 places: the kernel summed over these four is 4x4.
-    kernel = kernel[..., :-1, :-1] + kernel[..., :-1, 1:] + kernel[..., 1:, :-1] + kernel[..., 1:, 1:]
-    return F.conv_transpose2d(x, kernel.flip(2, 3).transpose(0, 1), conv.bias, stride=2, padding=1)
+def add_(residual: Tensor, skip: Tensor) -> Tensor:
+    """Sum of two branches at unchanged variance, in the place of the second."""
+    return skip.add_(residual).mul_(math.sqrt(0.5))
 
 
 class DownBlock(nn.Module):
@@ -66,14 +47,14 @@ class DownBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, inputs, 3, 1, 1)
         self.conv2 = nn.Conv2d(inputs, outputs, 3, 1, 1)
-        self.norm1 = InstanceNorm(inputs) if normalised else nn.Identity()
-        self.norm2 = InstanceNorm(inputs) if normalised else nn.Identity()
+        self.norm1 = activation(inputs, normalised)
+        self.norm2 = activation(inputs, normalised)
         self.skip = nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """N x inputs x H x W to N x outputs x H/2 x W/2."""
-        hidden = F.avg_pool2d(self.conv1(activate(self.norm1(x))), 2)
-        return add(self.conv2(activate(self.norm2(hidden))), self.skip(F.avg_pool2d(x, 2)))
+        hidden = pooled_conv2d(self.norm1(x), self.conv1)
+        return add_(conv2d(self.norm2(hidden), self.conv2), self.skip(F.avg_pool2d(x, 2)))
 
 
 class UpBlock(nn.Module):
@@ -89,9 +70,9 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x inputs x H x W to N x outputs x 2H x 2W."""
-        hidden = upsample_then_conv(activate(self.norm1(x)), self.conv1)
+        hidden = upsampled_conv2d(self.norm1(x), self.conv1)
         skip = F.interpolate(self.skip(x), scale_factor=2, mode="nearest")
-        return add(self.conv2(activate(self.norm2(hidden))), skip)
+        return add_(self.conv2(self.norm2(hidden)), skip)
 
 
 class AdaINBlock(nn.Module):
@@ -106,9 +87,9 @@ class AdaINBlock(nn.Module):
 
     def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
         """modulation: N x 4 x C: bias and weight less one of the first norm, then of the second."""
-        bias1, weight1, bias2, weight2 = modulation[..., None, None].unbind(1)
-        hidden = self.conv1(activate(normalise(x, weight1 + 1, bias1)))
-        return add(self.conv2(activate(normalise(hidden, weight2 + 1, bias2))), self.skip(x))
+        bias1, weight1, bias2, weight2 = modulation.unbind(1)
+        hidden = self.conv1(activated_norm(x, weight1 + 1, bias1))
+        return add_(self.conv2(activated_norm(hidden, weight2 + 1, bias2)), self.skip(x))
 
 
 class ClassLinear(nn.Module):

@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from baselines.convolution import convolved, kernel_gradient, pooled_kernel, transposed
-from baselines.hisd.blocks import SLOPE, DownBlock
+from baselines.hisd.blocks import DownBlock
 from baselines.hisd.networks import Discriminator
+from baselines.hisd.norms import SLOPE
 
 
 class Layer:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.hisd import HiSD, HiSDSettings
-from baselines.hisd.blocks import ClassLinear, InstanceNorm, normalise, upsample_then_conv
+from baselines.hisd.blocks import ClassLinear, InstanceNorm
 from baselines.hisd.critic import Opinion
 from baselines.hisd.losses import (
     Edits,
@@ -27,6 +27,7 @@ from baselines.hisd.losses import (
     judge_edits,
 )
 from baselines.hisd.networks import Discriminator
+from baselines.hisd.norms import activated_norm, moments
 from baselines.hisd.published_names import published_names
 from benchmark.errors import UserError
 from benchmark.interface import Faces, Shape, Target
@@ -98,10 +99,10 @@ def test_losses_give_the_published_values(published: HiSD) -> None:
 
 def test_norm_adds_epsilon_to_the_unbiased_deviation() -> None:
     x = torch.randn(2, 3, 4, 4) * 0.01
-    ours = normalise(x, torch.ones(1, 3, 1, 1), torch.zeros(1, 3, 1, 1))
+    ours = activated_norm(x, torch.ones(1, 3), torch.zeros(1, 3))
     flat = x.double().flatten(2)
     expected = (flat - flat.mean(2, keepdim=True)) / (flat.std(2, keepdim=True) + 1e-5)
-    torch.testing.assert_close(ours.flatten(2).double(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours.flatten(2).double(), F.leaky_relu(expected, 0.2), rtol=1e-4, atol=1e-5)
     assert (F.instance_norm(x).flatten(2) - expected).abs().max() > 1e-2  # torch's own is something else
     constant = torch.ones(1, 2, 4, 4).requires_grad_()
     InstanceNorm(2)(constant).sum().backward()
@@ -109,10 +110,24 @@ def test_norm_adds_epsilon_to_the_unbiased_deviation() -> None:
     assert constant.grad.isfinite().all()
 
 
-def test_one_transposed_convolution_is_upsampling_and_convolution() -> None:
-    torch.manual_seed(0)
-    conv, x = nn.Conv2d(3, 5, 3, 1, 1), torch.randn(2, 3, 4, 6)
-    torch.testing.assert_close(upsample_then_conv(x, conv), conv(F.interpolate(x, scale_factor=2, mode="nearest")))
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_norm_and_activation_have_the_gradients_of_finite_differences(layout: torch.memory_format, rows: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, weight, bias = (
+        torch.randn(*shape, dtype=torch.float64, generator=generator) for shape in ((3, 2, 3, 5), (rows, 2), (rows, 2))
+    )
+    x = (x * 3 + 7).contiguous(memory_format=layout)
+    assert torch.autograd.gradcheck(activated_norm, tuple(t.requires_grad_() for t in (x, weight, bias)))
+
+
+def test_moments_of_a_map_far_from_zero() -> None:
+    """A deviation of a hundred thousandth of the mean, where a mean of squares less a squared mean is noise."""
+    x = 1 + 1e-5 * torch.randn(2, 3, 64, 64).contiguous(memory_format=torch.channels_last)
+    mean, deviation = moments(x)
+    flat = x.double().flatten(2)
+    torch.testing.assert_close(mean.double(), flat.mean(2), rtol=1e-6, atol=0)
+    torch.testing.assert_close(deviation.double(), flat.std(2), rtol=1e-2, atol=0)
 
 
 def test_a_layer_per_class_is_that_class_s_layer() -> None:
