@@ -29,20 +29,20 @@ def check_precision(precision: Precision, device: str) -> None:
         import torch
 
         if device != "cuda":
-            raise UserError("--precision tf32 is for a GPU; this runs on the CPU: take float32 or bfloat16")
+            raise UserError("precision tf32 is for a GPU; this runs on the CPU: take float32 or bfloat16")
         if torch.cuda.get_device_capability()[0] < 8:
-            raise UserError(f"--precision tf32: {torch.cuda.get_device_name()} has no TF32 units: take float32")
+            raise UserError(f"precision tf32: {torch.cuda.get_device_name()} has no TF32 units: take float32")
     if precision == "bfloat16":
         if device == "cuda":
             import torch
 
             if not torch.cuda.is_bf16_supported(including_emulation=False):
                 raise UserError(
-                    f"--precision bfloat16: {torch.cuda.get_device_name()} has no bfloat16 units: take float32"
+                    f"precision bfloat16: {torch.cuda.get_device_name()} has no bfloat16 units: take float32"
                 )
         elif not cpu_has_bfloat16():
             raise UserError(
-                "--precision bfloat16: this CPU has no bfloat16 units (AVX512_BF16, AMX or ARM's BF16), and without "
+                "precision bfloat16: this CPU has no bfloat16 units (AVX512_BF16, AMX or ARM's BF16), and without "
                 "them it is slower than float32, which to take"
             )
 

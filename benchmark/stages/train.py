@@ -112,7 +112,8 @@ class Train(CheckpointStage):
         with torch.device("meta"):
             parameters = sum(p.numel() for p in self.method_class(self.settings, self.shape).parameters())
         return Work(
-            f"train {self.method} {self.shape.size} px, width {getattr(self.settings, 'width', 1):g}",
+            f"train {self.method} {self.shape.size} px, width {getattr(self.settings, 'width', 1):g}"
+            + ("" if self.precision == DEFAULT else f", {self.precision}"),
             self.budget.iterations,
             10 * 4 * parameters,
         )
