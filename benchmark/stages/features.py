@@ -58,6 +58,7 @@ class RealFeatures(Stage):
     """Features of the real side, made once for all rows of a subset."""
 
     kind = "features"
+    version = 2
 
     def __init__(self, prepare: Prepare, subset: Subset, extractor: ExtractorChoice) -> None:
         self.subset, self.extractor = subset, extractor

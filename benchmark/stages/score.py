@@ -31,6 +31,7 @@ class Score(Stage):
     """Every metric of one row of a suite, for one seed. `edits` is any stage that leaves EDITED and EDITS."""
 
     kind = "scores"
+    version = 2
 
     def __init__(
         self,

@@ -7,22 +7,27 @@ space is FD[lite0]; it is never compared with FID.
 
 from __future__ import annotations
 
-from itertools import pairwise
+import itertools
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.errors import UserError
+from benchmark.metrics.features.convolutions import FusedConv
 from benchmark.metrics.features.network import NetworkFeatures, default_batch, load_exactly, read_state, ready
 from benchmark.metrics.features.weights import Weights
 
 DIMENSIONS = 1280
 SIDE = 224
-BATCH = 2
-"""Per thread. Measured on two idle cores: 134 images/s at 2, 119 at 4, 95 at 8."""
+BATCH = 16
+"""Per thread."""
+EARLY, EARLY_BATCH = 3, 2
+"""The first blocks, whose maps leave the cache in a larger batch, and the pictures that they are given at once; the
+others' weights are larger than their maps, and want many."""
 
 MEAN = 127.0
 STD = 128.0
@@ -33,8 +38,7 @@ def open_lite0(weights: Weights, device: str, batch: int | None = None) -> Netwo
     """The extractor with these weights. Raises UserError where the file does not hold this network."""
     network = build()
     load_exactly(network, renamed(read_state(weights.path), network, weights.path), weights.path, "EfficientNet-Lite0")
-    network.eval()
-    fold(network)
+    network = FoldedLite0(network.eval())
     return NetworkFeatures(
         name="efficientnet-lite0",
         column="FD[lite0]",
@@ -74,15 +78,74 @@ def renamed(state: dict[str, Tensor], network: nn.Module, path: Path) -> dict[st
     return dict(zip(ours, theirs.values(), strict=True))
 
 
-def fold(network: nn.Module) -> None:
-    """Merge every batch normalisation into the convolution before it (the same function, a third fewer passes over
-    memory)."""
-    for parent in list(network.modules()):
-        for (conv_name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                activation: Any = getattr(norm, "act", None)
-                setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
-                setattr(parent, norm_name, activation if isinstance(activation, nn.Module) else nn.Identity())
+class FoldedLite0(nn.Module):
+    """The network with every batch normalisation and activation in the convolution before it: the same function, a
+    third of the passes over memory. N x 3 x 224 x 224, channels last, to N x 1280; `network` is timm's, in evaluation
+    mode."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        whole: Any = network
+        self.pad = same_padding(whole.conv_stem, SIDE)
+        self.stem = _fused(whole.conv_stem, whole.bn1)
+        side = SIDE // 2
+        blocks = []
+        for block in itertools.chain.from_iterable(whole.blocks):
+            blocks.append(_Block(block, side))
+            side //= block.conv_dw.stride[0]
+        self.early, self.late = nn.Sequential(*blocks[:EARLY]), nn.Sequential(*blocks[EARLY:])
+        self.head = _fused(whole.conv_head, whole.bn2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the class says."""
+        begun = torch.cat([self.early(self.stem(F.pad(part, self.pad))) for part in torch.split(x, EARLY_BATCH)])
+        found: Tensor = self.head(self.late(begun)).mean(dim=(2, 3))
+        return found
+
+
+class _Block(nn.Module):
+    """Wider (but in the first block), a convolution for each channel, narrower, plus the input where shapes allow."""
+
+    def __init__(self, block: Any, side: int) -> None:
+        super().__init__()
+        widens = hasattr(block, "conv_pwl")
+        self.widen = _fused(block.conv_pw, block.bn1) if widens else None
+        self.each = _fused(block.conv_dw, block.bn2 if widens else block.bn1)
+        self.narrow = _fused(block.conv_pwl, block.bn3) if widens else _fused(block.conv_pw, block.bn2)
+        self.pad, self.skip = same_padding(block.conv_dw, side), bool(block.has_skip)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = x
+        if any(self.pad):
+            # The narrow maps get the border, not the wide ones; widening makes something of it, which is undone.
+            inner = F.pad(inner, self.pad)
+        if self.widen is not None:
+            inner = self.widen(inner)
+            _clear_border(inner, self.pad)
+        inner = self.narrow(self.each(inner))
+        return torch.add(inner, x, out=inner) if self.skip else inner
+
+
+def same_padding(conv: nn.Conv2d, side: int) -> tuple[int, int, int, int]:
+    """Zeros to the left, right, top and bottom where TensorFlow's "SAME" needs other numbers than the convolution's own
+    padding: an odd one more at the end."""
+    if conv.stride[0] == 1:
+        return 0, 0, 0, 0
+    total = max((-(-side // conv.stride[0]) - 1) * conv.stride[0] + conv.kernel_size[0] - side, 0)
+    return total // 2, total - total // 2, total // 2, total - total // 2
+
+
+def _clear_border(x: Tensor, pad: tuple[int, int, int, int]) -> None:
+    """Zeros where the padding is."""
+    for axis, (before, after) in ((3, pad[:2]), (2, pad[2:])):
+        x.narrow(axis, 0, before).zero_()
+        x.narrow(axis, x.shape[axis] - after, after).zero_()
+
+
+def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> FusedConv:
+    return FusedConv(
+        fuse_conv_bn_eval(conv, norm), "hardtanh" if isinstance(getattr(norm, "act", None), nn.ReLU6) else "none"
+    )
 
 
 def prepare(pixels: Tensor) -> Tensor:
@@ -90,5 +153,5 @@ def prepare(pixels: Tensor) -> Tensor:
 
     Bicubic with antialiasing over the whole picture (no centre crop), clamped to [0, 255] as an 8-bit resize would.
     """
-    resized = F.interpolate(pixels, size=(SIDE, SIDE), mode="bicubic", antialias=True, align_corners=False)
+    resized = F.interpolate(pixels.contiguous(), size=(SIDE, SIDE), mode="bicubic", antialias=True, align_corners=False)
     return (resized.clamp(0.0, 255.0) - MEAN) / STD

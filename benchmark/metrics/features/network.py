@@ -21,8 +21,8 @@ GPU_BATCH = 64
 class NetworkFeatures:
     """A `FeatureExtractor` made of a network (N x 3 x S x S to N x D) and what prepares its input.
 
-    prepare: N x 3 x H x W, float32 in [0, 255], to the network's input. batch: images at once (on a CPU: on each
-    thread).
+    prepare: N x 3 x H x W, float32 in [0, 255], channels last, to the network's input. batch: images at once (on a CPU:
+    on each thread).
     """
 
     name: str
@@ -71,7 +71,7 @@ class NetworkFeatures:
     def _batch(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
             pixels = torch.from_numpy(np.array(images)).to(self.device).permute(0, 3, 1, 2)
-            inputs = self.prepare(pixels.float().contiguous()).contiguous(memory_format=torch.channels_last)
+            inputs = self.prepare(pixels.float()).contiguous(memory_format=torch.channels_last)
             output: NDArray[np.float32] = self.network(inputs).flatten(1).cpu().numpy()
         return output
 
