@@ -22,6 +22,7 @@ class TrainJudge(Stage):
     """The classifier that CA asks, trained on real pictures of the train identities."""
 
     kind = "judge"
+    version = 2
 
     def __init__(self, prepare: Prepare, subset: Subset, epochs: int, device: str) -> None:
         self.subset = subset
@@ -43,8 +44,8 @@ class TrainJudge(Stage):
         train, test = faces.rows(self.subset, "train"), faces.rows(self.subset, "test")
         with context.reporter.bar(self.name, self.settings.epochs) as bar:
             judge = train_judge(
-                faces.images[train], faces.labels[train], self.settings, JUDGE_SEED, folder / STATE,
-                lambda _done, _of: bar.advance(1), context.machine.device,
+                faces.images, faces.labels[train], self.settings, JUDGE_SEED, folder / STATE,
+                lambda _done, _of: bar.advance(1), context.machine.device, train,
             )  # fmt: skip
         judge.save(folder)
         named = judge.predict(faces.images[test]).argmax(1)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from benchmark.data.sampling import TrainingSet
 from benchmark.errors import RunFailed, UserError
 from benchmark.metrics import judge as module
 from benchmark.metrics.judge import Judge, JudgeSettings, train_judge
@@ -84,6 +85,33 @@ def test_one_seed_one_judge(trained: Judge) -> None:
     assert torch.equal(torch.get_rng_state(), before)
     other = weights_of(train_judge(*bars(96, 0), QUICK, seed=2))
     assert any(not np.array_equal(value, other[name]) for name, value in weights_of(trained).items())
+
+
+def test_rows_of_a_map_are_as_good_as_a_copy(trained: Judge) -> None:
+    images, labels = bars(96, 0)
+    among = np.zeros((200, SIDE, SIDE, 3), np.uint8)
+    rows = np.sort(np.random.default_rng(0).permutation(200)[:96])
+    among[rows] = images
+    assert_same_weights(train_judge(among, labels, QUICK, seed=1, rows=rows), trained)
+    with pytest.raises(ValueError, match="95 images and 96 labels"):
+        train_judge(among, labels, QUICK, 1, rows=rows[:95])
+
+
+@pytest.mark.parametrize(("inputs", "stride", "side"), [(64, 1, 2), (32, 2, 4), (32, 1, 1), (3, 2, 8), (64, 1, 8)])
+def test_convolutions_of_small_maps_are_convolutions(inputs: int, stride: int, side: int) -> None:
+    plain = torch.nn.Conv2d(inputs, 48, 3, stride, 1, bias=False).double().to(memory_format=torch.channels_last)
+    fast = module._Conv2d(inputs, 48, 3, stride, 1, bias=False).double().to(memory_format=torch.channels_last)
+    fast.load_state_dict(plain.state_dict())
+    x = torch.randn(5, inputs, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    made = []
+    for layer in (plain, fast):
+        seen = x.clone().requires_grad_()
+        out = layer(seen)
+        out.sin().sum().backward()
+        made.append((out.detach(), seen.grad, layer.weight.grad))
+    for found, wanted in zip(made[1], made[0], strict=True):
+        assert found is not None
+        torch.testing.assert_close(found, wanted, atol=1e-12, rtol=1e-12)
 
 
 class PowerCutError(Exception):
@@ -168,7 +196,7 @@ def test_a_loss_that_is_no_number_ends_the_run() -> None:
 def test_augmentation_shifts_flips_and_lights() -> None:
     images, labels = bars(64, 0)
     plain = replace(QUICK, shift=0.25, flip=False, brightness=0.0, contrast=0.0)
-    training = module._Training(images, labels, plain, 0, "cpu")
+    training = module._Training(TrainingSet(images, labels), plain, 0, "cpu")
     batch = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     seen = set()
     for image, shifted in zip(batch.numpy(), training._augmented(batch).numpy(), strict=True):
@@ -179,11 +207,15 @@ def test_augmentation_shifts_flips_and_lights() -> None:
         assert len(places) == 1
         seen |= set(places)
     assert len(seen) > 30
-    flipping = module._Training(images, labels, replace(plain, shift=0.0, flip=True), 0, "cpu")._augmented(batch)
+    flipping = module._Training(TrainingSet(images, labels), replace(plain, shift=0.0, flip=True), 0, "cpu")._augmented(
+        batch
+    )
     flipped = (flipping == batch.flip(3)).flatten(1).all(1)
     assert 16 < int(flipped.sum()) < 48
     assert torch.equal(flipping[~flipped], batch[~flipped])
-    lit = module._Training(images, labels, replace(plain, shift=0.0, brightness=0.3), 0, "cpu")._augmented(batch)
+    lit = module._Training(TrainingSet(images, labels), replace(plain, shift=0.0, brightness=0.3), 0, "cpu")._augmented(
+        batch
+    )
     ratio = (lit.sum((1, 2, 3)) / batch.sum((1, 2, 3))).numpy()
     assert 0.69 < ratio.min() < 0.85
     assert 1.1 < ratio.max() < 1.31
@@ -192,7 +224,7 @@ def test_augmentation_shifts_flips_and_lights() -> None:
 def test_the_rate_rises_then_falls_to_nothing() -> None:
     images, labels = bars(160, 0)
     settings = JudgeSettings(epochs=10, batch=16, warm_up=0.3)
-    training = module._Training(images, labels, settings, 0, "cpu")
+    training = module._Training(TrainingSet(images, labels), settings, 0, "cpu")
     rates = [training._rate(step) for step in range(100)]
     assert int(np.argmax(rates)) == 29
     assert max(rates) == pytest.approx(settings.learning_rate)
