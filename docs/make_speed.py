@@ -1,0 +1,83 @@
+"""Writes the tables of docs/speed.md from a file of `tox -e speed -- --benchmark-json=FILE`:
+
+    python -m docs.make_speed FILE
+
+What the page needs of such a file is kept in docs/speed.json; without FILE the tables are written from it anew. A test
+of tests/speed/ gives a row of a table by `extra_info`: table, what, plain and fast (seconds) and a note.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+PAGE, KEPT = Path(__file__).with_name("speed.md"), Path(__file__).with_name("speed.json")
+_TABLE = re.compile(r"(<!-- timings: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+FIELDS = ("table", "what", "plain", "fast", "note")
+
+
+def kept(measured: dict[str, Any], versions: dict[str, str]) -> dict[str, Any]:
+    """Of a file that pytest-benchmark has written: the machine, and a row for each test that gives one."""
+    machine = measured["machine_info"]
+    rows = [row["extra_info"] for row in measured["benchmarks"] if row["extra_info"]]
+    return {
+        "processor": machine["cpu"]["brand_raw"],
+        "cores": machine["cpu"]["count"],
+        "python": machine["python_version"],
+        "versions": versions,
+        "date": measured["datetime"][:10],
+        "rows": [{name: row[name] for name in FIELDS} for row in rows],
+    }
+
+
+def table(name: str, measured: dict[str, Any]) -> str:
+    """The rows of one table."""
+    lines = ["| | plain | here | ratio | |", "|---|--:|--:|--:|---|"]
+    for row in measured["rows"]:
+        if row["table"] == name:
+            plain, fast = _shown(row["plain"]), _shown(row["fast"])
+            lines.append(f"| {row['what']} | {plain} | {fast} | {row['plain'] / row['fast']:.1f} | {row['note']} |")
+    return "\n".join(lines) + "\n"
+
+
+def machine(measured: dict[str, Any]) -> str:
+    """What it was measured on."""
+    versions = ", ".join(f"{name} {version}" for name, version in measured["versions"].items())
+    where = f"{measured['processor']}, {measured['cores']} cores"
+    return f"{where}; Python {measured['python']}, {versions}; {measured['date']}.\n"
+
+
+def with_tables(page: str, measured: dict[str, Any]) -> str:
+    """The page with every table, and the line on the machine, as measured."""
+
+    def filled(match: re.Match[str]) -> str:
+        inside = machine(measured) if match["name"] == "machine" else table(match["name"], measured)
+        return match[1] + inside + match[3]
+
+    return _TABLE.sub(filled, page)
+
+
+def _shown(seconds: float) -> str:
+    if seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Keep what FILE says, if there is one, and write the page."""
+    from benchmark.environment import versions
+
+    if arguments:
+        found = {name: version for name, version in versions().items() if name in ("torch", "timm", "pytorch-fid")}
+        measured = kept(json.loads(Path(arguments[0]).read_text(encoding="utf-8")), found)
+        KEPT.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    measured = json.loads(KEPT.read_text(encoding="utf-8"))
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
