@@ -15,7 +15,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -113,12 +114,29 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._checked: dict[str, Artifact] = {}
+        self._stamps = Stamps(root / "cache" / "checked-files.json")
 
     def find(self, recipe: Recipe) -> Artifact | None:
         """The finished artifact, its files held against their hashes, or None. Raises UserError where it is damaged."""
-        if recipe.key in self._checked:
-            return self._checked[recipe.key]
-        folder = self.root / recipe.folder
+        if recipe.key not in self._checked:
+            found = self._checked_folder(recipe.folder, recipe.key, self._stamps.hashed)
+            if found is None:
+                return None
+            self._checked[recipe.key] = found
+        return self._checked[recipe.key]
+
+    def check(self, folders: Mapping[str, str]) -> None:
+        """Raises UserError where a finished artifact is damaged, one that nobody is about to read.
+
+        folders: by key. A file that has had its hash is not hashed again until its size, its times or its inode change.
+        """
+        for key, folder in folders.items():
+            self._checked_folder(folder, key, self._stamps.trusted)
+        self._stamps.save()
+
+    def _checked_folder(self, name: str, key: str, hashed: Callable[[Path], str]) -> Artifact | None:
+        """The artifact in that folder, or None where there is none."""
+        folder = self.root / name
         if not (folder / MANIFEST).exists():
             if folder.exists():
                 raise UserError(
@@ -129,14 +147,13 @@ class Store:
             manifest = Manifest.read(folder / MANIFEST)
         except ValueError as error:
             raise _damaged(folder, str(error)) from error
-        if manifest.key != recipe.key:
+        if manifest.key != key:
             raise _damaged(folder, "its manifest has another key")
         for name, file in manifest.files.items():
             path = folder / name
-            if not path.is_file() or path.stat().st_size != file.bytes or sha256_of(path) != file.sha256:
+            if not path.is_file() or path.stat().st_size != file.bytes or hashed(path) != file.sha256:
                 raise _damaged(folder, f"{name} is not what its manifest says")
-        self._checked[recipe.key] = Artifact(folder, manifest)
-        return self._checked[recipe.key]
+        return Artifact(folder, manifest)
 
     def exists(self, recipe: Recipe) -> bool:
         """Whether it is finished, by its manifest alone (nothing is hashed)."""
@@ -193,6 +210,56 @@ class Store:
         partial.replace(folder)
         self._checked[recipe.key] = Artifact(folder, manifest)
         return self._checked[recipe.key]
+
+
+SETTLED = 2_000_000_000
+"""Nanoseconds after which another change of a file is sure to have another time."""
+
+
+class Stamps:
+    """Hashes of files with the state in which they had them: size, times and inode, which a writer cannot keep as they
+    were. A cache: whatever is in its file or is missing there, a hash is the file's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._new = False
+
+    @cached_property
+    def _known(self) -> dict[str, list[Any]]:
+        try:
+            known = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def hashed(self, path: Path) -> str:
+        """SHA-256 of a file, computed."""
+        status = path.stat()
+        digest = sha256_of(path)
+        if time.time_ns() - status.st_ctime_ns > SETTLED:
+            self._known[str(path.absolute())] = [digest, *_stamp(status)]
+            self._new = True
+        return digest
+
+    def trusted(self, path: Path) -> str:
+        """The same, remembered from when the file was last hashed, if it is as it was then."""
+        kept = self._known.get(str(path.absolute()))
+        if isinstance(kept, list) and kept[1:] == _stamp(path.stat()):
+            return str(kept[0])
+        return self.hashed(path)
+
+    def save(self) -> None:
+        """For the next call."""
+        if self._new:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            there = {name: kept for name, kept in self._known.items() if Path(name).exists()}
+            write_text(self._path, json.dumps(there, indent=0))
+            self._new = False
+
+
+def _stamp(status: os.stat_result) -> list[int]:
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 def write_text(path: Path, text: str) -> None:

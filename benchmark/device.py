@@ -1,4 +1,4 @@
-"""What the arithmetic runs on."""
+"""What the arithmetic runs on, and how much of it at a time."""
 
 from __future__ import annotations
 
@@ -13,3 +13,28 @@ def choose_device(wanted: str) -> str:
     if wanted == "cuda" and not there:
         raise UserError("--device cuda: torch finds no GPU here; --device cpu works everywhere")
     return "cuda" if there and wanted != "cpu" else "cpu"
+
+
+SIDE_BY_SIDE_WIDTH = 0.25
+"""Widest networks (share of the published channels) of which two are trained at once on the cores of one machine."""
+
+
+def check_jobs(asked: str) -> None:
+    """Raises UserError where `--jobs` is neither a number nor auto."""
+    if asked != "auto" and (not asked.isdecimal() or int(asked) < 1):
+        raise UserError(f"--jobs must be a whole number of at least 1, or auto, not '{asked}'")
+
+
+def choose_jobs(asked: str, device: str, threads: int, width: float) -> int:
+    """`--jobs`: as asked, or for `auto` one for each GPU; on a CPU two where networks are small, else one.
+
+    A convolution of few channels leaves most of a second core idle, one of many fills it; and memory grows with both.
+    """
+    check_jobs(asked)
+    if asked != "auto":
+        return int(asked)
+    if device == "cuda":
+        import torch
+
+        return max(1, torch.cuda.device_count())
+    return min(threads, 2) if width <= SIDE_BY_SIDE_WIDTH else 1

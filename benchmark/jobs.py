@@ -15,33 +15,15 @@ from multiprocessing.connection import Connection, wait
 
 from benchmark import messages
 from benchmark.cli import Interrupted, held_signals
-from benchmark.errors import RunFailed, UserError
+from benchmark.errors import RunFailed
 from benchmark.progress import Pace, Whole
 from benchmark.schedule import Schedule
 from benchmark.stages.base import Context, Stage, make
 from benchmark.tracking import Behind
 from benchmark.worker_process import PATIENCE, WorkerProcess
 
-SIDE_BY_SIDE_WIDTH = 0.25
-"""Widest networks (share of the published channels) of which two are trained at once on the cores of one machine."""
 POLL = 0.25
 """Seconds between two looks at the signals that have come."""
-
-
-def choose_jobs(asked: str, device: str, threads: int, width: float) -> int:
-    """`--jobs`: as asked, or for `auto` one for each GPU; on a CPU two where networks are small, else one.
-
-    A convolution of few channels leaves most of a second core idle, one of many fills it; and memory grows with both.
-    """
-    if asked != "auto":
-        if not asked.isdecimal() or int(asked) < 1:
-            raise UserError(f"--jobs must be a whole number of at least 1, or auto, not '{asked}'")
-        return int(asked)
-    if device == "cuda":
-        import torch
-
-        return max(1, torch.cuda.device_count())
-    return min(threads, 2) if width <= SIDE_BY_SIDE_WIDTH else 1
 
 
 def make_stages(schedule: Schedule, last: Stage, context: Context, jobs: int) -> None:

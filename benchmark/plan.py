@@ -168,22 +168,19 @@ class Plan:
 
     def run(self, context: Context, jobs: int = 1) -> Artifact:
         """Make what is missing, `jobs` stages at a time; returns the report, which is all that a second call reads."""
-        done = context.store.find(self.report.recipe)
-        if done is not None:
-            self._check_inputs(context.store)
-            return done
         missing = [stage for stage in self.stages if not context.store.exists(stage.recipe)]
-        seconds = {stage.recipe.key: Rates(context.store, context.machine.threads).expected(stage) for stage in missing}
-        make_stages(Schedule(missing, seconds), self.report, context, jobs)
-        context.reporter.say(context.peaks.sentence())
+        if self.report in missing:
+            rates = Rates(context.store, context.machine.threads)
+            schedule = Schedule(missing, {stage.recipe.key: rates.expected(stage) for stage in missing})
+            make_stages(schedule, self.report, context, jobs)
+            context.reporter.say(context.peaks.sentence())
+        context.store.check(self.folders)  # so that damage is said now and not when it is next read
         return made_by(self.report, context)
 
-    def _check_inputs(self, store: Store) -> None:
-        """Hold every artifact that is there against its hashes, so that damage is said now and not when it is next
-        read.
-        """
-        for stage in self.stages:
-            store.find(stage.recipe)
+    @property
+    def folders(self) -> dict[str, str]:
+        """Of all stages, below the store's root, by key."""
+        return {stage.recipe.key: stage.recipe.folder for stage in self.stages}
 
     @cached_property
     def key(self) -> str:

@@ -19,6 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 EVERY_SECONDS = 15.0
@@ -83,9 +84,11 @@ class Reporter:
                 self._shared = None
 
     def _display(self) -> Progress:
+        # The note has what the others leave of the line.
+        note = TextColumn("{task.fields[note]}", style="dim", table_column=Column(ratio=1, no_wrap=True))
         return Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("left"), _Left(), TextColumn("{task.fields[note]}", style="dim"), console=self.console,
+            TextColumn("left"), _Left(), note, console=self.console, expand=True,
         )  # fmt: skip
 
     def _row(self, progress: Progress, name: str, total: int, done: int) -> TaskID:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli import Parser, run_command, writable_folder
-from benchmark.device import choose_device
+from benchmark.device import check_jobs, choose_device, choose_jobs
 from benchmark.errors import UserError
 from benchmark.precision import PRECISIONS
 
 if TYPE_CHECKING:
+    from benchmark.artifacts import Store
     from benchmark.config import Profile, Suite
-    from benchmark.environment import Environment
+    from benchmark.finished import Question
     from benchmark.plan import Plan
     from benchmark.stages.base import Context
     from benchmark.stages.features import ExtractorChoice
@@ -94,53 +95,81 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_suite(arguments: argparse.Namespace) -> int:
     """Check everything that can be checked at once, then work."""
-    import dataclasses
-
-    from benchmark.config import features_for, load_profile, load_suite
-    from benchmark.data.source import open_source
+    from benchmark.artifacts import Store
+    from benchmark.config import load_profile, load_suite
+    from benchmark.finished import Finished
 
     suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
     if arguments.methods:
         suite = suite.only(_items(arguments.methods, "--methods"))
-    seeds = _seeds(arguments.seeds)
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be at least 1, not {arguments.threads}")
+    check_jobs(arguments.jobs)
+    seeds = _seeds(arguments.seeds)
     checkpoints = _checkpoints(arguments.checkpoint, suite, profile)
-    out = writable_folder(arguments.out, "--out")
-    source = open_source(arguments.data, out / "cache")
+    store = Store(writable_folder(arguments.out, "--out"))
+    question = _question(suite, profile, seeds, arguments, store)
+    # Asked before anything is imported that could change while a suite runs.
+    finished = Finished(store, question) if not checkpoints else None
+    folder = finished.report() if finished is not None and not arguments.dry_run else None
+    if folder is not None:
+        return _print_report(folder, arguments)
+
+    from benchmark.plan import Plan
+
+    plan = Plan(
+        suite, question.profile, question.source, seeds, question.extractor, question.device, checkpoints
+    )  # fmt: skip
+    threads = arguments.threads or os.cpu_count() or 1
+    jobs = choose_jobs(arguments.jobs, question.device, threads, profile.width)
+    context = _context(plan, arguments, question.device, max(1, threads // jobs), jobs, store)
+    if arguments.dry_run:
+        _print_plan(plan, context)
+        return 0
+    folder = _make(plan, context, jobs)
+    if finished is not None:
+        finished.remember(plan.key, plan.folders)
+    return _print_report(folder, arguments)
+
+
+def _question(
+    suite: Suite, profile: Profile, seeds: tuple[int, ...], arguments: argparse.Namespace, store: Store
+) -> Question:
+    """All that the answer depends on."""
+    import dataclasses
+
+    from benchmark.config import features_for
+    from benchmark.data.source import open_source
+    from benchmark.finished import Question, device_at_a_glance
+
+    source = open_source(arguments.data, store.root / "cache")
     features = features_for(profile.name, profile.features, arguments.features)
     if arguments.allow_small:
         profile = dataclasses.replace(profile, allow_small=True)
     if arguments.precision:
         profile = dataclasses.replace(profile, precision=arguments.precision)
     extractor = _extractor(features, arguments)
+    device = device_at_a_glance(arguments.device) or choose_device(arguments.device)
+    return Question(suite, profile, source, seeds, extractor, device)
 
-    from benchmark.environment import Environment, command_line
-    from benchmark.jobs import choose_jobs
-    from benchmark.plan import Plan
-    from benchmark.stages.imported import choose_checkpoints
 
-    device = choose_device(arguments.device)
-    checkpoints = choose_checkpoints(arguments.checkpoint, suite, profile)
-    plan = Plan(suite, profile, source, seeds, extractor, device, checkpoints)
-    threads = arguments.threads or os.cpu_count() or 1
-    jobs = choose_jobs(arguments.jobs, device, threads, profile.width)
-    context = _context(plan, arguments, Environment(command_line(), device, max(1, threads // jobs), jobs), out)
-    if arguments.dry_run:
-        _print_plan(plan, context)
-        return 0
+def _make(plan: Plan, context: Context, jobs: int) -> Path:
+    """The folder of the report, when all is made."""
     plan.check_disk(context.store)
     try:
-        report = plan.run(context, jobs)
+        return plan.run(context, jobs).folder
     except BaseException:
         context.tracker.interrupted()
         raise
+
+
+def _print_report(folder: Path, arguments: argparse.Namespace) -> int:
     if arguments.json:
-        sys.stdout.write((report.folder / "results.json").read_text(encoding="utf-8"))
+        sys.stdout.write((folder / "results.json").read_text(encoding="utf-8"))
     else:
         from benchmark.report.terminal import print_report
 
-        print_report(report.folder)
+        print_report(folder)
     return 0
 
 
@@ -187,11 +216,13 @@ def _checkpoints(given: list[str], suite: Suite, profile: Profile) -> dict[str, 
     return choose_checkpoints(given, suite, profile)
 
 
-def _context(plan: Plan, arguments: argparse.Namespace, environment: Environment, out: Path) -> Context:
-    from benchmark.artifacts import Store
+def _context(plan: Plan, arguments: argparse.Namespace, device: str, threads: int, jobs: int, store: Store) -> Context:
+    from benchmark.environment import Environment, command_line
     from benchmark.progress import Reporter
     from benchmark.stages.base import Context, Machine
     from benchmark.tracking import Tracker
+
+    environment = Environment(command_line(), device, threads, jobs)
 
     def parameters() -> dict[str, Any]:
         described = environment.describe()
@@ -206,9 +237,8 @@ def _context(plan: Plan, arguments: argparse.Namespace, environment: Environment
         }
 
     title = f"{plan.suite.name} {plan.profile.name} {arguments.data.partition(':')[0]}"
-    tracker = Tracker(out, plan.key, title, plan.tracked_rows(), parameters, environment.command)
-    machine = Machine(environment.device, environment.threads)
-    return Context(Store(out), Reporter(arguments.quiet), machine, environment, tracker)
+    tracker = Tracker(store.root, plan.key, title, plan.tracked_rows(), parameters, environment.command)
+    return Context(store, Reporter(arguments.quiet), Machine(device, threads), environment, tracker)
 
 
 def _print_plan(plan: Plan, context: Context) -> None:

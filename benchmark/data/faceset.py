@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARKS, SUBSET_CAMERAS, Subset
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = (
     "face_id",
@@ -85,6 +88,8 @@ class FaceSet:
     @classmethod
     def load(cls, folder: Path) -> FaceSet:
         """Map a saved set."""
+        import pandas as pd  # half a second, which a finished suite does without
+
         return cls(np.load(folder / IMAGES, mmap_mode="r"), pd.read_parquet(folder / TABLE))
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from benchmark.data.faceset import COLUMNS, FaceSet, no_landmarks, no_visibility
 from benchmark.data.photo import read_square
@@ -100,6 +99,8 @@ class RaFD(DataSource):
 
     def load(self, size: int, advance: Advance) -> FaceSet:
         """Decode all pictures; every broken one is named in one UserError."""
+        import pandas as pd
+
         images = np.empty((len(self._named), size, size, 3), np.uint8)
         broken = []
         for index, path in enumerate(self._named):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from benchmark.data.faceset import COLUMNS, FaceSet
@@ -16,6 +15,9 @@ from benchmark.data.source import Advance, DataSource
 from benchmark.data.split import SALT, draw_test_identities, listed_test_identities
 from benchmark.errors import UserError
 from benchmark.protocol import LANDMARKS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COMMITTED = Path(__file__).parent / "rendered" / "faces-64.parquet"
 COMMITTED_SHA256 = COMMITTED.with_suffix(".sha256")
@@ -32,6 +34,10 @@ class Rendered(DataSource):
     def __init__(self, folder: Path | None, cache: Path) -> None:
         super().__init__(folder, cache)
         self._table: pd.DataFrame | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the table, which holds all pictures: another process reads it when it needs it."""
+        return {**vars(self), "_table": None}
 
     def files(self) -> list[Path]:
         """The one file of the committed set, or the table and every picture of the folder."""
@@ -77,6 +83,8 @@ class Rendered(DataSource):
 
     def _read(self) -> pd.DataFrame:
         """The table, checked against its hash where it is the committed one."""
+        import pandas as pd
+
         if self._table is None:
             path = COMMITTED if self.folder is None else self.folder / "faces.parquet"
             raw = path.read_bytes()
@@ -92,6 +100,8 @@ class Rendered(DataSource):
 
     def load(self, size: int, advance: Advance) -> FaceSet:
         """Decode; larger pictures are reduced by area, smaller ones refused."""
+        import pandas as pd
+
         table = self._read()
         images = np.empty((len(table), size, size, 3), np.uint8)
         scale = 1.0

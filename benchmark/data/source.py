@@ -12,11 +12,13 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from benchmark.data.faceset import FaceSet
 from benchmark.errors import UserError, unknown
 from benchmark.protocol import Knowledge
+
+if TYPE_CHECKING:
+    from benchmark.data.faceset import FaceSet
 
 SOURCES: dict[str, str] = {
     "rendered": "benchmark.data.rendered_set:Rendered",

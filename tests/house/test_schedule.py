@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.device import choose_jobs
 from benchmark.errors import UserError
-from benchmark.jobs import choose_jobs
 from benchmark.schedule import Schedule
 from benchmark.stages.base import Context, Made, Stage, Work
 
