@@ -58,6 +58,12 @@ def _spread(kernel: Tensor) -> Tensor:
     return F.avg_pool2d(kernel, 2, 1, 1, divisor_override=1)
 
 
+def joined(second: Tensor, first: Tensor) -> Tensor:
+    """The kernel of two convolutions in a row, at least one of them 1x1; the first without bias, or without padding."""
+    kernel = torch.einsum("omab,mikl->oiakbl", second, first)
+    return kernel.flatten(4).flatten(2, 3)
+
+
 def convolved(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
     """`F.conv2d` by a square kernel, small maps as a matrix product."""
     pixels = math.prod((length + 2 * padding - kernel.shape[2]) // stride + 1 for length in x.shape[2:])
@@ -151,17 +157,20 @@ def _patches(x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
 
 
 def painted(x: Tensor, convs: Sequence[nn.Conv2d]) -> list[Tensor]:
-    """`[conv(x) for conv in convs]` of convolutions with few outputs and one odd kernel size k (stride 1, padding
-    k // 2, no bias; H and W even), as one convolution.
+    """`[conv(x) for conv in convs]` of convolutions with few outputs in all and one odd kernel size k (stride 1,
+    padding k // 2, no bias; H and W even), as one convolution. (64 channels to 3 and 1 by 7x7 at 128 x 128.)
+    """
+    counts = [len(conv.weight) for conv in convs]
+    return list(few_outputs(x, torch.cat([conv.weight for conv in convs])).split_with_sizes(counts, 1))
+
+
+def few_outputs(x: Tensor, kernel: Tensor) -> Tensor:
+    """`F.conv2d(x, kernel, padding=k // 2)` of an odd kernel size k; H and W even.
 
     Hardware computes 16 output channels at once. Here every 2x2 square of pixels of all outputs is one pixel of 4 times
-    the channels, made by a (k + 1) x (k + 1) kernel with stride 2. (64 channels to 3 and 1 by 7x7 at 128 x 128.)
+    the channels, made by a (k + 1) x (k + 1) kernel with stride 2.
     """
-    weight = torch.cat([conv.weight for conv in convs])
-    size = weight.shape[2]
     # The kernel of the square's pixel (i, j) is the kernel moved by (i, j).
-    moved = [F.pad(weight, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)]
-    kernel = torch.stack(moved, 1).flatten(0, 1)
-    squares = F.conv2d(x, kernel, stride=2, padding=size // 2)
-    counts = [len(conv.weight) for conv in convs]
-    return list(F.pixel_shuffle(squares, 2).split_with_sizes(counts, 1))
+    moved = [F.pad(kernel, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)]
+    squares = F.conv2d(x, torch.stack(moved, 1).flatten(0, 1), stride=2, padding=kernel.shape[2] // 2)
+    return F.pixel_shuffle(squares, 2)

@@ -1,8 +1,9 @@
 """The layers that HiSD is made of; MTSS is made of the same.
 
-LeakyReLU 0.2 before every convolution, zero padding, every residual sum divided by sqrt(2). A 1x1 skip convolution
-commutes with average pooling and with nearest upsampling, so it always runs at the smaller size: the same function, a
-quarter of the work.
+LeakyReLU 0.2 before every convolution, zero padding, every residual sum divided by sqrt(2). What is linear between two
+of them is computed in the cheapest order, the same function at a part of the work: a 1x1 skip convolution runs on the
+smaller side of pooling and upsampling; a 3x3 convolution is one with the pooling behind it or the upsampling before it;
+of a last block that is averaged or goes into the 1x1 convolution of an image, only what is left of it is made.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.convolution import conv2d, pooled_conv2d, upsampled_conv2d
+from baselines.convolution import conv2d, convolved, few_outputs, joined, pooled_conv2d, upsampled_conv2d
 from baselines.hisd.norms import SLOPE, activated_norm
 
 
@@ -40,6 +41,11 @@ def add_(residual: Tensor, skip: Tensor) -> Tensor:
     return skip.add_(residual).mul_(math.sqrt(0.5))
 
 
+def windows(x: Tensor) -> Tensor:
+    """N x C x 3 x 3: what a 3x3 convolution makes of it is the mean of what it makes of x (N x C x H x W)."""
+    return F.avg_pool2d(F.pad(x, (1, 1, 1, 1)), x.shape[2:], 1)
+
+
 class DownBlock(nn.Module):
     """N x inputs x H x W to N x outputs x H/2 x W/2; normalised in encoders, not in extractor and discriminator."""
 
@@ -51,10 +57,13 @@ class DownBlock(nn.Module):
         self.norm2 = activation(inputs, normalised)
         self.skip = nn.Conv2d(inputs, outputs, 1, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """N x inputs x H x W to N x outputs x H/2 x W/2."""
-        hidden = pooled_conv2d(self.norm1(x), self.conv1)
-        return add_(conv2d(self.norm2(hidden), self.conv2), self.skip(F.avg_pool2d(x, 2)))
+    def forward(self, x: Tensor, averaged: bool = False) -> Tensor:
+        """N x inputs x H x W to N x outputs x H/2 x W/2, or x 1 x 1 if averaged over pixels."""
+        hidden, half = self.norm2(pooled_conv2d(self.norm1(x), self.conv1)), F.avg_pool2d(x, 2)
+        if not averaged:
+            return add_(conv2d(hidden, self.conv2), self.skip(half))
+        mean = convolved(windows(hidden), self.conv2.weight, self.conv2.bias, 1, 0)
+        return add_(mean, self.skip(half.mean((2, 3), keepdim=True)))
 
 
 class UpBlock(nn.Module):
@@ -68,11 +77,17 @@ class UpBlock(nn.Module):
         self.norm2 = InstanceNorm(outputs)
         self.skip = nn.Conv2d(inputs, outputs, 1, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """N x inputs x H x W to N x outputs x 2H x 2W."""
-        hidden = upsampled_conv2d(self.norm1(x), self.conv1)
-        skip = F.interpolate(self.skip(x), scale_factor=2, mode="nearest")
-        return add_(self.conv2(self.norm2(hidden)), skip)
+    def forward(self, x: Tensor, head: nn.Conv2d | None = None) -> Tensor:
+        """N x inputs x H x W to N x outputs x 2H x 2W; with a `head` (1x1, few outputs) to what that makes of it."""
+        hidden = self.norm2(upsampled_conv2d(self.norm1(x), self.conv1))
+        if head is None:
+            return add_(self.conv2(hidden), F.interpolate(self.skip(x), scale_factor=2))
+        weight = head.weight * math.sqrt(0.5)
+        skip = F.conv2d(x, joined(weight, self.skip.weight))
+        images = few_outputs(hidden, joined(weight, self.conv2.weight)) + F.interpolate(skip, scale_factor=2)
+        assert self.conv2.bias is not None
+        constant: Tensor = head(self.conv2.bias[None, :, None, None] * math.sqrt(0.5))
+        return images + constant
 
 
 class AdaINBlock(nn.Module):

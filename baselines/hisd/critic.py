@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from baselines.convolution import convolved, kernel_gradient, pooled_kernel, transposed
-from baselines.hisd.blocks import DownBlock
+from baselines.hisd.blocks import DownBlock, windows
 from baselines.hisd.networks import Discriminator
 from baselines.hisd.norms import SLOPE
 
@@ -33,10 +33,10 @@ from baselines.hisd.norms import SLOPE
 class Layer:
     """A convolution as a linear map and its transpose; `pooled`: with a mean over 2x2 pixels, as one kernel."""
 
-    def __init__(self, conv: nn.Conv2d, scale: float, pooled: bool = False) -> None:
+    def __init__(self, conv: nn.Conv2d, scale: float, padding: int = 1, pooled: bool = False) -> None:
         weight = conv.weight.detach()
         self.scale, self.pooled = scale, pooled
-        self.stride, self.padding = (2 if pooled else 1), weight.shape[2] // 2
+        self.stride, self.padding = (2 if pooled else 1), padding
         self.kernel = pooled_kernel(weight) if pooled else weight
         self.bias = None if conv.bias is None else conv.bias.detach() * scale
 
@@ -65,44 +65,60 @@ def sloped(values: Tensor, activated: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the three convolutions of a block take."""
+    """What the three convolutions of a block take; `middle`: behind the first and its activation."""
 
     conv1: Tensor
+    middle: Tensor
     conv2: Tensor
     skip: Tensor
 
 
 class Block:
-    """A `DownBlock` without norm; x is `scale` times what the block of the module takes."""
+    """A `DownBlock` without norm; x is `scale` times what the block of the module takes. averaged: over all pixels."""
 
-    def __init__(self, block: DownBlock, scale: float) -> None:
+    def __init__(self, block: DownBlock, scale: float, averaged: bool) -> None:
+        self.averaged = averaged
         self.conv1 = Layer(block.conv1, scale, pooled=True)
-        self.conv2 = Layer(block.conv2, scale)
-        self.skip = Layer(block.skip, scale)
+        self.conv2 = Layer(block.conv2, scale, padding=0 if averaged else 1)
+        self.skip = Layer(block.skip, scale, padding=0)
 
     def forwards(self, x: Tensor) -> tuple[Tensor, Inputs]:
-        """The next block's x."""
+        """The next block's x; N x outputs x 1 x 1 where averaged."""
         first = F.leaky_relu(x, SLOPE)
-        second = F.leaky_relu_(self.conv1.forwards(first), SLOPE)
-        skip = F.avg_pool2d(x, 2)
-        return self.conv2.forwards(second).add_(self.skip.forwards(skip)), Inputs(first, second, skip)
+        return self._sum(x, first, F.leaky_relu_(self.conv1.forwards(first), SLOPE))
 
     def tangent(self, u: Tensor, shares: Tensor, at: Inputs) -> tuple[Tensor, Inputs]:
         """`forwards` of u with the slopes of other inputs and shares of the biases."""
         first = sloped(u, at.conv1)
-        second = sloped(self.conv1.forwards(first, shares), at.conv2)
-        skip = F.avg_pool2d(u, 2)
-        return self.conv2.forwards(second, shares).add_(self.skip.forwards(skip)), Inputs(first, second, skip)
+        return self._sum(u, first, sloped(self.conv1.forwards(first, shares), at.middle), shares)
+
+    def _sum(self, x: Tensor, first: Tensor, middle: Tensor, shares: Tensor | None = None) -> tuple[Tensor, Inputs]:
+        taken, skip = middle, F.avg_pool2d(x, 2)
+        if self.averaged:
+            taken, skip = windows(middle), skip.mean((2, 3), keepdim=True)
+        return self.conv2.forwards(taken, shares).add_(self.skip.forwards(skip)), Inputs(first, middle, taken, skip)
 
     def back(self, delta: Tensor, at: Inputs) -> tuple[Tensor, Tensor]:
         """From the gradient at the sum to that at x, and to that behind the first convolution."""
-        middle = sloped(self.conv2.back(delta, at.conv2), at.conv2)
+        taken = self.conv2.back(delta, at.conv2)
+        middle = sloped(windows_back(taken, at.middle) if self.averaged else taken, at.middle)
         x = sloped(self.conv1.back(middle, at.conv1), at.conv1)
-        height, width = at.skip.shape[2:]
+        height, width = (length // 2 for length in x.shape[2:])
         squares = torch.unflatten(x[:, :, : 2 * height, : 2 * width], 3, (width, 2))
-        squares = torch.unflatten(squares, 2, (height, 2))  # of the mean before the skip
-        squares.add_(self.skip.back(delta, at.skip)[:, :, :, None, :, None], alpha=0.25)
+        squares = torch.unflatten(squares, 2, (height, 2))  # of the means before the skip
+        skip = self.skip.back(delta, at.skip)[:, :, :, None, :, None]
+        squares.add_(skip, alpha=0.25 / (height * width) if self.averaged else 0.25)
         return x, middle
+
+
+def windows_back(delta: Tensor, like: Tensor) -> Tensor:
+    """The transpose of `windows`: from N x C x 3 x 3 to the shape of `like` but for N."""
+    height, width = like.shape[2:]
+    wide = delta.new_zeros(*delta.shape[:2], height + 2, width + 2)
+    for i in range(3):
+        for j in range(3):
+            wide[:, :, i : i + height, j : j + width] += delta[:, :, i : i + 1, j : j + 1]
+    return wide[:, :, 1:-1, 1:-1] / (height * width)
 
 
 class Opinion:
@@ -117,23 +133,24 @@ class Opinion:
         modules = [block for block in trunk.blocks if isinstance(block, DownBlock)]
         self._head, self._index, self._images = discriminator.head, index, images.detach()
         self._convs = [trunk.stem, *(conv for b in modules for conv in (b.conv1, b.conv2, b.skip))]
-        self._stem = Layer(trunk.stem, 1.0)
-        self._blocks = [Block(block, math.sqrt(2) ** place) for place, block in enumerate(modules)]
+        self._stem = Layer(trunk.stem, 1.0, padding=0)
+        self._blocks = [
+            Block(block, math.sqrt(2) ** place, averaged=block is modules[-1]) for place, block in enumerate(modules)
+        ]
+        self._scale = math.sqrt(2) ** len(modules)
         self._inputs: list[Inputs] = []
         with torch.no_grad():
             x = self._stem.forwards(self._images)
             for block in self._blocks:
                 x, taken = block.forwards(x)
                 self._inputs.append(taken)
-            self._pixels = x.shape[2] * x.shape[3] * math.sqrt(2) ** len(self._blocks)
-            self.features = x.sum((2, 3)) / self._pixels
-            self._deltas = self._back(x.shape[2:])
+            self.features = x.flatten(1) / self._scale
+            self._deltas = self._back()
             self.gradient = self._stem.back(self._deltas[0], images)
 
-    def _back(self, size: torch.Size) -> list[Tensor]:
+    def _back(self) -> list[Tensor]:
         """Gradients of the scores at the outputs of stem, first block's first convolution, first block, second's ..."""
-        delta = (self._rows().detach() / self._pixels)[..., None, None].expand(-1, -1, *size)
-        deltas = [delta.contiguous(memory_format=torch.channels_last)]
+        deltas = [(self._rows().detach() / self._scale)[..., None, None]]
         for block, at in zip(reversed(self._blocks), reversed(self._inputs), strict=True):
             deltas += reversed(block.back(deltas[-1], at))
         return deltas[::-1]
@@ -196,7 +213,7 @@ class Opinion:
         for block, at in zip(self._blocks, self._inputs, strict=True):
             u, taken = block.tangent(u, shares, at)
             inputs.append(taken)
-        return sent, inputs, u.sum((2, 3)) / self._pixels
+        return sent, inputs, u.flatten(1) / self._scale
 
 
 class _OfParameters(torch.autograd.Function):

@@ -90,7 +90,7 @@ def edit_paths(generator: Generator, images: Tensor, latents: Tensor, targets: T
     encoded = generator.encoder(images)
     style = generator.extractor(images)
     target_style = generator.mapper(latents, targets)
-    own, other = generator.translator(encoded.repeat(2, 1, 1, 1), torch.cat([style, target_style])).chunk(2)
+    own, other = generator.translator(encoded, torch.cat([style, target_style])).chunk(2)
     reconstructed, self_translated, translated = generator.decoder(torch.cat([encoded, own, other])).chunk(3)
     cycled = generator.decoder(generator.translator(generator.encoder(translated), style))
     return Edits(

@@ -73,8 +73,8 @@ class HiSD(Method):
         others = [parameter for parameter in self.generator.parameters() if id(parameter) not in theirs]
         groups: list[dict[str, Any]] = [{"params": others}, {"params": mapper, "lr": settings.mapper_learning_rate}]
         return {
-            "generator": Adam(groups, settings.learning_rate, betas),
-            "discriminator": Adam(self.discriminator.parameters(), settings.learning_rate, betas),
+            "generator": Adam(groups, settings.learning_rate, betas, fused=True),
+            "discriminator": Adam(self.discriminator.parameters(), settings.learning_rate, betas, fused=True),
         }
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:

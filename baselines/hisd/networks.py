@@ -44,8 +44,15 @@ class Pyramid(nn.Module):
             features = block(features)
         return features
 
+    def averaged(self, features: Tensor) -> Tensor:
+        """The mean over pixels of what `deep` makes, N x channels."""
+        for block in self.blocks[1:-1]:
+            features = block(features)
+        mean: Tensor = self.blocks[-1](features, averaged=True)
+        return mean.flatten(1)
+
     def forward(self, images: Tensor) -> Tensor:
-        """Both in sequence."""
+        """`shallow` and `deep` in sequence."""
         return self.deep(self.shallow(images))
 
 
@@ -64,7 +71,7 @@ class Extractor(Pyramid):
 
     def deep(self, features: Tensor) -> Tensor:
         """From the first block's output (N x 128 width x S/2 x S/2) to the style."""
-        style: Tensor = self.head(super().deep(features).mean((2, 3)))
+        style: Tensor = self.head(self.averaged(features))
         return style
 
 
@@ -102,13 +109,18 @@ class Translator(nn.Module):
         self.mask = nn.Conv2d(inner, outer, 1)
 
     def forward(self, encoded: Tensor, style: Tensor) -> Tensor:
-        """encoded: N x 256 width x S/4 x S/4, as is what comes back; style: N x style."""
-        hidden = self.stem(encoded)
+        """encoded: N x 256 width x S/4 x S/4; style: M x style, M a multiple of N: one for each of N, then another for
+        each. What comes back is M of the encoded.
+        """
+        several = (len(style) // len(encoded), len(encoded))
+        hidden = torch.cat([self.stem(encoded)] * several[0])
         modulations = self.projection(style).view(len(style), len(self.blocks), 4, -1)
         for block, modulation in zip(self.blocks, modulations.unbind(1), strict=True):
             hidden = block(hidden, modulation)
-        mask = torch.sigmoid(self.mask(hidden))
-        return torch.lerp(encoded, self.feature(hidden), mask)
+        feature, mask = (
+            torch.unflatten(part, 0, several) for part in (self.feature(hidden), self.mask(hidden).sigmoid_())
+        )
+        return torch.lerp(encoded, feature, mask).flatten(0, 1)
 
 
 class Decoder(nn.Module):
@@ -128,7 +140,7 @@ class Decoder(nn.Module):
         hidden = self.blocks[0](encoded)
         if content is not None:
             hidden = torch.cat([hidden, content], 1)
-        images: Tensor = self.head(self.blocks[1](hidden))
+        images: Tensor = self.blocks[1](hidden, self.head)
         return images
 
 
@@ -176,8 +188,7 @@ class Discriminator(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """N x 3 x S x S to N x 2048 width."""
-        features: Tensor = self.trunk(images).mean((2, 3))
-        return features
+        return self.trunk.averaged(self.trunk.shallow(images))
 
     def scores(self, features: Tensor, style: Tensor | None) -> Tensor:
         """N x 2 x classes. `style` None stands for zeros: the discriminator does not see it."""

@@ -72,7 +72,7 @@ def edit_paths(generator: MTSSGenerator, batch: Batch, consistency_content: Lite
     styles = [source.style, mapped_style]
     if batch.references is not None:
         styles.append(generator.extractor(batch.references))
-    translated = generator.translator(source.encoded.repeat(len(styles), 1, 1, 1), torch.cat(styles))
+    translated = generator.translator(source.encoded, torch.cat(styles))
     images = generator.decoder(torch.cat([source.encoded, translated]), _repeated(content.joins, 1 + len(styles)))
     reconstructed, self_translated, *edited = images.chunk(1 + len(styles))
 
@@ -104,4 +104,4 @@ def edit_paths(generator: MTSSGenerator, batch: Batch, consistency_content: Lite
 
 
 def _repeated(content: Tensor | None, times: int) -> Tensor | None:
-    return None if content is None else content.repeat(times, 1, 1, 1)
+    return None if content is None else torch.cat([content] * times)

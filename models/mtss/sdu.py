@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from baselines.convolution import joined
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,17 @@ class SDU(nn.Module):
 
     def forward(self, f_s: Tensor, f_r: Tensor) -> Disentangled:
         """f_s: the encoder's feature, f_r: the extractor's, both N x channels x H x W."""
+        # Of two convolutions without an activation between, the kernels are joined: a quarter of the work.
+        (first, bias), (last, last_bias) = _parameters(self.encoder[0]), _parameters(self.decoder[-1])
         # f_r is detached, as published: the extractor learns from the styles, not from this split.
-        projected = torch.cat([self.project_s(f_s), self.project_r(f_r.detach())])
-        hat_s, hat_r = self.encoder(projected).chunk(2)  # one encoder for both: "weight sharing"
-        style = torch.tanh(self.restore(self.decoder(shared_style(hat_s, hat_r))))
+        projected = [
+            F.conv2d(feature, joined(first, project.weight), bias, padding=1)
+            for feature, project in ((f_s, self.project_s), (f_r.detach(), self.project_r))
+        ]
+        hat_s, hat_r = self.encoder[1:](torch.cat(projected)).chunk(2)  # one encoder for both: "weight sharing"
+        hidden = self.decoder[:-1](shared_style(hat_s, hat_r))
+        hidden = F.conv2d(hidden, joined(self.restore.weight, last), padding=1)
+        style = torch.tanh(hidden + self.restore(last_bias[None, :, None, None]))
         return Disentangled(style, f_s - style)  # Eq. (3)
 
 
@@ -68,3 +78,9 @@ def _convolutions(channels: list[int]) -> nn.Sequential:
         nn.ReLU(inplace=True),
         nn.Conv2d(third, last, 3, 1, 1),
     )
+
+
+def _parameters(conv: nn.Module) -> tuple[Tensor, Tensor]:
+    assert isinstance(conv, nn.Conv2d)
+    assert conv.bias is not None
+    return conv.weight, conv.bias
