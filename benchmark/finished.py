@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import benchmark
-from benchmark.artifacts import MANIFEST, Store, write_text
+from benchmark.artifacts import MANIFEST, Store
 from benchmark.config import Profile, Suite
+from benchmark.hashes import write_text
 from benchmark.registry import METHODS
 
 if TYPE_CHECKING:

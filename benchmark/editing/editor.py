@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.artifacts import sha256_of
 from benchmark.data.framing import RAFD, Framing
 from benchmark.editing.guides import Goal
 from benchmark.editing.portraits import Portrait
 from benchmark.errors import UserError
+from benchmark.hashes import sha256_of
 from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import KNOWLEDGE
 from benchmark.stages.synthesize import to_pictures, to_tensor

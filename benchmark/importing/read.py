@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from benchmark.artifacts import sha256_of
 from benchmark.errors import UserError
+from benchmark.hashes import sha256_of
 
 _DEPTH = 6
 """Dictionaries in dictionaries: nobody saves weights deeper."""

@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmark.artifacts import write_text
 from benchmark.data.edits import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.errors import RunFailed, UserError
+from benchmark.hashes import write_text
 from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import EXPRESSIONS, Guide
 from benchmark.stages.base import Context, Made, Stage, Work

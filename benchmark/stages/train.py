@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.artifacts import write_text
 from benchmark.config import Profile
 from benchmark.data.faceset import FaceSet
 from benchmark.data.framing import Framing
 from benchmark.data.sampling import TrainingSet
 from benchmark.data.split import lowest_ranked
 from benchmark.errors import UserError
+from benchmark.hashes import write_text
 from benchmark.interface import Method, Shape
 from benchmark.precision import DEFAULT, MEANING, Precision, check_precision
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, KNOWLEDGE, Knowledge, Subset

@@ -15,11 +15,12 @@ import pytest
 import yaml
 
 from benchmark import finished, run
-from benchmark.artifacts import Stamps, Store, sha256_of
+from benchmark.artifacts import Store
 from benchmark.config import load_profile, load_suite
 from benchmark.data.source import open_source
 from benchmark.device import choose_device
 from benchmark.finished import Finished, Question, device_at_a_glance
+from benchmark.hashes import Stamps, sha256_of
 from benchmark.stages.features import ExtractorChoice
 from tests.house.test_pipeline import ROOT, configure, report_of
 
@@ -193,12 +194,12 @@ def test_a_hash_is_remembered_until_anything_of_the_file_changes(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"content")
-    monkeypatch.setattr("benchmark.artifacts.SETTLED", -1)
+    monkeypatch.setattr("benchmark.hashes.SETTLED", -1)
     stamps = Stamps(tmp_path / "cache" / "stamps.json")
     digest = stamps.trusted(path)
     assert digest == sha256_of(path)
     stamps.save()
-    monkeypatch.setattr("benchmark.artifacts.sha256_of", lambda path: "computed")
+    monkeypatch.setattr("benchmark.hashes.sha256_of", lambda path: "computed")
     again = Stamps(tmp_path / "cache" / "stamps.json")
     assert again.trusted(path) == digest
     assert again.hashed(path) == "computed"

@@ -1,0 +1,82 @@
+"""Hashes of files, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+SETTLED = 2_000_000_000
+"""Nanoseconds after which another change of a file is sure to have another time."""
+
+
+class Stamps:
+    """Hashes of files with the state in which they had them: size, times and inode, which a writer cannot keep as they
+    were. A cache: whatever is in its file or is missing there, a hash is the file's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._new = False
+
+    @cached_property
+    def _known(self) -> dict[str, list[Any]]:
+        try:
+            known = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def hashed(self, path: Path) -> str:
+        """SHA-256 of a file, computed."""
+        status = path.stat()
+        digest = sha256_of(path)
+        if time.time_ns() - status.st_ctime_ns > SETTLED:
+            self._known[str(path.absolute())] = [digest, *_stamp(status)]
+            self._new = True
+        return digest
+
+    def trusted(self, path: Path) -> str:
+        """The same, remembered from when the file was last hashed, if it is as it was then."""
+        kept = self._known.get(str(path.absolute()))
+        if isinstance(kept, list) and kept[1:] == _stamp(path.stat()):
+            return str(kept[0])
+        return self.hashed(path)
+
+    def save(self) -> None:
+        """For the next call."""
+        if self._new:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            there = {name: kept for name, kept in self._known.items() if Path(name).exists()}
+            write_text(self._path, json.dumps(there, indent=0))
+            self._new = False
+
+
+def _stamp(status: os.stat_result) -> list[int]:
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    partial.write_text(text, encoding="utf-8")
+    sync(partial)
+    partial.replace(path)
+
+
+def sync(path: Path) -> None:
+    """Have the file on the disk before anything says that it is there (a rename may survive a power cut that data
+    does not).
+    """
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file, 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
