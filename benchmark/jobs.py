@@ -100,7 +100,7 @@ class Pool:
     def _start(self) -> WorkerProcess:
         number = len(self._workers)
         worker = WorkerProcess(
-            number, self._equipment, _gpu(number) if self._context.machine.device == "cuda" else None
+            number, self._equipment, gpu_of(number) if self._context.machine.device == "cuda" else None
         )
         self._workers.append(worker)
         return worker
@@ -194,7 +194,7 @@ class Pool:
                 continue
 
 
-def _gpu(number: int) -> str:
+def gpu_of(number: int) -> str:
     """The GPU of a worker as CUDA_VISIBLE_DEVICES names it: each its own, as far as there are enough."""
     import torch
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeVar
@@ -155,6 +155,12 @@ class Plan:
                 continue
             state: State = "begun" if store.begun(stage.recipe) else "to do"
             yield Step(stage, state, rates.measured(stage))
+
+    def seconds(self, steps: Sequence[Step], jobs: int) -> float:
+        """How long what is missing takes, `jobs` stages at a time; what nobody has timed is not counted."""
+        missing = [step for step in steps if step.state != "there"]
+        expected = {step.stage.recipe.key: step.seconds or 0.0 for step in missing}
+        return Schedule([step.stage for step in missing], expected).left(jobs)
 
     def check_disk(self, store: Store) -> None:
         """Raises UserError where the disk has less room than the missing stages may need."""

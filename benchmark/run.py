@@ -124,7 +124,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
     jobs = choose_jobs(arguments.jobs, question.device, threads, profile.width)
     context = _context(plan, arguments, question.device, max(1, threads // jobs), jobs, store)
     if arguments.dry_run:
-        _print_plan(plan, context)
+        _print_plan(plan, context, jobs)
         return 0
     folder = _make(plan, context, jobs)
     if finished is not None:
@@ -241,7 +241,7 @@ def _context(plan: Plan, arguments: argparse.Namespace, device: str, threads: in
     return Context(store, Reporter(arguments.quiet), Machine(device, threads), environment, tracker)
 
 
-def _print_plan(plan: Plan, context: Context) -> None:
+def _print_plan(plan: Plan, context: Context, jobs: int) -> None:
     """The table of `--dry-run`."""
     from rich.console import Console
     from rich.table import Table
@@ -251,19 +251,20 @@ def _print_plan(plan: Plan, context: Context) -> None:
     table = Table(
         "stage", "state", "about", "key", title=f"{plan.suite.name}, profile {plan.profile.name}", title_justify="left"
     )
-    total, unknown = 0.0, 0
-    for step in plan.steps(context.store, context.machine.threads):
+    steps = list(plan.steps(context.store, context.machine.threads))
+    for step in steps:
         about = "" if step.state == "there" else "?" if step.seconds is None else duration(step.seconds)
         table.add_row(step.stage.name, step.state, about, step.stage.recipe.key[:12])
-        total += step.seconds or 0.0
-        unknown += step.seconds is None
     console = Console(highlight=False)
     console.print(table)
     for entry in plan.rows:
         if entry.missing:
             console.print(f"row {entry.row.id}: left out, {entry.missing}")
+    total, unknown = plan.seconds(steps, jobs), sum(step.seconds is None for step in steps)
+    beside = f", {jobs} stages side by side" if jobs > 1 else ""
     rest = f", and {unknown} stages nobody has timed yet" if unknown else ""
-    console.print(f"about {duration(total)} to do on this machine{rest}" if total or unknown else "everything is there")
+    done = all(step.state == "there" for step in steps)
+    console.print("everything is there" if done else f"about {duration(total)} to do on this machine{beside}{rest}")
 
 
 if __name__ == "__main__":

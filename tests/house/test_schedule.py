@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from benchmark.device import choose_jobs
 from benchmark.errors import UserError
+from benchmark.jobs import gpu_of
 from benchmark.schedule import Schedule
 from benchmark.stages.base import Context, Made, Stage, Work
 
@@ -113,3 +114,12 @@ def test_jobs() -> None:
     for wrong in ("0", "-1", "1.5", "many", ""):
         with pytest.raises(UserError, match="--jobs must be a whole number of at least 1, or auto, not"):
             choose_jobs(wrong, "cpu", 2, 1.0)
+
+
+def test_every_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert choose_jobs("auto", "cuda", 64, 1.0) == 2
+    assert [gpu_of(number) for number in range(3)] == ["0", "1", "0"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5f")
+    assert [gpu_of(number) for number in range(3)] == ["3", "GPU-5f", "3"]
