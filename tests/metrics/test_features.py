@@ -13,9 +13,10 @@ from pytorch_fid import inception as published_inception
 from skimage import data as skimage_data
 
 from benchmark.errors import UserError
-from benchmark.metrics.features import FeatureExtractor, inception, lite0, open_extractor
+from benchmark.metrics.features import FeatureExtractor, lite0, open_extractor
 from benchmark.metrics.features.network import load_exactly, read_state
 from benchmark.metrics.features.weights import lite0_file, sha256_of
+from tests.metrics.random_inception import write_random_weights
 
 data: Any = skimage_data
 
@@ -34,23 +35,7 @@ def close(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 @pytest.fixture(scope="module")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state dict of Inception with weights drawn so that activations keep their scale, and statistics that are not 0
-    and 1."""
-    generator = torch.Generator().manual_seed(0)
-    state = inception.build().state_dict()
-    for name, value in state.items():
-        if value.dim() > 1:
-            fan = value[0].numel()
-            state[name] = torch.randn(value.shape, generator=generator) * (2 / fan) ** 0.5
-        elif name.endswith("num_batches_tracked"):
-            state[name] = torch.tensor(0)
-        elif name.endswith(("running_var", "bn.weight")):
-            state[name] = torch.rand(value.shape, generator=generator) + 0.5
-        else:
-            state[name] = torch.randn(value.shape, generator=generator) * 0.1
-    path = tmp_path_factory.mktemp("weights") / "random.pth"
-    torch.save(state, path)
-    return path
+    return write_random_weights(tmp_path_factory.mktemp("weights") / "random.pth")
 
 
 @pytest.fixture(scope="module")
