@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.convolution import painted
 from baselines.patchgan import Discriminator, gradient_penalty
 from baselines.scaling import scaled
-from baselines.trunk import trunk
+from baselines.trunk import Trunk
 from benchmark.errors import UserError
 from benchmark.interface import FaceSource, Progress, Target, Update
 from benchmark.protocol import ACTION_UNIT_MAX
@@ -47,7 +48,7 @@ class Generator(nn.Module):
 
     def __init__(self, width: float, residual_blocks: int, units: int) -> None:
         super().__init__()
-        self.trunk = trunk(3 + units, width, residual_blocks)
+        self.trunk = Trunk(3 + units, width, residual_blocks)
         self.colour = nn.Conv2d(scaled(64, width), 3, 7, 1, 3, bias=False)
         self.mask = nn.Conv2d(scaled(64, width), 1, 7, 1, 3, bias=False)
 
@@ -55,9 +56,8 @@ class Generator(nn.Module):
         """Colours C, N x 3 x S x S in (-1, 1), and mask A, N x 1 x S x S in (0, 1); every unit becomes one constant
         plane beside the image.
         """
-        planes = units[:, :, None, None].expand(-1, -1, *images.shape[2:])
-        features = self.trunk(torch.cat([images, planes], 1))
-        return torch.tanh(self.colour(features)), torch.sigmoid(self.mask(features))
+        colours, mask = painted(self.trunk(images, units), [self.colour, self.mask])
+        return torch.tanh(colours), torch.sigmoid(mask)
 
 
 @torch.no_grad()
@@ -126,8 +126,7 @@ def critic_losses(discriminator: Discriminator, images: Tensor, units: Tensor, f
 
 def penalty_loss(discriminator: Discriminator, images: Tensor, fakes: Tensor, mix: Tensor) -> Tensor:
     """Gradient penalty on mixtures; mix: N x 1 x 1 x 1 in [0, 1], the share of the real image."""
-    between = (mix * images + (1 - mix) * fakes).requires_grad_()
-    return gradient_penalty(discriminator.scores(between), between)
+    return gradient_penalty(discriminator.image_gradient(torch.lerp(fakes, images, mix)))
 
 
 def target_units(target: Target) -> Tensor:

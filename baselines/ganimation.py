@@ -136,6 +136,7 @@ class GANimation(Method):
     """
 
     Settings = GANimationSettings
+    version: ClassVar[int] = 2
     guides: ClassVar[frozenset[Guide]] = frozenset({"R"})
     reference: ClassVar[Literal["image", "units"]] = "units"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({"units"})
@@ -149,13 +150,15 @@ class GANimation(Method):
         self.discriminator = Discriminator(settings.width, settings.discriminator_layers, shape.size, shape.units)
         for network in (self.generator, self.discriminator):
             initialise(network, settings)
+        self.to(memory_format=torch.channels_last)  # the same function, faster on a CPU
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         """Adam for either network."""
         settings = self.settings
         betas = (settings.beta1, settings.beta2)
         return {
-            name: Adam(network.parameters(), settings.learning_rate, betas) for name, network in self.named_children()
+            name: Adam(network.parameters(), settings.learning_rate, betas, fused=True)
+            for name, network in self.named_children()
         }
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
@@ -166,15 +169,16 @@ class GANimation(Method):
         targets = draw_targets(faces, len(images), settings.unit_noise)
         mix = torch.rand(len(images), 1, 1, 1, generator=faces.generator).to(images)
 
-        with torch.no_grad():
-            fakes = animate(self.generator, images, targets).image
-        critic, penalty = update_critic(self.discriminator, images, units, fakes, mix, settings, update)
+        # The same edits for both networks: the discriminator's update does not change the generator.
+        generating = (progress.iteration + 1) % settings.critic_steps == 0
+        with torch.set_grad_enabled(generating):
+            edit = animate(self.generator, images, targets)
+        critic, penalty = update_critic(self.discriminator, images, units, edit.image.detach(), mix, settings, update)
         log = {f"discriminator/{name}": term.detach() for name, term in vars(critic).items()}
         log["discriminator/penalty"] = penalty.detach()
 
-        if (progress.iteration + 1) % settings.critic_steps == 0:
+        if generating:
             with frozen(self.discriminator):
-                edit = animate(self.generator, images, targets)
                 back = animate(self.generator, edit.image, units)
                 maker = generator_losses(self.discriminator, images, targets, edit, back)
                 update("generator", maker.total(settings))

@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from baselines.convolution import painted
 from baselines.patchgan import Discriminator, gradient_penalty
 from baselines.published_trunk import measure, running_statistics
 from baselines.scaling import check_size, scaled
-from baselines.trunk import trunk
+from baselines.trunk import Trunk
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, frozen
 from benchmark.protocol import Guide
 from benchmark.published import PublishedCheckpoint, PublishedNetwork, Rule, translated
@@ -60,13 +61,13 @@ class Generator(nn.Module):
     def __init__(self, settings: StarGANSettings, shape: Shape) -> None:
         super().__init__()
         self.classes = shape.classes
-        self.trunk = trunk(3 + shape.classes, settings.width, settings.residual_blocks)
+        self.trunk = Trunk(3 + shape.classes, settings.width, settings.residual_blocks)
         self.head = nn.Conv2d(scaled(64, settings.width), 3, 7, 1, 3, bias=False)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """images: N x 3 x S x S; labels: N, int64. The label becomes one constant plane per class beside the image."""
-        planes = F.one_hot(labels, self.classes).to(images)[:, :, None, None].expand(-1, -1, *images.shape[2:])
-        return torch.tanh(self.head(self.trunk(torch.cat([images, planes], 1))))
+        (painting,) = painted(self.trunk(images, F.one_hot(labels, self.classes).to(images)), [self.head])
+        return torch.tanh(painting)
 
 
 def published_names(network: Generator | Discriminator) -> dict[str, str]:
@@ -125,20 +126,19 @@ def discriminator_losses(
     """
     count = len(images)
     scores, logits = discriminator(torch.cat([images, fakes]))
-    between = (mix * images + (1 - mix) * fakes).requires_grad_()
+    between = torch.lerp(fakes, images, mix)
     return DiscriminatorLosses(
         real=-scores[:count].mean(),
         fake=scores[count:].mean(),
         classification=F.cross_entropy(logits[:count], labels),
-        penalty=gradient_penalty(discriminator.scores(between), between),
+        penalty=gradient_penalty(discriminator.image_gradient(between)),
     )
 
 
 def generator_losses(
-    generator: Generator, discriminator: Discriminator, images: Tensor, labels: Tensor, targets: Tensor
+    generator: Generator, discriminator: Discriminator, images: Tensor, labels: Tensor, targets: Tensor, fakes: Tensor
 ) -> GeneratorLosses:
-    """Edit `images` (labels `labels`) to `targets`, judge them, and edit them back."""
-    fakes = generator(images, targets)
+    """Judge `fakes`, the edits of `images` (labels `labels`) to `targets`, and edit them back."""
     scores, logits = discriminator(fakes)
     return GeneratorLosses(
         fake=-scores.mean(),
@@ -151,6 +151,7 @@ class StarGAN(Method):
     """StarGAN, label-guided. An iteration updates the discriminator; every fifth updates the generator too."""
 
     Settings = StarGANSettings
+    version: ClassVar[int] = 2
     guides: ClassVar[frozenset[Guide]] = frozenset({"T"})
     augmentation = Augmentation(flip=True)
     settings: StarGANSettings
@@ -160,13 +161,15 @@ class StarGAN(Method):
         check_size(type(self).__name__, shape.size)
         self.generator = Generator(settings, shape)
         self.discriminator = Discriminator(settings.width, settings.discriminator_layers, shape.size, shape.classes)
+        self.to(memory_format=torch.channels_last)  # the same function, faster on a CPU
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         """Adam for either network."""
         return {name: self._adam(network) for name, network in self.named_children()}
 
     def _adam(self, network: nn.Module) -> Adam:
-        return Adam(network.parameters(), self.settings.learning_rate, (self.settings.beta1, self.settings.beta2))
+        betas = (self.settings.beta1, self.settings.beta2)
+        return Adam(network.parameters(), self.settings.learning_rate, betas, fused=True)
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
         """The discriminator, and in every `critic_steps`-th iteration the generator on the same faces."""
@@ -177,15 +180,17 @@ class StarGAN(Method):
         targets = labels[torch.randperm(len(labels), generator=faces.generator).to(labels.device)]
         mix = torch.rand(len(images), 1, 1, 1, generator=faces.generator).to(images)
 
-        with torch.no_grad():
+        # The same edits for both networks: the discriminator's update does not change the generator.
+        generating = (progress.iteration + 1) % settings.critic_steps == 0
+        with torch.set_grad_enabled(generating):
             fakes = self.generator(images, targets)
-        critic = discriminator_losses(self.discriminator, images, labels, fakes, mix)
+        critic = discriminator_losses(self.discriminator, images, labels, fakes.detach(), mix)
         update("discriminator", critic.total(settings))
         log = {f"discriminator/{name}": term.detach() for name, term in vars(critic).items()}
 
-        if (progress.iteration + 1) % settings.critic_steps == 0:
+        if generating:
             with frozen(self.discriminator):
-                maker = generator_losses(self.generator, self.discriminator, images, labels, targets)
+                maker = generator_losses(self.generator, self.discriminator, images, labels, targets, fakes)
                 update("generator", maker.total(settings))
             log |= {f"generator/{name}": term.detach() for name, term in vars(maker).items()}
         return log

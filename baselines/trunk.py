@@ -3,10 +3,40 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
+from baselines.planes import PlanesConv2d
 from baselines.scaling import scaled
+
+
+class Trunk(nn.Sequential):
+    """All of the generator but its last convolution: N x inputs x S x S to N x 64 width x S x S.
+
+    Zero padding, since instance norm removes a label plane that reflection makes constant. Instance norm keeps no
+    running statistics: with them, eval mode would change the pictures.
+    """
+
+    def __init__(self, inputs: int, width: float, residual_blocks: int) -> None:
+        channels = [scaled(64 * 2**i, width) for i in range(3)]
+        layers: list[nn.Module] = [PlanesConv2d(inputs, channels[0], 7, 1, 3, bias=False), *norm_relu(channels[0])]
+        for before, after in itertools.pairwise(channels):
+            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), *norm_relu(after)]
+        layers += [ResidualBlock(channels[-1]) for _ in range(residual_blocks)]
+        for before, after in itertools.pairwise(channels[::-1]):
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), *norm_relu(after)]
+        super().__init__(*layers)
+
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
+        """condition: N x planes, the values of one constant plane each, which stand beside the images' channels."""
+        first, *rest = self
+        hidden: Tensor = first(images, condition)
+        for layer in rest:
+            hidden = layer(hidden)
+        return hidden
 
 
 class ResidualBlock(nn.Module):
@@ -16,33 +46,83 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.InstanceNorm2d(channels, affine=True),
-            nn.ReLU(inplace=True),
+            *norm_relu(channels),
             nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.InstanceNorm2d(channels, affine=True),
+            InstanceNorm(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W to the same shape."""
-        out: Tensor = x + self.body(x)
+        out: Tensor = self.body(x).add_(x)
         return out
 
 
-def trunk(inputs: int, width: float, residual_blocks: int) -> nn.Sequential:
-    """All of the generator but its last convolution: N x inputs x S x S to N x 64 width x S x S.
+def norm_relu(channels: int) -> list[nn.Module]:
+    """Instance norm and ReLU, as two layers: so they are numbered in checkpoints."""
+    return [InstanceNorm(channels, rectified=True), nn.Identity()]
 
-    Zero padding, since instance norm removes a label plane that reflection makes constant. Instance norm keeps no
-    running statistics: with them, eval mode would change the pictures.
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """`nn.InstanceNorm2d(channels, affine=True)` and, if `rectified`, the ReLU behind it. Can be differentiated once.
+
+    torch's own copies a map in channels-last order twice, and its gradient of a single such image is wrong (2.15).
     """
-    channels = [scaled(64 * 2**i, width) for i in range(3)]
-    layers: list[nn.Module] = [nn.Conv2d(inputs, channels[0], 7, 1, 3, bias=False), *_norm_relu(channels[0])]
-    for before, after in itertools.pairwise(channels):
-        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), *_norm_relu(after)]
-    layers += [ResidualBlock(channels[-1]) for _ in range(residual_blocks)]
-    for before, after in itertools.pairwise(channels[::-1]):
-        layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), *_norm_relu(after)]
-    return nn.Sequential(*layers)
+
+    def __init__(self, channels: int, rectified: bool = False) -> None:
+        super().__init__(channels, affine=True)
+        self.rectified = rectified
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W to the same shape."""
+        normed: Tensor = _InstanceNorm.apply(x, self.weight, self.bias, self.eps, self.rectified)
+        return normed
 
 
-def _norm_relu(channels: int) -> list[nn.Module]:
-    return [nn.InstanceNorm2d(channels, affine=True), nn.ReLU(inplace=True)]
+class _InstanceNorm(torch.autograd.Function):
+    """y = (x - m) w / s + b, m the mean of x and s^2 its biased variance + epsilon, which is group norm of one channel
+    each; with its own gradient, since torch's passes over memory twice as often.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, epsilon: float, rectified: bool) -> Tensor:
+        y, mean, inverse = _normed(x, weight, bias, epsilon)
+        ctx.rectified = rectified
+        ctx.save_for_backward(x, y.relu_() if rectified else None, weight, mean, inverse)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, weight, mean, inverse = ctx.saved_tensors
+        if ctx.rectified:
+            delta = torch.ops.aten.threshold_backward(delta, y, 0)
+        of_bias = delta.sum((2, 3))
+        result = delta * x
+        of_weight = (result.sum((2, 3)) - mean * of_bias) * inverse
+        # dL/dx = g (d - mean of d) - h (x - m), g = w / s, h = g sum of d (x - m) / (s^2 count).
+        pixels = x.shape[2] * x.shape[3]
+        gain = weight * inverse
+        pull = gain * inverse * of_weight / pixels
+        torch.addcmul(_over(mean * pull - gain * of_bias / pixels), x, _over(-pull), out=result)
+        return result.addcmul_(delta, _over(gain)), of_weight.sum(0), of_bias.sum(0), None, None
+
+
+SMALL_MAP = 1024
+"""Of fewer pixels, torch's group norm takes up to five times as long as the passes it is made of."""
+
+
+def _normed(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The normed map, and mean and 1/deviation of x, N x C."""
+    count, channels, height, width = x.shape
+    pixels = height * width
+    if pixels >= SMALL_MAP:
+        return torch.native_group_norm(x, weight, bias, count, channels, pixels, channels, epsilon)
+    mean = x.sum((2, 3)) / pixels
+    y = x - _over(mean)
+    inverse = ((y * y).sum((2, 3)) / pixels + epsilon).rsqrt()
+    return torch.addcmul(_over(bias), y, _over(inverse * weight), out=y), mean, inverse
+
+
+def _over(values: Tensor) -> Tensor:
+    """N x C, over all pixels."""
+    return values[..., None, None]

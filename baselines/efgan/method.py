@@ -32,6 +32,7 @@ class EFGAN(Method):
     """
 
     Settings: ClassVar[type] = EFGANSettings
+    version: ClassVar[int] = 2
     guides: ClassVar[frozenset[Guide]] = frozenset({"R"})
     reference: ClassVar[Literal["image", "units"]] = "units"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({"units", "landmarks"})
@@ -55,7 +56,7 @@ class EFGAN(Method):
         self.discriminator = Discriminator(settings.width, settings.discriminator_layers, shape.size, shape.units)
         for network in (self.generator, self.discriminator):
             initialise(network, settings)
-        self.to(memory_format=torch.channels_last)  # the same function in four fifths of the time on a CPU
+        self.to(memory_format=torch.channels_last)  # the same function, faster on a CPU
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         """Adam for stage one alone, for the whole cascade, which so begins with no memory of stage one's steps, and for
@@ -68,7 +69,10 @@ class EFGAN(Method):
             "discriminator": self.discriminator,
         }
         betas = (settings.beta1, settings.beta2)
-        return {name: Adam(network.parameters(), settings.learning_rate, betas) for name, network in networks.items()}
+        return {
+            name: Adam(network.parameters(), settings.learning_rate, betas, fused=True)
+            for name, network in networks.items()
+        }
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
         """The discriminator on the edits of all stages in training, and in every `critic_steps`-th iteration the

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from baselines.animation import Generator
+from baselines.convolution import painted
 from baselines.efgan.crops import REGIONS, Window, stitch
 from baselines.efgan.settings import EFGANSettings
 from baselines.scaling import scaled
-from baselines.trunk import trunk
+from baselines.trunk import Trunk
 
 BRANCHES = ("global", *REGIONS)
 
@@ -64,13 +65,14 @@ class Refiner(nn.Module):
     def __init__(self, settings: EFGANSettings) -> None:
         super().__init__()
         self.corrects = settings.refiner == "correction"
-        self.trunk = trunk(2 * 3, settings.width, settings.residual_blocks)
+        self.trunk = Trunk(2 * 3, settings.width, settings.residual_blocks)
         self.colour = nn.Conv2d(scaled(64, settings.width), 3, 7, 1, 3, bias=False)
 
     def forward(self, stitched: Tensor, whole: Tensor) -> Tensor:
         """The refined image; as a correction it may leave (-1, 1)."""
-        painted = torch.tanh(self.colour(self.trunk(torch.cat([stitched, whole], 1))))
-        return (stitched + whole) / 2 + painted if self.corrects else painted
+        (painting,) = painted(self.trunk(torch.cat([stitched, whole], 1)), [self.colour])
+        colours = torch.tanh(painting)
+        return (stitched + whole) / 2 + colours if self.corrects else colours
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from baselines.efgan import method as method_module
 from baselines.efgan.crops import POINTS, REGIONS, Window, crop_size, stitch, window, windows
 from baselines.efgan.losses import generator_losses
 from baselines.efgan.networks import BRANCHES, Cascade, Edit, ExpressionTransformer, Initial, Refiner, Stage, path
+from benchmark import trainer as trainer_module
 from benchmark.data.sampling import TrainingSet
 from benchmark.errors import UserError
 from benchmark.interface import Faces, Progress, Shape, Target
@@ -547,6 +548,7 @@ def test_a_cut_anywhere_round_the_switch_changes_nothing(tmp_path: Path, monkeyp
         save()
         states.append((made.folder / STATE).read_bytes())
 
+    monkeypatch.setattr(trainer_module, "SAVING", float("inf"))  # at every look
     monkeypatch.setattr(made, "save", kept)
     weights, losses = train(made)
     assert torch.are_deterministic_algorithms_enabled()
@@ -599,7 +601,7 @@ def test_an_edit_does_not_depend_on_its_batch() -> None:
         others = method.edit(sources, target(wanted.flip(0)))
         moved = method.edit(dataclasses.replace(sources, units=sources.units.flip(0)), target(wanted))
     assert together.shape == (3, 3, SIZE, SIZE)
-    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=5e-5)
     assert (together - others)[0].abs().max() > 1e-4
     assert (together - moved)[0].abs().max() > 1e-5  # the way to the target begins at the source's units
 
