@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from baselines.hisd.losses import draw_latents, draw_sources, draw_targets
 from baselines.hisd.method import HiSD, target_style
 from baselines.hisd.published_names import measure
-from benchmark.interface import Augmentation, Faces, FaceSource, Progress, Shape, Target, Update
+from benchmark.interface import Augmentation, Faces, FaceSource, Progress, Target, Update
 from benchmark.published import PublishedCheckpoint, PublishedNetwork
 from models.mtss.generator import UNUSED, MTSSGenerator, published_names
 from models.mtss.losses import critic_losses, generator_losses, judge_edits
@@ -36,12 +35,6 @@ class MTSS(HiSD):
     )
     settings: MTSSSettings
     generator: MTSSGenerator
-
-    def __init__(self, settings: MTSSSettings, shape: Shape) -> None:
-        super().__init__(settings, shape)
-        if self.generator.sdu is not None:
-            # A tanh that is nearly saturated enlarges rounding, of which convolutions make less in this layout.
-            self.generator.sdu.to(memory_format=torch.contiguous_format)
 
     def _generator(self) -> MTSSGenerator:
         return MTSSGenerator(self.settings, self.shape)

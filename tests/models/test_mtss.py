@@ -109,8 +109,6 @@ def test_networks_give_the_published_outputs(published: MTSS) -> None:
     for name, ours in outputs.items():
         assert ours is not None
         assert vectors.error(name, ours) < TOLERANCE, name
-    # A nearly saturated tanh enlarges rounding: with the SDU laid out as the other layers are, this is 9e-6.
-    assert vectors.error("f_style", content.parts.style) < 0.6 * TOLERANCE
     logits = published.discriminator(vectors.image, None)
     assert Vectors("mtss_discriminator").error("logits", logits) < TOLERANCE
 
