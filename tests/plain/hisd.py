@@ -267,6 +267,11 @@ class Edits:
     recovered_style: Tensor
 
 
+def planar(sources: Sources) -> Sources:
+    """In torch's usual order of memory, as published loaders give them and as all that follows then is."""
+    return Sources(sources.images.contiguous(), sources.labels)
+
+
 class PlainHiSD(Method):
     """One network pass per path and per loss term; both networks' parameters take gradients throughout."""
 
@@ -296,7 +301,7 @@ class PlainHiSD(Method):
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
         settings = self.settings
-        sources = draw_sources(faces, settings.batch_size, settings.classes)
+        sources = planar(draw_sources(faces, settings.batch_size, settings.classes))
         targets = draw_targets(sources.labels, faces.classes, settings.classes, faces.generator)
         latent = draw_latents(len(targets), settings.latent_dim, faces, like=sources.images)
 

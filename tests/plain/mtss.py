@@ -24,6 +24,7 @@ from tests.plain.hisd import (
     hinge_fake,
     hinge_real,
     l1,
+    planar,
     squared_gradient,
     two_adams,
 )
@@ -154,7 +155,7 @@ class PlainMTSS(Method):
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
         settings, generator = self.settings, self.generator
-        sources = draw_sources(faces, settings.batch_size, settings.classes)
+        sources = planar(draw_sources(faces, settings.batch_size, settings.classes))
         x, labels = sources.images, sources.labels
         mapped_labels = draw_targets(labels, faces.classes, settings.classes, faces.generator)
         latent = draw_latents(len(mapped_labels), settings.latent_dim, faces, like=x)
@@ -175,7 +176,7 @@ class PlainMTSS(Method):
         if settings.reference_path:
             # x~t1 by the style of a reference, and from it to x~t2.
             reference_labels = draw_targets(labels, faces.classes, settings.classes, faces.generator)
-            references = faces.draw_labelled(reference_labels).images
+            references = faces.draw_labelled(reference_labels).images.contiguous()
             reference = self.edited(source, generator.extractor(references), reference_labels, content)
             fakes.append(reference)
             reused = content if settings.consistency_content == "source" else generator.content(reference.read)
