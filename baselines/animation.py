@@ -116,7 +116,7 @@ class GeneratorLosses:
 
 
 def critic_losses(discriminator: Discriminator, images: Tensor, units: Tensor, fakes: Tensor) -> CriticLosses:
-    """Judge real `images` (N x 3 x S x S, units N x 17 on the scale of 0 to 1) and `fakes`."""
+    """Judge real `images` (N x 3 x S x S, units N x 17 on the scale of 0 to 1) and `fakes` (any number)."""
     count = len(images)
     scores, estimates = discriminator(torch.cat([images, fakes]))
     return CriticLosses(
@@ -125,8 +125,11 @@ def critic_losses(discriminator: Discriminator, images: Tensor, units: Tensor, f
 
 
 def penalty_loss(discriminator: Discriminator, images: Tensor, fakes: Tensor, mix: Tensor) -> Tensor:
-    """Gradient penalty on mixtures; mix: N x 1 x 1 x 1 in [0, 1], the share of the real image."""
-    return gradient_penalty(discriminator.image_gradient(torch.lerp(fakes, images, mix)))
+    """Gradient penalty on mixtures; fakes: a multiple of N; mix: one in [0, 1] for each (x 1 x 1 x 1), the share of the
+    real image.
+    """
+    real = images.repeat(len(fakes) // len(images), 1, 1, 1)
+    return gradient_penalty(discriminator.image_gradient(torch.lerp(fakes, real, mix)))
 
 
 def target_units(target: Target) -> Tensor:
@@ -153,7 +156,7 @@ def update_critic(
     update: Update,
 ) -> tuple[CriticLosses, Tensor]:
     """One iteration of the discriminator, in two steps of its optimiser where the penalty has its own, else in one;
-    returns its terms and the penalty, unweighted.
+    returns its terms and the penalty, unweighted. As `critic_losses` and `penalty_loss`.
     """
     losses = critic_losses(discriminator, images, units, fakes)
     if settings.penalty_update == "apart":

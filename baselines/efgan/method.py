@@ -93,9 +93,7 @@ class EFGAN(Method):
         fakes = torch.cat(judged(edits, settings)).detach()
         mix = torch.rand(len(fakes), 1, 1, 1, generator=faces.generator).to(images)
         # All of them are held against the same real faces.
-        times = len(fakes) // len(images)
-        real, known = images.repeat(times, 1, 1, 1), units.repeat(times, 1)
-        critic, penalty = update_critic(self.discriminator, real, known, fakes, mix, settings, update)
+        critic, penalty = update_critic(self.discriminator, images, units, fakes, mix, settings, update)
         log = {f"discriminator/{name}": term.detach() for name, term in vars(critic).items()}
         log["discriminator/penalty"] = penalty.detach()
 
