@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage import metrics
 
@@ -42,6 +44,27 @@ def test_ssim_agrees_with_scikit_image(height: int, width: int) -> None:
         for x, y in zip(a, b, strict=True)
     ]
     np.testing.assert_allclose(ssim(a, b), expected, rtol=0, atol=1e-6)
+
+
+sides = st.integers(11, 90)
+
+
+@settings(max_examples=40)
+@given(height=sides, width=sides, seed=st.integers(0, 10_000), levels=st.sampled_from((1, 2, 16, 256)))
+def test_any_size_and_any_contrast_agree_with_scikit_image(height: int, width: int, seed: int, levels: int) -> None:
+    """With few levels: flat pictures, where the variances vanish, and pairs of equal ones."""
+    rng = np.random.default_rng(seed)
+    base = int(rng.integers(0, 257 - levels))
+    a, b = rng.integers(base, base + levels, (2, 3, height, width, 3), dtype=np.uint8)
+    b[2] = a[2]
+    found = np.stack([psnr(a, b), ssim(a, b)], axis=1)
+    for x, y, ours in zip(a, b, found, strict=True):
+        identical = bool((x == y).all())
+        decibel = np.inf if identical else scikit_image.peak_signal_noise_ratio(x, y, data_range=255)
+        similarity = scikit_image.structural_similarity(
+            x, y, channel_axis=-1, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+        np.testing.assert_allclose(ours, [decibel, similarity], rtol=0, atol=1e-6)
 
 
 def test_ssim_is_not_that_of_the_flat_window() -> None:
