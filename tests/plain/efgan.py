@@ -152,7 +152,7 @@ class PlainEFGAN(Method):
                 stage.load_state_dict(self.generator.stages[0].state_dict())
         stages = 1 if progress.iteration < switch else s.stages
         batch = faces.draw(s.batch_size)
-        real, units = batch.images, batch.units / ACTION_UNIT_MAX
+        real, units = batch.images.contiguous(), batch.units / ACTION_UNIT_MAX  # channels first
         boxes = self.boxes(batch.landmarks)
         targets = draw_targets(faces, len(real), s.unit_noise)
 

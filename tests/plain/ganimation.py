@@ -72,7 +72,7 @@ class PlainGANimation(Method):
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
         s = self.settings
         batch = faces.draw(s.batch_size)
-        real, units = batch.images, batch.units / ACTION_UNIT_MAX
+        real, units = batch.images.contiguous(), batch.units / ACTION_UNIT_MAX  # channels first
         targets = draw_targets(faces, len(real), s.unit_noise)
         mix = torch.rand(len(real), 1, 1, 1, generator=faces.generator).to(real)
 

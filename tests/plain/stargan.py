@@ -146,7 +146,7 @@ class PlainStarGAN(Method):
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
         s = self.settings
         batch = faces.draw(s.batch_size)
-        real, labels = batch.images, batch.labels
+        real, labels = batch.images.contiguous(), batch.labels  # channels first, as published loaders give them
         order = torch.randperm(len(labels), generator=faces.generator)
         targets = labels[order.to(labels.device)]
         mix = torch.rand(len(real), 1, 1, 1, generator=faces.generator).to(real)
