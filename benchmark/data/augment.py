@@ -7,6 +7,8 @@ twenty times what an addition does.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -22,22 +24,30 @@ TINY = 1e-12
 
 
 def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """N x 3 x S x S (uint8 levels, or floats in [0, 1]) as new floats in [0, 1], augmented, and which of them are
-    mirrored (N bool, on the CPU).
+    """N x 3 x S x S (uint8 levels, or floats in [0, 1]) as new floats in [-1, 1], augmented, channels last in memory;
+    and which of them are mirrored (N bool, on the CPU).
 
     All randomness is from `generator` (on the CPU), in a fixed order of draws: the same on every device.
     """
-    flipped = torch.zeros(len(images), dtype=torch.bool)
+    strengths = (how.brightness, how.contrast, how.saturation, how.hue)
+    coloured = any(strengths)
+    count = len(images)
+    # All numbers of a batch in one call: between two steps each call finds the processor's caches cold.
+    drawn = torch.rand(how.flip * count + coloured * len(CHANGES) * (1 + count), generator=generator)
+    flipped = torch.zeros(count, dtype=torch.bool)
     if how.flip:
-        flipped = torch.rand(len(images), generator=generator) < 0.5
-        images = torch.cat(
-            [one.flip(3) if flip else one for one, flip in zip(torch.split(images, 1), flipped, strict=True)]
-        )
-    if images.is_floating_point():
-        images = images.clone(memory_format=torch.contiguous_format)
+        flipped, drawn = drawn[:count] < 0.5, drawn[count:]
+        ones = zip(torch.split(images, 1), flipped.tolist(), strict=True)
+        images = torch.cat([one.flip(3) if flip else one for one, flip in ones])
+    if coloured:
+        planes = images.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+        if not images.is_floating_point():
+            planes.div_(255)
+        images = jitter_(planes, strengths, drawn).mul_(2).sub_(1)
     else:
-        images = images.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-    return jitter_(images, how, generator), flipped
+        middle = 0.5 if images.is_floating_point() else 127.5
+        images = images.mul(1 / middle).sub_(1)
+    return images.contiguous(memory_format=torch.channels_last), flipped
 
 
 def mirrored(landmarks: Tensor, width: int) -> Tensor:
@@ -46,26 +56,26 @@ def mirrored(landmarks: Tensor, width: int) -> Tensor:
     return torch.stack([width - 1 - points[..., 0], points[..., 1]], -1)
 
 
-def jitter_(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+def jitter_(images: Tensor, strengths: Sequence[float], drawn: Tensor) -> Tensor:
     """N x 3 x S x S in [0, 1], their colours changed in place.
 
     As in torchvision's ColorJitter, factors are uniform in 1 +- strength (hue: +- strength) and the four steps come in
-    random order; the order is drawn once for the batch, the factors for each picture.
+    random order; the order is drawn once for the batch, the factors for each picture. drawn: of the uniform numbers,
+    the first four give the order, then come N for each step.
     """
-    strengths = (how.brightness, how.contrast, how.saturation, how.hue)
-    if not any(strengths):
-        return images
-    steps, factors = [], []
-    for step in torch.randperm(4, generator=generator).tolist():
-        if strengths[step]:
-            low, high = (-how.hue, how.hue) if step == 3 else (max(0.0, 1 - strengths[step]), 1 + strengths[step])
-            steps.append((brighten_, contrast_, saturate_, shift_hue_)[step])
-            factors.append(torch.rand(len(images), generator=generator) * (high - low) + low)
-    drawn = torch.stack(factors, 1).to(images.device, images.dtype, non_blocking=True)
+    steps = len(CHANGES)
+    order, shares = drawn[:steps].tolist(), drawn[steps:].view(steps, -1)
+    ranges = [
+        (-strength, strength) if change is shift_hue_ else (max(0.0, 1 - strength), 1 + strength)
+        for change, strength in zip(CHANGES, strengths, strict=True)
+    ]
+    low, high = torch.tensor(ranges).t().unsqueeze(-1).unbind()
+    factors = (shares * (high - low) + low).to(images.device, images.dtype, non_blocking=True)
     count = max(1, AT_ONCE // images[0, 0].numel()) if images.device.type == "cpu" else len(images)
-    for part, own in zip(torch.split(images, count), torch.split(drawn, count), strict=True):
-        for change, factor in zip(steps, own.unbind(1), strict=True):
-            change(part, factor.view(-1, 1, 1, 1))
+    for part, own in zip(torch.split(images, count), torch.split(factors, count, 1), strict=True):
+        for step in sorted(range(steps), key=order.__getitem__):
+            if strengths[step]:
+                CHANGES[step](part, own[step].view(-1, 1, 1, 1))
     return images
 
 
@@ -111,3 +121,6 @@ def shift_hue_(images: Tensor, turn: Tensor) -> None:
     for channel, base, centre, sign in ((red, below, 3, 1), (green, above, 2, -1), (blue, above, 4, -1)):
         distance = torch.sub(sector, centre, out=other).abs_().clamp_(1, 2)
         torch.addcmul(base, distance, chroma, value=sign, out=channel)
+
+
+CHANGES: tuple[Callable[[Tensor, Tensor], None], ...] = (brighten_, contrast_, saturate_, shift_hue_)

@@ -88,7 +88,7 @@ class TrainingFaces:
         images, flipped = augment(pictures.permute(0, 3, 1, 2), self._augmentation, self.generator)
         chosen, flipped = (numbers.to(self._device, non_blocking=True) for numbers in (chosen, flipped))
         landmarks = self._landmarks[chosen + len(self._data) * flipped]
-        return Faces(images.mul_(2).sub_(1), self._labels[chosen], self._units[chosen], landmarks)
+        return Faces(images, self._labels[chosen], self._units[chosen], landmarks)
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint keeps, so that the next draw is the same as without the cut."""

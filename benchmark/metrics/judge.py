@@ -174,9 +174,9 @@ class _Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate(self.epoch * self.batches + number)
             pictures = self.data.take(indices.numpy()).permute(0, 3, 1, 2)
-            batch = _centred(self._augmented(pictures.to(self.device, non_blocking=True)))
+            batch = self._augmented(pictures.to(self.device, non_blocking=True))
             loss = F.cross_entropy(
-                self.network(batch.contiguous(memory_format=torch.channels_last)),
+                self.network(batch),
                 self.labels[indices.to(self.device, non_blocking=True)],
                 label_smoothing=self.settings.label_smoothing,
             )
@@ -196,7 +196,7 @@ class _Training:
         return self.settings.learning_rate * share
 
     def _augmented(self, batch: Tensor) -> Tensor:
-        """N x 3 x S x S shifted (the edge repeated), flipped, brighter or darker, in [0, 1]: every draw from the
+        """N x 3 x S x S shifted (the edge repeated), flipped, brighter or darker, in [-1, 1]: every draw from the
         generator, in a fixed order.
         """
         settings = self.settings

@@ -34,26 +34,26 @@ class PictureFaces:
             Image.fromarray(picture).save(folder / f"{number}.png")
         self.generator = torch.Generator().manual_seed(seed)
         self.classes = tuple(int(label) for label in np.unique(data.labels))
-        self._files = PictureFiles(folder, data, augmentation)
+        self.files = PictureFiles(folder, data, augmentation)
         self._seed = seed
         self._streams: dict[Hashable, Iterator[Item]] = {}
 
     def draw(self, count: int) -> Faces:
         """Of a loader with two workers, which are ahead by two batches each."""
-        return Faces(*self._next(("all", count), np.arange(len(self._files)), count, WORKERS))
+        return Faces(*self._next(("all", count), np.arange(len(self.files)), count, WORKERS))
 
     def draw_labelled(self, labels: Sequence[int] | Tensor) -> Faces:
         """Of one loader for every expression, as HiSD's code has one for every attribute."""
         drawn = []
         for label in labels.tolist() if isinstance(labels, Tensor) else labels:
-            rows = np.flatnonzero(self._files.labels.numpy() == label)
+            rows = np.flatnonzero(self.files.labels.numpy() == label)
             if not len(rows):
                 raise KeyError(label)
             drawn.append(self._next(("label", label), rows, 1, 1))
         return Faces(*(torch.cat(parts) for parts in zip(*drawn, strict=True)))
 
     def draw_units(self, count: int) -> Tensor:
-        units = self._files.units
+        units = self.files.units
         return units[torch.randint(len(units), (count,), generator=self.generator)]
 
     def close(self) -> None:
@@ -63,7 +63,7 @@ class PictureFaces:
         if name not in self._streams:
             generator = torch.Generator().manual_seed(self._seed + len(self._streams))
             loader: DataLoader[Item] = DataLoader(
-                self._files, count, sampler=Shuffled(rows, generator), num_workers=workers, generator=generator
+                self.files, count, sampler=Shuffled(rows, generator), num_workers=workers, generator=generator
             )
             self._streams[name] = iter(loader)
         images, labels, units, landmarks = next(self._streams[name])

@@ -1,0 +1,58 @@
+"""Training pictures: a batch drawn from the map beside one loaded by PIL, and the share of a step that waits for it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch.utils.data import default_collate
+
+from benchmark.registry import METHODS, find_method
+from benchmark.settings import make_settings
+from tests.plain.pictures import PictureFaces
+from tests.speed.test_steps import SCALES, pictures, trainer
+
+SHARE = 0.01
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", METHODS)
+def test_the_step_hardly_waits_for_its_pictures(
+    benchmark: BenchmarkFixture, tmp_path: Path, name: str, scale: str
+) -> None:
+    at, kind = SCALES[scale], find_method(name)
+    settings = make_settings(kind.Settings, at.settings(name), "test")
+    data = pictures(at.size)
+    made = trainer(kind, settings, at.size, data, tmp_path)
+    batch = settings.batch_size
+    files = PictureFaces(tmp_path / "pictures", data, kind.augmentation, seed=0).files
+
+    def loaded() -> float:
+        """Seconds in which one process, which has nothing else to do, makes a batch of files."""
+        started = time.perf_counter()
+        default_collate([files[number] for number in range(batch)])
+        return time.perf_counter() - started
+
+    loaded()
+    plain = statistics.median(loaded() for _ in range(5))
+    benchmark.pedantic(made.faces.draw, (batch,), rounds=30, warmup_rounds=3)
+
+    steps = getattr(settings, "critic_steps", 1)
+    for _ in range(steps):
+        made._step()
+    waited, started = made.position.waited, time.perf_counter()
+    for _ in range(steps * (at.rounds // 2)):
+        made._step()
+    share = (made.position.waited - waited) / (time.perf_counter() - started)
+    benchmark.extra_info.update(
+        table="data",
+        what=f"{kind.__name__}, {at.size} px, batch {batch}",
+        plain=plain,
+        fast=benchmark.stats.stats.median,
+        note=f"{100 * share:.2f} % of a step's time, with all it draws",
+    )
+    print(f"{name} {scale}: the step waits {share:.2%} of its time")
+    assert share < SHARE
