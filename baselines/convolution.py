@@ -174,5 +174,5 @@ def few_outputs(x: Tensor, kernel: Tensor) -> Tensor:
     moved = torch.cat([F.pad(kernel, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)])
     squares = F.conv2d(x, moved, stride=2, padding=kernel.shape[2] // 2).permute(0, 2, 3, 1)
     count, height, width, _ = squares.shape
-    pixels = squares.unflatten(3, (2, 2, len(kernel))).transpose(2, 3)  # F.pixel_shuffle, with channels last
+    pixels = torch.unflatten(squares, 3, (2, 2, len(kernel))).transpose(2, 3)  # F.pixel_shuffle, channels last
     return pixels.reshape(count, 2 * height, 2 * width, len(kernel)).permute(0, 3, 1, 2)

@@ -144,7 +144,7 @@ class _RichWhole(Whole):
 class _Left(TimeRemainingColumn):
     """The time left, from the row's own speed; or until the moment that the row has been told."""
 
-    max_refresh = None
+    max_refresh = None  # type: ignore[assignment]  # every time
 
     def render(self, task: Task) -> Text:
         if "ends" not in task.fields:
