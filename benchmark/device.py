@@ -15,6 +15,15 @@ def choose_device(wanted: str) -> str:
     return "cuda" if there and wanted != "cpu" else "cpu"
 
 
+def compute_deterministically(device: str) -> None:
+    """Have torch give the same bits for the same work; on a GPU it warns where it cannot."""
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+    # Else torch fills all new memory, to show programs that read what they never wrote: a tenth of a small step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 SIDE_BY_SIDE_WIDTH = 0.25
 """Widest networks (share of the published channels) of which two are trained at once on the cores of one machine."""
 

@@ -26,6 +26,7 @@ from benchmark import checkpoint
 from benchmark.checkpoint import Position
 from benchmark.cli import Interrupted, held_signals
 from benchmark.data.sampling import TrainingFaces, TrainingSet
+from benchmark.device import compute_deterministically
 from benchmark.errors import RunFailed, UserError
 from benchmark.interface import Faces, Method, Progress, Shape
 from benchmark.precision import DEFAULT, Precision, arithmetic
@@ -79,7 +80,7 @@ class Trainer:
         # Coarser products are `arithmetic`'s: weights and all else are float32 in every precision.
         self._fabric = Fabric(accelerator=device, devices=1, precision="32-true")
         seed_everything(seed)
-        torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+        compute_deterministically(device)
         # The initialisation is drawn on the CPU, so it is the same on every device.
         self.method = method_class(settings, shape)
         self._method = self._fabric.setup_module(self.method)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from benchmark.data.framing import RAFD, Framing
+from benchmark.device import compute_deterministically
 from benchmark.editing.guides import Goal
 from benchmark.editing.portraits import Portrait
 from benchmark.errors import UserError
@@ -35,7 +36,7 @@ class Editor:
         self.device = device
         found = describe_checkpoint(folder)
         self.method: Method = found.load(device)
-        torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+        compute_deterministically(device)
         self.name = found.method
         try:
             framing = Framing.of(found.text.get("framing"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmark.device import compute_deterministically
 from benchmark.metrics.judge import Judge, JudgeSettings, train_judge
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.stages.base import Context, Made, Stage, Work
@@ -39,7 +40,7 @@ class TrainJudge(Stage):
     def run(self, context: Context, folder: Path) -> Made:
         """Train it, then have it read the real test pictures."""
         torch.set_num_threads(context.machine.threads)
-        torch.use_deterministic_algorithms(True, warn_only=context.machine.device != "cpu")
+        compute_deterministically(context.machine.device)
         faces = load_faces(self.read("faces", context).folder)
         train, test = faces.rows(self.subset, "train"), faces.rows(self.subset, "test")
         with context.reporter.bar(self.name, self.settings.epochs) as bar:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from benchmark.data.edits import EditList
 from benchmark.data.faceset import FaceSet
+from benchmark.device import compute_deterministically
 from benchmark.errors import RunFailed, UserError
 from benchmark.hashes import write_text
 from benchmark.interface import Faces, Method, Target
@@ -51,7 +52,7 @@ class Synthesize(Stage):
     def run(self, context: Context, folder: Path) -> Made:
         """Make them in batches; what an interrupted call has made is kept."""
         torch.set_num_threads(context.machine.threads)
-        torch.use_deterministic_algorithms(True, warn_only=context.machine.device != "cpu")
+        compute_deterministically(context.machine.device)
         faces = load_faces(self.read("faces", context).folder)
         method = load_checkpoint(self.read("checkpoint", context).folder, context.machine.device)
         if method.shape.size != faces.size:
