@@ -1,13 +1,15 @@
 """The harness's `FaceSource`: training pictures as uint8, in the face set's memory map or on the GPU, drawn and
 augmented in batches.
 
-A batch is made when it is asked for, in a hundredth of a step's time; nothing is drawn ahead, so that what a method
-draws for itself between two batches comes from the same generator, and a cut run goes on exactly.
+While a step computes, a thread makes the next step's batch. It draws from a generator of its own, so that what a method
+draws for itself does not depend on how far ahead the thread is; a checkpoint keeps the state from before that batch,
+and a cut run makes it again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,8 +47,17 @@ class TrainingSet:
         return torch.from_numpy(self.images[chosen if self.rows is None else self.rows[chosen]])
 
 
+@dataclass(frozen=True)
+class _Ahead:
+    """A batch in the making, and what it was drawn from: the generator's state and the order of the pictures."""
+
+    count: int
+    faces: Future[Faces]
+    drawn_from: tuple[Tensor, Tensor]
+
+
 class TrainingFaces:
-    """Pictures to train on. All draws come from one seeded generator, and are the same on every device."""
+    """Pictures to train on. All draws are seeded, and are the same on every device."""
 
     def __init__(self, data: TrainingSet, augmentation: Augmentation, seed: int, device: torch.device) -> None:
         self._data, self._device, self._augmentation = data, device, augmentation
@@ -59,45 +70,79 @@ class TrainingFaces:
         self.generator = torch.Generator().manual_seed(seed)
         self.classes = tuple(int(label) for label in np.unique(data.labels))
         self._groups = _Groups.of(data.labels, device if self._pictures is not None else torch.device("cpu"))
+        self._own = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=self.generator)))
         self._order = torch.empty(0, dtype=torch.int64)
+        self._ahead: _Ahead | None = None
+        self._thread = _one_thread()
 
     def draw(self, count: int) -> Faces:
         """`count` pictures; each picture comes once before any comes again."""
+        ahead = self._ahead
+        if ahead is None or ahead.count != count:
+            self._forget()
+            faces = self._make(count)
+        else:
+            faces = ahead.faces.result()
+        drawn_from = self._own.get_state(), self._order
+        self._ahead = _Ahead(count, self._thread.submit(self._make, count), drawn_from)
+        return faces
+
+    def _make(self, count: int) -> Faces:
         while len(self._order) < count:
-            self._order = torch.cat([self._order, torch.randperm(len(self._data), generator=self.generator)])
+            self._order = torch.cat([self._order, torch.randperm(len(self._data), generator=self._own)])
         chosen, self._order = self._order[:count], self._order[count:]
-        return self._take(chosen)
+        return self._take(chosen, self._own)
+
+    def _forget(self) -> None:
+        """Go back to before the batch in the making."""
+        if self._ahead is not None:
+            self._ahead.faces.exception()  # waits
+            state, self._order = self._ahead.drawn_from
+            self._own.set_state(state)
+            self._ahead = None
 
     def draw_labelled(self, labels: Sequence[int] | Tensor) -> Faces:
         """One random picture for each label (KeyError for a label that no picture has)."""
         wanted = labels if isinstance(labels, Tensor) else torch.tensor(labels, dtype=torch.int64)
-        return self._take(self._groups.draw(wanted, self.generator))
+        return self._take(self._groups.draw(wanted, self.generator), self.generator)
 
     def draw_units(self, count: int) -> Tensor:
         """count x 17: the action units of random pictures, with replacement."""
         chosen = torch.randint(len(self._units), (count,), generator=self.generator)
         return self._units[chosen.to(self._device, non_blocking=True)]
 
-    def _take(self, chosen: Tensor) -> Faces:
+    def _take(self, chosen: Tensor, generator: torch.Generator) -> Faces:
         if self._pictures is None:
             pictures = self._data.take(chosen.numpy())
             if self._device.type != "cpu":
                 pictures = pictures.pin_memory().to(self._device, non_blocking=True)
         else:
             pictures = self._pictures[chosen.to(self._device, non_blocking=True)]
-        images, flipped = augment(pictures.permute(0, 3, 1, 2), self._augmentation, self.generator)
+        images, flipped = augment(pictures.permute(0, 3, 1, 2), self._augmentation, generator)
         chosen, flipped = (numbers.to(self._device, non_blocking=True) for numbers in (chosen, flipped))
         landmarks = self._landmarks[chosen + len(self._data) * flipped]
         return Faces(images, self._labels[chosen], self._units[chosen], landmarks)
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint keeps, so that the next draw is the same as without the cut."""
-        return {"generator": self.generator.get_state(), "order": self._order.clone()}
+        own, order = self._ahead.drawn_from if self._ahead else (self._own.get_state(), self._order)
+        return {"generator": self.generator.get_state(), "own": own.clone(), "order": order.clone()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go on from `state`."""
+        self._forget()
         self.generator.set_state(state["generator"])
+        self._own.set_state(state["own"])
         self._order = state["order"].clone()
+
+
+def _one_thread() -> ThreadPoolExecutor:
+    """A thread whose arithmetic does not spread over others: all but one core are the step's."""
+    count = torch.get_num_threads()
+    made = ThreadPoolExecutor(1, "faces")
+    made.submit(torch.set_num_threads, 1).result()
+    torch.set_num_threads(count)  # what threads to come begin with; this one's own count was not touched
+    return made
 
 
 @dataclass(frozen=True)

@@ -194,6 +194,44 @@ def test_draws_go_on_from_a_kept_state() -> None:
         assert torch.equal(drawn(source).images, drawn(other).images)
 
 
+def test_what_is_made_ahead_changes_nothing_else() -> None:
+    source = faces()
+    source.draw(3)
+    before = source.generator.get_state()
+    drawn = shown(source.draw(3).images)
+    assert torch.equal(source.generator.get_state(), before)
+    torch.rand(5, generator=source.generator)  # what a method draws for itself
+    other = faces()
+    other.draw(3)
+    assert shown(other.draw(3).images) == drawn
+    assert shown(other.draw(3).images) == shown(source.draw(3).images)
+
+
+def test_another_count_than_what_was_made_ahead() -> None:
+    """Nothing is passed over: ten pictures come once each, however they are asked for."""
+    source = faces()
+    assert sorted(shown(torch.cat([source.draw(count).images for count in (3, 1, 2, 2, 1, 1)]))) == list(range(10))
+    alone = faces()
+    whole = shown(alone.draw(6).images)
+    parted = faces()
+    assert shown(torch.cat([parted.draw(2).images, parted.draw(3).images, parted.draw(1).images])) == whole
+
+
+def test_a_fault_in_the_thread_is_raised_in_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = faces()
+    source.draw(2)
+    monkeypatch.setattr(TrainingSet, "take", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        for _ in range(2):  # one may have been made before
+            source.draw(2)
+
+
+def test_the_thread_leaves_the_number_of_threads_alone() -> None:
+    before = torch.get_num_threads()
+    faces().draw(2)
+    assert torch.get_num_threads() == before
+
+
 def test_all_pictures_of_a_label_come_equally_often() -> None:
     drawn = shown(faces(9).draw_labelled([1] * 3000).images)
     assert set(drawn) == {1, 4, 7}
