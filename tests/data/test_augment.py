@@ -222,8 +222,7 @@ def test_a_fault_in_the_thread_is_raised_in_the_step(monkeypatch: pytest.MonkeyP
     source.draw(2)
     monkeypatch.setattr(TrainingSet, "take", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        for _ in range(2):  # one may have been made before
-            source.draw(2)
+        [source.draw(2) for _ in range(2)]  # one may have been made before
 
 
 def test_the_thread_leaves_the_number_of_threads_alone() -> None:
