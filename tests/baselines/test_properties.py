@@ -137,7 +137,7 @@ def repeated_draws(monkeypatch: pytest.MonkeyPatch) -> Callable[[Source, int, in
 
             def draw(*arguments: Any, generator: torch.Generator | None = None, **more: Any) -> Tensor:
                 given = arguments[size_at] if isinstance(arguments[size_at], Sequence) else arguments[size_at:]
-                if generator is not source.generator or not given or given[0] % (count * times):
+                if generator is not source.generator or not given or not given[0] or given[0] % (count * times):
                     drawn: Tensor = original(*arguments, generator=generator, **more)
                     return drawn
                 groups = given[0] // (count * times)
