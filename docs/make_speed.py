@@ -3,7 +3,7 @@
     python -m docs.make_speed FILE
 
 What the page needs of such a file is kept in docs/speed.json; without FILE the tables are written from it anew. A test
-of tests/speed/ gives a row of a table by `extra_info`: table, what, plain and fast (seconds) and a note.
+of tests/speed/ gives a row of a table by `extra_info` (tests/speed/rows.py).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 
 PAGE, KEPT = Path(__file__).with_name("speed.md"), Path(__file__).with_name("speed.json")
 _TABLE = re.compile(r"(<!-- timings: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-FIELDS = ("table", "what", "plain", "fast", "note")
+FIELDS = ("table", "what", "plain", "fast", "unit", "note")
 
 
 def kept(measured: dict[str, Any], versions: dict[str, str]) -> dict[str, Any]:
     """Of a file that pytest-benchmark has written: the machine, and a row for each test that gives one."""
     machine = measured["machine_info"]
-    rows = [row["extra_info"] for row in measured["benchmarks"] if row["extra_info"]]
+    rows = [row["extra_info"] for row in measured["benchmarks"]]
     return {
         "processor": machine["cpu"]["brand_raw"],
         "cores": machine["cpu"]["count"],
@@ -35,12 +35,16 @@ def kept(measured: dict[str, Any], versions: dict[str, str]) -> dict[str, Any]:
 
 
 def table(name: str, measured: dict[str, Any]) -> str:
-    """The rows of one table."""
-    lines = ["| | plain | here | ratio | |", "|---|--:|--:|--:|---|"]
-    for row in measured["rows"]:
-        if row["table"] == name:
-            plain, fast = _shown(row["plain"]), _shown(row["fast"])
-            lines.append(f"| {row['what']} | {plain} | {fast} | {row['plain'] / row['fast']:.1f} | {row['note']} |")
+    """The rows of one table; without a plain reference and ratios where no row has one."""
+    rows = [row for row in measured["rows"] if row["table"] == name]
+    compared = any(row["plain"] is not None for row in rows)
+    lines = ["| | plain | here | ratio | |", "|---|--:|--:|--:|---|"] if compared else ["| | here | |", "|---|--:|---|"]
+    for row in rows:
+        cells = [row["what"], _shown(row["fast"], row["unit"]), row["note"]]
+        if compared:
+            cells[1:1] = [_shown(row["plain"], row["unit"])]
+            cells[3:3] = [f"{row['plain'] / row['fast']:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -61,10 +65,12 @@ def with_tables(page: str, measured: dict[str, Any]) -> str:
     return _TABLE.sub(filled, page)
 
 
-def _shown(seconds: float) -> str:
-    if seconds < 1:
-        return f"{1000 * seconds:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
+def _shown(value: float, unit: str) -> str:
+    if unit == "B":
+        return f"{value / 1e9:.1f} GB"
+    if value < 1:
+        return f"{1000 * value:.3g} ms"
+    return f"{value:.3g} s" if value < 100 else f"{value / 60:.3g} min"
 
 
 def main(arguments: Sequence[str]) -> None:

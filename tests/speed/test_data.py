@@ -13,6 +13,7 @@ from torch.utils.data import default_collate
 from benchmark.registry import METHODS, find_method
 from benchmark.settings import make_settings
 from tests.plain.pictures import PictureFaces
+from tests.speed.rows import give_row
 from tests.speed.test_steps import SCALES, pictures, trainer
 
 SHARE = 0.01
@@ -50,12 +51,7 @@ def test_the_step_hardly_waits_for_its_pictures(
         times.append(time.perf_counter() - started)
         waits.append(made.position.waited - before)
     share = statistics.median(waits) / statistics.mean(times)
-    benchmark.extra_info.update(
-        table="data",
-        what=f"{kind.__name__}, {at.size} px, batch {batch}",
-        plain=plain,
-        fast=benchmark.stats.stats.median,
-        note=f"{100 * share:.2f} % of a step's time, with all it draws",
-    )
-    print(f"{name} {scale}: the step waits {share:.2%} of its time")
+    what = f"{kind.__name__}, {at.size} px, batch {batch}"
+    note = f"{100 * share:.2f} % of a step's time, with all it draws"
+    give_row(benchmark, "data", what, plain, benchmark.stats.stats.median, note)
     assert share < SHARE

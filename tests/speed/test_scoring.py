@@ -9,7 +9,6 @@ ours spans a new process, the features of the real pictures and every row's scor
 from __future__ import annotations
 
 import inspect
-import json
 import multiprocessing
 import os
 import resource
@@ -42,6 +41,7 @@ from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import PER_EDIT, Score
 from benchmark.stages.synthesize import EDITED, EDITS
 from tests.metrics.random_inception import write_random_weights
+from tests.speed.rows import give_row
 
 scikit_image: Any = metrics
 
@@ -264,13 +264,12 @@ def test_scoring_is_at_least_five_times_faster_and_says_the_same(
         for name in ("psnr_source", "psnr_unpaired", "psnr_target", "ssim"):
             worst["pairs"] = max(worst["pairs"], float(np.abs(found[name] - by_picture[name]).max()))
         assert (found["judged"] == by_picture["judged"]).all()
-    facts = {
-        "rows": [len(cell.edits) for cell in cells], "threads": THREADS, "seconds": fast, "plain_seconds": plain,
-        "ratio": plain / fast, "cpu_ratio": plain_cpu / fast_cpu, "cpu_seconds": fast_cpu,
-        "plain_cpu_seconds": plain_cpu, "distances_differ_by": worst["distance"], "pairs_differ_by": worst["pairs"],
-    }  # fmt: skip
-    benchmark.extra_info.update(facts)
-    sys.stdout.write(f"\n{json.dumps(facts)}\n")
+    edits = sum(len(cell.edits) for cell in cells)
+    note = (
+        f"processor time {plain_cpu / fast_cpu:.1f} times less ({plain_cpu:.0f} s, {fast_cpu:.0f} s); distances "
+        f"equal to {worst['distance']:.0e} of them, PSNR and SSIM to {worst['pairs']:.0e}, every judgement"
+    )
+    give_row(benchmark, "scoring", f"{len(ROWS)} rows, {edits} edits, {THREADS} threads", plain, fast, note)
     assert worst["distance"] < 1e-4
     assert worst["pairs"] < 1e-6
     assert plain / fast >= AIM

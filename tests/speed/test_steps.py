@@ -25,6 +25,7 @@ from benchmark.registry import METHODS, find_method
 from benchmark.settings import make_settings
 from benchmark.trainer import Budget, Trainer
 from tests.plain.pictures import PictureFaces
+from tests.speed.rows import give_row
 
 PLAIN = {
     "stargan": "PlainStarGAN",
@@ -107,12 +108,6 @@ def test_a_step_takes_little_more_than_half_the_plain_one(
     benchmark.pedantic(round_of, (fast,), setup=before, rounds=at.rounds)
     faces.close()
     slow, quick = statistics.median(seconds) / steps, benchmark.stats.stats.median / steps
-    benchmark.extra_info.update(
-        table="steps",
-        what=f"{kind.__name__}, {at.size} px, width {settings.width:g}, batch {settings.batch_size}",
-        plain=slow,
-        fast=quick,
-        note=f"an iteration, mean of {steps}" if steps > 1 else "an iteration",
-    )
-    print(f"{name} {scale}: plain {slow:.3f} s, here {quick:.3f} s, ratio {slow / quick:.2f}")
+    what = f"{kind.__name__}, {at.size} px, width {settings.width:g}, batch {settings.batch_size}"
+    give_row(benchmark, "steps", what, slow, quick, f"an iteration, mean of {steps}" if steps > 1 else "an iteration")
     assert slow / quick >= AIM
