@@ -17,6 +17,8 @@ from typing import Any
 
 PAGE, KEPT = Path(__file__).with_name("speed.md"), Path(__file__).with_name("speed.json")
 _TABLE = re.compile(r"(<!-- timings: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+COLUMNS = {"jobs": ("one after the other", "side by side"), "precision": ("float32", "bfloat16")}
+"""Of tables that do not compare a plain reference with what is here."""
 FIELDS = ("table", "what", "plain", "fast", "unit", "note")
 
 
@@ -38,7 +40,11 @@ def table(name: str, measured: dict[str, Any]) -> str:
     """The rows of one table; without a plain reference and ratios where no row has one."""
     rows = [row for row in measured["rows"] if row["table"] == name]
     compared = any(row["plain"] is not None for row in rows)
-    lines = ["| | plain | here | ratio | |", "|---|--:|--:|--:|---|"] if compared else ["| | here | |", "|---|--:|---|"]
+    plain, here = COLUMNS.get(name, ("plain", "here"))
+    if compared:
+        lines = [f"| | {plain} | {here} | ratio | |", "|---|--:|--:|--:|---|"]
+    else:
+        lines = [f"| | {here} | |", "|---|--:|---|"]
     for row in rows:
         cells = [row["what"], _shown(row["fast"], row["unit"]), row["note"]]
         if compared:
