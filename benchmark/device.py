@@ -24,8 +24,10 @@ def compute_deterministically(device: str) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-SIDE_BY_SIDE_WIDTH = 0.25
-"""Widest networks (share of the published channels) of which two are trained at once on the cores of one machine."""
+SIDE_BY_SIDE_WIDTH = 0.5
+"""Widest networks (share of the published channels) of which two are trained at once on the cores of one machine: as
+fast, at least, as one after the other (docs/speed.md). Wider ones gain little, and need 7 GB each.
+"""
 
 
 def check_jobs(asked: str) -> None:
@@ -37,7 +39,7 @@ def check_jobs(asked: str) -> None:
 def choose_jobs(asked: str, device: str, threads: int, width: float) -> int:
     """`--jobs`: as asked, or for `auto` one for each GPU; on a CPU two where networks are small, else one.
 
-    A convolution of few channels leaves most of a second core idle, one of many fills it; and memory grows with both.
+    In a convolution of few channels two threads wait for each other more than they help.
     """
     check_jobs(asked)
     if asked != "auto":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -21,14 +22,16 @@ from tests.speed.test_steps import pictures, trainer
 
 CORES = os.cpu_count() or 1
 STEPS = {
-    ("stargan", 0.125): 100, ("ganimation", 0.125): 60, ("efgan", 0.125): 40, ("hisd", 0.125): 40, ("mtss", 0.125): 25,
-    ("stargan", 0.5): 20, ("mtss", 0.25): 10, ("mtss", 0.5): 4,
+    ("stargan", 0.125): 50, ("ganimation", 0.125): 30, ("efgan", 0.125): 20, ("hisd", 0.125): 20, ("mtss", 0.125): 12,
+    ("stargan", 0.5): 10, ("mtss", 0.5): 4, ("stargan", 1.0): 4, ("mtss", 1.0): 1,
 }  # fmt: skip
 SIZE = 64
 
 
-def trained(name: str, width: float, threads: int, steps: int, folder: Path, ready: Barrier) -> None:
-    """Begins when all are ready."""
+def trained(
+    name: str, width: float, threads: int, steps: int, folder: Path, ready: Barrier, took: SimpleQueue[float]
+) -> None:
+    """Begins when all are ready, and says the seconds."""
     import torch
 
     from benchmark.registry import find_method
@@ -41,8 +44,10 @@ def trained(name: str, width: float, threads: int, steps: int, folder: Path, rea
     for _ in range(2):
         made._step()
     ready.wait()
+    started = time.perf_counter()
     for _ in range(steps):
         made._step()
+    took.put(time.perf_counter() - started)
 
 
 @pytest.mark.skipif(CORES < 2, reason="one core")
@@ -52,26 +57,22 @@ def test_two_trainings_side_by_side(benchmark: BenchmarkFixture, tmp_path: Path,
     start = multiprocessing.get_context("spawn")
 
     def seconds(jobs: int) -> float:
-        ready = start.Barrier(jobs + 1)
+        """Of the slowest of `jobs` trainings at once."""
+        ready, took = start.Barrier(jobs), start.SimpleQueue()
         processes = [
-            start.Process(target=trained, args=(name, width, CORES // jobs, steps, tmp_path / str(number), ready))
+            start.Process(target=trained, args=(name, width, CORES // jobs, steps, tmp_path / str(number), ready, took))
             for number in range(jobs)
         ]
         for number, process in enumerate(processes):
             (tmp_path / str(number)).mkdir(exist_ok=True)
             process.start()
-        ready.wait()
-        started = time.perf_counter()
         for process in processes:
             process.join()
-        assert not any(process.exitcode for process in processes)
-        return time.perf_counter() - started
+        return max(took.get() for _ in processes)
 
     after = 2 * min(seconds(1) for _ in range(2)) / steps
-    benchmark.pedantic(seconds, (2,), rounds=2)
-    beside = benchmark.stats.stats.min / steps
+    beside = min(benchmark.pedantic(seconds, (2,), rounds=1), seconds(2)) / steps
     chosen = choose_jobs("auto", "cpu", CORES, width)
     note = f"`auto` takes {chosen} {'job' if chosen == 1 else 'jobs'}"
     give_row(benchmark, "jobs", f"{name}, {SIZE} px, width {width:g}", after, beside, note)
-    assert beside < 1.1 * after or chosen == 1
-    assert after < 1.1 * beside or chosen == 2
+    assert beside < 1.05 * after or chosen == 1
