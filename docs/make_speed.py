@@ -1,9 +1,10 @@
 """Writes the tables of docs/speed.md from a file of `tox -e speed -- --benchmark-json=FILE`:
 
-    python -m docs.make_speed FILE
+    python -m docs.make_speed [FILE ...]
 
-What the page needs of such a file is kept in docs/speed.json; without FILE the tables are written from it anew. A test
-of tests/speed/ gives a row of a table by `extra_info` (tests/speed/rows.py).
+What the page needs of such a file is kept in docs/speed.json; without FILE the tables are written from it anew. Of
+several, made on one machine, the last that has rows for a table gives them. A test of tests/speed/ gives a row of a
+table by `extra_info` (tests/speed/rows.py).
 """
 
 from __future__ import annotations
@@ -34,6 +35,15 @@ def kept(measured: dict[str, Any], versions: dict[str, str]) -> dict[str, Any]:
         "date": measured["datetime"][:10],
         "rows": [{name: row[name] for name in FIELDS} for row in rows],
     }
+
+
+def together(files: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several that were kept as one: of each table the rows of the last that has any."""
+    machines = {tuple(file[name] for name in ("processor", "cores", "python")) for file in files}
+    if len(machines) > 1:
+        raise SystemExit(f"measured on several machines: {machines}")
+    latest = {row["table"]: file["rows"] for file in files for row in file["rows"]}
+    return {**files[-1], "rows": [row for name, rows in latest.items() for row in rows if row["table"] == name]}
 
 
 def table(name: str, measured: dict[str, Any]) -> str:
@@ -85,7 +95,8 @@ def main(arguments: Sequence[str]) -> None:
 
     if arguments:
         found = {name: version for name, version in versions().items() if name in ("torch", "timm", "pytorch-fid")}
-        measured = kept(json.loads(Path(arguments[0]).read_text(encoding="utf-8")), found)
+        files = [json.loads(Path(path).read_text(encoding="utf-8")) for path in arguments]
+        measured = together([kept(file, found) for file in files])
         KEPT.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     measured = json.loads(KEPT.read_text(encoding="utf-8"))
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")

@@ -10,23 +10,25 @@ from benchmark.artifacts import Manifest, Store
 from benchmark.stages.base import Stage
 
 MEASURED: dict[str, float] = {
-    "features efficientnet-lite0": 0.012,
+    "features efficientnet-lite0": 0.0125,
     "import": 3e-9,
-    "judge 64 px": 0.0079,
-    "prepare": 0.00033,
-    "report": 6.6,
-    "synthesize efgan 64 px": 0.018,
-    "synthesize ganimation 64 px": 0.003,
-    "synthesize hisd 64 px": 0.003,
-    "synthesize mtss 64 px": 0.004,
-    "synthesize stargan 64 px": 0.0023,
-    "train efgan 64 px, width 0.125": 0.3,
-    "train ganimation 64 px, width 0.125": 0.15,
-    "train hisd 64 px, width 0.125": 0.25,
-    "train mtss 64 px, width 0.125": 0.38,
-    "train stargan 64 px, width 0.125": 0.08,
+    "judge 64 px": 0.0096,
+    "prepare": 0.0005,
+    "report": 8.0,
+    "synthesize efgan 64 px": 0.016,
+    "synthesize ganimation 64 px": 0.0024,
+    "synthesize hisd 64 px": 0.0025,
+    "synthesize mtss 64 px": 0.0038,
+    "synthesize stargan 64 px": 0.0022,
+    "train efgan 64 px, width 0.125": 0.29,
+    "train ganimation 64 px, width 0.125": 0.11,
+    "train hisd 64 px, width 0.125": 0.215,
+    "train mtss 64 px, width 0.125": 0.37,
+    "train stargan 64 px, width 0.125": 0.07,
 }
-"""Seconds a unit on two cores of an Intel Xeon (Sapphire Rapids), torch 2.15, float32."""
+"""Seconds a unit of one thread, beside another like it on two cores of an Intel Xeon (Sapphire Rapids); torch 2.15,
+float32.
+"""
 
 GUESSED: dict[str, float] = {
     "faces": 0.001,

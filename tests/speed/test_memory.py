@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmark.config import load_profile
+from benchmark.environment import peak_memory
 from benchmark.registry import METHODS, find_method
 from benchmark.settings import make_settings
 from tests.speed.rows import give_row
@@ -28,7 +28,7 @@ def most_memory(name: str, profile: str, folder: Path) -> tuple[int, str]:
     for _ in range(2 * getattr(settings, "critic_steps", 1)):
         training._step()
     what = f"{kind.__name__}, {made.size} px, width {made.width:g}, batch {settings.batch_size}"
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, what
+    return peak_memory(), what
 
 
 @pytest.mark.parametrize("profile", ["quick", "paper"])
