@@ -3,8 +3,8 @@
     python -m docs.make_speed [FILE ...]
 
 What the page needs of such a file is kept in docs/speed.json; without FILE the tables are written from it anew. Of
-several, made on one machine, the last that has rows for a table gives them. A test of tests/speed/ gives a row of a
-table by `extra_info` (tests/speed/rows.py).
+several, made on one machine, the last that has rows for a table gives them; docs/speed.json may itself be one, for the
+tables that are not measured anew. A test of tests/speed/ gives a row of a table by `extra_info` (tests/speed/rows.py).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str]) -> None:
     if arguments:
         found = {name: version for name, version in versions().items() if name in ("torch", "timm", "pytorch-fid")}
         files = [json.loads(Path(path).read_text(encoding="utf-8")) for path in arguments]
-        measured = together([kept(file, found) for file in files])
+        measured = together([file if "rows" in file else kept(file, found) for file in files])
         KEPT.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     measured = json.loads(KEPT.read_text(encoding="utf-8"))
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,13 @@ class ExtractorChoice:
         return "FID" if self.published else f"FD[{self.identity[:8]}]"
 
     def open(self, device: str) -> FeatureExtractor:
-        """Load it."""
-        return open_extractor(self.name, self.weights, self.allow_other_weights, device)
+        """Load it; the last one opened stays open for the stages that follow."""
+        return _opened(self, device)
+
+
+@lru_cache(maxsize=1)
+def _opened(choice: ExtractorChoice, device: str) -> FeatureExtractor:
+    return open_extractor(choice.name, choice.weights, choice.allow_other_weights, device)
 
 
 def choose_extractor(name: str, weights: Path | None = None, allow_other_weights: bool = False) -> ExtractorChoice:
