@@ -6,6 +6,7 @@ differs from `TrainingFaces`'s draws of the same seed; its distribution does not
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from benchmark.interface import Augmentation, Faces
 from benchmark.protocol import ACTION_UNITS, LANDMARK_MIRROR, LANDMARKS
 
 WORKERS = 2
+SERVER = multiprocessing.get_context("forkserver")
+"""Workers are forked from a small process: from this one they would keep a copy of all that it has ever held."""
+SERVER.set_forkserver_preload(["torch", "torchvision.transforms"])
 Item = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
@@ -63,8 +67,9 @@ class PictureFaces:
         if name not in self._streams:
             generator = torch.Generator().manual_seed(self._seed + len(self._streams))
             loader: DataLoader[Item] = DataLoader(
-                self.files, count, sampler=Shuffled(rows, generator), num_workers=workers, generator=generator
-            )
+                self.files, count, sampler=Shuffled(rows, generator), num_workers=workers, generator=generator,
+                multiprocessing_context=SERVER,
+            )  # fmt: skip
             self._streams[name] = iter(loader)
         images, labels, units, landmarks = next(self._streams[name])
         return images, labels, units, landmarks
