@@ -16,6 +16,11 @@ from typing import NoReturn
 from benchmark.errors import RunFailed, UserError, did_you_mean
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+DATA_HELP = (
+    "rendered, rendered:DIR, rafd:DIR, cfee:DIR or folder:DIR; of photographs, rafd:DIR,leave-out=kid+05 leaves people "
+    "or groups out, and rafd:DIR,faces=none looks for no faces"
+)
+"""What `--data` takes."""
 
 
 class Interrupted(BaseException):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.cli import Parser, run_command, writable_folder
+from benchmark.cli import DATA_HELP, Parser, run_command, writable_folder
 
 EXAMPLES = (
     "python -m benchmark.edits --suite table1 --out edits",
@@ -21,7 +21,7 @@ def parser() -> Parser:
     made.add_argument("--suite", required=True, help="name of a suite, or a YAML file")
     made.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the list, made by this call")
     made.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
-    made.add_argument("--data", default="rendered", help="rendered, rendered:DIR or rafd:DIR (default: rendered)")
+    made.add_argument("--data", default="rendered", help=f"{DATA_HELP} (default: rendered)")
     made.add_argument("--without-training", action="store_true", help="leave out the pictures to train on")
     made.add_argument(
         "--store", type=Path, default=Path("runs"), metavar="DIR", help="the --out of benchmark.run (default: runs)"
@@ -48,12 +48,12 @@ def write_edits(arguments: argparse.Namespace) -> int:
     suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
     store = writable_folder(arguments.store, "--store")
     source = open_source(arguments.data, store / "cache")
+    source.check()
     context = open_context(store, "cpu", None, arguments.quiet)
     prepare = Prepare(source, profile.size)
     make_missing([prepare], context)
     faces = load_faces(made_by(prepare, context).folder)
-    data = source.name if source.folder is None else f"{source.name}:{source.folder.absolute()}"
-    content = gather(suite, profile, data, prepare, faces, not arguments.without_training)
+    content = gather(suite, profile, source.spec, prepare, faces, not arguments.without_training)
     if is_there(arguments.out, content):
         sys.stdout.write(f"{arguments.out} holds this list already\n")
         return 0

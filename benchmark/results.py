@@ -186,6 +186,8 @@ class SuiteResults:
     """What the profile changes, by method: those of the suite's rows."""
     ladder: bool = False
     """The rows are steps, each of which changes something against the row above it."""
+    data_notes: tuple[str, ...] = ()
+    """What a reader has to know of the data: what was measured, what stands in for it, what was set aside."""
     schema: int = SCHEMA
 
     def dump(self) -> str:
@@ -220,5 +222,5 @@ def _suite_results(raw: dict[str, Any]) -> SuiteResults:
     }
     features = Features(**raw.pop("features"))
     overrides = {method: Override(**stated) for method, stated in raw.pop("overrides").items()}
-    raw["seeds"] = tuple(raw["seeds"])
+    raw["seeds"], raw["data_notes"] = tuple(raw["seeds"]), tuple(raw.get("data_notes", ()))
     return SuiteResults(**raw, rows=tuple(rows), judges=judges, features=features, overrides=overrides)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cli import Parser, run_command, writable_folder
+from benchmark.cli import DATA_HELP, Parser, run_command, writable_folder
 from benchmark.device import check_jobs, choose_device, choose_jobs
 from benchmark.errors import UserError
 from benchmark.precision import PRECISIONS
@@ -45,7 +45,7 @@ def parser(
         "--suite", required=suite is None, default=suite, help=f"name of a suite, or a YAML file{default}"
     )
     made.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
-    made.add_argument("--data", default="rendered", help="rendered, rendered:DIR or rafd:DIR (default: rendered)")
+    made.add_argument("--data", default="rendered", help=f"{DATA_HELP} (default: rendered)")
     made.add_argument("--methods", help="only the rows of these methods, by commas")
     made.add_argument(
         "--checkpoint",
@@ -122,7 +122,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     threads = arguments.threads or os.cpu_count() or 1
     jobs = choose_jobs(arguments.jobs, question.device, threads, profile.width)
-    context = _context(plan, arguments, question.device, max(1, threads // jobs), jobs, store)
+    context = _context(plan, arguments, question.device, max(1, threads // jobs), jobs, threads, store)
     if arguments.dry_run:
         _print_plan(plan, context, jobs)
         return 0
@@ -143,6 +143,7 @@ def _question(
     from benchmark.finished import Question, device_at_a_glance
 
     source = open_source(arguments.data, store.root / "cache")
+    source.check()
     features = features_for(profile.name, profile.features, arguments.features)
     if arguments.allow_small:
         profile = dataclasses.replace(profile, allow_small=True)
@@ -216,7 +217,9 @@ def _checkpoints(given: list[str], suite: Suite, profile: Profile) -> dict[str, 
     return choose_checkpoints(given, suite, profile)
 
 
-def _context(plan: Plan, arguments: argparse.Namespace, device: str, threads: int, jobs: int, store: Store) -> Context:
+def _context(
+    plan: Plan, arguments: argparse.Namespace, device: str, threads: int, jobs: int, cores: int, store: Store
+) -> Context:
     from benchmark.environment import Environment, command_line
     from benchmark.progress import Reporter
     from benchmark.stages.base import Context, Machine
@@ -238,7 +241,7 @@ def _context(plan: Plan, arguments: argparse.Namespace, device: str, threads: in
 
     title = f"{plan.suite.name} {plan.profile.name} {arguments.data.partition(':')[0]}"
     tracker = Tracker(store.root, plan.key, title, plan.tracked_rows(), parameters, environment.command)
-    return Context(store, Reporter(arguments.quiet), Machine(device, threads), environment, tracker)
+    return Context(store, Reporter(arguments.quiet), Machine(device, threads, cores), environment, tracker)
 
 
 def _print_plan(plan: Plan, context: Context, jobs: int) -> None:

@@ -11,7 +11,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,14 @@ class TrackedRow:
     name: str
     training: str
     parameters: Mapping[str, Any]
+
+
+def is_local(uri: str) -> bool:
+    """Whether what is logged to a tracking URI stays on this machine: a file, a folder, a database that is a file, or
+    none (then it is the output folder's).
+    """
+    scheme, found, _ = uri.partition(":")
+    return not found or scheme in {"sqlite", "file"}
 
 
 class Tracker:
@@ -81,15 +89,22 @@ class Tracker:
         client.log_batch(self._children[name], [Metric(key, value, now, 0) for key, value in metrics.items()])
         client.set_terminated(self._children[name], "FINISHED")
 
-    def finish(self, files: Mapping[str, Path], metrics: Mapping[str, float]) -> str:
-        """Log the report's files and the suite's own metrics; the parent run is then finished. Returns its id."""
+    def finish(
+        self, files: Mapping[str, Path], metrics: Mapping[str, float], private: Collection[str] = frozenset()
+    ) -> str:
+        """Log the report's files and the suite's own metrics; the parent run is then finished. Returns its id.
+
+        private: names of files that may not leave this machine; they go to a store of its own only.
+        """
         from mlflow.entities import Metric
 
         client = self._open()
         now = int(time.time() * 1000)
         client.log_batch(self._parent, [Metric(key, value, now, 0) for key, value in metrics.items()])
-        for path in files.values():
-            client.log_artifact(self._parent, str(path), "report")
+        stays = is_local(os.environ.get("MLFLOW_TRACKING_URI", ""))
+        for name, path in files.items():
+            if stays or name not in private:
+                client.log_artifact(self._parent, str(path), "report")
         client.set_terminated(self._parent, "FINISHED")
         return self._parent
 

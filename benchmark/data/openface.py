@@ -38,7 +38,7 @@ class OpenFace:
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     """A line of a file, its cells by column; `where` begins errors: `a.csv, line 3`."""
 
     where: str
@@ -71,7 +71,7 @@ def read_face(path: Path) -> OpenFace:
     Raises UserError, naming file and column, for a file that is not OpenFace's, lacks columns, has values that are no
     numbers, or says that no face was found.
     """
-    columns, rows = _table(path)
+    columns, rows = read_rows(path)
     has_landmarks, has_units = _complete(path, columns, (*X, *Y)), _complete(path, columns, ACTION_UNITS)
     if not has_landmarks and not has_units:
         raise UserError(f"{path} has neither landmarks (x_0, ...) nor action units (AU01_r, ...): is it OpenFace's?")
@@ -100,7 +100,7 @@ def read_units(path: Path) -> np.ndarray:
     for where, name, text in given:
         if _full(name) not in values:
             raise UserError(f"{where}: no action unit '{name}'{did_you_mean(_full(name), ACTION_UNITS)}")
-        values[_full(name)] = _Row(where, {name: text}).unit(name)
+        values[_full(name)] = Row(where, {name: text}).unit(name)
     return np.array(list(values.values()))
 
 
@@ -111,7 +111,7 @@ def intensity(value: float, where: str) -> float:
     return value
 
 
-def _confidence(row: _Row) -> float:
+def _confidence(row: Row) -> float:
     return row.number("confidence") if "confidence" in row.cells else 1.0
 
 
@@ -142,8 +142,10 @@ def _lines(path: Path) -> list[list[str]]:
     return filled
 
 
-def _table(path: Path) -> tuple[list[str], list[_Row]]:
-    """The header and the lines below it. Raises UserError for twofold columns and lines of another length."""
+def read_rows(path: Path) -> tuple[list[str], list[Row]]:
+    """The header of a CSV file, without stray spaces, and the lines below it. Raises UserError for twofold columns and
+    lines of another length.
+    """
     header, *lines = _lines(path)
     for name in header:
         if name and header.count(name) > 1:
@@ -154,7 +156,7 @@ def _table(path: Path) -> tuple[list[str], list[_Row]]:
                 f"{path}, line {number}: {len(line)} values for {len(header)} columns: is the file cut off?"
             )
     rows = [
-        _Row(f"{path}, line {number}", dict(zip(header, line, strict=True)))
+        Row(f"{path}, line {number}", dict(zip(header, line, strict=True)))
         for number, line in enumerate(lines, start=2)
     ]
     return header, rows
@@ -172,7 +174,7 @@ def _full(name: str) -> str:
 
 def _named_columns(path: Path) -> list[tuple[str, str, str]]:
     """Where, name, value of a line of names and a line of values; presences (`AU12_c`) are passed over."""
-    _, rows = _table(path)
+    _, rows = read_rows(path)
     if len(rows) != 1:
         raise UserError(f"{path} has {len(rows)} lines of values below its names: one is needed")
     return [(rows[0].where, name, text) for name, text in rows[0].cells.items() if not name.endswith("_c")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,9 +24,9 @@ _PNG_HEAD = 26
 _ORIENTATION = 0x0112
 
 
-def read_upright(path: Path) -> Image.Image:
-    """The whole picture as RGB, turned as its EXIF orientation says: any mode that Pillow reads (grey and palette,
-    16 bits, CMYK), transparent pixels on `BACKGROUND`, of an animation the first frame.
+def read_upright(path: Path | BinaryIO) -> Image.Image:
+    """The whole picture (a file, or its bytes) as RGB, turned as its EXIF orientation says: any mode that Pillow reads
+    (grey and palette, 16 bits, CMYK), transparent pixels on `BACKGROUND`, of an animation the first frame.
 
     Raises OSError or ValueError where it is broken.
     """

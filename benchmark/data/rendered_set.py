@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,8 @@ class Rendered(DataSource):
     needs_folder = False
     knows = frozenset({"units", "landmarks"})
 
-    def __init__(self, folder: Path | None, cache: Path) -> None:
-        super().__init__(folder, cache)
+    def __init__(self, folder: Path | None, cache: Path, chosen: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder, cache, chosen)
         self._table: pd.DataFrame | None = None
 
     def __getstate__(self) -> dict[str, Any]:

@@ -9,11 +9,14 @@ import hashlib
 import importlib
 import json
 import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from benchmark.data.faceset import IMAGES, TABLE
 from benchmark.errors import UserError, unknown
 from benchmark.protocol import Knowledge
 
@@ -23,9 +26,21 @@ if TYPE_CHECKING:
 SOURCES: dict[str, str] = {
     "rendered": "benchmark.data.rendered_set:Rendered",
     "rafd": "benchmark.data.rafd:RaFD",
+    "cfee": "benchmark.data.cfee:CFEE",
+    "folder": "benchmark.data.folder:Folder",
 }
 
 Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A face set that was written into a folder. files: its names. facts: what is known of it, for manifest and
+    check-up; `notes` are sentences that a report repeats.
+    """
+
+    files: list[str]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class DataSource(ABC):
@@ -37,14 +52,28 @@ class DataSource(ABC):
     needs_folder: ClassVar[bool] = True
     knows: ClassVar[frozenset[Knowledge]] = frozenset()
     """What it knows of its faces beyond picture and expression."""
+    options: ClassVar[frozenset[str]] = frozenset()
+    """What may follow the folder, as `,name=value`."""
+    licensed: ClassVar[bool] = False
+    """Whether its pictures are somebody's who has not given them to everyone: they then stay on this machine."""
 
-    def __init__(self, folder: Path | None, cache: Path) -> None:
+    def __init__(self, folder: Path | None, cache: Path, chosen: Mapping[str, str] | None = None) -> None:
         if folder is None and self.needs_folder:
             raise UserError(f"--data {self.name} needs the folder of its pictures: --data {self.name}:DIR")
         if folder is not None and not folder.is_dir():
             raise UserError(f"--data {self.name}:{folder}: there is no such folder")
+        for name in chosen or {}:
+            if name not in self.options:
+                raise unknown("option", name, self.options, f"of --data {self.name}")
         self.folder = folder
         self.cache = cache
+        self.chosen = dict(chosen or {})
+
+    @property
+    def spec(self) -> str:
+        """What `open_source` makes it of, with the folder's full path."""
+        options = "".join(f",{name}={value}" for name, value in sorted(self.chosen.items()))
+        return f"{self.name}:{self.folder.absolute()}{options}" if self.folder else f"{self.name}{options}"
 
     @abstractmethod
     def files(self) -> list[Path]:
@@ -68,21 +97,44 @@ class DataSource(ABC):
         """How many pictures `load` will read."""
         return len(self.files())
 
+    def check(self) -> None:  # noqa: B027 - most sets need nothing
+        """Raises UserError where something is not installed that `prepare` needs."""
+
+    def prepare(self, size: int, folder: Path, workers: int, advance: Advance) -> Prepared:
+        """Write all faces at `size` px into `folder`, with their split, by at most `workers` threads; calls
+        `advance(n)` after every n pictures. What an interrupted call has left in the folder may be used.
+        """
+        self.load(size, advance).save(folder)
+        return Prepared([IMAGES, TABLE])
+
     def content_key(self) -> str:
         """SHA-256 of the content of `files`, so that the same pictures are the same data set wherever they lie."""
         return content_hash(self.files(), self.folder or Path(), self.cache)
 
 
 def open_source(spec: str, cache: Path) -> DataSource:
-    """The source for `--data` text such as `rendered` or `rafd:DIR`. `cache` is a folder for content hashes."""
-    name, colon, folder = spec.partition(":")
+    """The source for `--data` text such as `rendered`, `rafd:DIR` or `rafd:DIR,leave-out=kid`. `cache` is a folder for
+    content hashes.
+    """
+    name, colon, rest = spec.partition(":")
     if name not in SOURCES:
         raise unknown("data set", name, SOURCES)
+    folder, *options = _OPTION.split(rest)
     if colon and not folder:
         raise UserError(f"--data {spec}: a folder must follow the colon")
+    chosen = dict(zip(options[::2], options[1::2], strict=True))
+    return source_class(name)(Path(folder).expanduser() if folder else None, cache, chosen)
+
+
+_OPTION = re.compile(r",([a-z-]+)=")
+"""What separates the folder from its options."""
+
+
+def source_class(name: str) -> type[DataSource]:
+    """The class behind a name of `SOURCES`."""
     module, _, attribute = SOURCES[name].partition(":")
-    cls: type[DataSource] = getattr(importlib.import_module(module), attribute)
-    return cls(Path(folder).expanduser() if folder else None, cache)
+    found: type[DataSource] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:

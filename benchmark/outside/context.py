@@ -18,7 +18,7 @@ def open_context(store: Path, device: str, threads: int | None, quiet: bool) -> 
     count = threads or os.cpu_count() or 1
     environment = Environment(command_line(), device, count)
     tracker = Tracker(store, "", "", [], dict, environment.command)
-    return Context(Store(store), Reporter(quiet), Machine(device, count), environment, tracker)
+    return Context(Store(store), Reporter(quiet), Machine(device, count, count), environment, tracker)
 
 
 def make_missing(stages: Sequence[Stage], context: Context) -> None:

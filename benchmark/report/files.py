@@ -19,6 +19,8 @@ FILES: dict[str, str] = {
     "reference-guided edits": "reference-guided.png",
     "loss curves": "losses.png",
 }
+FACES = frozenset({"ablation", "label-guided edits", "reference-guided edits"})
+"""Those that show faces."""
 
 
 def report_files(folder: Path) -> dict[str, Path]:

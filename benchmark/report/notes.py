@@ -22,6 +22,7 @@ def notes(comparison: Comparison) -> tuple[str, ...]:
         lines += [obstacle_note(comparison), psnr_note(comparison)]
     if any(row.method == "mtss" and row.label.startswith("Ours") for row in results.rows):
         lines.append('"Ours" is MTSS, as the paper calls its own method; "measured" are the numbers of this run.')
+    lines += results.data_notes
     lines.append(bias_note(results))
     lines.append(overrides_note(results))
     lines += same_run_notes(results, [compared.row for compared in comparison.rows])

@@ -22,6 +22,8 @@ class Machine:
 
     device: str
     threads: int
+    cores: int = 1
+    """How many threads work may be spread over that is the same however many they are: those of all jobs together."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.data.faceset import IMAGES, TABLE, FaceSet
+from benchmark.data.faceset import FaceSet
 from benchmark.data.source import DataSource
 from benchmark.stages.base import Context, Made, Stage, Work
 
@@ -26,15 +26,15 @@ class Prepare(Stage):
         super().__init__(f"prepare {source.name} {size} px", settings, {})
 
     def work(self) -> Work:
-        """Pictures to decode."""
+        """Pictures to decode; what is set aside leaves a second copy of the rest for a moment."""
         count = self.source.count()
-        return Work("prepare", count, count * self.size**2 * 3)
+        return Work(f"prepare {self.source.name}", count, count * self.size**2 * 3 * (2 if self.source.licensed else 1))
 
     def run(self, context: Context, folder: Path) -> Made:
         """Decode, and say what there is."""
         with context.reporter.bar(self.name, self.source.count()) as bar:
-            faces = self.source.load(self.size, bar.advance)
-        faces.save(folder)
+            made = self.source.prepare(self.size, folder, context.machine.cores, bar.advance)
+        faces = FaceSet.load(folder)
         table = faces.table
         facts = {
             "description": self.source.describe(),
@@ -44,8 +44,9 @@ class Prepare(Stage):
             "cameras": {
                 f"{camera:03d}": int(count) for camera, count in table["camera"].value_counts().sort_index().items()
             },
+            **made.facts,
         }
-        return Made([IMAGES, TABLE], facts)
+        return Made(made.files, facts)
 
 
 def load_faces(folder: Path) -> FaceSet:

@@ -15,6 +15,7 @@ import pandas as pd
 from benchmark.artifacts import Artifact
 from benchmark.config import Profile, Suite, SuiteRow
 from benchmark.protocol import EXPRESSIONS, Subset
+from benchmark.report.files import FACES
 from benchmark.results import Features, JudgeResult, Override, Row, Scores, SuiteResults, Training
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.features import ExtractorChoice
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from benchmark.report.figures import RowPictures
 
 
+PRIVATE = (
+    "The pictures are somebody's who has not given them to everyone: figures with faces are written below the output "
+    "folder only, and logged to no MLflow server; keep them to yourself, as the data set's licence asks."
+)
 PEAK = "peak memory (bytes)"
 """Its name in `timings.json`: of all processes of the call that wrote the report."""
 
@@ -127,6 +132,7 @@ class Report(Stage):
             paper_table=self.suite.paper,
             overrides=self._overrides(),
             ladder=self.suite.ladder,
+            data_notes=(*faces.get("notes", ()), *([PRIVATE] if self.prepare.source.licensed else [])),
         )
 
     def _overrides(self) -> dict[str, Override]:
@@ -215,7 +221,8 @@ class Report(Stage):
             f"judge accuracy {subset.replace('&', '')}": judge[JUDGE_SEED].accuracy
             for subset, judge in results.judges.items()
         }
-        context.tracker.finish(files, judged)
+        private = {name for name in FACES if name in files} if self.prepare.source.licensed else set()
+        context.tracker.finish(files, judged, private)
 
 
 def child_name(row: SuiteRow, seed: int) -> str:

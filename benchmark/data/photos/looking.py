@@ -1,0 +1,183 @@
+"""One picture of a folder: what is wrong with it, where its face is, and its pixels at the size asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from benchmark.data.framing import RAFD, Square, frame
+from benchmark.data.openface import OpenFace, read_face
+from benchmark.data.photo import cut_square, read_upright
+from benchmark.data.photos.finding import Finder
+from benchmark.data.photos.listing import Photo, Reason
+from benchmark.errors import UserError
+from benchmark.protocol import SUBSET_CAMERAS
+
+How = Literal["centre", "face", "uncropped"]
+"""Which square of a picture is taken: the centred one; the one in which the face lies where RaFD's centred square has
+it; all of it, in the smallest square round it."""
+
+By = Literal["the table", "OpenFace", "dlib"]
+"""Who says where the landmarks are."""
+
+GREY = 6
+"""Levels by which the channels of a grey picture differ at most, for JPEG's sake."""
+OPENFACE_FOLDERS = (".", "processed", "openface")
+"""Where OpenFace's CSV of a picture may lie, from the picture's folder: `processed` is its own default."""
+TURNS = (90, 270, 180)
+"""Degrees, counterclockwise, by which a picture without a face is turned to look again."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How pictures are prepared. find: look for faces where nobody says where they are; fixed: all cameras see faces of
+    one size, large ones.
+    """
+
+    size: int
+    how: How
+    find: bool
+    fixed: bool
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was seen. problem: why it can't be used, or None. turned: degrees counterclockwise by which it was turned
+    upright, beside its EXIF orientation. landmarks: 68 x 2 in pixels of the upright picture, or None. square: what was
+    cut out, None where that waits for a face from elsewhere.
+    """
+
+    sha256: str
+    problem: Reason | None = None
+    detail: str = ""
+    width: int = 0
+    height: int = 0
+    turned: int = 0
+    grey: bool = False
+    landmarks: np.ndarray | None = None
+    by: By | None = None
+    units: np.ndarray | None = None
+    square: Square | None = None
+
+    def fact(self) -> dict[str, Any]:
+        """As JSON has it."""
+        said = dict(vars(self))
+        for name in ("landmarks", "units"):
+            said[name] = None if said[name] is None else np.round(said[name], 3).tolist()
+        said["square"] = None if self.square is None else list(vars(self.square).values())
+        return said
+
+    @classmethod
+    def of(cls, fact: dict[str, Any]) -> Looked:
+        """What `fact` has said."""
+        arrays = {name: None if fact[name] is None else np.array(fact[name]) for name in ("landmarks", "units")}
+        square = None if fact["square"] is None else Square(*fact["square"])
+        return cls(**{**fact, **arrays, "square": square})
+
+
+def look(photo: Photo, wish: Wish, finder: Finder | None) -> tuple[Looked, np.ndarray | None]:
+    """A picture, and its pixels (size x size x 3 uint8) where its square is known already."""
+    try:
+        raw = photo.path.read_bytes()
+    except OSError as error:
+        return Looked("", "broken", f"cannot be read ({error.strerror})"), None
+    digest = hashlib.sha256(raw).hexdigest()
+    if not raw:
+        return Looked(digest, "truncated", "the file is empty"), None
+    try:
+        picture = read_upright(io.BytesIO(raw))
+    except (OSError, ValueError) as error:
+        return Looked(digest, _reason(error), _one_line(error)), None
+    if min(picture.size) < wish.size:
+        detail = f"{picture.width} x {picture.height} px, and {wish.size} px are asked for"
+        return Looked(digest, "tiny", detail, *picture.size), None
+    openface = read_openface(photo.path)
+    units = photo.units if photo.units is not None else openface.units if openface else None
+    landmarks, by, turned = _face(photo, picture, openface, wish, finder)
+    if turned:
+        picture = picture.rotate(turned, expand=True)
+    try:
+        square = _square(landmarks, *picture.size, wish)
+    except ValueError as error:
+        return Looked(digest, "misnamed", _one_line(error), *picture.size), None
+    seen = Looked(
+        digest, None, "", *picture.size, turned, is_grey(picture), landmarks, by, units, square,
+    )  # fmt: skip
+    return seen, None if square is None else cut_square(picture, square, wish.size)
+
+
+def cut_again(path: Path, turned: int, square: Square, size: int) -> np.ndarray:
+    """The pixels of a picture whose square came later."""
+    picture = read_upright(path)
+    return cut_square(picture.rotate(turned, expand=True) if turned else picture, square, size)
+
+
+def choose_square(landmarks: np.ndarray | None, width: int, height: int, how: How) -> Square | None:
+    """The square to cut; None where it needs the landmarks, and nobody has them yet. Raises ValueError for landmarks
+    that are not of this picture.
+    """
+    found = frame(landmarks, width, height, RAFD)
+    if how == "centre":
+        return Square.centred(width, height)
+    if how == "uncropped":
+        side = max(width, height)
+        return Square((width - side) / 2, (height - side) / 2, side)
+    return None if landmarks is None else found.square
+
+
+def _square(landmarks: np.ndarray | None, width: int, height: int, wish: Wish) -> Square | None:
+    """The square; the centred one where nobody will ever say where the face is."""
+    found = choose_square(landmarks, width, height, wish.how)
+    return Square.centred(width, height) if found is None and not wish.find else found
+
+
+def is_grey(picture: Image.Image) -> bool:
+    """Whether an RGB picture has no colour to speak of."""
+    small = np.asarray(picture.resize((32, 32), Image.Resampling.BOX), np.int16)
+    return bool((small.max(2) - small.min(2)).max() <= GREY)
+
+
+def read_openface(path: Path) -> OpenFace | None:
+    """What OpenFace says of a picture, if there is a CSV of its name that has a face."""
+    for folder in OPENFACE_FOLDERS:
+        table = path.parent / folder / f"{path.stem}.csv"
+        if table.is_file():
+            try:
+                return read_face(table)
+            except UserError:
+                return None
+    return None
+
+
+def _face(
+    photo: Photo, picture: Image.Image, openface: OpenFace | None, wish: Wish, finder: Finder | None
+) -> tuple[np.ndarray | None, By | None, int]:
+    """Landmarks, who says so, and by how much the picture has to be turned."""
+    if photo.landmarks is not None:
+        return photo.landmarks, "the table", 0
+    if openface is not None and openface.landmarks is not None:
+        return openface.landmarks, "OpenFace", 0
+    if finder is None or not wish.find:
+        return None, None, 0
+    found = finder.find(picture, fine=not wish.fixed)
+    # Seen from before, hardly a face is missed: the picture may lie. Seen from elsewhere, a wide one may.
+    lies = photo.camera == 90 or (picture.width > picture.height and photo.camera in SUBSET_CAMERAS["F&P"])
+    for turned in TURNS if found is None and lies else ():
+        found = finder.find(picture.rotate(turned, expand=True))
+        if found is not None:
+            return found, "dlib", turned
+    return found, None if found is None else "dlib", 0
+
+
+def _reason(error: Exception) -> Reason:
+    return "truncated" if "truncated" in str(error).lower() else "broken"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).replace("<_io.BytesIO object at ", "<")[:160]

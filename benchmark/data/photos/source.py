@@ -1,0 +1,169 @@
+"""Data sets of photographs: what is the same whatever their names look like."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from benchmark.data.faceset import FaceSet
+from benchmark.data.photos.finding import needed_packages
+from benchmark.data.photos.listing import Listing
+from benchmark.data.photos.looking import OPENFACE_FOLDERS, How, Wish
+from benchmark.data.photos.preparing import prepare_photos
+from benchmark.data.photos.units import Prototypes
+from benchmark.data.source import SOURCES, Advance, DataSource, Prepared, source_class
+from benchmark.data.split import SALT, draw_test_identities, listed_test_identities
+from benchmark.errors import UserError, unknown
+from benchmark.protocol import Knowledge
+
+FACES: tuple[str, ...] = ("dlib", "none")
+
+
+class Photographs(DataSource):
+    """A folder of photographs. Options, behind the folder: `leave-out=kid+05`, people or groups that are left out;
+    `faces=none`, that no faces are looked for.
+    """
+
+    licensed = True
+    options = frozenset({"leave-out", "faces"})
+    title: ClassVar[str]
+    like: ClassVar[str]
+    """What a name of its pictures is like, for errors."""
+    framing: ClassVar[Literal["centre", "face"]]
+    fixed_cameras: ClassVar[bool]
+    """Whether a camera sees all people at the same place, so that one face can stand in for another."""
+    test_fraction: ClassVar[float]
+    prototypes: ClassVar[Prototypes]
+
+    def __init__(self, folder: Path | None, cache: Path, chosen: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder, cache, chosen)
+        faces = self.chosen.get("faces", "dlib")
+        if faces not in FACES:
+            raise unknown("faces", faces, FACES, f"in --data {self.name}")
+        self.find = faces == "dlib"
+        self.leave_out = tuple(sorted(filter(None, re.split(r"[+]", self.chosen.get("leave-out", "")))))
+        self.how: How = self.framing
+
+    @classmethod
+    @abstractmethod
+    def listing_of(cls, folder: Path) -> Listing:
+        """What the names of the folder's pictures say."""
+
+    @cached_property
+    def listing(self) -> Listing:
+        """The pictures, without those left out. Raises UserError where there is none."""
+        assert self.folder is not None  # the base class has seen to it
+        found = self.listing_of(self.folder)
+        if not found.photos:
+            raise UserError(self._nothing(found))
+        return found.without(self.leave_out) if self.leave_out else found
+
+    def _nothing(self, found: Listing) -> str:
+        if not found.aside and not found.left_out and not found.others:
+            return f"{self.folder} is empty"
+        assert self.folder is not None
+        for name in SOURCES:
+            kind = source_class(name)
+            if name in (self.name, "folder") or not issubclass(kind, Photographs):
+                continue
+            if kind.listing_of(self.folder).photos:
+                return f"{self.folder} holds {kind.title}, not {self.title}: --data {name}:{self.folder}"
+        if (self.folder / "faces.parquet").exists():
+            return f"{self.folder} holds a rendered set, not {self.title}: --data rendered:{self.folder}"
+        why = f"; {found.aside[0].path}: {found.aside[0].detail}" if found.aside else ""
+        return f"{self.folder} holds no picture named as {self.title} names them ({self.like}){why}"
+
+    @property
+    def knows(self) -> frozenset[Knowledge]:  # type: ignore[override]
+        """Landmarks where faces are looked for or given, action units where they are measured, given or posed."""
+        photos = self.listing.photos
+        known: set[Knowledge] = set()
+        if self.find or all(photo.landmarks is not None for photo in photos):
+            known.add("landmarks")
+        if self.prototypes or self._openface or any(photo.units is not None for photo in photos):
+            known.add("units")
+        return frozenset(known)
+
+    @cached_property
+    def _openface(self) -> list[Path]:
+        """OpenFace's CSV files beside the pictures."""
+        folders = {photo.path.parent / name for photo in self.listing.photos for name in OPENFACE_FOLDERS}
+        stems: dict[Path, set[str]] = {}
+        for photo in self.listing.photos:
+            stems.setdefault(photo.path.parent, set()).add(photo.path.stem)
+        found = set()
+        for folder in folders:
+            for path in folder.glob("*.csv") if folder.is_dir() else ():
+                home = path.parent.parent if path.parent.name in OPENFACE_FOLDERS else path.parent
+                if path.stem in stems.get(home, set()) | stems.get(path.parent, set()):
+                    found.add(path)
+        return sorted(found - set(self.listing.tables))
+
+    def files(self) -> list[Path]:
+        """Pictures, tables and OpenFace's files."""
+        return sorted({*(photo.path for photo in self.listing.photos), *self.listing.tables, *self._openface})
+
+    def count(self) -> int:
+        """Pictures."""
+        return len(self.listing.photos)
+
+    def describe(self) -> str:
+        """Count and preparation."""
+        people = len({photo.identity for photo in self.listing.photos})
+        ways = {
+            "centre": "centred square",
+            "face": "the square in which the face lies where RaFD's have it",
+            "uncropped": "not cropped, the edge repeated round them",
+        }
+        left_out = f", without {' and '.join(self.leave_out)}" if self.leave_out else ""
+        return (
+            f"{len(self.listing.photos):,} photographs of {people} people{left_out}, upright, {ways[self.how]}, resized"
+        )
+
+    def split_settings(self) -> dict[str, Any]:
+        """The repository's list, the draw that takes its place, and what else decides the prepared faces."""
+        return {
+            "salt": SALT, "fraction": self.test_fraction, "test": listed_test_identities(self.name),
+            "leave_out": list(self.leave_out), "faces": "dlib" if self.find else "none", "how": self.how,
+        }  # fmt: skip
+
+    def split(self, groups: Mapping[str, str]) -> tuple[list[str], str]:
+        """Test identities: those of the list that are there, or a draw where they are fewer than two or leave fewer
+        than two others; and a word on a draw.
+        """
+        listed = [name for name in listed_test_identities(self.name) or [] if name in groups]
+        if len(listed) >= 2 and len(groups) - len(listed) >= 2:
+            return listed, ""
+        return draw_test_identities(groups, self.test_fraction), (
+            ""
+            if listed_test_identities(self.name) is None
+            else f"The test people were drawn by rank: of the repository's list, {len(listed)} are in this folder."
+        )
+
+    def uncropped(self) -> DataSource:
+        """The same pictures, whole."""
+        other = type(self)(self.folder, self.cache, self.chosen)
+        other.how = "uncropped"
+        return other
+
+    def prepare(self, size: int, folder: Path, workers: int, advance: Advance) -> Prepared:
+        """Side by side, and resumable. Raises UserError where dlib is missing or no picture can be used."""
+        wish = Wish(size, self.how, self.find, self.fixed_cameras)
+        return prepare_photos(self.listing, wish, self.prototypes, self.split, folder, workers, advance)
+
+    def check(self) -> None:
+        """Raises UserError where something is missing that preparing needs."""
+        if self.find and any(photo.landmarks is None for photo in self.listing.photos):
+            needed_packages()
+
+    def load(self, size: int, advance: Advance) -> FaceSet:
+        """Prepared and read at once, into memory."""
+        with tempfile.TemporaryDirectory() as scratch:
+            self.prepare(size, Path(scratch), 1, advance)
+            found = FaceSet.load(Path(scratch))
+            return FaceSet(found.images[:].copy(), found.table)

@@ -1,0 +1,73 @@
+"""Action units of photographs: measured by OpenFace, given in a table, or the prototypes by which faces were posed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.data.photos.listing import Photo
+from benchmark.protocol import ACTION_UNITS
+
+Prototypes = Mapping[str, Mapping[int, float]]
+"""Expression to the intensities (0 to 5) of its action units, by FACS's numbers."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """values: N x 17, NaN where nobody knows. by: for each who says so. note: for the report, "" where all is as it
+    should be.
+    """
+
+    values: np.ndarray
+    by: list[str]
+    note: str
+
+
+def units_of(photos: Sequence[Photo], measured: Sequence[np.ndarray | None], prototypes: Prototypes) -> Units:
+    """Measured where any picture's are (those that lack them then have the mean of their expression's at their camera,
+    or of their expression's), else the prototypes.
+    """
+    known = [values is not None for values in measured]
+    if any(known):
+        return _measured(photos, measured)
+    if not prototypes:
+        nothing = np.full((len(photos), len(ACTION_UNITS)), np.nan)
+        return Units(nothing, ["nobody"] * len(photos), "Action units: none (no columns, no CSV files of OpenFace).")
+    vectors = {name: vector(units) for name, units in prototypes.items()}
+    values = np.stack([vectors[photo.expression] for photo in photos])
+    note = (
+        "ACTION UNITS ARE NOT MEASURED: no CSV files of OpenFace lie beside the pictures, so every picture has the "
+        "FACS prototype of the expression that was posed, one vector for each expression. What methods driven by "
+        "action units (GANimation, Cascade EF-GAN) make of these says little of what they make of measured ones."
+    )
+    return Units(values, ["prototype"] * len(photos), note)
+
+
+def vector(units: Mapping[int, float]) -> np.ndarray:
+    """17 intensities."""
+    return np.array([units.get(int(name[2:4]), 0.0) for name in ACTION_UNITS])
+
+
+def _measured(photos: Sequence[Photo], measured: Sequence[np.ndarray | None]) -> Units:
+    groups: dict[tuple[str, ...], list[np.ndarray]] = {}
+    for photo, own in zip(photos, measured, strict=True):
+        if own is not None:
+            for group in _groups(photo):
+                groups.setdefault(group, []).append(own)
+    values, by = [], []
+    for photo, own in zip(photos, measured, strict=True):
+        near = next((groups[group] for group in _groups(photo) if group in groups), None)
+        values.append(own if own is not None else np.mean(near, 0) if near else np.full(len(ACTION_UNITS), np.nan))
+        by.append("measured" if own is not None else "mean of its expression" if near else "nobody")
+    lacking = len(by) - by.count("measured")
+    note = f"Action units: measured in {by.count('measured'):,} pictures"
+    if lacking:
+        note += f"; {lacking:,} without a CSV file in which OpenFace found a face have the mean of their expression's"
+    return Units(np.stack(values), by, f"{note}.")
+
+
+def _groups(photo: Photo) -> tuple[tuple[str, ...], ...]:
+    """From near to far."""
+    return (photo.expression, str(photo.camera)), (photo.expression,)
