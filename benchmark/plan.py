@@ -49,6 +49,19 @@ class Step:
     """Estimated; None where nothing is known of it."""
 
 
+def why_missing(row: SuiteRow, source: DataSource) -> str:
+    """Why a row can't be measured, or ""; wrong settings of a method that is there are errors, not gaps."""
+    if not is_known(row.method):
+        return f"the method '{row.method}' is not in this version"
+    method = find_method(row.method)
+    if row.guide not in method.guides:
+        return f"'{row.method}' has no {row.guide} guide"
+    if row.data not in method.subsets:
+        return f"'{row.method}' is for {' and '.join(sorted(method.subsets))} faces only"
+    unknown = [KNOWLEDGE[what] for what in sorted(method.needs - source.knows)]
+    return f"'{row.method}' needs {' and '.join(unknown)}, and {source.name} has none" if unknown else ""
+
+
 class Plan:
     """All stages of a suite, each before those that read from it, each once."""
 
@@ -72,7 +85,7 @@ class Plan:
         real: dict[Subset, RealFeatures] = {}
         rows = []
         for row in suite.rows:
-            missing = self._missing(row)
+            missing = why_missing(row, source)
             if missing:
                 rows.append(RowStages(row, missing, {}, {}, None))
                 continue
@@ -90,18 +103,6 @@ class Plan:
     def _once(self, stage: S) -> S:
         """The stage, or the one of the same key that is there already."""
         return self._stages.setdefault(stage.recipe.key, stage)  # type: ignore[return-value]
-
-    def _missing(self, row: SuiteRow) -> str:
-        """Why a row can't be measured; wrong settings of a method that is there are errors, not gaps."""
-        if not is_known(row.method):
-            return f"the method '{row.method}' is not in this version"
-        method, source = find_method(row.method), self.prepare.source
-        if row.guide not in method.guides:
-            return f"'{row.method}' has no {row.guide} guide"
-        if row.data not in method.subsets:
-            return f"'{row.method}' is for {' and '.join(sorted(method.subsets))} faces only"
-        unknown = [KNOWLEDGE[what] for what in sorted(method.needs - source.knows)]
-        return f"'{row.method}' needs {' and '.join(unknown)}, and {source.name} has none" if unknown else ""
 
     def _row(self, row: SuiteRow, judge: TrainJudge, real: RealFeatures) -> RowStages:
         trains, scores, gallery = {}, {}, None
