@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmark.cli import Parser, run_command
 from benchmark.errors import UserError, unknown
+from benchmark.faces.placement import PLACEMENTS
 from benchmark.faces.production import MOST_IDENTITIES
 from benchmark.faces.shots import SetSettings
 from benchmark.protocol import CAMERAS, GAZES
@@ -27,6 +28,7 @@ def parser() -> Parser:
         [
             "python -m benchmark.render --identities 40 --size 64 --cameras 045,090,135 --out faces",
             "python -m benchmark.render --identities 4 --size 256 --cameras all --gazes all --out large --sheet s.png",
+            "python -m benchmark.render --size 128 --placements all --out everywhere",
         ],
     )
     parser.add_argument("--identities", type=int, default=40, metavar="N", help="how many people (default: 40)")
@@ -39,6 +41,18 @@ def parser() -> Parser:
     )
     parser.add_argument(
         "--gazes", default="frontal", metavar="LIST", help="of frontal, left, right, or all (default: frontal)"
+    )
+    parser.add_argument(
+        "--placements",
+        default="aligned",
+        metavar="LIST",
+        help="of aligned, off, tilted, far, or all; a suite of non-aligned faces trains on aligned ones "
+        "(default: aligned)",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="LIST",
+        help="of the identities only these, by number: the same people as in the whole set (0,7,11)",
     )
     parser.add_argument("--seed", type=int, default=0, help="draws the identities and all variation (default: 0)")
     parser.add_argument(
@@ -65,9 +79,28 @@ def settings_of(arguments: argparse.Namespace) -> SetSettings:
     _within("--workers", arguments.workers, 1, 256)
     codes = {f"{camera:03d}": camera for camera in CAMERAS}
     cameras = tuple(codes[code] for code in _chosen("camera", arguments.cameras, tuple(codes)))
+    placements = tuple(name for name in PLACEMENTS if name in _chosen("placement", arguments.placements, PLACEMENTS))
     return SetSettings(
-        arguments.identities, arguments.size, cameras, _chosen("gaze", arguments.gazes, GAZES), arguments.seed
+        arguments.identities,
+        arguments.size,
+        cameras,
+        _chosen("gaze", arguments.gazes, GAZES),
+        arguments.seed,
+        placements=placements,
+        only=_only(arguments.only, arguments.identities),
     )
+
+
+def _only(text: str | None, identities: int) -> tuple[int, ...]:
+    """The numbers after `--only`, ascending; none where it was not given."""
+    if text is None:
+        return ()
+    numbers = set()
+    for word in text.split(","):
+        if not word.strip().isdecimal() or int(word) >= identities:
+            raise UserError(f"--only {text}: '{word.strip()}' is no number from 0 to {identities - 1}")
+        numbers.add(int(word))
+    return tuple(sorted(numbers)) if len(numbers) < identities else ()
 
 
 def _within(option: str, value: int, low: int, high: int) -> None:
@@ -134,7 +167,7 @@ def render(arguments: argparse.Namespace) -> int:
 
     with progress_bar() as tell:
         table = production.render_set(settings, arguments.out, arguments.workers, tell)
-    print(f"{len(table)} pictures of {settings.identities} identities in {arguments.out}")
+    print(f"{len(table)} pictures of {len(settings.people)} identities in {arguments.out}")
     if arguments.pack is not None:
         print(f"{arguments.pack}: SHA-256 {production.pack(arguments.out, arguments.pack)}")
     if arguments.sheet is not None:

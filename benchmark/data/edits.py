@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,32 +21,47 @@ class EditList:
 
     targets_per_source: all other expressions of a source, or that many of them (by the pairs' seeds, so any choice is
     nested in a larger one). gallery: not all test pictures, but that many to look at: neutral faces, each of another
-    identity, the cameras in turn, the frontal one first.
+    identity, the placements in turn, and then the cameras, the frontal one first. targets: only to these expressions,
+    where there are any.
     """
 
     subset: Subset
     seed: int
     targets_per_source: int | None = None
     gallery: int | None = None
+    targets: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """For recipes; lists of all targets have no word on it."""
+        said = {**dataclasses.asdict(self), "targets": list(self.targets)}
+        if not self.targets:
+            del said["targets"]
+        return said
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The expressions that are targets."""
+        return self.targets or EXPRESSIONS
 
     def make(self, faces: FaceSet) -> pd.DataFrame:
         """One row an edit, sorted by source and target.
 
-        source, reference, truth: rows of `faces`; truth, the real picture of the same identity, camera and gaze with
-        the target expression, is -1 where the set has none. target: expression. seed: the pair's own, 63 bits. Raises
-        UserError where an expression has no picture of a second identity to refer to.
+        source, reference, truth: rows of `faces`; truth, the real picture of the same identity, camera, gaze and
+        placement with the target expression, is -1 where the set has none. target: expression. seed: the pair's own, 63
+        bits. Raises UserError where an expression has no picture of a second identity to refer to.
         """
-        table = faces.table
+        table, placements = faces.table, faces.placements
         test = faces.rows(self.subset, "test")
         real = {
-            (row.identity, row.camera, row.gaze, row.expression): index
+            (row.identity, row.camera, row.gaze, placements[index], row.expression): index
             for index, row in zip(test, table.iloc[test].itertuples(), strict=True)
         }
         by_expression = {name: test[(table["expression"].iloc[test] == name).to_numpy()] for name in EXPRESSIONS}
         rows = []
-        for source in test if self.gallery is None else self._gallery(table, test):
+        for source in test if self.gallery is None else self._gallery(faces, test):
             face = table.iloc[source]
-            targets = [name for name in EXPRESSIONS if name != face["expression"] and len(by_expression[name])]
+            targets = [name for name in self.wanted if name != face["expression"] and len(by_expression[name])]
             seeds = {name: pair_seed(self.seed, face["face_id"], name) for name in targets}
             if self.targets_per_source is not None:
                 targets = sorted(targets, key=seeds.__getitem__)[: self.targets_per_source]
@@ -55,25 +72,30 @@ class EditList:
                     "source_expression": face["expression"],
                     "target": target,
                     "reference": self._reference(table, by_expression[target], face["identity"], seeds[target], target),
-                    "truth": int(real.get((face["identity"], face["camera"], face["gaze"], target), -1)),
+                    "truth": int(
+                        real.get((face["identity"], face["camera"], face["gaze"], placements[source], target), -1)
+                    ),
                     "seed": seeds[target],
                 }
                 for target in sorted(targets)
             ]
         if not rows:
-            raise UserError(f"no test picture of subset {self.subset} has another expression to be edited to")
+            which = f" ({', '.join(self.targets)})" if self.targets else ""
+            raise UserError(f"no test picture of subset {self.subset} has another expression to be edited to{which}")
         return pd.DataFrame(rows)
 
-    def _gallery(self, table: pd.DataFrame, test: np.ndarray) -> list[int]:
+    def _gallery(self, faces: FaceSet, test: np.ndarray) -> list[int]:
         """Rows of the faces to look at."""
         assert self.gallery is not None
         cameras = sorted(SUBSET_CAMERAS[self.subset], key=lambda camera: abs(camera - 90))
-        faces = table.iloc[test].assign(row=test)
-        faces = faces[(faces["expression"] == "neutral") & (faces["gaze"] == "frontal")]
+        shown = faces.table.iloc[test].assign(row=test, placement=faces.placements[test])
+        shown = shown[(shown["expression"] == "neutral") & (shown["gaze"] == "frontal")]
+        placements = list(dict.fromkeys(shown["placement"]))
         chosen: list[int] = []
-        for place, (_, mine) in enumerate(faces.groupby("identity", sort=True)):
-            wanted = mine[mine["camera"] == cameras[place % len(cameras)]]
-            chosen += [int(row) for row in wanted["row"][:1]]
+        for place, (_, mine) in enumerate(shown.groupby("identity", sort=True)):
+            turn, number = divmod(place, len(placements))
+            wanted = (mine["camera"] == cameras[turn % len(cameras)]) & (mine["placement"] == placements[number])
+            chosen += [int(row) for row in mine["row"][wanted][:1]]
         return chosen[: self.gallery]
 
     @staticmethod

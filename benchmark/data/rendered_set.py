@@ -1,4 +1,4 @@
-"""The rendered faces: the set that the repository holds, or a folder that `benchmark.render` has written."""
+"""The rendered faces: the sets that the repository holds, or a folder that `benchmark.render` has written."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from benchmark.data.faceset import COLUMNS, FaceSet
+from benchmark.data.faceset import ALIGNED, COLUMNS, PLACEMENT, FaceSet
 from benchmark.data.source import Advance, DataSource
 from benchmark.data.split import SALT, draw_test_identities, listed_test_identities
 from benchmark.errors import UserError
+from benchmark.faces.placement import PLACEMENTS
 from benchmark.protocol import LANDMARKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COMMITTED = Path(__file__).parent / "rendered" / "faces-64.parquet"
-COMMITTED_SHA256 = COMMITTED.with_suffix(".sha256")
+NON_ALIGNED = COMMITTED.with_name("nonaligned-64.parquet")
 TEST_FRACTION = 0.25
+RENDER = "render a set that has both with python -m benchmark.render --placements all --out DIR"
 
 
 class Rendered(DataSource):
-    """`rendered` (40 identities, cameras 045, 090, 135, 64 px) or `rendered:DIR`."""
+    """`rendered` (40 identities, cameras 045, 090, 135, 64 px) or `rendered:DIR`: of the folder's pictures the aligned
+    ones.
+    """
 
     name = "rendered"
     needs_folder = False
@@ -40,26 +44,46 @@ class Rendered(DataSource):
         """Without the table, which holds all pictures: another process reads it when it needs it."""
         return {**vars(self), "_table": None}
 
+    @property
+    def _committed(self) -> Path:
+        return COMMITTED
+
+    def uncropped(self) -> DataSource:
+        """The committed non-aligned set, or the folder's pictures that are not aligned."""
+        other = NonAligned(self.folder, self.cache, self.chosen)
+        if self.folder is not None and not other.count():
+            raise UserError(f"{self.folder} has no non-aligned pictures: {RENDER}")
+        return other
+
+    def _takes(self, placement: str) -> bool:
+        return placement == ALIGNED
+
     def files(self) -> list[Path]:
-        """The one file of the committed set, or the table and every picture of the folder."""
+        """The one file of a committed set, or the table and the pictures of the folder."""
         if self.folder is None:
-            return [COMMITTED]
+            return [self._committed]
         if not (self.folder / "faces.parquet").exists():
             raise UserError(
                 f"{self.folder} holds no finished rendered set (no faces.parquet); the benchmark.render command that "
                 "began it goes on where it was"
             )
-        return [self.folder / "faces.parquet", *sorted(self.folder.glob("*.png"))]
+        every = sorted(self.folder.glob("*.png"))
+        taken = [path for path in every if self._takes(placement_of(path.stem))]
+        if every and not taken:
+            raise UserError(
+                f"{self.folder} has no aligned pictures, and those are what models are trained on: {RENDER}"
+            )
+        return [self.folder / "faces.parquet", *taken]
 
     def content_key(self) -> str:
-        """The committed set's recorded SHA-256 (held against the file when it is loaded), or the folder's content
+        """A committed set's recorded SHA-256 (held against the file when it is loaded), or the folder's content
         hash.
         """
         if self.folder is not None:
             return super().content_key()
-        if not COMMITTED.exists():
-            raise UserError(f"the rendered set is missing ({COMMITTED}); check out the repository again")
-        return COMMITTED_SHA256.read_text(encoding="ascii").split()[0]
+        if not self._committed.exists():
+            raise UserError(f"the rendered set is missing ({self._committed}); check out the repository again")
+        return self._committed.with_suffix(".sha256").read_text(encoding="ascii").split()[0]
 
     def count(self) -> int:
         """Pictures in the table."""
@@ -71,23 +95,33 @@ class Rendered(DataSource):
         return {"salt": SALT, "fraction": TEST_FRACTION} if listed is None else {"test": listed}
 
     def _listed(self) -> list[str] | None:
-        return listed_test_identities(self.name) if self.folder is None else None
+        return listed_test_identities(Rendered.name) if self.folder is None else None
 
     def describe(self) -> str:
         """Count and origin."""
         table = self._read()
         where = "the repository's own set" if self.folder is None else "a set rendered with benchmark.render"
         return (
-            f"{where}: {len(table)} pictures of {table['identity'].nunique()} identities, "
+            f"{where}: {len(table)} pictures of {table['identity'].nunique()} identities{self._placed()}, "
             "exact landmarks and action units"
         )
 
+    def _placed(self) -> str:
+        return ""
+
     def _read(self) -> pd.DataFrame:
-        """The table, checked against its hash where it is the committed one."""
+        """The rows of the table that this source takes."""
+        table = self._whole()
+        if PLACEMENT not in table:
+            return table if self._takes(ALIGNED) else table[:0]
+        return table[table[PLACEMENT].map(self._takes)].reset_index(drop=True)
+
+    def _whole(self) -> pd.DataFrame:
+        """The table, checked against its hash where it is a committed one."""
         import pandas as pd
 
         if self._table is None:
-            path = COMMITTED if self.folder is None else self.folder / "faces.parquet"
+            path = self._committed if self.folder is None else self.folder / "faces.parquet"
             raw = path.read_bytes()
             if self.folder is None and hashlib.sha256(raw).hexdigest() != self.content_key():
                 raise UserError(
@@ -123,11 +157,12 @@ class Rendered(DataSource):
         ]
         if any(len(row) != 2 * LANDMARKS for row in landmarks):
             raise UserError(f"{self.files()[0]} is damaged: a picture has not {LANDMARKS} landmarks")
-        listed = self._listed()
-        groups = dict(zip(table["identity"], table["group"], strict=True))
+        listed, whole = self._listed(), self._whole()  # aligned or not, a person is on one side
+        groups = dict(zip(whole["identity"], whole["group"], strict=True))
         test = set(listed if listed is not None else draw_test_identities(groups, TEST_FRACTION))
         split = ["test" if name in test else "train" for name in table["identity"]]
-        return FaceSet(images, table.assign(landmarks=pd.Series(landmarks, table.index), split=split)[list(COLUMNS)])
+        columns = [*COLUMNS, *([] if self._takes(ALIGNED) else [PLACEMENT])]
+        return FaceSet(images, table.assign(landmarks=pd.Series(landmarks, table.index), split=split)[columns])
 
     def _picture(self, table: pd.DataFrame, index: int) -> Image.Image:
         face = table["face_id"].iloc[index]
@@ -139,3 +174,30 @@ class Rendered(DataSource):
             raise UserError(
                 f"picture {face} cannot be read ({error}); the benchmark.render command renders it again"
             ) from error
+
+
+class NonAligned(Rendered):
+    """The non-aligned pictures beside those of `Rendered`: off the middle, tilted, far away."""
+
+    name = "rendered-nonaligned"
+
+    def __init__(self, folder: Path | None, cache: Path, chosen: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder, cache, chosen)
+        self.test_share = 1.0 if folder is None else Rendered.test_share
+
+    @property
+    def _committed(self) -> Path:
+        return NON_ALIGNED
+
+    def _takes(self, placement: str) -> bool:
+        return placement != ALIGNED
+
+    def _placed(self) -> str:
+        placements = [name for name in PLACEMENTS if name in set(self._read()[PLACEMENT])]
+        return f", not aligned ({', '.join(placements)})"
+
+
+def placement_of(face_id: str) -> str:
+    """What the name of a rendered picture says: `003_happy_090_frontal_off`."""
+    last = face_id.rpartition("_")[2]
+    return last if last in PLACEMENTS else ALIGNED

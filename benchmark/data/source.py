@@ -54,6 +54,8 @@ class DataSource(ABC):
     """What it knows of its faces beyond picture and expression."""
     options: ClassVar[frozenset[str]] = frozenset()
     """What may follow the folder, as `,name=value`."""
+    test_share: float = 0.25
+    """About how many of its pictures are of test identities, for estimates."""
     licensed: ClassVar[bool] = False
     """Whether its pictures are somebody's who has not given them to everyone: they then stay on this machine."""
 
@@ -92,6 +94,14 @@ class DataSource(ABC):
     @abstractmethod
     def split_settings(self) -> dict[str, Any]:
         """What decides the split: the salt and fraction of the draw, or the list of the repository."""
+
+    def uncropped(self) -> DataSource:
+        """The same people in pictures that are not aligned, with the same split. Raises UserError where there are
+        none.
+        """
+        raise UserError(
+            f"data set {self.name} has no non-aligned pictures: choose another with --data, or a suite of aligned faces"
+        )
 
     def count(self) -> int:
         """How many pictures `load` will read."""

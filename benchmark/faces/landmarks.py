@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from benchmark.faces.anatomy import Anatomy, Array, Indices
 from benchmark.faces.appearance import brow_curve
 from benchmark.faces.identity import Identity
+from benchmark.faces.placement import Framing
 from benchmark.protocol import LANDMARK_MIRROR
 
 # Template places of the subject's left half and the middle, in mm relative to the eyes.
@@ -116,22 +117,48 @@ class Picker:
 
 @dataclass(frozen=True)
 class Projection:
-    """A pinhole camera: where it stands, what it looks at (metres), and the width of the field at the target."""
+    """A pinhole camera: where it stands, what it looks at (metres), the width of the field at the target, and by how
+    many degrees it is rolled (positive: what it sees turns clockwise in the picture).
+    """
 
     origin: Array
     target: Array
     width: float
     size: int
+    roll: float = 0.0
 
     def __call__(self, points: Array) -> Array:
         """Pixels (N x 2: x to the right, y down, pixel centres at integers) of N x 3 points."""
-        forward = self.target - self.origin
-        distance = float(np.linalg.norm(forward))
-        forward = forward / distance
-        right = np.cross(forward, [0.0, 0.0, 1.0])
-        right /= np.linalg.norm(right)
-        up = np.cross(right, forward)
+        forward, right, up = self.axes()
+        distance = float(np.linalg.norm(self.target - self.origin))
         offset = points - self.origin
         scale = self.size / self.width * distance / (offset @ forward)
         middle = (self.size - 1) / 2
         return np.stack([middle + offset @ right * scale, middle - offset @ up * scale], 1)
+
+    def axes(self) -> tuple[Array, Array, Array]:
+        """Unit vectors: forward, and the picture's right and up."""
+        forward = self.target - self.origin
+        forward = forward / float(np.linalg.norm(forward))
+        right = np.cross(forward, [0.0, 0.0, 1.0])
+        right /= np.linalg.norm(right)
+        up = np.cross(right, forward)
+        if not self.roll:
+            return forward, right, up
+        cos, sin = np.cos(np.radians(self.roll)), np.sin(np.radians(self.roll))
+        return forward, cos * right + sin * up, cos * up - sin * right
+
+    def inside(self, pixels: Array) -> NDArray[np.bool_]:
+        """Which of N x 2 places lie in the picture."""
+        return np.asarray(((pixels >= -0.5) & (pixels < self.size - 0.5)).all(1))
+
+    def framed(self, framing: Framing) -> Projection:
+        """The same camera, turned so that its middle comes to lie elsewhere in the picture, then rolled, with another
+        width of the field.
+        """
+        width = self.width * framing.field
+        forward, right, up = self.axes()
+        distance = float(np.linalg.norm(self.target - self.origin))
+        aim = distance * forward - width * (framing.right * right - framing.down * up)
+        target = self.origin + distance * aim / float(np.linalg.norm(aim))
+        return Projection(self.origin, target, width, self.size, self.roll + framing.roll)

@@ -1,8 +1,8 @@
 """Making a set of pictures: the folder, what is missing from it, the table, the single file.
 
-A set is a folder of PNG files `{identity}_{expression}_{camera:03d}_{gaze}.png`, `settings.json`, and, written last,
-`faces.parquet`. Every picture depends on the settings and its own name only, so neither the number of workers nor an
-interruption changes a byte.
+A set is a folder of PNG files `{identity}_{expression}_{camera:03d}_{gaze}.png` (and `_{placement}`, where that is not
+`aligned`), `settings.json`, and, written last, `faces.parquet`. Every picture depends on the settings and its own name
+only, so neither the number of workers nor an interruption changes a byte.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,7 @@ MOST_IDENTITIES = 1000
 
 def _prepare(settings: SetSettings, out: Path) -> None:
     """Make the folder, or see that it holds a set of the same settings."""
-    wanted = json.loads(json.dumps(asdict(settings)))
+    wanted = json.loads(json.dumps(settings.record()))
     kept = out / SETTINGS_FILE
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder to write the set into")
@@ -41,9 +40,8 @@ def _prepare(settings: SetSettings, out: Path) -> None:
         except (OSError, ValueError) as error:
             raise UserError(f"{kept} cannot be read as a set's settings; name another folder") from error
         if found != wanted:
-            names = (
-                wanted if not isinstance(found, dict) else [name for name in wanted if found.get(name) != wanted[name]]
-            )
+            both = {**found, **wanted} if isinstance(found, dict) else wanted
+            names = [name for name in both if not isinstance(found, dict) or found.get(name) != wanted.get(name)]
             raise UserError(f"{out} holds a set made with other settings ({', '.join(names)}); name another folder")
     elif out.is_dir() and any(out.iterdir()):
         raise UserError(f"{out} is not empty and holds no rendered set; name another folder")
@@ -59,21 +57,23 @@ def _prepare(settings: SetSettings, out: Path) -> None:
 
 
 def _shots(settings: SetSettings) -> list[ShotName]:
-    return [ShotName(i, e, g) for i in range(settings.identities) for g in settings.gazes for e in EXPRESSIONS]
+    return [ShotName(i, e, g) for i in settings.people for g in settings.gazes for e in EXPRESSIONS]
+
+
+def _pictures(settings: SetSettings, shot: ShotName) -> list[str]:
+    return [f"{shot.picture(camera, placement)}.png" for camera, placement in settings.views]
 
 
 def _missing(settings: SetSettings, out: Path) -> list[ShotName]:
     there = {entry.name for entry in os.scandir(out)}
     kept = {entry.name for entry in os.scandir(out / PARTIAL_FOLDER)}
     return [
-        shot
-        for shot in _shots(settings)
-        if shot.record not in kept or any(f"{shot.picture(camera)}.png" not in there for camera in settings.cameras)
+        shot for shot in _shots(settings) if shot.record not in kept or not there.issuperset(_pictures(settings, shot))
     ]
 
 
 def _complete(settings: SetSettings, out: Path) -> bool:
-    pictures = (f"{shot.picture(camera)}.png" for shot in _shots(settings) for camera in settings.cameras)
+    pictures = (name for shot in _shots(settings) for name in _pictures(settings, shot))
     return (out / TABLE_FILE).is_file() and all((out / name).is_file() for name in pictures)
 
 
@@ -117,7 +117,7 @@ def render_set(
     if _complete(settings, out):
         shutil.rmtree(out / PARTIAL_FOLDER, ignore_errors=True)
         return pd.read_parquet(out / TABLE_FILE)
-    shots, each = _missing(settings, out), len(settings.cameras)
+    shots, each = _missing(settings, out), len(settings.views)
     finished = settings.pictures() - len(shots) * each
 
     def tell(new: int = 0) -> None:

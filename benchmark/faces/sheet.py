@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError
+from benchmark.faces.placement import PLACEMENTS
 from benchmark.faces.production import TABLE_FILE
+from benchmark.faces.shots import picture_name
 from benchmark.faces.workers import write_atomically
 from benchmark.protocol import EXPRESSIONS
 
@@ -33,8 +35,8 @@ def contact_sheet(
     """Write a PNG with the eight expressions of some identities of a set.
 
     `source` is a set's folder or its single file; `identities` are the first six where None, `cameras` all of the
-    set's; the picture in row r and column c is taken by camera number (c + r * `turn`) of them. Tiles are `tile`
-    pixels, enlarged without smoothing.
+    set's; the picture in row r and column c is taken by camera number (c + r * `turn`) of them, each placement before
+    the next camera. Tiles are `tile` pixels, enlarged without smoothing.
     """
     import pandas as pd
     from PIL import Image, ImageDraw, ImageFont
@@ -42,7 +44,13 @@ def contact_sheet(
     table = pd.read_parquet(source / TABLE_FILE if source.is_dir() else source).set_index("face_id")
     gaze = "frontal" if "frontal" in set(table["gaze"]) else str(table["gaze"].iloc[0])
     people = list(identities or sorted(table["identity"].unique())[:ROWS])
-    views = list(cameras or sorted(int(camera) for camera in table["camera"].unique()))
+    placed = set(table["placement"]) if "placement" in table else {"aligned"}
+    views = [
+        (camera, placement)
+        for camera in cameras or sorted(int(camera) for camera in table["camera"].unique())
+        for placement in PLACEMENTS
+        if placement in placed
+    ]
     step = tile + GAP
     sheet = Image.new("RGB", (len(EXPRESSIONS) * step - GAP, HEADING + len(people) * step - GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -50,8 +58,8 @@ def contact_sheet(
     for column, expression in enumerate(EXPRESSIONS):
         draw.text((column * step + tile / 2, HEADING / 2), expression, INK, font, anchor="mm")
         for row, person in enumerate(people):
-            camera = views[(column + row * turn) % len(views)]
-            picture = _picture(source, table, f"{person}_{expression}_{camera:03d}_{gaze}")
+            camera, placement = views[(column + row * turn) % len(views)]
+            picture = _picture(source, table, picture_name(person, expression, camera, gaze, placement))
             method = Image.Resampling.NEAREST if picture.width < tile else Image.Resampling.LANCZOS
             sheet.paste(picture.resize((tile, tile), method), (column * step, HEADING + row * step))
     write_atomically(out, lambda part: sheet.save(part, "PNG", optimize=True))

@@ -6,9 +6,10 @@ Every picture depends on the settings and its own name only, never on the pictur
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmark.faces.placement import ALIGNED, PLACEMENTS, Placement, draw_framing
 from benchmark.protocol import EXPRESSIONS, GAZES
 
 if TYPE_CHECKING:
@@ -33,10 +34,38 @@ class SetSettings:
     gazes: tuple[str, ...]
     seed: int
     renderer: int = RENDERER
+    placements: tuple[Placement, ...] = ALIGNED
+    only: tuple[int, ...] = ()
+    """The identities that are rendered, by number; all where it is empty."""
+
+    @property
+    def people(self) -> tuple[int, ...]:
+        """The numbers of the identities."""
+        return self.only or tuple(range(self.identities))
+
+    @property
+    def views(self) -> tuple[tuple[int, Placement], ...]:
+        """What a shot is seen by: every camera, as every placement."""
+        return tuple((camera, placement) for camera in self.cameras for placement in self.placements)
 
     def pictures(self) -> int:
         """How many pictures the set has."""
-        return self.identities * len(EXPRESSIONS) * len(self.cameras) * len(self.gazes)
+        return len(self.people) * len(EXPRESSIONS) * len(self.views) * len(self.gazes)
+
+    def record(self) -> dict[str, Any]:
+        """What a set's folder keeps; aligned sets of all identities have no word on either."""
+        kept = asdict(self)
+        if self.placements == ALIGNED:
+            del kept["placements"]
+        if not self.only:
+            del kept["only"]
+        return kept
+
+
+def picture_name(identity: str, expression: str, camera: int, gaze: str, placement: Placement = "aligned") -> str:
+    """`003_happy_090_frontal`, `003_happy_090_frontal_off`."""
+    placed = "" if placement == "aligned" else f"_{placement}"
+    return f"{identity}_{expression}_{camera:03d}_{gaze}{placed}"
 
 
 @dataclass(frozen=True)
@@ -47,9 +76,9 @@ class ShotName:
     expression: str
     gaze: str
 
-    def picture(self, camera: int) -> str:
+    def picture(self, camera: int, placement: Placement = "aligned") -> str:
         """Name of the picture that `camera` takes, without suffix: its face_id."""
-        return f"{self.identity:03d}_{self.expression}_{camera:03d}_{self.gaze}"
+        return picture_name(f"{self.identity:03d}", self.expression, camera, self.gaze, placement)
 
     @property
     def record(self) -> str:
@@ -88,7 +117,7 @@ class Photographer:
         return self._sitter
 
     def take(self, shot: ShotName) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-        """The pictures of a shot, one per camera, each with its row of the face table."""
+        """The pictures of a shot, one per camera and placement, each with its row of the face table."""
         import numpy as np
 
         from benchmark.faces.facs import CONTEMPT_SIDE, Side, draw
@@ -100,19 +129,26 @@ class Photographer:
         one_sided: dict[str, Side] = {"AU14_r": CONTEMPT_SIDE} if shot.expression == "contemptuous" else {}
         pose = sitter.pose(units, one_sided, shot.gaze)
         self.studio.arrange(pose)
-        for camera in self.settings.cameras:
+        for camera, placement in self.settings.views:
             view = self.studio.projection(sitter, camera - 90, self.settings.size, (float(turn), float(nod)))
-            seed = int(shot.generator(self.settings.seed, 1000 + camera).integers(1 << 31))
+            if placement != "aligned":
+                view = view.framed(draw_framing(placement, self.settings.seed, shot.identity, camera, shot.gaze))
+            purpose = 1000 * (1 + PLACEMENTS.index(placement)) + camera
+            seed = int(shot.generator(self.settings.seed, purpose).integers(1 << 31))
             picture = self.studio.photograph(view, seed)
+            points = view(pose.landmarks)
+            visible = self.studio.sees(view, pose.landmarks, pose.landmark_normals)
+            if placement != "aligned":
+                visible = visible & view.inside(points)
             row = {
-                "face_id": shot.picture(camera),
+                "face_id": shot.picture(camera, placement),
                 "identity": sitter.who.name,
                 "group": sitter.who.group,
                 "expression": shot.expression,
                 "camera": camera,
                 "gaze": shot.gaze,
                 **units,
-                "landmarks": [float(np.float32(value)) for value in view(pose.landmarks).ravel()],
-                "visible": [bool(value) for value in self.studio.sees(view, pose.landmarks, pose.landmark_normals)],
+                "landmarks": [float(np.float32(value)) for value in points.ravel()],
+                "visible": [bool(value) for value in visible],
             }
-            yield picture, row
+            yield picture, row if self.settings.placements == ALIGNED else {**row, "placement": placement}

@@ -8,6 +8,7 @@ no grain is left and no edge lost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,9 +118,9 @@ class Studio:
             raise RuntimeError(f"Mitsuba ordered the scene as {order}: pictures would not repeat")
         self._parameters = mi.traverse(self._scene)
 
-    def _look_at(self, origin: Array, target: Array) -> Any:
+    def _look_at(self, origin: Array, target: Array, up: Sequence[float] = (0, 0, 1)) -> Any:
         transform = self._mi.ScalarTransform4f()
-        return transform.look_at(origin=[float(v) for v in origin], target=[float(v) for v in target], up=[0, 0, 1])
+        return transform.look_at(origin=[float(v) for v in origin], target=[float(v) for v in target], up=list(up))
 
     def _mesh(self, name: str) -> Any:
         mi, shop = self._mi, self._workshop
@@ -185,7 +186,7 @@ class Studio:
 
     def projection(self, sitter: Sitter, yaw: float, size: int, turn: tuple[float, float] = (0.0, 0.0)) -> Projection:
         """The camera at `yaw` degrees (0 frontal) before a sitter; `turn` is the head's small turn and nod in
-        degrees.
+        degrees. At CAMERA_DISTANCE of its target, as all cameras that `photograph` takes must be.
         """
         target = np.array([0.0, AIM_BACK * sitter.frame, sitter.middle])
         origin = target + CAMERA_DISTANCE * direction(yaw - turn[0], turn[1])
@@ -196,11 +197,13 @@ class Studio:
         mi = self._mi
         side = camera.size * SUPERSAMPLING
         field = 2 * np.degrees(np.arctan(camera.width / 2 / CAMERA_DISTANCE))
+        # An upright camera is given the upright itself, whose bits its own axis has only nearly.
+        up = [float(value) for value in camera.axes()[2]] if camera.roll else (0, 0, 1)
         sensor = mi.load_dict(
             {
                 "type": "perspective",
                 "fov": float(field),
-                "to_world": self._look_at(camera.origin, camera.target),
+                "to_world": self._look_at(camera.origin, camera.target, up),
                 "film": {
                     "type": "hdrfilm",
                     "width": side,
