@@ -15,7 +15,7 @@ import yaml
 
 from benchmark.errors import UserError, did_you_mean, unknown
 from benchmark.precision import DEFAULT, Precision
-from benchmark.protocol import GUIDES, SUBSETS, Guide, Subset
+from benchmark.protocol import EXPRESSIONS, GUIDES, SUBSETS, Guide, Subset
 from benchmark.settings import make_settings
 
 HERE = Path(__file__).parent
@@ -43,6 +43,7 @@ class SuiteRow:
 
 SuiteFigure = Literal["ablation"]
 """Figures that a suite may ask for beside those that all have."""
+FacesKind = Literal["aligned", "nonaligned"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Suite:
     """The rows of a table, in its order. `paper` is the stem of the published table in results/paper, or "".
 
     ladder: the rows are meant to be read as steps, and a table says what each changes. figure: one more, or None.
+    faces: which pictures are edited and compared with; models and the judge are trained on aligned ones, whichever.
+    targets: the expressions edited to, in the order of `EXPRESSIONS`; all where it is empty.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Suite:
     paper: str = ""
     ladder: bool = False
     figure: SuiteFigure | None = None
+    faces: FacesKind = "aligned"
+    targets: tuple[str, ...] = ()
 
     def only(self, methods: list[str]) -> Suite:
         """The rows of `methods`. Raises UserError for a method that no row has."""
@@ -136,7 +141,7 @@ def load_suite(name: str) -> Suite:
     """The suite of that name or path. Raises UserError, naming file and field, for whatever is wrong in it."""
     path = _find("suite", "suites", name)
     data = _mapping(_read(path), str(path))
-    _only(data, {"title", "rows", "paper", "ladder", "figure"}, str(path))
+    _only(data, {"title", "rows", "paper", "ladder", "figure", "faces", "targets"}, str(path))
     rows = _need(data, "rows", list, str(path))
     if not rows:
         raise UserError(f"{path}: 'rows' is empty")
@@ -147,6 +152,8 @@ def load_suite(name: str) -> Suite:
         data.get("paper", ""),
         _optional(data, "ladder", False, str(path)),
         _figure(data.get("figure"), str(path)),
+        _faces(data.get("faces", "aligned"), str(path)),
+        _targets(data["targets"], str(path)) if "targets" in data else (),
     )
     identifiers = [row.id for row in suite.rows]
     twice = {name for name in identifiers if identifiers.count(name) > 1}
@@ -215,6 +222,24 @@ def _figure(value: Any, where: str) -> SuiteFigure | None:
     if value is not None and value not in get_args(SuiteFigure):
         raise UserError(f"{where}: figure must be {' or '.join(get_args(SuiteFigure))}, not {value!r}")
     return cast("SuiteFigure | None", value)
+
+
+def _faces(value: Any, where: str) -> FacesKind:
+    if value not in get_args(FacesKind):
+        raise UserError(f"{where}: faces must be {' or '.join(get_args(FacesKind))}, not {value!r}")
+    return cast("FacesKind", value)
+
+
+def _targets(value: Any, where: str) -> tuple[str, ...]:
+    """In the order of `EXPRESSIONS`; none where they are all."""
+    if not isinstance(value, list) or not value:
+        raise UserError(f"{where}: targets must be a list of expressions, not {value!r}")
+    for name in value:
+        if name not in EXPRESSIONS:
+            raise unknown("expression", str(name), EXPRESSIONS, f"in the targets of {where}")
+        if value.count(name) > 1:
+            raise UserError(f"{where}: target '{name}' is named twice")
+    return tuple(name for name in EXPRESSIONS if name in value) if len(value) < len(EXPRESSIONS) else ()
 
 
 def _find(kind: str, folder: Literal["suites", "profiles"], name: str) -> Path:

@@ -54,11 +54,15 @@ class Question:
     @property
     def key(self) -> str:
         """SHA-256 of all that has a part in the plan's keys: the question, and the code that answers it."""
-        source, extractor = self.source, self.extractor
+        extractor = self.extractor
+        sources = [self.source, *([self.source.uncropped()] if self.suite.faces == "nonaligned" else [])]
         parts = (
             dataclasses.asdict(self.suite),
             dataclasses.asdict(self.profile),
-            [source.name, source.version, source.content_key(), source.split_settings(), sorted(source.knows)],
+            *(
+                [source.name, source.version, source.content_key(), source.split_settings(), sorted(source.knows)]
+                for source in sources
+            ),
             self.seeds,
             [extractor.name, extractor.identity, extractor.published, extractor.allow_other_weights],
             self.device,

@@ -20,7 +20,7 @@ from benchmark.schedule import Schedule
 from benchmark.stages.base import Context, Stage, made_by
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.imported import Imported
-from benchmark.stages.judge import TrainJudge
+from benchmark.stages.judge import ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare
 from benchmark.stages.rates import Rates
 from benchmark.stages.report import Report, RowStages, child_name
@@ -35,6 +35,8 @@ alone.
 """
 GALLERY = 4
 """Faces shown in the figures for each row."""
+TARGET_GALLERY = 9
+"""The same where a suite has but some targets, and a face is a column: three placements by three cameras."""
 S = TypeVar("S", bound=Stage)
 State = Literal["there", "begun", "to do"]
 
@@ -81,24 +83,30 @@ class Plan:
         self._extractor, self._device = extractor, device
         self._stages: dict[str, Stage] = {}
         self.prepare = self._once(Prepare(source, profile.size))
+        # What is edited and compared with. Nothing learns from it, nor does the judge.
+        edited = source.uncropped() if suite.faces == "nonaligned" else source
+        self.edited = self._once(Prepare(edited, profile.size)) if edited is not source else self.prepare
         judges: dict[Subset, TrainJudge] = {}
+        judged: dict[Subset, ReadByJudge] = {}
         real: dict[Subset, RealFeatures] = {}
         rows = []
         for row in suite.rows:
-            missing = why_missing(row, source)
+            missing = why_missing(row, source) or why_missing(row, edited)
             if missing:
                 rows.append(RowStages(row, missing, {}, {}, None))
                 continue
             if row.data not in judges:
                 judges[row.data] = self._once(TrainJudge(self.prepare, row.data, profile.judge_epochs, device))
-                real[row.data] = self._once(RealFeatures(self.prepare, row.data, extractor))
+                real[row.data] = self._once(RealFeatures(self.edited, row.data, extractor, suite.targets))
+                if suite.faces == "nonaligned" or suite.targets:
+                    judged[row.data] = self._once(ReadByJudge(judges[row.data], self.edited, suite.targets))
             rows.append(self._row(row, judges[row.data], real[row.data]))
         if not judges:
             raise UserError(
                 f"no method of suite {suite.name} is installed: {', '.join(sorted({r.method for r in suite.rows}))}"
             )
         self.rows = rows
-        self.report = self._once(Report(suite, profile, self.prepare, judges, rows, extractor))
+        self.report = self._once(Report(suite, profile, self.prepare, self.edited, judges, judged, rows, extractor))
 
     def _once(self, stage: S) -> S:
         """The stage, or the one of the same key that is there already."""
@@ -106,16 +114,17 @@ class Plan:
 
     def _row(self, row: SuiteRow, judge: TrainJudge, real: RealFeatures) -> RowStages:
         trains, scores, gallery = {}, {}, None
-        given = self._checkpoints.get(row.id)
+        given, targets = self._checkpoints.get(row.id), self.suite.targets
         for seed in self.seeds[:1] if given else self.seeds:
             train = self._once(given or self._train(row, seed))
-            edits = EditList(row.data, EDIT_SEED, self.profile.targets_per_source)
-            synth = self._once(Synthesize(train, self.prepare, row.guide, edits, self._device))
-            score = Score(synth, self.prepare, judge, real, self._extractor, self.profile.allow_small)
+            edits = EditList(row.data, EDIT_SEED, self.profile.targets_per_source, targets=targets)
+            synth = self._once(Synthesize(train, self.edited, row.guide, edits, self._device))
+            score = Score(synth, self.edited, judge, real, self._extractor, self.profile.allow_small)
             trains[seed], scores[seed] = train, self._once(score)
             if gallery is None:
-                shown = EditList(row.data, EDIT_SEED, gallery=GALLERY)
-                gallery = self._once(Synthesize(train, self.prepare, row.guide, shown, self._device))
+                count = TARGET_GALLERY if targets else GALLERY
+                shown = EditList(row.data, EDIT_SEED, gallery=count, targets=targets)
+                gallery = self._once(Synthesize(train, self.edited, row.guide, shown, self._device))
         return RowStages(row, "", trains, scores, gallery)
 
     def _train(self, row: SuiteRow, seed: int) -> CheckpointStage:

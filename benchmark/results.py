@@ -138,6 +138,21 @@ class JudgeResult:
 
 
 @dataclass(frozen=True)
+class JudgeReading:
+    """How well the judge reads the real pictures that a suite edits, where those are not what it was tested on: faces
+    that are not aligned, or some expressions only.
+    """
+
+    accuracy: float
+    """Percent of the real test pictures of all expressions."""
+    images: int
+    by_expression: dict[str, float]
+    target_accuracy: float
+    """The same of those that show a target expression of the suite: the bound on CA."""
+    target_images: int
+
+
+@dataclass(frozen=True)
 class Features:
     """Which network's features the Fréchet and kernel distances were measured in."""
 
@@ -188,6 +203,12 @@ class SuiteResults:
     """The rows are steps, each of which changes something against the row above it."""
     data_notes: tuple[str, ...] = ()
     """What a reader has to know of the data: what was measured, what stands in for it, what was set aside."""
+    faces: str = "aligned"
+    """Which pictures are edited and compared with: "aligned" or "nonaligned"; the judge has learned aligned ones."""
+    targets: tuple[str, ...] = ()
+    """The expressions edited to; all where it is empty. Fréchet distances are to real pictures of these."""
+    readings: dict[str, JudgeReading] = field(default_factory=dict)
+    """By subset; empty where the judge's own accuracy says it all."""
     schema: int = SCHEMA
 
     def dump(self) -> str:
@@ -222,5 +243,9 @@ def _suite_results(raw: dict[str, Any]) -> SuiteResults:
     }
     features = Features(**raw.pop("features"))
     overrides = {method: Override(**stated) for method, stated in raw.pop("overrides").items()}
-    raw["seeds"], raw["data_notes"] = tuple(raw["seeds"]), tuple(raw.get("data_notes", ()))
-    return SuiteResults(**raw, rows=tuple(rows), judges=judges, features=features, overrides=overrides)
+    readings = {subset: JudgeReading(**reading) for subset, reading in raw.pop("readings", {}).items()}
+    raw["seeds"] = tuple(raw["seeds"])
+    raw |= {name: tuple(raw.get(name, ())) for name in ("data_notes", "targets")}
+    return SuiteResults(
+        **raw, rows=tuple(rows), judges=judges, features=features, overrides=overrides, readings=readings
+    )

@@ -20,9 +20,9 @@ class EditList:
     """Which edits are made of a face set.
 
     targets_per_source: all other expressions of a source, or that many of them (by the pairs' seeds, so any choice is
-    nested in a larger one). gallery: not all test pictures, but that many to look at: neutral faces, each of another
-    identity, the placements in turn, and then the cameras, the frontal one first. targets: only to these expressions,
-    where there are any.
+    nested in a larger one). gallery: not all test pictures, but that many to look at: neutral faces (happy ones, where
+    neutral is the only target), each of another identity, the placements in turn, and then the cameras, the frontal one
+    first. targets: only to these expressions, where there are any.
     """
 
     subset: Subset
@@ -89,7 +89,8 @@ class EditList:
         assert self.gallery is not None
         cameras = sorted(SUBSET_CAMERAS[self.subset], key=lambda camera: abs(camera - 90))
         shown = faces.table.iloc[test].assign(row=test, placement=faces.placements[test])
-        shown = shown[(shown["expression"] == "neutral") & (shown["gaze"] == "frontal")]
+        own = "neutral" if self.wanted != ("neutral",) else "happy"
+        shown = shown[(shown["expression"] == own) & (shown["gaze"] == "frontal")]
         placements = list(dict.fromkeys(shown["placement"]))
         chosen: list[int] = []
         for place, (_, mine) in enumerate(shown.groupby("identity", sort=True)):

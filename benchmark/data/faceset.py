@@ -26,6 +26,8 @@ COLUMNS = (
     "visible",
     "split",
 )
+PLACEMENT, ALIGNED = "placement", "aligned"
+"""An optional column: where faces stand that were not put into the middle; where it is absent, all are aligned."""
 IMAGES, TABLE = "images.npy", "faces.parquet"
 
 
@@ -33,8 +35,9 @@ IMAGES, TABLE = "images.npy", "faces.parquet"
 class FaceSet:
     """Faces of a data set, prepared.
 
-    images: N x S x S x 3 uint8 (read-only, mapped from disk). table: N rows with `COLUMNS`, in the order of the images;
-    landmarks are 136 numbers x0, y0, x1, ... in pixels (centres at integers), NaN where unknown.
+    images: N x S x S x 3 uint8 (read-only, mapped from disk). table: N rows with `COLUMNS`, and `PLACEMENT` where there
+    is one, in the order of the images; landmarks are 136 numbers x0, y0, x1, ... in pixels (centres at integers), NaN
+    where unknown.
     """
 
     images: np.ndarray
@@ -58,6 +61,13 @@ class FaceSet:
         return self.table["expression"].map({name: i for i, name in enumerate(EXPRESSIONS)}).to_numpy(np.int64)
 
     @property
+    def placements(self) -> np.ndarray:
+        """N names: "aligned", or what else the set says of its pictures."""
+        if PLACEMENT not in self.table:
+            return np.full(len(self.table), ALIGNED, object)
+        return self.table[PLACEMENT].to_numpy(object)
+
+    @property
     def units(self) -> np.ndarray:
         """N x 17 float32 in [0, 5]; NaN where the data set has none."""
         return self.table[list(ACTION_UNITS)].to_numpy(np.float32)
@@ -66,6 +76,10 @@ class FaceSet:
     def landmarks(self) -> np.ndarray:
         """N x 68 x 2 float32 in pixels; NaN where unknown."""
         return np.stack([np.asarray(row, np.float32) for row in self.table["landmarks"]]).reshape(-1, LANDMARKS, 2)
+
+    def landmarks_of(self, row: int) -> np.ndarray:
+        """68 x 2 float32 of one face."""
+        return np.asarray(self.table["landmarks"].iloc[row], np.float32).reshape(LANDMARKS, 2)
 
     def rows(self, subset: Subset, split: str, identities: Sequence[str] | None = None) -> np.ndarray:
         """Indices of the faces of `subset` and `split` ("train" or "test"), ascending; of `identities` only, if

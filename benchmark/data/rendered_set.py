@@ -50,10 +50,11 @@ class Rendered(DataSource):
 
     def uncropped(self) -> DataSource:
         """The committed non-aligned set, or the folder's pictures that are not aligned."""
-        other = NonAligned(self.folder, self.cache, self.chosen)
-        if self.folder is not None and not other.count():
+        if self.folder is not None and not any(
+            placement_of(path.stem) != ALIGNED for path in self.folder.glob("*.png")
+        ):
             raise UserError(f"{self.folder} has no non-aligned pictures: {RENDER}")
-        return other
+        return NonAligned(self.folder, self.cache, self.chosen)
 
     def _takes(self, placement: str) -> bool:
         return placement == ALIGNED

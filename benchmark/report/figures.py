@@ -28,6 +28,7 @@ class RowPictures:
 
     sources: K x S x S x 3 uint8. source_expressions: K. edits: K x 8 x S x S x 3 uint8 in the order of
     `protocol.EXPRESSIONS`; the cell of the source's own expression holds the source. references: as edits, or None.
+    captions: what each source is: its camera, and its placement where that is not aligned.
     """
 
     row: str
@@ -38,6 +39,7 @@ class RowPictures:
     source_expressions: Sequence[str]
     edits: np.ndarray
     references: np.ndarray | None = None
+    captions: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         count, size = len(self.sources), self.sources.shape[1]

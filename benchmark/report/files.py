@@ -15,11 +15,12 @@ FILES: dict[str, str] = {
     "extended table (CSV)": "extended.csv",
     "extended table (LaTeX)": "extended.tex",
     "ablation": "ablation.png",
+    "edits": "edits.png",
     "label-guided edits": "label-guided.png",
     "reference-guided edits": "reference-guided.png",
     "loss curves": "losses.png",
 }
-FACES = frozenset({"ablation", "label-guided edits", "reference-guided edits"})
+FACES = frozenset({"ablation", "edits", "label-guided edits", "reference-guided edits"})
 """Those that show faces."""
 
 

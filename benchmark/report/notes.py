@@ -17,7 +17,7 @@ FEW = 2048
 def notes(comparison: Comparison) -> tuple[str, ...]:
     """What a reader of the main table must know, a line each."""
     results = comparison.results
-    lines = [judge_note(results), pictures_note(results), seeds_note(results)]
+    lines = [judge_note(results), *reading_notes(results), pictures_note(results), seeds_note(results)]
     if comparison.published:
         lines += [obstacle_note(comparison), psnr_note(comparison)]
     if any(row.method == "mtss" and row.label.startswith("Ours") for row in results.rows):
@@ -30,13 +30,39 @@ def notes(comparison: Comparison) -> tuple[str, ...]:
 
 
 def judge_note(results: SuiteResults) -> str:
-    """How well the judge reads real faces."""
+    """How well the judge reads real faces like those that it has learned."""
     parts = [
         f"{accuracy(judges)} of {next(iter(judges.values())).images:,} pictures ({subset})"
         for subset, judges in results.judges.items()
         if judges
     ]
-    return f"CA is bounded by the judge's accuracy on the real test pictures: {listed(parts)}." if parts else ""
+    if not parts:
+        return ""
+    if results.readings:
+        kind = "aligned " if results.faces == "nonaligned" else ""
+        return f"The judge names the expression of real {kind}test pictures in {listed(parts)}."
+    return f"CA is bounded by the judge's accuracy on the real test pictures: {listed(parts)}."
+
+
+def reading_notes(results: SuiteResults) -> list[str]:
+    """How well it reads the real pictures that are edited, and those that edits are held against."""
+    if not results.readings:
+        return []
+    aligned = results.faces == "aligned"
+    every = listed([f"{read.accuracy:.2f} % of {read.images:,} ({name})" for name, read in results.readings.items()])
+    target = listed(
+        [f"{read.target_accuracy:.2f} % of {read.target_images:,} ({name})" for name, read in results.readings.items()]
+    )
+    kind = "test pictures" if aligned else "test pictures that are not aligned, as no picture was that it learned,"
+    if not results.targets:
+        return [f"CA is bounded by its accuracy on the real {kind}: {every}."]
+    shown = listed(results.targets)
+    return [
+        f"CA is bounded by its accuracy on the real {kind} of {shown}: {target}; of all expressions: {every}. Where "
+        f"the first is high and the second low, it takes other faces for {shown}, and CA is flattered.",
+        f"Only edits to {shown} are made; distances are to the real pictures of {shown}"
+        f"{'' if aligned else ', which are not aligned either'}.",
+    ]
 
 
 def accuracy(judges: Mapping[int, JudgeResult]) -> str:
@@ -49,7 +75,8 @@ def accuracy(judges: Mapping[int, JudgeResult]) -> str:
 def pictures_note(results: SuiteResults) -> str:
     """N, on both sides."""
     real = [f"{count:,} ({subset})" for subset, count in results.test_images.items()]
-    against = f", measured against {listed(real)} real ones" if real else ""
+    shown = f" of {listed(results.targets)}" if results.targets else ""
+    against = f", measured against {listed(real)} real ones{shown}" if real else ""
     train = f"{results.train_identities} other identities {'were' if results.seeds else 'are there to be'} trained on"
     return f"N: edits for each seed, made from pictures of {results.test_identities} test identities{against}; {train}."
 

@@ -13,6 +13,7 @@ from benchmark.results import SuiteResults
 
 PICTURES = {
     "ablation.png": ("The ablation in pictures", "One edit a line: the source, the reference, and what each row made."),
+    "edits.png": ("Edits", "A face is a column; below it, what each row made of it."),
     "label-guided.png": ("Label-guided edits", "Edits told by a label."),
     "reference-guided.png": ("Reference-guided edits", "Edits told by a reference, which stands above them."),
 }

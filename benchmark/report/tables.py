@@ -21,6 +21,7 @@ from benchmark.report.notes import (
 from benchmark.results import METRICS, Direction, Metric, Row, SuiteResults
 
 EMPTY = "–"
+REAL = "real pictures"
 ELSEWHERE = "elsewhere"
 """In the place of a training's time: the checkpoint was given."""
 STEP_METRICS = tuple(metric for metric in METRICS if metric.key in ("fid", "psnr_target", "ca"))
@@ -194,7 +195,10 @@ def expressions_table(results: SuiteResults) -> Table:
         rows.append((Entry(row.label), Entry(row.subset), *(Entry(number(share, 1)) for share in shares)))
     for subset, judges in results.judges.items():
         shares = [_mean(judge.by_expression.get(name) for judge in judges.values()) for name in EXPRESSIONS]
-        rows.append((Entry("real pictures"), Entry(subset), *(Entry(number(share, 1)) for share in shares)))
+        rows.append((Entry(REAL), Entry(subset), *(Entry(number(share, 1)) for share in shares)))
+    for subset, reading in results.readings.items() if results.faces == "nonaligned" else ():
+        shares = [reading.by_expression.get(name) for name in EXPRESSIONS]
+        rows.append((Entry(f"{REAL}, not aligned"), Entry(subset), *(Entry(number(share, 1)) for share in shares)))
     return Table(
         "CA by target expression (%)",
         f"{results.suite}-expressions",

@@ -19,6 +19,7 @@ from benchmark.report.notes import data_line
 from benchmark.report.page import extended_page, extended_tables, report_page, table_page
 from benchmark.report.spreadsheet import extended_csv, main_csv
 from benchmark.report.tables import main_table
+from benchmark.report.targets_figure import draw_targets
 from benchmark.results import SuiteResults
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def write_report(
 
     losses: by training name, a frame with `iteration` and a column for each loss. timings: seconds, by training name.
     figure: what the suite asks for beside the figures that all have. There is no figure of a guide that no row has, and
-    none of losses where there are none.
+    none of losses where there are none. A suite of some targets has one figure with all rows instead of one a guide.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if figure == "ablation":
@@ -48,7 +49,11 @@ def write_report(
         ablation = draw_ablation(drawn_rows, data_line(results))
         if ablation is not None:
             ablation.save(folder / FILES["ablation"])
-    for guide, name in GUIDES.items():
+    if results.targets:
+        drawn_edits = draw_targets(pictures, results.targets, data_line(results))
+        if drawn_edits is not None:
+            drawn_edits.save(folder / FILES["edits"])
+    for guide, name in GUIDES.items() if not results.targets else ():
         edits = draw_edits(pictures, guide, data_line(results))
         if edits is not None:
             edits.save(folder / FILES[name])

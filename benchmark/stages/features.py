@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from benchmark.data.faceset import FaceSet
 from benchmark.metrics.crop import crop, tight_box
 from benchmark.metrics.features import FeatureExtractor, ensure_weights, open_extractor
 from benchmark.progress import counted
-from benchmark.protocol import Subset
+from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.prepare import Prepare, load_faces
 
@@ -66,21 +67,32 @@ class RealFeatures(Stage):
     kind = "features"
     version = 2
 
-    def __init__(self, prepare: Prepare, subset: Subset, extractor: ExtractorChoice) -> None:
-        self.subset, self.extractor = subset, extractor
-        self._pictures = prepare.source.count
-        settings = {"extractor": extractor.name, "weights": extractor.identity, "subset": subset}
-        super().__init__(f"features {extractor.name} {subset}", settings, {"faces": prepare})
+    def __init__(
+        self, prepare: Prepare, subset: Subset, extractor: ExtractorChoice, targets: tuple[str, ...] = ()
+    ) -> None:
+        """targets: pictures of these expressions only, where there are any: edits to some of the expressions lie far
+        from pictures of all.
+        """
+        self.subset, self.extractor, self.targets = subset, extractor, targets
+        self._pictures, self._tested = prepare.source.count, prepare.source.test_share
+        settings: dict[str, Any] = {"extractor": extractor.name, "weights": extractor.identity, "subset": subset}
+        if targets:
+            settings["targets"] = list(targets)
+        name = f"features {extractor.name} {subset}{' ' if targets else ''}{', '.join(targets)}"
+        super().__init__(name, settings, {"faces": prepare})
 
     def work(self) -> Work:
         """Test pictures, whole and cropped."""
-        share = 0.25 if self.subset == "F&P" else 0.08
+        share = self._tested * (1 if self.subset == "F&P" else 0.32)
+        share *= len(self.targets or EXPRESSIONS) / len(EXPRESSIONS)
         return Work(f"features {self.extractor.name}", self._pictures() * share * 2, 40_000_000)
 
     def run(self, context: Context, folder: Path) -> Made:
         """Extract both."""
         faces = load_faces(self.read("faces", context).folder)
         test = faces.rows(self.subset, "test")
+        if self.targets:
+            test = test[faces.table["expression"].iloc[test].isin(self.targets).to_numpy()]
         extractor = self.extractor.open(context.machine.device)
         images = np.asarray(faces.images[test])
         crops = crop_faces(images, faces, test)

@@ -1,13 +1,15 @@
-"""judge: FaceSet (train split) -> Judge, and its word on the real test pictures."""
+"""judge: FaceSet (train split) -> Judge, and its word on the real test pictures; judged: its word on others."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from benchmark.data.faceset import FaceSet
 from benchmark.device import compute_deterministically
 from benchmark.metrics.judge import Judge, JudgeSettings, train_judge
 from benchmark.protocol import EXPRESSIONS, Subset
@@ -49,18 +51,51 @@ class TrainJudge(Stage):
                 lambda _done, _of: bar.advance(1), context.machine.device, train,
             )  # fmt: skip
         judge.save(folder)
-        named = judge.predict(faces.images[test]).argmax(1)
-        right = named == faces.labels[test]
-        facts = {
-            "accuracy": 100 * float(right.mean()),
-            "images": len(test),
-            "by_expression": {
-                name: 100 * float(right[faces.labels[test] == label].mean())
-                for label, name in enumerate(EXPRESSIONS)
-                if np.any(faces.labels[test] == label)
-            },
-        }
+        facts = _accuracy(judge, faces, test)
         return Made([path.name for path in folder.iterdir() if path.name != STATE and path.suffix != ".tmp"], facts)
+
+
+class ReadByJudge(Stage):
+    """How well the judge reads the real test pictures of another set than its own, or those of some expressions."""
+
+    kind = "judged"
+
+    def __init__(self, judge: TrainJudge, prepare: Prepare, targets: tuple[str, ...]) -> None:
+        """targets: the expressions that are also counted by themselves; all where it is empty."""
+        self.subset, self.targets = judge.subset, targets
+        self._pictures, self._tested = prepare.source.count, prepare.source.test_share
+        settings = {"subset": judge.subset, "targets": list(targets)}
+        super().__init__(f"judged {judge.subset}", settings, {"judge": judge, "faces": prepare})
+
+    def work(self) -> Work:
+        """Pictures to read."""
+        return Work("judged", self._pictures() * self._tested * (1 if self.subset == "F&P" else 0.32), 10_000)
+
+    def run(self, context: Context, folder: Path) -> Made:
+        """Ask."""
+        torch.set_num_threads(context.machine.threads)
+        faces = load_faces(self.read("faces", context).folder)
+        judge = load_judge(self.read("judge", context).folder)
+        test = faces.rows(self.subset, "test")
+        wanted = test[faces.table["expression"].iloc[test].isin(self.targets or EXPRESSIONS).to_numpy()]
+        facts = _accuracy(judge, faces, test)
+        of_targets = _accuracy(judge, faces, wanted)
+        facts |= {"target_accuracy": of_targets["accuracy"], "target_images": of_targets["images"]}
+        return Made([], facts)
+
+
+def _accuracy(judge: Judge, faces: FaceSet, rows: np.ndarray) -> dict[str, Any]:
+    """The fields of a `JudgeResult`."""
+    right = judge.predict(faces.images[rows]).argmax(1) == faces.labels[rows]
+    return {
+        "accuracy": 100 * float(right.mean()),
+        "images": len(rows),
+        "by_expression": {
+            name: 100 * float(right[faces.labels[rows] == label].mean())
+            for label, name in enumerate(EXPRESSIONS)
+            if np.any(faces.labels[rows] == label)
+        },
+    }
 
 
 def load_judge(folder: Path) -> Judge:

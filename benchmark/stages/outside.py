@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ class Outside(Stage):
 
     def __init__(self, name: str, prepare: Prepare, edits: EditList, pictures: Pictures) -> None:
         self.edits, self.size, self._pictures = edits, prepare.size, pictures
-        settings = {"edits": dataclasses.asdict(edits), "pictures": pictures.digest}
+        settings = {"edits": edits.settings, "pictures": pictures.digest}
         plain = re.sub(r"[^\w .-]", "", name)  # the progress bars read brackets as markup
         super().__init__(f"outside {plain} {edits.subset}", settings, {"faces": prepare})
 

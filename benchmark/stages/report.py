@@ -7,19 +7,20 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from benchmark.artifacts import Artifact
 from benchmark.config import Profile, Suite, SuiteRow
+from benchmark.data.faceset import ALIGNED, FaceSet
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.report.files import FACES
-from benchmark.results import Features, JudgeResult, Override, Row, Scores, SuiteResults, Training
+from benchmark.results import Features, JudgeReading, JudgeResult, Override, Row, Scores, SuiteResults, Training
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.features import ExtractorChoice
-from benchmark.stages.judge import JUDGE_SEED, TrainJudge
+from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import Score
 from benchmark.stages.synthesize import EDITED, EDITS, Synthesize
@@ -60,20 +61,26 @@ class Report(Stage):
         suite: Suite,
         profile: Profile,
         prepare: Prepare,
+        edited: Prepare,
         judges: Mapping[Subset, TrainJudge],
+        judged: Mapping[Subset, ReadByJudge],
         rows: list[RowStages],
         extractor: ExtractorChoice,
     ) -> None:
+        """prepare: the faces that were trained on; edited: those that were edited, which may be the same stage."""
         self.suite, self.profile, self.prepare, self.judges, self.rows = suite, profile, prepare, judges, rows
-        self.extractor = extractor
+        self.edited, self.judged, self.extractor = edited, judged, extractor
         inputs: dict[str, Stage] = {"faces": prepare}
+        if edited is not prepare:
+            inputs["edited faces"] = edited
         inputs |= {f"judge {subset}": judge for subset, judge in judges.items()}
+        inputs |= {f"judged {subset}": stage for subset, stage in judged.items()}
         for entry in rows:
             inputs |= {f"train {entry.row.id} {seed}": train for seed, train in entry.trains.items()}
             inputs |= {f"scores {entry.row.id} {seed}": score for seed, score in entry.scores.items()}
             if entry.gallery is not None:
                 inputs[f"gallery {entry.row.id}"] = entry.gallery
-        settings = {
+        settings: dict[str, Any] = {
             "suite": suite.name,
             "title": suite.title,
             "profile": profile.name,
@@ -87,6 +94,10 @@ class Report(Stage):
             "overrides": {method: vars(stated) for method, stated in self._overrides().items()},
             "paper": _paper_hash(suite.paper),
         }
+        if suite.faces != "aligned":
+            settings["faces"] = suite.faces
+        if suite.targets:
+            settings["targets"] = list(suite.targets)
         super().__init__(f"{suite.name} {profile.name} {prepare.source.name}", settings, inputs)
 
     def work(self) -> Work:
@@ -99,7 +110,8 @@ class Report(Stage):
 
         results = self.results(context)
         losses, seconds = self._trainings(context)
-        files = write_report(folder, results, self._pictures(context), losses, seconds, self.suite.figure)
+        pictures = self._pictures(context)
+        files = write_report(folder, results, pictures, losses, seconds, self.suite.figure)
         write_timings(folder, {**seconds, PEAK: context.peaks.sum})  # after the figures, which need most here
         self._track(context, results, losses, files)
         return Made(sorted(path.name for path in files.values()))
@@ -107,33 +119,54 @@ class Report(Stage):
     def results(self, context: Context) -> SuiteResults:
         """Everything that the artifacts say."""
         faces = self.read("faces", context).manifest.facts
+        edited = self.read(self._edited, context).manifest.facts
         opened = self._features(context)
+        judges = {subset: self.read(f"judge {subset}", context).manifest.facts for subset in self.judges}
+        readings = {
+            subset: JudgeReading(**self.read(f"judged {subset}", context).manifest.facts) for subset in self.judged
+        }
+        descriptions = dict.fromkeys((faces["description"], edited["description"]))
+        notes = dict.fromkeys((*faces.get("notes", ()), *edited.get("notes", ())))
         return SuiteResults(
             suite=self.suite.name,
             title=self.suite.title,
             profile=self.profile.name,
             notice=self.profile.notice,
             data=self.prepare.source.name,
-            data_description=faces["description"],
+            data_description="; edited: ".join(descriptions),
             size=self.profile.size,
             seeds=tuple(sorted({seed for entry in self.rows for seed in entry.scores})),
             features=opened,
             test_images={
-                subset: self.read(f"judge {subset}", context).manifest.facts["images"] for subset in self.judges
+                subset: readings[subset].target_images if subset in readings else facts["images"]
+                for subset, facts in judges.items()
             },
-            test_identities=faces["identities"]["test"],
+            test_identities=edited["identities"]["test"],
             train_identities=min(faces["identities"]["train"], self.profile.train_identities or 10**9),
-            judges={
-                subset: {JUDGE_SEED: JudgeResult(**self.read(f"judge {subset}", context).manifest.facts)}
-                for subset in self.judges
-            },
+            judges={subset: {JUDGE_SEED: JudgeResult(**facts)} for subset, facts in judges.items()},
             rows=tuple(self._row(entry, context) for entry in self.rows),
-            keys={stage.name: stage.recipe.key for stage in self.inputs.values()},
+            keys=self._keys(),
             paper_table=self.suite.paper,
             overrides=self._overrides(),
             ladder=self.suite.ladder,
-            data_notes=(*faces.get("notes", ()), *([PRIVATE] if self.prepare.source.licensed else [])),
+            data_notes=(*notes, *([PRIVATE] if self.prepare.source.licensed else [])),
+            faces=self.suite.faces,
+            targets=self.suite.targets,
+            readings=dict(readings),
         )
+
+    @property
+    def _edited(self) -> str:
+        """The role of the faces that were edited."""
+        return "edited faces" if "edited faces" in self.inputs else "faces"
+
+    def _keys(self) -> dict[str, str]:
+        """Of all inputs by name; one data set may be prepared in two ways under one name."""
+        keys: dict[str, str] = {}
+        for role, stage in self.inputs.items():
+            same = keys.get(stage.name, stage.recipe.key) == stage.recipe.key
+            keys[stage.name if same else f"{stage.name} ({role})"] = stage.recipe.key
+        return keys
 
     def _overrides(self) -> dict[str, Override]:
         """What the profile changes of the methods that were trained."""
@@ -201,9 +234,9 @@ class Report(Stage):
         return losses, seconds
 
     def _pictures(self, context: Context) -> list[RowPictures]:
-        faces = load_faces(self.read("faces", context).folder)
+        faces = load_faces(self.read(self._edited, context).folder)
         return [
-            _arrange(entry.row, self.read(f"gallery {entry.row.id}", context), faces.images, faces.table)
+            _arrange(entry.row, self.read(f"gallery {entry.row.id}", context), faces)
             for entry in self.rows
             if entry.gallery is not None
         ]
@@ -230,7 +263,7 @@ def child_name(row: SuiteRow, seed: int) -> str:
     return f"{row.id} seed {seed}"
 
 
-def _arrange(row: SuiteRow, gallery: Artifact, images: np.ndarray, table: pd.DataFrame) -> RowPictures:
+def _arrange(row: SuiteRow, gallery: Artifact, faces: FaceSet) -> RowPictures:
     """Edits of the gallery as a grid: a line a source, a column a target; the source stands where its own expression
     would.
     """
@@ -238,6 +271,7 @@ def _arrange(row: SuiteRow, gallery: Artifact, images: np.ndarray, table: pd.Dat
 
     edited = np.load(gallery.folder / EDITED)
     edits = pd.read_parquet(gallery.folder / EDITS)
+    images, table, placements = faces.images, faces.table, faces.placements
     sources = list(dict.fromkeys(edits["source"]))
     grid = np.repeat(images[sources][:, None], len(EXPRESSIONS), 1)
     references = grid.copy()
@@ -254,6 +288,10 @@ def _arrange(row: SuiteRow, gallery: Artifact, images: np.ndarray, table: pd.Dat
         list(table["expression"].iloc[sources]),
         grid,
         references if row.guide == "R" else None,
+        [
+            f"{placements[source] if placements[source] != ALIGNED else 'camera'} {camera:03d}"
+            for source, camera in zip(sources, table["camera"].iloc[sources], strict=True)
+        ],
     )
 
 

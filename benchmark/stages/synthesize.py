@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -37,16 +36,19 @@ class Synthesize(Stage):
         self.method = train.method
         # What was not trained here has not the profile's width.
         self._width = f", width {getattr(train.settings, 'width', 1):g}" if train.origin else ""
-        self._pictures = prepare.source.count
+        self._pictures, self._tested = prepare.source.count, prepare.source.test_share
         gallery = "gallery " if edits.gallery is not None else ""
-        settings = {"guide": guide, "edits": dataclasses.asdict(edits), "batch": BATCH, "device": device}
-        name = f"synthesize {gallery}{train.title(edits.subset)} {guide}"
+        settings = {"guide": guide, "edits": edits.settings, "batch": BATCH, "device": device}
+        targets = f" to {', '.join(edits.targets)}" if edits.targets else ""
+        name = f"synthesize {gallery}{train.title(edits.subset)} {guide}{targets}"
         super().__init__(name, settings, {"checkpoint": train, "faces": prepare})
 
     def work(self) -> Work:
         """Edits, at most."""
-        share = (0.25 if self.edits.subset == "F&P" else 0.08) * (self.edits.targets_per_source or len(EXPRESSIONS) - 1)
-        count = self.edits.gallery * 7 if self.edits.gallery is not None else self._pictures() * share
+        targets = min(self.edits.targets_per_source or len(EXPRESSIONS), len(self.edits.wanted), len(EXPRESSIONS) - 1)
+        share = self._tested * (1 if self.edits.subset == "F&P" else 0.32)
+        sources = self.edits.gallery if self.edits.gallery is not None else self._pictures() * share
+        count = sources * targets
         return Work(f"synthesize {self.method} {self.size} px{self._width}", count, int(count * self.size**2 * 3))
 
     def run(self, context: Context, folder: Path) -> Made:
