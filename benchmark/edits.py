@@ -11,6 +11,7 @@ from benchmark.cli import DATA_HELP, Parser, run_command, writable_folder
 
 EXAMPLES = (
     "python -m benchmark.edits --suite table1 --out edits",
+    "python -m benchmark.edits --suite nonaligned --out edits-nonaligned",
     "python -m benchmark.edits --suite table1 --profile paper --data rafd:/data/RaFD --out edits --without-training",
 )
 
@@ -41,7 +42,7 @@ def write_edits(arguments: argparse.Namespace) -> int:
     from benchmark.config import load_profile, load_suite
     from benchmark.data.source import open_source
     from benchmark.outside.context import make_missing, open_context
-    from benchmark.outside.write import gather, is_there, write
+    from benchmark.outside.write import PreparedFaces, gather, is_there, write
     from benchmark.stages.base import made_by
     from benchmark.stages.prepare import Prepare, load_faces
 
@@ -50,15 +51,17 @@ def write_edits(arguments: argparse.Namespace) -> int:
     source = open_source(arguments.data, store / "cache")
     source.check()
     context = open_context(store, "cpu", None, arguments.quiet)
-    prepare = Prepare(source, profile.size)
-    make_missing([prepare], context)
-    faces = load_faces(made_by(prepare, context).folder)
-    content = gather(suite, profile, source.spec, prepare, faces, not arguments.without_training)
+    sources = [source, source.uncropped()] if suite.faces == "nonaligned" else [source]
+    stages = [Prepare(one, profile.size) for one in sources]
+    make_missing(stages, context)
+    prepared = [PreparedFaces(stage, load_faces(made_by(stage, context).folder)) for stage in stages]
+    training = not arguments.without_training
+    content = gather(suite, profile, source.spec, prepared[0], prepared[-1], training)
     if is_there(arguments.out, content):
         sys.stdout.write(f"{arguments.out} holds this list already\n")
         return 0
     with context.reporter.bar("write pictures", len(content.pictures)) as bar:
-        write(arguments.out, content, faces, bar.advance)
+        write(arguments.out, content, bar.advance)
     for subset, sheet in content.listing.sheets.items():
         sys.stdout.write(
             f"{arguments.out / sheet.file}: {sheet.edits} edits of {sheet.test_images} pictures ({subset})\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from benchmark.errors import UserError
-from benchmark.protocol import SUBSETS, Subset
+from benchmark.protocol import EXPRESSIONS, SUBSETS, Subset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ class Sheet:
     sha256: str
     edits: int
     test_images: int
-    """Test pictures of the subset, all of which are sources."""
+    """Test pictures of the subset, all of which are sources but for those that show the only target already."""
     key: str
     """SHA-256 over what is asked for: sources, targets, references and seeds."""
 
@@ -77,13 +77,17 @@ class Listing:
     """Different pictures among the sources and references."""
     training: TrainingSheet | None
     """None where the list was written without."""
+    targets: tuple[str, ...] = ()
+    """The expressions edited to; all where it is empty."""
+    edited: str = ""
+    """Key of the prepared faces that are edited, where those are not `faces`: of non-aligned ones."""
     schema: int = SCHEMA
 
     def edit_list(self, subset: Subset) -> EditList:
         """The edits of a subset as the harness asks its own methods for them."""
         from benchmark.data.edits import EditList
 
-        return EditList(subset, self.seed, self.targets_per_source)
+        return EditList(subset, self.seed, self.targets_per_source, targets=self.targets)
 
     def same_as(self, other: Listing) -> bool:
         """Whether both ask for the same and hold the same files; where the data set lay is no part of it."""
@@ -132,12 +136,15 @@ def _listing(raw: dict[str, Any]) -> Listing:
     """Raises KeyError or TypeError where something is missing, too much, or of another type."""
     sheets = {subset: Sheet(**sheet) for subset, sheet in raw["sheets"].items()}
     training = TrainingSheet(**raw["training"]) if raw["training"] else None
-    listing = Listing(**{**raw, "sheets": sheets, "training": training})
+    targets = tuple(raw.get("targets", ()))
+    listing = Listing(**{**raw, "sheets": sheets, "training": training, "targets": targets})
     counts = (listing.size, listing.judge_epochs, listing.seed, listing.targets_per_source or 0)
     if not all(isinstance(count, int) and count >= 0 for count in counts):
         raise TypeError("size, judge_epochs, seed and targets_per_source must be whole numbers")
     if not sheets or not set(sheets) <= set(SUBSETS) or listing.features not in get_args(Features):
         raise TypeError("unknown subset or features")
+    if not set(targets) <= set(EXPRESSIONS) or not isinstance(listing.edited, str):
+        raise TypeError("unknown targets or edited faces")
     return listing
 
 

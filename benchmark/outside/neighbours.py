@@ -86,7 +86,7 @@ def _is_measured_with(row: Row, report: Manifest, store: Store, rulers: Mapping[
         edits = synth.get(scored.inputs["edits"])
         if (
             edits is None
-            or edits.settings["edits"] != dataclasses.asdict(ruler.edits)
+            or edits.settings["edits"] != ruler.edits.settings
             or scored.inputs["judge"] != ruler.judge.recipe.key
             or scored.inputs["real"] != ruler.real.recipe.key
         ):

@@ -38,9 +38,13 @@ TRAINING = """\
 {table} has file, identity, expression, label, camera (90 is frontal), gaze, action units and landmarks of each
 training picture. For a row of frontal faces (F), train on camera 90 only.
 """
+NOT_ALIGNED = """\
+The pictures to edit are not aligned: faces are off the middle, tilted, far away, or not cropped. Those to train on are
+aligned, and that is what is tested. Edit the whole picture; whatever finds the face in it is part of your program.
+"""
 REST = """\
 Do not train, tune or choose on the pictures in {pictures}/: they show the people to be tested on. No line says which
-picture is the true one of its edit, though it may be the source of another line, since every test picture is edited.
+picture is the true one of its edit, though it may be the {role} of another line.
 
 This list is of suite {suite}, profile {profile} ({listing} says so for programs). The data set is
 {data}.
@@ -63,8 +67,10 @@ def readme(listing: Listing) -> str:
         STEPS.format(training=training, sheets=sheets, size=listing.size),
         COLUMNS.format(pictures=PICTURES, expressions=expressions, units=len(ACTION_UNITS)),
         TRAINING.format(table=TRAINING_TABLE) if part else "",
+        NOT_ALIGNED if listing.edited else "",
         REST.format(
             pictures=PICTURES,
+            role="reference" if len(listing.targets) == 1 else "source",
             suite=listing.suite,
             profile=listing.profile,
             data=listing.data_description,

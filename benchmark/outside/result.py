@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.protocol import Subset
-from benchmark.results import Features, JudgeResult, Scores
+from benchmark.results import Features, JudgeReading, JudgeResult, Scores
 
 SCHEMA = 1
 
@@ -26,6 +26,8 @@ class OutsideRow:
     """Where the store keeps the scores, with one line an edit."""
     keys: dict[str, str]
     """Content keys: pictures, scores, judge, real features."""
+    reading: JudgeReading | None = None
+    """How the judge reads the real pictures that are edited, where those are not what it was tested on."""
 
 
 @dataclass(frozen=True)

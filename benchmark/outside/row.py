@@ -15,10 +15,10 @@ from benchmark.outside.listing import Listing, list_key
 from benchmark.outside.neighbours import Neighbours, Ruler, find_neighbours
 from benchmark.outside.result import OutsideResult, OutsideRow
 from benchmark.protocol import Subset
-from benchmark.results import METRICS, Features, JudgeResult, Row, Scores, SuiteResults
+from benchmark.results import METRICS, Features, JudgeReading, JudgeResult, Row, Scores, SuiteResults
 from benchmark.stages.base import Context, made_by
 from benchmark.stages.features import ExtractorChoice, RealFeatures
-from benchmark.stages.judge import JUDGE_SEED, TrainJudge
+from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
 from benchmark.stages.outside import Outside
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import Score
@@ -32,6 +32,7 @@ class _Stages:
     """What one subset is measured by."""
 
     ruler: Ruler
+    judged: ReadByJudge | None
     outside: Outside
     score: Score
 
@@ -45,7 +46,8 @@ class OutsideScorer:
         self.listing, self.extractor = listing, extractor
         self.prepare = Prepare(source, listing.size)
         self._allow_small, self._device = allow_small, device
-        if self.prepare.recipe.key != listing.faces:
+        self.edited = Prepare(source.uncropped(), listing.size) if listing.edited else self.prepare
+        if (self.prepare.recipe.key, self.edited.recipe.key) != (listing.faces, listing.edited or listing.faces):
             raise UserError(
                 f"the data set {source.name} is not the one that the list was written for (other pictures, another "
                 "split, or another version of the benchmark): write the list again, or give the right one with --data"
@@ -53,12 +55,13 @@ class OutsideScorer:
 
     def measure(self, name: str, answer: Answer, context: Context) -> tuple[OutsideResult, SuiteResults]:
         """Score every complete subset. Returns the rows, and the table that they stand in."""
-        make_missing([self.prepare], context)
+        make_missing(list(dict.fromkeys([self.prepare, self.edited])), context)
         self._check_lists(answer, context)
         rulers = {subset: self._ruler(subset) for subset in self.listing.sheets}
         stages = {subset: self._stages(name, answer.subsets[subset], rulers[subset]) for subset in answer.subsets}
         for found in stages.values():
-            make_missing([found.ruler.judge, found.ruler.real, found.outside, found.score], context)
+            judges = [found.ruler.judge, *([found.judged] if found.judged else [])]
+            make_missing([*judges, found.ruler.real, found.outside, found.score], context)
         neighbours = find_neighbours(context.store, self.listing, self.prepare, rulers)
         rows = tuple(self._row(subset, found, context) for subset, found in stages.items())
         result = self._result(name, rows, answer, neighbours)
@@ -73,7 +76,7 @@ class OutsideScorer:
         return timed
 
     def _check_lists(self, answer: Answer, context: Context) -> None:
-        faces = load_faces(made_by(self.prepare, context).folder)
+        faces = load_faces(made_by(self.edited, context).folder)
         for subset in answer.subsets:
             edits = self.listing.edit_list(subset).make(faces)
             if list_key(edits, faces.table["face_id"]) != self.listing.sheets[subset].key:
@@ -84,12 +87,15 @@ class OutsideScorer:
 
     def _ruler(self, subset: Subset) -> Ruler:
         judge = TrainJudge(self.prepare, subset, self.listing.judge_epochs, self._device)
-        return Ruler(self.listing.edit_list(subset), judge, RealFeatures(self.prepare, subset, self.extractor))
+        real = RealFeatures(self.edited, subset, self.extractor, self.listing.targets)
+        return Ruler(self.listing.edit_list(subset), judge, real)
 
     def _stages(self, name: str, pictures: Pictures, ruler: Ruler) -> _Stages:
-        outside = Outside(name, self.prepare, ruler.edits, pictures)
-        score = Score(outside, self.prepare, ruler.judge, ruler.real, self.extractor, self._allow_small)
-        return _Stages(ruler, outside, score)
+        outside = Outside(name, self.edited, ruler.edits, pictures)
+        score = Score(outside, self.edited, ruler.judge, ruler.real, self.extractor, self._allow_small)
+        other = self.listing.edited or self.listing.targets
+        judged = ReadByJudge(ruler.judge, self.edited, self.listing.targets) if other else None
+        return _Stages(ruler, judged, outside, score)
 
     def _row(self, subset: Subset, stages: _Stages, context: Context) -> OutsideRow:
         scored = made_by(stages.score, context)
@@ -105,6 +111,7 @@ class OutsideScorer:
                 "judge": stages.ruler.judge.recipe.key,
                 "real": stages.ruler.real.recipe.key,
             },
+            JudgeReading(**made_by(stages.judged, context).manifest.facts) if stages.judged else None,
         )
 
     def _result(
@@ -136,7 +143,9 @@ class OutsideScorer:
             for row in result.rows
         )
         judges: dict[str, dict[int, JudgeResult]] = {row.subset: {JUDGE_SEED: row.judge} for row in result.rows}
+        readings: dict[str, JudgeReading] = {row.subset: row.reading for row in result.rows if row.reading}
         images: dict[str, int] = {row.subset: row.judge.images for row in result.rows}
+        images |= {subset: reading.target_images for subset, reading in readings.items()}
         if neighbours is not None:
             other = neighbours.results
             return dataclasses.replace(
@@ -144,6 +153,7 @@ class OutsideScorer:
                 rows=(*other.rows, *ours),
                 judges={**other.judges, **judges},
                 test_images={**other.test_images, **images},
+                readings={**other.readings, **readings},
             )
         return SuiteResults(
             suite=result.suite,
@@ -162,4 +172,7 @@ class OutsideScorer:
             rows=ours,
             keys={},
             paper_table=self.listing.paper,
+            faces="nonaligned" if self.listing.edited else "aligned",
+            targets=self.listing.targets,
+            readings=readings,
         )

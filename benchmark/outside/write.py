@@ -39,19 +39,35 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Content:
-    """A list of edits before it is written. texts: by file name; pictures: rows of the faces, by file name."""
+    """A list of edits before it is written, by file name. pictures: S x S x 3 uint8, still on disk."""
 
     listing: Listing
     texts: dict[str, str]
-    pictures: dict[str, int]
+    pictures: dict[str, np.ndarray]
 
 
-def gather(suite: Suite, profile: Profile, data: str, prepare: Prepare, faces: FaceSet, training: bool) -> Content:
-    """Everything that a list of edits holds. Raises UserError where the faces allow no edit, or no training."""
+@dataclass(frozen=True)
+class PreparedFaces:
+    """A prepare stage that has been made, and its faces."""
+
+    stage: Prepare
+    faces: FaceSet
+
+
+def gather(
+    suite: Suite, profile: Profile, data: str, trained: PreparedFaces, edited: PreparedFaces, training: bool
+) -> Content:
+    """Everything that a list of edits holds. trained: the faces to learn from; edited: those to edit, the same but for
+    a suite of non-aligned faces. Raises UserError where the faces allow no edit, or no training.
+    """
     from benchmark.data.edits import EditList
 
+    faces = edited.faces
     subsets = list(dict.fromkeys(row.data for row in suite.rows))
-    lists = {subset: EditList(subset, EDIT_SEED, profile.targets_per_source).make(faces) for subset in subsets}
+    wanted = {
+        subset: EditList(subset, EDIT_SEED, profile.targets_per_source, targets=suite.targets) for subset in subsets
+    }
+    lists = {subset: edits.make(faces) for subset, edits in wanted.items()}
     used = sorted({int(row) for edits in lists.values() for row in (*edits["source"], *edits["reference"])})
     names = {row: picture_name(faces.images[row]) for row in used}
     sheets: dict[Subset, Sheet] = {}
@@ -61,14 +77,14 @@ def gather(suite: Suite, profile: Profile, data: str, prepare: Prepare, faces: F
         texts[file] = edit_sheet(subset, edits, faces, names)
         key, test = list_key(edits, faces.table["face_id"]), len(faces.rows(subset, "test"))
         sheets[subset] = Sheet(file, _sha256(texts[file]), len(edits), test, key)
-    pictures = {name: row for row, name in names.items()}
-    identities = lowest_ranked(faces.identities("train"), profile.train_identities)
+    pictures = {name: faces.images[row] for row, name in names.items()}
+    identities = lowest_ranked(trained.faces.identities("train"), profile.train_identities)
     part = None
     if training:
-        chosen = _training_rows(faces, subsets, identities)
-        texts[TRAINING_TABLE] = training_sheet(faces, chosen)
+        chosen = _training_rows(trained.faces, subsets, identities)
+        texts[TRAINING_TABLE] = training_sheet(trained.faces, chosen)
         part = TrainingSheet(TRAINING_TABLE, _sha256(texts[TRAINING_TABLE]), len(chosen), len(identities))
-        pictures |= {training_name(number): int(row) for number, row in enumerate(chosen, 1)}
+        pictures |= {training_name(number): trained.faces.images[row] for number, row in enumerate(chosen, 1)}
     listing = Listing(
         suite=suite.name,
         title=suite.title,
@@ -82,13 +98,15 @@ def gather(suite: Suite, profile: Profile, data: str, prepare: Prepare, faces: F
         targets_per_source=profile.targets_per_source,
         seed=EDIT_SEED,
         data=data,
-        data_description=prepare.source.describe(),
-        faces=prepare.recipe.key,
+        data_description="; edited: ".join(dict.fromkeys(part.stage.source.describe() for part in (trained, edited))),
+        faces=trained.stage.recipe.key,
         test_identities=len(faces.identities("test")),
         train_identities=len(identities),
         sheets=sheets,
         pictures=len(set(names.values())),
         training=part,
+        targets=suite.targets,
+        edited=edited.stage.recipe.key if edited is not trained else "",
     )
     texts[README] = readme(listing)
     texts[LISTING] = listing.dump()
@@ -130,15 +148,15 @@ def is_there(folder: Path, content: Content) -> bool:
     return True
 
 
-def write(folder: Path, content: Content, faces: FaceSet, advance: Advance) -> None:
+def write(folder: Path, content: Content, advance: Advance) -> None:
     """Write everything under another name beside `folder`, then move it there. `advance(n)` is called after every n
     pictures. Raises UserError where nothing can be written.
     """
     with whole_folder(folder, "--out") as partial:
         for name in (PICTURES, *([TRAINING] if content.listing.training else [])):
             (partial / name).mkdir()
-        for name, row in content.pictures.items():
-            Image.fromarray(np.asarray(faces.images[row])).save(partial / name)
+        for name, picture in content.pictures.items():
+            Image.fromarray(np.asarray(picture)).save(partial / name)
             advance(1)
         for name, text in content.texts.items():
             (partial / name).write_text(text, encoding="utf-8", newline="\n")

@@ -122,7 +122,7 @@ class Report(Stage):
         edited = self.read(self._edited, context).manifest.facts
         opened = self._features(context)
         judges = {subset: self.read(f"judge {subset}", context).manifest.facts for subset in self.judges}
-        readings = {
+        readings: dict[str, JudgeReading] = {
             subset: JudgeReading(**self.read(f"judged {subset}", context).manifest.facts) for subset in self.judged
         }
         descriptions = dict.fromkeys((faces["description"], edited["description"]))
@@ -152,7 +152,7 @@ class Report(Stage):
             data_notes=(*notes, *([PRIVATE] if self.prepare.source.licensed else [])),
             faces=self.suite.faces,
             targets=self.suite.targets,
-            readings=dict(readings),
+            readings=readings,
         )
 
     @property
