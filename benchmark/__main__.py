@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 COMMANDS = {
+    "prepare": "check a data set: what is there, missing and broken; and prepare it for a suite",
     "run": "train, synthesise, measure and report a suite",
     "ablate": "the same for the ablation, Table 2: only what Table 1 has not trained is trained",
     "edits": "write the edits that a suite asks for, for programs made elsewhere",

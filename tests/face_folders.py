@@ -1,4 +1,4 @@
-"""Small made-up face sets: folders that look to the harness like rendered faces or like RaFD."""
+"""Small made-up face sets: folders that look to the harness like rendered faces."""
 
 from __future__ import annotations
 
@@ -42,13 +42,3 @@ def write_faces(folder: Path, identities: int = 8, cameras: tuple[int, ...] = (9
                 )
     pd.DataFrame(rows).to_parquet(folder / "faces.parquet", index=False)
     return folder
-
-
-def write_rafd(folder: Path, people: int = 6, size: tuple[int, int] = (68, 102)) -> None:
-    """Portraits of some people, frontal, one folder each."""
-    for person in range(1, people + 1):
-        for expression in EXPRESSIONS:
-            group = "Caucasian" if person % 2 else "Moroccan"
-            path = folder / f"{person:02d}" / f"Rafd090_{person:02d}_{group}_male_{expression}_frontal.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", size, (person * 20, 100, 100)).save(path)

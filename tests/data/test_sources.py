@@ -1,4 +1,4 @@
-"""Data sets: RaFD's names, photographs of all kinds, folders of rendered faces, content hashes."""
+"""Data sets: their names and options, pictures of all kinds, folders of rendered faces, content hashes."""
 
 from __future__ import annotations
 
@@ -12,62 +12,35 @@ import pytest
 from PIL import Image
 
 from benchmark.data.photo import read_square
-from benchmark.data.rafd import RaFDName
 from benchmark.data.source import content_hash, open_source
 from benchmark.errors import UserError
-from tests.face_folders import write_rafd
 
 
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        ("Rafd090_01_Caucasian_female_angry_frontal.jpg", RaFDName("01", "caucasian-female", "angry", 90, "frontal")),
-        ("Rafd045_73_Moroccan_male_surprised_left.JPG", RaFDName("73", "moroccan-male", "surprised", 45, "left")),
-        ("rafd180_5_Kid_female_contemptuous_right.jpeg", RaFDName("05", "kid-female", "contemptuous", 180, "right")),
-        ("Rafd100_01_Caucasian_female_angry_frontal.jpg", None),
-        ("Rafd090_01_Caucasian_female_bored_frontal.jpg", None),
-        ("holiday.jpg", None),
-    ],
-)
-def test_rafd_names(name: str, parts: RaFDName | None) -> None:
-    assert RaFDName.parse(name) == parts
-
-
-def test_rafd_folder(tmp_path: Path) -> None:
-    write_rafd(tmp_path / "rafd")
-    (tmp_path / "rafd" / "notes.txt").write_text("not a picture")
-    faces = open_source(f"rafd:{tmp_path / 'rafd'}", tmp_path / "cache").load(32, lambda count: None)
-    assert faces.images.shape == (48, 32, 32, 3)
-    assert len(faces.identities("test")) == 2
-    assert len(faces.identities("train")) == 4
-    assert {int(image.mean()) for image in faces.images[:, :, :, 0][faces.table["identity"] == "03"]} <= {59, 60, 61}
-    assert bool(np.isnan(faces.landmarks).all())
-
-
-def test_all_broken_pictures_are_counted_in_one_line(tmp_path: Path) -> None:
-    write_rafd(tmp_path / "rafd")
-    for path in list((tmp_path / "rafd" / "01").iterdir())[:5]:
-        path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(UserError, match=r"5 of 48 pictures cannot be read: .* and 2 more") as error:
-        open_source(f"rafd:{tmp_path / 'rafd'}", tmp_path / "cache").load(32, lambda count: None)
-    assert "\n" not in str(error.value)
-
-
-def test_empty_missing_and_twofold(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="holds no picture named as RaFD"):
-        open_source(f"rafd:{tmp_path / 'empty'}", tmp_path).files()
+def test_names_and_options_of_data_sets(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
         open_source(f"rafd:{tmp_path / 'nowhere'}", tmp_path)
     with pytest.raises(UserError, match="needs the folder"):
         open_source("rafd", tmp_path)
+    with pytest.raises(UserError, match="a folder must follow the colon"):
+        open_source("rafd:", tmp_path)
     with pytest.raises(UserError, match="unknown data set 'rafdd'; did you mean 'rafd'"):
         open_source("rafdd", tmp_path)
-    write_rafd(tmp_path / "twice")
-    first = next((tmp_path / "twice" / "01").iterdir())
-    (tmp_path / "twice" / first.name).write_bytes(first.read_bytes())
-    with pytest.raises(UserError, match="two files show the same face"):
-        open_source(f"rafd:{tmp_path / 'twice'}", tmp_path).files()
+    with pytest.raises(UserError, match="unknown option 'leave-ut' of --data rafd; did you mean 'leave-out'"):
+        open_source(f"rafd:{tmp_path},leave-ut=kid", tmp_path)
+    with pytest.raises(UserError, match="unknown option 'faces' of --data rendered"):
+        open_source(f"rendered:{tmp_path},faces=none", tmp_path)
+    with pytest.raises(UserError, match="unknown faces 'openface'"):
+        open_source(f"rafd:{tmp_path},faces=openface", tmp_path)
+
+
+def test_a_specification_is_made_again_of_its_source(tmp_path: Path) -> None:
+    folder = tmp_path / "with, comma=and more"
+    folder.mkdir()
+    spec = f"rafd:{folder},faces=none,leave-out=05+kid"
+    source = open_source(spec, tmp_path)
+    assert source.folder == folder
+    assert source.spec == spec
+    assert open_source("rendered", tmp_path).spec == "rendered"
 
 
 def test_portrait_is_cut_to_its_centred_square(tmp_path: Path) -> None:

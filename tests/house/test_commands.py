@@ -50,6 +50,7 @@ def test_help_imports_nothing_heavy(module: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
     required = {
+        "prepare": ["--data", "rendered"],
         "run": ["--suite", "table1"],
         "ablate": [],
         "edits": ["--suite", "table1", "--out", "c"],
@@ -59,6 +60,7 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "render": ["--out", "c"],
     }[command]
     option = {
+        "prepare": "--profil",
         "run": "--profil",
         "ablate": "--profil",
         "edits": "--profil",

@@ -27,7 +27,7 @@ from benchmark.data.photo import read_pixels
 from benchmark.plan import EDIT_SEED
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, Subset
 from benchmark.stages.features import ExtractorChoice
-from tests.face_folders import write_rafd
+from tests.photo_folders import write_table
 
 METHOD = "tests.dummy:Dummy"
 SLUGS: dict[Subset, str] = {"F": "f", "F&P": "fp"}
@@ -179,11 +179,11 @@ def test_the_training_pictures_are_those_of_the_protocol(house: House) -> None:
 
 
 def test_units_and_landmarks_that_nobody_knows_are_empty(tmp_path: Path, house: House) -> None:
-    write_rafd(tmp_path / "rafd")
+    data = f"folder:{write_table(tmp_path / 'mine')},faces=none"
     suite = tmp_path / "frontal.yaml"
     rows = [{"id": "d-f", "label": "D", "method": METHOD, "guide": "T", "data": "F"}]
     suite.write_text(yaml.safe_dump({"title": "F", "rows": rows}))
-    call = ["--suite", str(suite), "--profile", house.call[3], "--data", f"rafd:{tmp_path / 'rafd'}", "--quiet"]
+    call = ["--suite", str(suite), "--profile", house.call[3], "--data", data, "--quiet"]
     where = ["--store", str(tmp_path / "runs"), "--out", str(tmp_path / "list")]
     assert edits.main([*call, *where, "--without-training"]) == 0
     with (tmp_path / "list" / "edits-f.csv").open(encoding="utf-8", newline="") as stream:

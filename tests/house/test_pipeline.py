@@ -17,7 +17,7 @@ import yaml
 
 from benchmark import run
 from benchmark.results import load_results
-from tests.face_folders import write_rafd
+from tests.photo_folders import write_rafd
 
 ROOT = Path(__file__).parents[2]
 METHOD = "tests.dummy:Dummy"
@@ -162,6 +162,15 @@ def test_a_folder_named_as_rafds_goes_through(tmp_path: Path) -> None:
     scores = results.rows[0].seeds[0]
     assert results.data == "rafd"
     assert scores.metrics["fid"] is not None
+    assert scores.metrics["fid_cropped"] is not None
+    assert "ACTION UNITS ARE NOT MEASURED" in (report_of(tmp_path / "out") / "table.md").read_text()
+
+
+def test_without_looking_for_faces_there_are_no_crops(tmp_path: Path) -> None:
+    data = f"rafd:{write_rafd(tmp_path / 'rafd')},faces=none"
+    call = [*configure(tmp_path / "config"), "--data", data, "--out", str(tmp_path / "out")]
+    assert run.main(call) == 0
+    scores = load_results(report_of(tmp_path / "out") / "results.json").rows[0].seeds[0]
     assert scores.metrics["fid_cropped"] is None
     assert "no landmarks" in scores.reasons["fid_cropped"]
 

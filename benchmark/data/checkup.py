@@ -1,0 +1,137 @@
+"""What a data set has and lacks: counts, split, faces, and what every suite can make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from benchmark.artifacts import Artifact
+from benchmark.config import Profile, load_suite, names
+from benchmark.data.faceset import FaceSet
+from benchmark.data.photos.preparing import ASIDE
+from benchmark.data.source import DataSource
+from benchmark.metrics.features import FLOOR
+from benchmark.plan import why_missing
+from benchmark.protocol import CAMERAS, EXPRESSIONS, GAZES, SUBSET_CAMERAS, SUBSETS
+
+Kind = Literal["expression", "camera", "gaze"]
+PLANNED: dict[Kind, tuple[Any, ...]] = {"expression": EXPRESSIONS, "camera": CAMERAS, "gaze": GAZES}
+
+
+@dataclass(frozen=True)
+class SuiteState:
+    """What a suite can measure. missing: by row label and subset, why it can't be."""
+
+    name: str
+    rows: int
+    missing: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CheckUp:
+    """Everything the check-up says. counts: by kind and value, pictures. incomplete: persons with fewer pictures than
+    the fullest, and how many they have. aside: the table of files that were set aside.
+    """
+
+    description: str
+    folder: str
+    pictures: int
+    size: int
+    counts: Mapping[Kind, Mapping[str, int]]
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    fullest: int
+    incomplete: Mapping[str, int]
+    facts: Mapping[str, Any]
+    aside: pd.DataFrame
+    suites: tuple[SuiteState, ...]
+
+    def fact(self) -> dict[str, Any]:
+        """For `--json`."""
+        plain = {name: value for name, value in vars(self).items() if name not in {"aside", "suites", "facts"}}
+        known = ("aside", "left_out", "others", "landmarks_by", "units_by", "turned", "notes")
+        return {
+            **plain,
+            **{name: self.facts[name] for name in known if name in self.facts},
+            "set_aside": self.aside.to_dict("records"),
+            "suites": {suite.name: {**vars(suite)} for suite in self.suites},
+        }
+
+
+def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckUp:
+    """Of a prepared data set."""
+    faces = FaceSet.load(prepared.folder)
+    table, facts = faces.table, prepared.manifest.facts
+    per_person = table.groupby("identity").size()
+    fullest = int(per_person.max())
+    counts: dict[Kind, dict[str, int]] = {}
+    for kind, planned in PLANNED.items():
+        found = table[kind].value_counts()
+        shown = {value: f"{value:03d}" if kind == "camera" else str(value) for value in planned}
+        counts[kind] = {name: int(found.get(value, 0)) for value, name in shown.items()}
+    return CheckUp(
+        description=facts["description"],
+        folder=str(source.folder or "the repository"),
+        pictures=len(table),
+        size=faces.size,
+        counts=counts,
+        train=tuple(faces.identities("train")),
+        test=tuple(faces.identities("test")),
+        fullest=fullest,
+        incomplete={str(name): int(count) for name, count in per_person.items() if count < fullest},
+        facts=facts,
+        aside=read_aside(prepared.folder),
+        suites=tuple(_suite(name, source, faces, profile) for name in names("suites")),
+    )
+
+
+def read_aside(folder: Path) -> pd.DataFrame:
+    """path, reason, detail of every file that was set aside."""
+    path = folder / ASIDE
+    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame(
+        columns=["path", "reason", "detail"]
+    )  # fmt: skip
+
+
+def _suite(name: str, source: DataSource, faces: FaceSet, profile: Profile) -> SuiteState:
+    suite = load_suite(name)
+    missing = {}
+    for row in suite.rows:
+        why = why_missing(row, source) or _why_too_few(row.data, faces)
+        if why:
+            missing[f"{row.label} ({row.data})"] = why
+    warnings = []
+    for subset in SUBSETS:
+        if not any(row.data == subset for row in suite.rows):
+            continue
+        test = faces.rows(subset, "test")
+        if len(test) < FLOOR:
+            measured = "measured all the same" if profile.allow_small else "left out (--allow-small measures it)"
+            warnings.append(
+                f"{subset}: {len(test)} real test pictures, and Fréchet distances want {FLOOR}: {measured} in profile "
+                f"{profile.name}"
+            )
+        shown = set(faces.table["expression"].iloc[test])
+        lost = [expression for expression in EXPRESSIONS if expression not in shown]
+        if lost and len(test):
+            warnings.append(f"{subset}: no test picture shows {', '.join(lost)}: no edit to it, no reference for it")
+        cameras = set(faces.table["camera"].iloc[test])
+        absent = [camera for camera in SUBSET_CAMERAS[subset] if camera not in cameras]
+        if absent and len(test):
+            warnings.append(f"{subset}: no picture of camera {', '.join(f'{camera:03d}' for camera in absent)}")
+    return SuiteState(name, len(suite.rows), missing, tuple(warnings))
+
+
+def _why_too_few(subset: Any, faces: FaceSet) -> str:
+    """Why a subset can be neither trained on nor tested on, or ""."""
+    for split in ("train", "test"):
+        rows = faces.rows(subset, split)
+        people = faces.table["identity"].iloc[rows].nunique()
+        if people < 2:
+            return f"{people} {split} people have pictures of {subset}, and two are needed"
+    return ""

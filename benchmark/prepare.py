@@ -1,0 +1,77 @@
+"""`python -m benchmark.prepare`: check a data set, say what is there, missing and broken, and prepare it for a suite."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.cli import DATA_HELP, Parser, run_command, writable_folder
+
+EXAMPLES = (
+    "python -m benchmark.prepare --data rafd:/data/RaFD",
+    "python -m benchmark.prepare --data rafd:/data/RaFD,leave-out=kid --profile paper",
+    "python -m benchmark.prepare --data folder:/data/mine --json",
+)
+
+
+def parser() -> Parser:
+    """The arguments."""
+    made = Parser("benchmark.prepare", __doc__ or "", EXAMPLES)
+    made.add_argument("--data", required=True, help=DATA_HELP)
+    made.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
+    made.add_argument(
+        "--store", type=Path, default=Path("runs"), metavar="DIR", help="the --out of benchmark.run (default: runs)"
+    )
+    made.add_argument("--threads", type=int, help="pictures at once (default: one for each core)")
+    made.add_argument("--json", action="store_true", help="what was found as JSON on stdout")
+    made.add_argument("--quiet", action="store_true", help="no progress")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command."""
+    arguments = parser().parse_args(argv)
+    return run_command(lambda: prepare(arguments))
+
+
+def prepare(arguments: argparse.Namespace) -> int:
+    """Prepare the set (a suite then finds it prepared), and say what it is."""
+    from benchmark.config import load_profile
+    from benchmark.data.source import open_source
+    from benchmark.errors import UserError
+    from benchmark.outside.context import make_missing, open_context
+    from benchmark.stages.base import made_by
+    from benchmark.stages.prepare import Prepare, load_faces
+
+    profile = load_profile(arguments.profile)
+    if arguments.threads is not None and arguments.threads < 1:
+        raise UserError(f"--threads must be at least 1, not {arguments.threads}")
+    store = writable_folder(arguments.store, "--store")
+    source = open_source(arguments.data, store / "cache")
+    source.check()
+    context = open_context(store, "cpu", arguments.threads, arguments.quiet)
+    stage = Prepare(source, profile.size)
+    make_missing([stage], context)
+    prepared = made_by(stage, context)
+
+    from benchmark.data.checkup import check_up
+    from benchmark.data.photos.preparing import ASIDE
+    from benchmark.report.checkup_page import text, write_page
+
+    found = check_up(source, prepared, profile)
+    page = store / "checkups" / f"{prepared.folder.name}.html"
+    page.parent.mkdir(exist_ok=True)
+    write_page(found, load_faces(prepared.folder), page)
+    if arguments.json:
+        said = {**found.fact(), "page": str(page), "prepared": str(prepared.folder)}
+        sys.stdout.write(json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    else:
+        sys.stdout.write(text(found, page, prepared.folder / ASIDE))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,232 @@
+"""What the names of RaFD, CFEE and a table say, and what is said of those that say nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.data.cfee import CFEE
+from benchmark.data.folder import Folder
+from benchmark.data.photos.listing import Listing
+from benchmark.data.rafd import RaFD, RaFDName
+from benchmark.data.source import open_source
+from benchmark.data.spelling import OTHER_WORDS, expression_of
+from benchmark.data.split import listed_test_identities
+from benchmark.errors import UserError
+from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
+from tests.photo_folders import write_cfee, write_rafd, write_table
+
+
+def reasons(listing: Listing) -> dict[str, tuple[str, str]]:
+    return {one.path: (one.reason, one.detail) for one in listing.aside}
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("Rafd090_01_Caucasian_female_angry_frontal.jpg", RaFDName("01", "caucasian-female", "angry", 90, "frontal")),
+        ("Rafd045_73_Moroccan_male_surprise_left.JPG", RaFDName("73", "moroccan-male", "surprised", 45, "left")),
+        ("rafd180_5_Kid_female_Contempt_right.jpeg", RaFDName("05", "kid-female", "contemptuous", 180, "right")),
+    ],
+)
+def test_rafd_names(name: str, parts: RaFDName) -> None:
+    assert RaFDName.parse(name) == parts
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Rafd100_01_Caucasian_female_angry_frontal.jpg", "camera 100 is none of 000, 045, 090, 135, 180"),
+        ("Rafd090_01_Caucasian_female_hapy_frontal.jpg", "unknown expression 'hapy'; did you mean 'happy'"),
+        ("Rafd090_01_Caucasian_female_angry_frontal (1).jpg", "is not named as RaFD names its pictures"),
+        ("holiday.jpg", "is not named as RaFD names its pictures"),
+    ],
+)
+def test_names_that_are_not_rafds(name: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why.replace("(", r"\(").replace(")", r"\)")):
+        RaFDName.parse(name)
+
+
+def test_every_spelling_is_one_expressions() -> None:
+    words = [word for name in EXPRESSIONS for word in (name, *OTHER_WORDS[name])]
+    assert len(words) == len(set(words))
+    assert {expression_of(f" {word.upper()} ") for word in words} == set(EXPRESSIONS)
+    assert expression_of("bored") is None
+
+
+def test_rafd_nested_and_flat_are_one_data_set(tmp_path: Path) -> None:
+    write_rafd(tmp_path / "nested", range(2), (45, 90))
+    (tmp_path / "flat").mkdir()
+    for path in (tmp_path / "nested").rglob("*.jpg"):
+        (tmp_path / "flat" / path.name.replace(".jpg", ".JPG").replace("_surprised_", "_surprise_")).write_bytes(
+            path.read_bytes()
+        )
+    nested, flat = (RaFD.listing_of(tmp_path / name) for name in ("nested", "flat"))
+    assert [photo.face_id for photo in nested.photos] == [photo.face_id for photo in flat.photos]
+    assert len(nested.photos) == 32
+    assert nested.photos[0].face_id == "01_angry_045_frontal"
+
+
+def test_what_is_not_rafds_is_set_aside_and_said(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path, range(2))
+    good = root / "090" / "Rafd090_01_Caucasian_female_angry_frontal.jpg"
+    (root / "copy").mkdir()
+    (root / "copy" / good.name).write_bytes(good.read_bytes())
+    (root / "090" / "Rafd090_01_Kid_male_happy_frontal.jpg").write_bytes(b"a person of another group")
+    (root / "holiday.png").write_bytes(b"")
+    (root / "notes.txt").write_text("not a picture")
+    (root / "._hidden.jpg").write_text("a system's own")
+    (root / "__MACOSX").mkdir()
+    (root / "__MACOSX" / good.name).write_text("a system's own")
+    found = RaFD.listing_of(root)
+    assert len(found.photos) == 16
+    assert found.others == 1
+    said = reasons(found)
+    assert said.keys() == {f"copy/{good.name}", "090/Rafd090_01_Kid_male_happy_frontal.jpg", "holiday.png"}
+    assert said[f"copy/{good.name}"] == ("twofold", f"shows what 090/{good.name} shows")
+    assert said["090/Rafd090_01_Kid_male_happy_frontal.jpg"] == (
+        "misnamed", "most pictures of person 01 say caucasian-female, this one says kid-male"
+    )  # fmt: skip
+
+
+def test_people_and_groups_are_left_out(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", range(6))
+
+    def source(options: str) -> RaFD:
+        made = open_source(f"rafd:{root}{options}", tmp_path / "cache")
+        assert isinstance(made, RaFD)
+        return made
+
+    whole, without = source(""), source(",leave-out=kid+05")
+    assert {photo.identity for photo in whole.listing.photos} == {f"{number:02d}" for number in range(1, 7)}
+    assert {photo.identity for photo in without.listing.photos} == {"01", "02", "04", "06"}
+    assert without.listing.left_out == {"people left out": 16}
+    assert "without 05 and kid" in without.describe()
+    assert whole.split_settings() != without.split_settings()
+    assert whole.content_key() != without.content_key()
+    with pytest.raises(UserError, match="leave-out=99: nobody of that name or group"):
+        source(",leave-out=99").files()
+
+
+def test_cfee_has_seven_of_the_eight(tmp_path: Path) -> None:
+    root = write_cfee(tmp_path, range(3))
+    place = root / "CFEE_Database_230" / "01-04" / "Images1"
+    (place / "77_101_1.jpg").write_bytes(b"")
+    (place / "02_101_1.txt").write_text("no picture")
+    found = CFEE.listing_of(root)
+    assert {photo.expression for photo in found.photos} == set(EXPRESSIONS) - {"contemptuous"}
+    assert len(found.photos) == 21
+    assert found.left_out == {"compound expressions": 3}
+    assert reasons(found) == {"CFEE_Database_230/01-04/Images1/77_101_1.jpg": ("misnamed", "no class 77")}
+    assert {(photo.camera, photo.gaze) for photo in found.photos} == {(90, "frontal")}
+    happy = next(photo for photo in found.photos if photo.expression == "happy" and photo.identity == "101")
+    assert happy.path.name == "02_101_1002.jpg"
+
+
+def test_a_table_is_read_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name in ("1.png", "2.png", "3.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "a" / name)
+    header = ["Expression", " path", "identity", "camera", "gaze", *(f" {unit}" for unit in ACTION_UNITS)]
+    units = ",".join(str(place / 4) for place in range(17))
+    lines = [
+        ",".join(header),
+        f"joy,a/1.png,ann,045,LEFT,{units}",
+        f"smirk,a/2.png,ann,090,frontal,{units}",
+        f"sad,a/nothing.png,ann,090,frontal,{units}",
+        f"sad,../a/2.png,ann,090,frontal,{units}",
+        f"sad,a/2.png,ann,30,frontal,{units}",
+        f"sad,a/2.png,ann,90,frontal,{units.replace('0.25', '7')}",
+        f"fear,a\\2.png,bob,,,{',' * 16}",
+    ]
+    (tmp_path / "faces.csv").write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
+    found = Folder.listing_of(tmp_path)
+    first, second = found.photos
+    assert (first.face_id, first.identity, first.expression, first.camera, first.gaze) == (
+        "a__1", "ann", "happy", 45, "left"
+    )  # fmt: skip
+    assert first.units is not None
+    np.testing.assert_allclose(first.units, np.arange(17) / 4)
+    assert (second.expression, second.camera, second.gaze, second.units) == ("fearful", 90, "frontal", None)
+    assert found.left_out == {"pictures that the table does not name": 1}
+    details = [one.detail for one in found.aside]
+    assert [one.reason for one in found.aside] == ["misnamed", "missing", "misnamed", "misnamed", "misnamed"]
+    for detail, part in zip(
+        details,
+        ["line 3: unknown expression 'smirk'", "line 4 names it", "lies outside", "camera '30'", "AU02_r is 7"],
+        strict=True,
+    ):
+        assert part in detail
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({}, "is empty"),
+        ({"a.txt": "x"}, "holds no picture named as RaFD names them"),
+        ({"holiday.jpg": "x"}, "holiday.jpg: is not named as RaFD names its pictures"),
+        ({"02_101_2.jpg": "x"}, "holds CFEE, not RaFD: --data cfee:"),
+        ({"faces.parquet": "x"}, "holds a rendered set, not RaFD: --data rendered:"),
+    ],
+)
+def test_a_folder_of_something_else_is_one_line(tmp_path: Path, files: dict[str, str], why: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for name, text in files.items():
+        (root / name).write_text(text)
+    with pytest.raises(UserError, match=why) as error:
+        open_source(f"rafd:{root}", tmp_path / "cache").files()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("tables", "why"),
+    [
+        ({}, "there is no CSV file with the columns path,identity,expression"),
+        ({"a.csv": "path,identity\n1.png,x\n"}, "a.csv has no column 'expression'"),
+        ({"a.csv": "path,identity,expresion\n1,2,3\n"}, "no column 'expression'; did you mean 'expresion'"),
+        ({"a.csv": "path,identity,expression\n1,2\n"}, "a.csv, line 2: 2 values for 3 columns"),
+        ({"a.csv": "path,identity,expression\n", "b.csv": "path,identity,expression\n"}, "has several tables: a.csv and"),
+        ({"a.csv": "path,identity,expression,AU01_r\n"}, "column AU02_r and 15 more are missing beside the others"),
+    ],
+)
+def test_tables_with_faults_are_one_line(tmp_path: Path, tables: dict[str, str], why: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for name, text in tables.items():
+        (root / name).write_text(text)
+    with pytest.raises(UserError, match=why):
+        open_source(f"folder:{root}", tmp_path / "cache").files()
+
+
+def test_the_repositorys_splits() -> None:
+    rafd, cfee = listed_test_identities("rafd"), listed_test_identities("cfee")
+    assert rafd is not None
+    assert cfee is not None
+    people = {f"{number:02d}" for number in range(1, 74)} - {"06", "13", "17", "34", "62", "66"}
+    assert len(people) == 67
+    assert set(rafd) <= people
+    assert (len(rafd), len(set(rafd)), len(set(cfee))) == (10, 10, 100)
+    assert all(len(name) == 3 and name.isdecimal() for name in cfee)
+
+
+def test_the_list_is_used_where_its_people_are_there(tmp_path: Path) -> None:
+    listed = listed_test_identities("rafd")
+    assert listed is not None
+    source = open_source(f"rafd:{write_rafd(tmp_path / 'a', (0, 1))}", tmp_path)
+    assert isinstance(source, RaFD)
+    groups = dict.fromkeys([*listed[:3], "01", "02"], "x")
+    assert source.split(groups) == (listed[:3], "")
+    drawn, why = source.split(dict.fromkeys(["01", "02", "04", "07", *listed[:1]], "x"))
+    assert len(drawn) == 2
+    assert "of the repository's list, 1 are in this folder" in why
+
+
+def test_a_table_needs_no_names(tmp_path: Path) -> None:
+    found = Folder.listing_of(write_table(tmp_path / "mine", range(2), landmarks=True))
+    assert len(found.photos) == 16
+    assert found.photos[0].landmarks is not None
+    assert found.photos[0].landmarks.shape == (68, 2)

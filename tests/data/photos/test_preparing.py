@@ -1,0 +1,288 @@
+"""Preparing photographs: pixels, what is set aside, what stands in, cuts and workers that change nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from benchmark.data.faceset import FaceSet
+from benchmark.data.framing import RAFD, face_square
+from benchmark.data.photo import read_square, read_upright
+from benchmark.data.photos import preparing
+from benchmark.data.photos.preparing import ASIDE
+from benchmark.data.rafd import RaFD
+from benchmark.data.source import DataSource, open_source
+from benchmark.errors import UserError
+from tests.data.openface_files import row, write
+from tests.photo_folders import portrait, rafd_name, rendered, write_cfee, write_rafd, write_table
+
+Prepare = Callable[..., tuple[FaceSet, dict[str, object], Path]]
+
+
+def prepare(source: DataSource, folder: Path, size: int = 64, workers: int = 1) -> tuple[FaceSet, dict[str, object]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    advanced: list[int] = []
+    made = source.prepare(size, folder, workers, advanced.append)
+    assert sum(advanced) == source.count()
+    assert sorted(path.name for path in folder.iterdir()) == sorted(made.files)
+    return FaceSet.load(folder), dict(made.facts)
+
+
+def aside(folder: Path) -> dict[str, tuple[str, str]]:
+    table = pd.read_csv(folder / ASIDE, dtype=str)
+    return {row.path: (row.reason, row.detail) for row in table.itertuples()}
+
+
+def test_pixels_are_those_of_one_picture_after_the_other(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", range(4), (45, 90), expressions=("happy", "sad", "angry", "neutral"))
+    faces, _ = prepare(open_source(f"rafd:{root}", tmp_path / "cache"), tmp_path / "out", workers=3)
+    assert len(faces.table) == 32
+    for number in range(0, 32, 5):
+        expected = read_square(root / faces.table["file"].iloc[number], 64)
+        np.testing.assert_array_equal(faces.images[number], expected)
+
+
+def test_landmarks_are_in_the_prepared_pictures(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", (0, 5, 9, 12), (90,))
+    faces, _ = prepare(open_source(f"rafd:{root}", tmp_path / "cache"), tmp_path / "out")
+    true = {f"{face.identity + 1:02d}_{face.expression}_090_frontal": face for face in rendered((0, 5, 9, 12), (90,))}
+    for number, name in enumerate(faces.table["face_id"]):
+        expected = true[name].landmarks
+        eyes = np.linalg.norm(expected[36:42].mean(0) - expected[42:48].mean(0))
+        error = np.linalg.norm(faces.landmarks_of(number)[17:] - expected[17:], axis=1).mean()
+        assert error < 0.12 * eyes, name
+
+
+def test_faults_are_set_aside_each_with_its_reason(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", range(4))
+    files = sorted((root / "090").iterdir())
+    broken, cut, empty, tiny, grey, blank, first, second = files[:8]
+    broken.write_bytes(b"\xff\xd8 no more of a picture")
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    empty.write_bytes(b"")
+    Image.new("RGB", (40, 60), (200, 30, 30)).save(tiny)
+    Image.open(grey).convert("L").save(grey)
+    Image.new("RGB", (170, 256), (120, 160, 40)).save(blank)
+    second.write_bytes(first.read_bytes())
+    (root / "holiday.jpg").write_bytes(files[9].read_bytes())
+    source = open_source(f"rafd:{root}", tmp_path / "cache")
+    faces, facts = prepare(source, tmp_path / "out")
+    said = aside(tmp_path / "out")
+    names = {path.name: f"090/{path.name}" for path in files}
+    assert {names[broken.name]: "broken", names[cut.name]: "truncated", names[empty.name]: "truncated",
+            names[tiny.name]: "tiny", names[grey.name]: "grey", names[first.name]: "duplicate",
+            names[second.name]: "duplicate", "holiday.jpg": "misnamed"}.items() <= {
+        path: reason for path, (reason, _) in said.items()
+    }.items()  # fmt: skip
+    assert said[names[tiny.name]][1] == "40 x 60 px, and 64 px are asked for"
+    assert second.name in said[names[first.name]][1]
+    assert "nobody can tell which is right" in said[names[first.name]][1]
+    assert len(said) == 8
+    assert len(faces.table) == 32 - 7
+    # A face that was not found has another in its place: frontal faces of one camera lie alike.
+    assert faces.table.set_index("file")["landmarks_by"][names[blank.name]] == "the camera's mean"
+    assert facts["aside"] == {"broken": 1, "truncated": 2, "tiny": 1, "grey": 1, "duplicate": 2, "misnamed": 1}
+    assert any("8 files were set aside: 1 misnamed, 2 duplicate" in note for note in facts["notes"])  # type: ignore[attr-defined]
+
+
+def test_a_copy_that_shows_the_same_is_left_out_once(tmp_path: Path) -> None:
+    root = write_cfee(tmp_path / "cfee", range(4))
+    first = next(root.rglob("02_101_*.jpg"))
+    first.with_name("02_101_9999.jpg").write_bytes(first.read_bytes())
+    faces, facts = prepare(open_source(f"cfee:{root}", tmp_path / "cache"), tmp_path / "out")
+    assert facts["aside"] == {"duplicate": 1}
+    assert len(faces.table) == 28
+
+
+def test_grey_sets_are_kept(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy", "sad"))
+    for path in root.rglob("*.jpg"):
+        Image.open(path).convert("L").save(path)
+    faces, facts = prepare(open_source(f"rafd:{root}", tmp_path / "cache"), tmp_path / "out")
+    assert len(faces.table) == 8
+    assert any("8 pictures are grey: most of the set is" in note for note in facts["notes"])  # type: ignore[attr-defined]
+
+
+def test_pictures_are_turned_upright(tmp_path: Path) -> None:
+    """By their EXIF orientation, and by where the face is: the pixels are those of the upright ones."""
+    root = write_rafd(tmp_path / "upright", range(4), expressions=("happy",))
+    turned = tmp_path / "turned"
+    turned.mkdir()
+    for number, path in enumerate(sorted(root.rglob("*.jpg"))):
+        picture = Image.open(path)
+        name = turned / path.with_suffix(".png").name
+        if number == 0:
+            exif = Image.Exif()
+            exif[0x0112] = 6  # shown turned by 270 degrees counterclockwise
+            picture.rotate(90, expand=True).save(name, exif=exif)
+        else:
+            picture.rotate((0, 90, 180, 270)[number], expand=True).save(name)
+    faces, facts = prepare(open_source(f"rafd:{turned}", tmp_path / "cache"), tmp_path / "out")
+    assert facts["turned"] == 3
+    assert faces.table["turned"].tolist() == [0, 270, 180, 90]
+    for number, path in enumerate(sorted(root.rglob("*.jpg"))):
+        np.testing.assert_array_equal(faces.images[number], read_square(path, 64))
+
+
+def test_frames_are_alike_in_cfee_and_folders(tmp_path: Path) -> None:
+    """Cut so that every face lies where RaFD's do, whatever the picture was like."""
+    folder = tmp_path / "mine"
+    (folder / "p").mkdir(parents=True)
+    lines = ["path,identity,expression"]
+    for number, face in enumerate(rendered(range(4), (90,), ("happy", "neutral"))):
+        size = 150 + 40 * (number % 3)
+        scene = Image.new("RGB", (500, 400), (180, 200, 190))
+        scene.paste(face.picture.resize((size, size), Image.Resampling.BICUBIC), (40 * number, 10 * number))
+        scene.save(folder / "p" / f"{number}.png")
+        lines.append(f"p/{number}.png,{face.identity},{face.expression}")
+    (folder / "faces.csv").write_text("\n".join(lines) + "\n")
+    faces, facts = prepare(open_source(f"folder:{folder}", tmp_path / "cache"), tmp_path / "out")
+    assert facts["landmarks_by"] == {"dlib": 8}
+    for number in range(8):
+        x, y, side = face_square(faces.landmarks_of(number))
+        np.testing.assert_allclose([x / 64, y / 64, side / 64], [RAFD.mean.x, RAFD.mean.y, RAFD.mean.side], atol=1e-4)
+
+
+def test_a_tables_landmarks_are_taken_without_dlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_table(tmp_path / "mine", range(4), landmarks=True)
+
+    def refuse() -> None:
+        raise AssertionError("dlib was asked for")
+
+    monkeypatch.setattr(preparing, "Finder", refuse)
+    source = open_source(f"folder:{root}", tmp_path / "cache")
+    source.check()
+    faces, facts = prepare(source, tmp_path / "out")
+    assert facts["landmarks_by"] == {"the table": 32}
+    assert source.knows == {"landmarks"}
+    whole = faces.table["square"].map(list).tolist()
+    for number, face in enumerate(rendered(range(4), (90,))):
+        left, top, right, _ = whole[number]
+        expected = ((face.landmarks + 0.5) * (200 / 64) - (left, top)) * (64 / (right - left)) - 0.5
+        np.testing.assert_allclose(faces.landmarks_of(number), expected, atol=1e-2)
+
+
+def test_openface_is_found_beside_the_pictures(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy", "sad"))
+    plain = open_source(f"rafd:{root}", tmp_path / "cache")
+    points = np.random.default_rng(0).uniform(60, 110, (68, 2)).round(1)
+    for path in sorted((root / "090").glob("*_happy_*"))[:3]:
+        write(root / "090" / "processed" / f"{path.stem}.csv", [row(points, [1.5] * 17, confidence=0.9)])
+    key = plain.content_key()
+    source = open_source(f"rafd:{root}", tmp_path / "cache")
+    assert source.content_key() != key
+    faces, facts = prepare(source, tmp_path / "out")
+    assert facts["units_by"] == {"nobody": 4, "measured": 3, "mean of its expression": 1}
+    happy = faces.table["expression"].to_numpy() == "happy"
+    np.testing.assert_array_equal(faces.units[happy], np.full((4, 17), 1.5, np.float32))
+    assert facts["landmarks_by"] == {"OpenFace": 3, "dlib": 5}
+
+
+def test_whole_pictures_for_the_nonaligned_suite(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy",))
+    aligned = open_source(f"rafd:{root}", tmp_path / "cache")
+    faces, _ = prepare(aligned.uncropped(), tmp_path / "out")
+    cropped, _ = prepare(aligned, tmp_path / "cropped")
+    picture = read_upright(root / faces.table["file"].iloc[0])
+    assert list(faces.table["square"].iloc[0]) == [-43, 0, 213, 256]
+    padded = np.pad(np.asarray(picture), ((0, 0), (43, 43), (0, 0)), mode="edge")
+    expected = Image.fromarray(padded).resize((64, 64), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(faces.images[0], np.asarray(expected))
+    shrunk = (cropped.landmarks_of(0) + 0.5) * (170 / 256) + 64 * 43 / 256 - 0.5
+    np.testing.assert_allclose(faces.landmarks_of(0), shrunk, atol=1e-3)
+
+
+# ------------------------------------------------------------------------------------------------ cuts, workers, errors
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_cut_preparation_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_rafd(tmp_path / "rafd", range(4))
+    (root / "090" / "Rafd090_01_Caucasian_female_angry_frontal.jpg").write_bytes(b"\xff\xd8")
+    source = open_source(f"rafd:{root}", tmp_path / "cache")
+    prepare(source, tmp_path / "whole", workers=2)
+    looked: list[str] = []
+    look = preparing.look
+
+    def counted(photo, wish, finder):  # type: ignore[no-untyped-def]
+        if len(looked) == 20:
+            raise KeyboardInterrupt
+        looked.append(photo.face_id)
+        return look(photo, wish, finder)
+
+    monkeypatch.setattr(preparing, "look", counted)
+    monkeypatch.setattr(preparing, "CHUNK", 4)
+    (tmp_path / "cut").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        source.prepare(64, tmp_path / "cut", 1, lambda _: None)
+    log = tmp_path / "cut" / "looked.part.jsonl"
+    kept = len(log.read_text().splitlines()) - 1
+    assert 12 <= kept <= 20
+    with log.open("a") as stream:
+        stream.write(json.dumps([31, {"sha256": "half a line"}])[:-9])
+    again: list[str] = []
+
+    def noted(photo, wish, finder):  # type: ignore[no-untyped-def]
+        again.append(photo.face_id)
+        return look(photo, wish, finder)
+
+    monkeypatch.setattr(preparing, "look", noted)
+    prepare(source, tmp_path / "cut")
+    assert len(again) == 32 - kept
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")
+
+
+def test_what_was_begun_for_another_size_is_not_gone_on_with(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy",))
+    source = open_source(f"rafd:{root}", tmp_path / "cache")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "looked.part.jsonl").write_text("[4, 32, 32, 3]\n")
+    np.save(tmp_path / "out" / "pixels.part.npy", np.zeros((4, 32, 32, 3), np.uint8))
+    faces, _ = prepare(source, tmp_path / "out")
+    assert faces.images.shape == (4, 64, 64, 3)
+
+
+def test_no_face_in_any_picture_is_one_line(tmp_path: Path) -> None:
+    for face in rendered(range(4), (90,), ("happy",)):
+        stream = io.BytesIO()
+        portrait(face.picture, 170, 256).save(stream, "PNG")
+        Image.new("RGB", (170, 256), (face.identity * 40, 120, 80)).save(tmp_path / rafd_name(face, suffix=".png"))
+    source = open_source(f"rafd:{tmp_path}", tmp_path / "cache")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=r"no face was found in any of 4 pictures .*faces=none"):
+        source.prepare(64, tmp_path / "out", 1, lambda _: None)
+    without = open_source(f"rafd:{tmp_path},faces=none", tmp_path / "cache")
+    faces, facts = prepare(without, tmp_path / "none")
+    assert len(faces.table) == 4
+    assert facts["landmarks_by"] == {"nobody": 4}
+    assert bool(np.isnan(faces.landmarks).all())
+    assert without.knows == {"units"}
+
+
+def test_nothing_left_is_one_line(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", (0,), expressions=("happy", "sad"))
+    for path in root.rglob("*.jpg"):
+        path.write_bytes(b"\xff\xd8")
+    source = open_source(f"rafd:{root}", tmp_path / "cache")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=r"none of the 2 pictures of .* can be used: 2 (broken|duplicate)"):
+        source.prepare(64, tmp_path / "out", 1, lambda _: None)
+
+
+def test_a_source_can_be_sent_to_another_process(tmp_path: Path) -> None:
+    import pickle
+
+    source = open_source(f"rafd:{write_rafd(tmp_path / 'rafd', range(4))}", tmp_path / "cache")
+    source.files()
+    again = pickle.loads(pickle.dumps(source))
+    assert isinstance(again, RaFD)
+    assert again.spec == source.spec
+    assert again.files() == source.files()
