@@ -1,4 +1,4 @@
-"""`python -m benchmark.prepare`: check a data set, say what is there, missing and broken, and prepare it for a suite."""
+"""`python -m benchmark.prepare`: check a data set, say what is there, missing or broken, and prepare it for a suite."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The check-up of a data set as text, and as one HTML page with a contact sheet of the faces' boxes.
 
-The page holds its pictures itself, so that it can be looked at anywhere and nothing of it is fetched. It shows faces: it
-is written where the prepared set lies and nowhere else.
+The page holds its pictures itself, so that nothing of it is fetched. It shows faces: it is written where the prepared
+set lies and nowhere else.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#18181b;margin:2rem auto;max-width:76rem;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}table{border-collapse:collapse;margin:.6rem 0}
 td,th{padding:.2rem .7rem;border-bottom:1px solid #e4e4e7;text-align:left;vertical-align:top}td.n{text-align:right}
-.sheet{display:flex;flex-wrap:wrap;gap:.5rem}figure{margin:0;width:112px}figure img{width:112px;height:112px;display:block}
+.sheet{display:flex;flex-wrap:wrap;gap:.5rem}figure{margin:0;width:112px}
+figure img{width:112px;height:112px;display:block}
 figcaption{font-size:11px;color:#52525b;overflow-wrap:anywhere;line-height:1.25;margin-top:2px}
 .note{background:#fff7ed;border-left:4px solid #ea580c;padding:.5rem .8rem;margin:.4rem 0}
 .quiet{color:#52525b}@media(prefers-color-scheme:dark){body{background:#18181b;color:#f4f4f5}
@@ -78,9 +79,9 @@ def write_page(found: CheckUp, faces: FaceSet, path: Path) -> None:
 
 
 def _page(found: CheckUp, faces: FaceSet) -> Iterator[str]:
-    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>{_e(found.description)}</title><style>{STYLE}</style>"
-    yield f"<h1>{found.pictures:,} pictures, checked</h1><p>{_e(found.description)}<br><span class=quiet>{_e(found.folder)}"
-    yield "</span></p>"
+    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>{_e(found.description)}</title>"
+    yield f"<style>{STYLE}</style><h1>{found.pictures:,} pictures, checked</h1>"
+    yield f"<p>{_e(found.description)}<br><span class=quiet>{_e(found.folder)}</span></p>"
     for note in found.facts.get("notes", []):
         yield f"<p class=note>{_e(note)}</p>"
     yield "<h2>What is there</h2>"
@@ -111,9 +112,9 @@ def _sheets(faces: FaceSet) -> Iterator[str]:
     table = faces.table
     by = table["landmarks_by"] if "landmarks_by" in table else table["camera"].map(lambda _: "the renderer")
     boxes = tight_box(faces.landmarks, faces.size)
-    yield "<h2>Faces and their boxes</h2><p class=quiet>The pictures as they are prepared, with the landmarks and the box"
-    yield "that FID(Cp) is measured in: green where the face was found, orange where another stands in, none where nobody"
-    yield "knows.</p>"
+    yield "<h2>Faces and their boxes</h2><p class=quiet>The pictures as they are prepared, with the landmarks and the"
+    yield "box that FID(Cp) is measured in: green where the face was found, orange where another stands in, none where"
+    yield "nobody knows.</p>"
     doubtful = np.flatnonzero(~by.isin(SURE).to_numpy())
     if len(doubtful):
         chosen = _spread(doubtful, DOUBTFUL)

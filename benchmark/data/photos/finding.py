@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,16 @@ def needed_packages() -> dict[str, str]:
         ) from error
 
 
+@dataclass(frozen=True)
+class Face:
+    """A face that was found. landmarks: 68 x 2 float64 (x, y) in the picture's pixels, centres at integers. score: the
+    detector's; 0 is the least that it calls a face, faces seen from before have 1 and more.
+    """
+
+    landmarks: np.ndarray
+    score: float
+
+
 class Finder:
     """Finds faces, on as many threads as one likes: each has a detector of its own, the trees are shared."""
 
@@ -49,20 +60,18 @@ class Finder:
         self._trees: Any = dlib.shape_predictor(str(_trees()))
         self._local = threading.local()
 
-    def find(self, picture: Image.Image, fine: bool = False) -> np.ndarray | None:
-        """68 x 2 float64 (x, y) in the pixels of an RGB picture, centres at integers, of its largest face; None where
-        none is found. fine: look for smaller faces, too.
-        """
+    def find(self, picture: Image.Image, fine: bool = False) -> Face | None:
+        """The largest face of an RGB picture; None where none is found. fine: look for smaller faces, too."""
         for side in (SIDE, FINE_SIDE) if fine else (SIDE,):
             scale = side / max(picture.size)
             width, height = (max(1, round(length * scale)) for length in picture.size)
             pixels = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
-            boxes = self._detector()(pixels, 0)
+            boxes, scores, _ = self._detector().run(pixels, 0, 0.0)
             if boxes:
-                parts = self._trees(pixels, max(boxes, key=lambda box: box.area())).parts()
-                points = np.array([(part.x, part.y) for part in parts], np.float64)
+                box, score = max(zip(boxes, scores, strict=True), key=lambda found: found[0].area())
+                points = np.array([(part.x, part.y) for part in self._trees(pixels, box).parts()], np.float64)
                 assert points.shape == (LANDMARKS, 2)
-                return np.asarray((points + 0.5) * (picture.width / width, picture.height / height) - 0.5)
+                return Face((points + 0.5) * (picture.width / width, picture.height / height) - 0.5, float(score))
         return None
 
     def _detector(self) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from benchmark.data.framing import RAFD, Square, frame
 from benchmark.data.openface import OpenFace, read_face
@@ -31,7 +32,9 @@ GREY = 6
 OPENFACE_FOLDERS = (".", "processed", "openface")
 """Where OpenFace's CSV of a picture may lie, from the picture's folder: `processed` is its own default."""
 TURNS = (90, 270, 180)
-"""Degrees, counterclockwise, by which a picture without a face is turned to look again."""
+"""Degrees, counterclockwise, by which a picture without a sure face is turned to look again."""
+WEAK = 0.5
+"""A score below which a face may be none: a face upside down is now and then taken for one."""
 
 
 @dataclass(frozen=True)
@@ -165,14 +168,13 @@ def _face(
         return openface.landmarks, "OpenFace", 0
     if finder is None or not wish.find:
         return None, None, 0
-    found = finder.find(picture, fine=not wish.fixed)
+    found = [(0, finder.find(picture, fine=not wish.fixed))]
     # Seen from before, hardly a face is missed: the picture may lie. Seen from elsewhere, a wide one may.
-    lies = photo.camera == 90 or (picture.width > picture.height and photo.camera in SUBSET_CAMERAS["F&P"])
-    for turned in TURNS if found is None and lies else ():
-        found = finder.find(picture.rotate(turned, expand=True))
-        if found is not None:
-            return found, "dlib", turned
-    return found, None if found is None else "dlib", 0
+    may_lie = photo.camera == 90 or (picture.width > picture.height and photo.camera in SUBSET_CAMERAS["F&P"])
+    if may_lie and (found[0][1] is None or found[0][1].score < WEAK):
+        found += [(turned, finder.find(picture.rotate(turned, expand=True))) for turned in TURNS]
+    best = max(found, key=lambda item: item[1].score if item[1] else -1.0)
+    return (best[1].landmarks, "dlib", best[0]) if best[1] else (None, None, 0)
 
 
 def _reason(error: Exception) -> Reason:
@@ -180,4 +182,7 @@ def _reason(error: Exception) -> Reason:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).replace("<_io.BytesIO object at ", "<")[:160]
+    """What a decoder says, without the addresses of what it read from."""
+    if isinstance(error, UnidentifiedImageError):
+        return "is no picture that can be decoded"
+    return re.sub(r"<[^>]* at 0x[0-9a-f]+>", "the file", " ".join(str(error).split()))[:160]

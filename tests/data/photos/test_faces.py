@@ -35,7 +35,7 @@ def test_dlib_finds_rendered_frontal_faces_to_six_hundredths(finder: Finder) -> 
     for face in rendered(range(0, 40, 4), (90,)):
         found = finder.find(face.picture)
         assert found is not None, (face.identity, face.expression)
-        distances = np.linalg.norm(found - face.landmarks, axis=1) / eye_distance(face.landmarks)
+        distances = np.linalg.norm(found.landmarks - face.landmarks, axis=1) / eye_distance(face.landmarks)
         errors.append(distances[INNER].mean())
     assert len(errors) == 80
     assert np.mean(errors) < 0.06
@@ -48,8 +48,8 @@ def test_landmarks_are_in_the_pixels_of_the_picture(finder: Finder) -> None:
     tall = finder.find(portrait(face.picture, 300, 450))
     assert square is not None
     assert tall is not None
-    expected = (square + 0.5) * (300 / 64) - 0.5 + (0, 75)
-    assert np.linalg.norm(tall - expected, axis=1).mean() < 0.05 * eye_distance(expected)
+    expected = (square.landmarks + 0.5) * (300 / 64) - 0.5 + (0, 75)
+    assert np.linalg.norm(tall.landmarks - expected, axis=1).mean() < 0.05 * eye_distance(expected)
 
 
 def test_no_face_is_none(finder: Finder) -> None:
@@ -63,8 +63,8 @@ def test_small_faces_are_found_when_looked_for_finely(finder: Finder) -> None:
     assert finder.find(scene) is None
     found = finder.find(scene, fine=True)
     assert found is not None
-    assert (found > (900, 500)).all()
-    assert (found < (1100, 700)).all()
+    assert (found.landmarks > (900, 500)).all()
+    assert (found.landmarks < (1100, 700)).all()
 
 
 def test_without_dlib_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,9 @@ def test_without_dlib_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
         raise finding.importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(finding.importlib.metadata, "version", missing)
-    with pytest.raises(UserError, match=r"dlib-bin is not installed: python -m pip install .*photos.*faces=none") as why:
+    with pytest.raises(
+        UserError, match=r"dlib-bin is not installed: python -m pip install .*photos.*faces=none"
+    ) as why:
         finding.needed_packages()
     assert "\n" not in str(why.value)
 
@@ -146,7 +148,11 @@ def test_rafds_prototypes_are_those_published() -> None:
     assert set(RaFD.prototypes) == set(EXPRESSIONS)
     assert RaFD.prototypes["happy"][12] == 4  # C to E
     made = vector(RaFD.prototypes["happy"])
-    assert {ACTION_UNITS[place]: made[place] for place in np.flatnonzero(made)} == {"AU06_r": 3, "AU12_r": 4, "AU25_r": 3}
+    assert {ACTION_UNITS[place]: made[place] for place in np.flatnonzero(made)} == {
+        "AU06_r": 3,
+        "AU12_r": 4,
+        "AU25_r": 3,
+    }
 
 
 def test_measured_units_win_and_fill_their_gaps_by_expression() -> None:

@@ -189,7 +189,10 @@ def test_a_folder_of_something_else_is_one_line(tmp_path: Path, files: dict[str,
         ({"a.csv": "path,identity\n1.png,x\n"}, "a.csv has no column 'expression'"),
         ({"a.csv": "path,identity,expresion\n1,2,3\n"}, "no column 'expression'; did you mean 'expresion'"),
         ({"a.csv": "path,identity,expression\n1,2\n"}, "a.csv, line 2: 2 values for 3 columns"),
-        ({"a.csv": "path,identity,expression\n", "b.csv": "path,identity,expression\n"}, "has several tables: a.csv and"),
+        (
+            {"a.csv": "path,identity,expression\n", "b.csv": "path,identity,expression\n"},
+            "several tables: a.csv and",
+        ),
         ({"a.csv": "path,identity,expression,AU01_r\n"}, "column AU02_r and 15 more are missing beside the others"),
     ],
 )

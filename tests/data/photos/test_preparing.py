@@ -171,11 +171,10 @@ def test_a_tables_landmarks_are_taken_without_dlib(tmp_path: Path, monkeypatch: 
 
 def test_openface_is_found_beside_the_pictures(tmp_path: Path) -> None:
     root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy", "sad"))
-    plain = open_source(f"rafd:{root}", tmp_path / "cache")
+    key = open_source(f"rafd:{root}", tmp_path / "cache").content_key()
     points = np.random.default_rng(0).uniform(60, 110, (68, 2)).round(1)
     for path in sorted((root / "090").glob("*_happy_*"))[:3]:
         write(root / "090" / "processed" / f"{path.stem}.csv", [row(points, [1.5] * 17, confidence=0.9)])
-    key = plain.content_key()
     source = open_source(f"rafd:{root}", tmp_path / "cache")
     assert source.content_key() != key
     faces, facts = prepare(source, tmp_path / "out")

@@ -1,0 +1,128 @@
+"""`python -m benchmark.prepare`: what it says of a good set, of one with faults, and of none."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from benchmark import prepare
+from tests.photo_folders import write_rafd, write_table
+
+
+def said(capfd: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
+    assert prepare.main([*arguments, "--quiet"]) == status
+    captured = capfd.readouterr()
+    return captured.err if status else captured.out
+
+
+@pytest.fixture(scope="module")
+def rafd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six people at two cameras, one picture missing, one broken, one misnamed."""
+    root = write_rafd(tmp_path_factory.mktemp("photos") / "rafd", range(6), (45, 90))
+    files = sorted((root / "090").iterdir())
+    files[0].unlink()
+    files[1].write_bytes(b"\xff\xd8 <script>alert(1)</script>")
+    files[2].rename(files[2].with_name("Rafd090_01_Caucasian_female_<b>hapy_frontal.jpg"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def found(rafd: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    store = tmp_path_factory.mktemp("store")
+    import contextlib
+
+    stream = io.StringIO()
+    with contextlib.redirect_stdout(stream):
+        assert prepare.main(["--data", f"rafd:{rafd}", "--store", str(store), "--json", "--quiet"]) == 0
+    made: dict[str, Any] = json.loads(stream.getvalue())
+    return made
+
+
+def test_the_counts_are_those_of_the_folder(found: dict[str, Any]) -> None:
+    assert found["pictures"] == 6 * 8 * 2 - 3
+    assert found["counts"]["camera"] == {"000": 0, "045": 48, "090": 45, "135": 0, "180": 0}
+    assert found["counts"]["gaze"] == {"frontal": 93, "left": 0, "right": 0}
+    assert sum(found["counts"]["expression"].values()) == 93
+    assert found["counts"]["expression"]["sad"] == 12
+    assert (found["fullest"], found["incomplete"]) == (16, {"01": 13})
+    assert {(entry["path"].rpartition("/")[2][:7], entry["reason"]) for entry in found["set_aside"]} == {
+        ("Rafd090", "broken"), ("Rafd090", "misnamed")
+    }  # fmt: skip
+    assert sorted(found["train"] + found["test"]) == [f"{number:02d}" for number in range(1, 7)]
+
+
+def test_what_the_suites_lack_is_said(found: dict[str, Any]) -> None:
+    suite = found["suites"]["table1"]
+    assert suite["missing"] == {}
+    assert "F&P: no picture of camera 135" in suite["warnings"]
+    assert any("real test pictures, and Fréchet distances want 128" in warning for warning in suite["warnings"])
+
+
+def test_the_page_holds_its_pictures_and_escapes_names(found: dict[str, Any]) -> None:
+    page = Path(found["page"]).read_text(encoding="utf-8")
+    pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
+    assert len(pictures) == page.count("<figure>")
+    # 45 frontal pictures, and at most as many at camera 045 as are shown, with all whose faces another stands in for.
+    assert 45 < len(pictures) <= 93
+    for raw in pictures[:3]:
+        with Image.open(io.BytesIO(base64.b64decode(raw))) as picture:
+            assert picture.size == (224, 224)
+    assert "<script" not in page
+    assert "&lt;b&gt;hapy" in page
+    assert "http" not in page.replace("xhttp", "")
+    assert "unknown expression" in page or "is not named as RaFD" in page
+
+
+def test_the_text_names_each_file_that_was_set_aside(
+    rafd: Path, found: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = str(Path(found["page"]).parents[1])
+    text = said(capfd, "--data", f"rafd:{rafd}", "--store", store)
+    assert "93 pictures can be used, of 6 people" in text
+    for entry in found["set_aside"]:
+        assert f"{entry['reason']}: {entry['path']}" in text
+    assert "suite table1: 8 of 8 rows can be measured" in text
+    assert "ACTION UNITS ARE NOT MEASURED" in text
+    assert f"to test on ({len(found['test'])} people): {' '.join(found['test'])}" in text
+
+
+def test_a_table_without_units_leaves_rows_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root = write_table(tmp_path / "mine", range(5), landmarks=True)
+    text = said(capfd, "--data", f"folder:{root}", "--store", str(tmp_path / "runs"))
+    assert "not GANima (R) (F&P): 'ganimation' needs action units, and folder has none" in text
+    assert "suite table1: 6 of 8 rows can be measured" in text
+
+
+def test_the_rendered_faces_have_a_check_up_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = said(capfd, "--data", "rendered", "--store", str(tmp_path / "runs"))
+    assert "960 pictures can be used, of 40 people" in text
+    assert "by person: 24 pictures each" in text
+    assert "set aside" not in text
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ("rafd", "needs the folder of its pictures"),
+        ("rafd:{empty}", "is empty"),
+        ("cfee:{rafd}", "holds RaFD, not CFEE: --data rafd:"),
+        ("folder:{rafd}", "there is no CSV file with the columns"),
+        ("rafd:{rafd},leave-out=99", "nobody of that name or group"),
+        ("rafd:{rafd},leaveout=kid", "unknown option .leaveout. of --data rafd; did you mean .leave-out."),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    data: str, why: str, rafd: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    spec = data.format(empty=tmp_path / "empty", rafd=rafd)
+    error = said(capfd, "--data", spec, "--store", str(tmp_path / "runs"), status=2)
+    assert re.search(why, error)
+    assert error.count("\n") == 1
