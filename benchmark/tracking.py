@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from benchmark.errors import UserError
 
@@ -42,8 +43,10 @@ def is_local(uri: str) -> bool:
     """Whether what is logged to a tracking URI stays on this machine: a file, a folder, a database that is a file, or
     none (then it is the output folder's).
     """
-    scheme, found, _ = uri.partition(":")
-    return not found or scheme in {"sqlite", "file"}
+    found = urlsplit(uri)
+    if not found.scheme:
+        return not uri.startswith("databricks")
+    return found.scheme in {"sqlite", "file"} and not found.netloc
 
 
 class Tracker:
