@@ -7,6 +7,7 @@ stand in, never one that stands in itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from benchmark.protocol import GAZES, LANDMARK_MIRROR
 
 ORDER = ("the table", "OpenFace", "dlib", "mirrored pose", "another gaze", "the camera's mean", "nobody")
 """Who may say where a face's landmarks are; the first that can does."""
+LEAST = 0.1
+"""Share of a camera's faces that must have been found for their mean to stand in for the others: a handful that a
+detector of frontal faces finds at a profile camera are not like the rest."""
 MIRRORED_GAZE = {"frontal": "frontal", "left": "right", "right": "left"}
 Place = tuple[str, str, int, str]
 """Person, expression, camera, gaze."""
@@ -44,7 +48,8 @@ def fill(photos: Sequence[Photo], seen: Mapping[int, Seen], sizes: Mapping[int, 
     by_camera: dict[int, list[np.ndarray]] = {}
     for number, face in seen.items():
         by_camera.setdefault(photos[number].camera, []).append(face.shares)
-    mean = {camera: np.mean(shares, 0) for camera, shares in by_camera.items()}
+    every = Counter(photos[number].camera for number in sizes)
+    mean = {camera: np.mean(shares, 0) for camera, shares in by_camera.items() if len(shares) >= LEAST * every[camera]}
     filled = {}
     for number, size in sizes.items():
         if number in seen:

@@ -80,6 +80,9 @@ def prepare_photos(
     _write_aside(folder / ASIDE, refused)
     (folder / _PIXELS).unlink(missing_ok=True)
     (folder / _LOOKED).unlink()
+    turned = int((table["turned"] != 0).sum())
+    if turned:
+        notes.append(f"{turned:,} pictures lay on their side or upside down and were turned upright by their faces.")
     if mostly_grey:
         notes.append(f"{len(greys):,} pictures are grey: most of the set is, so they were kept.")
     facts = {
@@ -88,7 +91,7 @@ def prepare_photos(
         "others": listing.others,
         "landmarks_by": _counted(table["landmarks_by"], ORDER),
         "units_by": {name: int(count) for name, count in table["units_by"].value_counts().items()},
-        "turned": int((table["turned"] != 0).sum()),
+        "turned": turned,
         "finder": needed_packages() if finder else {},
         "notes": [*notes, *([f"{len(refused):,} files were set aside: {_told(refused)}."] if refused else [])],
     }

@@ -125,6 +125,15 @@ def test_a_face_that_stands_in_has_the_other_pictures_size() -> None:
     np.testing.assert_allclose(made[0].landmarks, 2 * POINTS + 0.5, atol=1e-9)
 
 
+def test_a_few_odd_faces_are_no_cameras_mean() -> None:
+    photos = [photo(0, person=f"{number:02d}") for number in range(21)]
+    sizes = dict.fromkeys(range(21), (681, 1024))
+    few = {number: Seen(POINTS, 681, 1024) for number in range(2)}
+    assert fill(photos, few, sizes) == {}
+    enough = {number: Seen(POINTS, 681, 1024) for number in range(3)}
+    assert len(fill(photos, enough, sizes)) == 18
+
+
 def test_mirroring_twice_is_nothing() -> None:
     place = ("01", "sad", 45, "left")
     assert mirrored_place(place) == ("01", "sad", 135, "right")
