@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Comparison, data_label, our_label
 from benchmark.results import METRICS, JudgeResult, Row, SuiteResults
 
@@ -48,20 +49,21 @@ def reading_notes(results: SuiteResults) -> list[str]:
     """How well it reads the real pictures that are edited, and those that edits are held against."""
     if not results.readings:
         return []
-    aligned = results.faces == "aligned"
-    every = listed([f"{read.accuracy:.2f} % of {read.images:,} ({name})" for name, read in results.readings.items()])
-    target = listed(
-        [f"{read.target_accuracy:.2f} % of {read.target_images:,} ({name})" for name, read in results.readings.items()]
-    )
-    kind = "test pictures" if aligned else "test pictures that are not aligned, as no picture was that it learned,"
+    other = results.faces == "nonaligned"
+    kind = "non-aligned test pictures" if other else "test pictures"
+    learned = "The judge has learned aligned faces alone. " if other else ""
+    every = [f"{read.accuracy:.2f} % of {read.images:,} ({subset})" for subset, read in results.readings.items()]
     if not results.targets:
-        return [f"CA is bounded by its accuracy on the real {kind}: {every}."]
+        return [f"{learned}CA is bounded by its accuracy on the real {kind}: {listed(every)}."]
     shown = listed(results.targets)
+    target = [
+        f"{read.target_accuracy:.2f} % of {read.target_images:,} ({subset})"
+        for subset, read in results.readings.items()
+    ]
     return [
-        f"CA is bounded by its accuracy on the real {kind} of {shown}: {target}; of all expressions: {every}. Where "
-        f"the first is high and the second low, it takes other faces for {shown}, and CA is flattered.",
-        f"Only edits to {shown} are made; distances are to the real pictures of {shown}"
-        f"{'' if aligned else ', which are not aligned either'}.",
+        f"{learned}CA is bounded by its accuracy on the real {kind} that show {shown}: {listed(target)}; of all "
+        f"expressions it names {listed(every)} rightly, where chance is {100 / len(EXPRESSIONS):g} %.",
+        f"Only edits to {shown} are made, and distances are to the real {kind} that show {shown}.",
     ]
 
 
@@ -75,7 +77,7 @@ def accuracy(judges: Mapping[int, JudgeResult]) -> str:
 def pictures_note(results: SuiteResults) -> str:
     """N, on both sides."""
     real = [f"{count:,} ({subset})" for subset, count in results.test_images.items()]
-    shown = f" of {listed(results.targets)}" if results.targets else ""
+    shown = f" that show {listed(results.targets)}" if results.targets else ""
     against = f", measured against {listed(real)} real ones{shown}" if real else ""
     train = f"{results.train_identities} other identities {'were' if results.seeds else 'are there to be'} trained on"
     return f"N: edits for each seed, made from pictures of {results.test_identities} test identities{against}; {train}."

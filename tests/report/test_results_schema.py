@@ -17,6 +17,7 @@ from benchmark.protocol import EXPRESSIONS, GUIDES, SUBSETS
 from benchmark.results import (
     METRICS,
     Features,
+    JudgeReading,
     JudgeResult,
     Override,
     Row,
@@ -75,7 +76,16 @@ suite_results = st.builds(
     ),
     rows=st.lists(row, max_size=3).map(tuple), keys=st.dictionaries(word, word, max_size=3), paper_table=word,
     paper_data=word, overrides=st.dictionaries(word, st.builds(Override, why=word, settings=changed), max_size=2),
-    ladder=st.booleans(), schema=st.just(results_module.SCHEMA),
+    ladder=st.booleans(), faces=st.sampled_from(["aligned", "nonaligned"]),
+    targets=st.lists(st.sampled_from(EXPRESSIONS), max_size=2, unique=True).map(tuple),
+    readings=st.dictionaries(
+        st.sampled_from(SUBSETS),
+        st.builds(
+            JudgeReading, accuracy=percent, images=count, by_expression=shares, target_accuracy=percent,
+            target_images=count,
+        ),
+    ),
+    schema=st.just(results_module.SCHEMA),
 )  # fmt: skip
 
 
@@ -139,6 +149,7 @@ def test_the_schema_refuses(path: tuple[str | int, ...], change: dict[str, Any],
         ("scores", Scores),
         ("training", Training),
         ("judge", JudgeResult),
+        ("reading", JudgeReading),
         ("features", Features),
         ("override", Override),
     ],
@@ -158,7 +169,7 @@ def test_the_schema_has_the_fields_of_the_whole() -> None:
 def test_the_page_documents_every_field_and_metric() -> None:
     page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`(\w+)`", page))
-    classes = (SuiteResults, Row, Scores, Training, JudgeResult, Features, Override)
+    classes = (SuiteResults, Row, Scores, Training, JudgeResult, JudgeReading, Features, Override)
     fields = {field.name for cls in classes for field in dataclasses.fields(cls)}
     assert fields - documented == set()
     assert re.findall(r"^\| `(\w+)` \| (lower|higher) \|", page, re.MULTILINE) == [

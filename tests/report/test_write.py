@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -18,6 +19,9 @@ from benchmark.results import load_results
 from tests.report.made_up import published_run, quick_run, timings
 from tests.report.test_figures import history, pictures
 
+TARGETS = "edits"
+"""The figure of a suite with some targets, which has no figure for each guide."""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,12 +29,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [pictures("stargan-t", "T"), pictures("mtss-r", "R")]
     losses = {"mtss F&P seed 0": history(a=[1.0, 2.0])}
     files = write_report(made, quick_run(), rows, losses, timings(), "ablation")
-    assert files == {name: made / file for name, file in FILES.items()}
+    assert files == {name: made / file for name, file in FILES.items() if name != TARGETS}
     return made
 
 
 def test_every_file_is_there_and_nothing_else(folder: Path) -> None:
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES.values())
+    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES.values()) - {FILES[TARGETS]})
     assert all(path.stat().st_size for path in folder.iterdir())
 
 
@@ -75,7 +79,7 @@ def test_csv_files_have_a_line_for_every_row(folder: Path) -> None:
 
 def test_a_run_without_pictures_and_losses_has_no_figures(tmp_path: Path) -> None:
     files = write_report(tmp_path / "r", published_run(), [pictures("stargan-t", "T")], {}, {})
-    assert set(FILES) - set(files) == {"ablation", "reference-guided edits", "loss curves"}
+    assert set(FILES) - set(files) == {TARGETS, "ablation", "reference-guided edits", "loss curves"}
     page = (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
     assert "reference-guided.png" not in page
     assert "losses.png" not in page
@@ -97,3 +101,10 @@ def test_a_folder_without_a_readable_report_is_one_clear_line(tmp_path: Path, te
         (tmp_path / "results.json").write_text(text)
     with pytest.raises(UserError, match="holds no readable report"):
         print_report(tmp_path)
+
+
+def test_a_suite_of_some_targets_has_one_figure(tmp_path: Path) -> None:
+    rows = [pictures("stargan-t", "T"), pictures("mtss-r", "R")]
+    files = write_report(tmp_path / "r", dataclasses.replace(published_run(), targets=("happy",)), rows, {}, {})
+    assert set(FILES) - set(files) == {"ablation", "label-guided edits", "reference-guided edits", "loss curves"}
+    assert "(edits.png)" in files["page"].read_text(encoding="utf-8")
