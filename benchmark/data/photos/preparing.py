@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.data.faceset import COLUMNS, IMAGES, TABLE
+from benchmark.data.faceset import COLUMNS, IMAGES, PLACEMENT, TABLE
 from benchmark.data.photos.filling import ORDER, Filled, Seen, fill
 from benchmark.data.photos.finding import Finder, needed_packages
 from benchmark.data.photos.listing import REASONS, Listing, Photo, Reason, SetAside, relative
@@ -275,6 +275,8 @@ def _table(
             "square": [list(square.box()) if square else [] for square in squares],
         }
     )
+    if wish.how == "uncropped":
+        table[PLACEMENT] = wish.how
     lost = [name for name in EXPRESSIONS if name not in set(table["expression"])]
     notes = [units.note, _landmark_note(table), how, f"No picture shows: {', '.join(lost)}." if lost else ""]
     assert set(COLUMNS) <= set(table.columns)

@@ -48,6 +48,7 @@ class Photographs(DataSource):
         self.find = faces == "dlib"
         self.leave_out = tuple(sorted(filter(None, re.split(r"[+]", self.chosen.get("leave-out", "")))))
         self.how: How = self.framing
+        self.test_share = self.test_fraction
 
     @classmethod
     @abstractmethod
@@ -149,6 +150,7 @@ class Photographs(DataSource):
         """The same pictures, whole."""
         other = type(self)(self.folder, self.cache, self.chosen)
         other.how = "uncropped"
+        other.__dict__["listing"] = self.listing  # names are the same
         return other
 
     def prepare(self, size: int, folder: Path, workers: int, advance: Advance) -> Prepared:

@@ -191,6 +191,8 @@ def test_whole_pictures_for_the_nonaligned_suite(tmp_path: Path) -> None:
     cropped, _ = prepare(aligned, tmp_path / "cropped")
     picture = read_upright(root / faces.table["file"].iloc[0])
     assert list(faces.table["square"].iloc[0]) == [-43, 0, 213, 256]
+    assert set(faces.placements) == {"uncropped"}
+    assert set(cropped.placements) == {"aligned"}
     padded = np.pad(np.asarray(picture), ((0, 0), (43, 43), (0, 0)), mode="edge")
     expected = Image.fromarray(padded).resize((64, 64), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(faces.images[0], np.asarray(expected))
