@@ -49,7 +49,6 @@ def write_edits(arguments: argparse.Namespace) -> int:
     suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
     store = writable_folder(arguments.store, "--store")
     source = open_source(arguments.data, store / "cache")
-    source.check()
     context = open_context(store, "cpu", None, arguments.quiet)
     sources = [source, source.uncropped()] if suite.faces == "nonaligned" else [source]
     stages = [Prepare(one, profile.size) for one in sources]

@@ -114,6 +114,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
     folder = finished.report() if finished is not None and not arguments.dry_run else None
     if folder is not None:
         return _print_report(folder, arguments)
+    question.source.check()
 
     from benchmark.plan import Plan
 
@@ -143,7 +144,6 @@ def _question(
     from benchmark.finished import Question, device_at_a_glance
 
     source = open_source(arguments.data, store.root / "cache")
-    source.check()
     features = features_for(profile.name, profile.features, arguments.features)
     if arguments.allow_small:
         profile = dataclasses.replace(profile, allow_small=True)

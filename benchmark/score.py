@@ -126,7 +126,6 @@ def score_results(arguments: argparse.Namespace) -> int:
     asked = find_answer(arguments.results, expected)
     store = writable_folder(arguments.store or Path("runs"), "--store")
     source = open_source(arguments.data or listing.data, store / "cache")
-    source.check()
     features = features_for(listing.profile, listing.features, arguments.features)
     extractor = choose_extractor(features, arguments.fid_weights, arguments.allow_other_weights)
     device = choose_device(arguments.device)
