@@ -150,6 +150,12 @@ class JudgeReading:
     target_accuracy: float
     """The same of those that show a target expression of the suite: the bound on CA."""
     target_images: int
+    framed: int
+    """Of all: faces that were brought to where the judge has learned them before it was asked, as those of edits are;
+    0 where the pictures are aligned, or no landmarks known.
+    """
+    unframed_accuracy: float
+    """Percent of all pictures as they stand."""
 
 
 @dataclass(frozen=True)

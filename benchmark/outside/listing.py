@@ -32,7 +32,7 @@ class Sheet:
     sha256: str
     edits: int
     test_images: int
-    """Test pictures of the subset, all of which are sources but for those that show the only target already."""
+    """Test pictures of the subset that are sources: all but those that show the only target already."""
     key: str
     """SHA-256 over what is asked for: sources, targets, references and seeds."""
 

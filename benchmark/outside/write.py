@@ -75,7 +75,8 @@ def gather(
     for subset, edits in lists.items():
         file = f"edits-{subset.lower().replace('&', '')}.csv"
         texts[file] = edit_sheet(subset, edits, faces, names)
-        key, test = list_key(edits, faces.table["face_id"]), len(faces.rows(subset, "test"))
+        key = list_key(edits, faces.table["face_id"])
+        test = edits["source"].nunique() if suite.targets else len(faces.rows(subset, "test"))
         sheets[subset] = Sheet(file, _sha256(texts[file]), len(edits), test, key)
     pictures = {name: faces.images[row] for row, name in names.items()}
     identities = lowest_ranked(trained.faces.identities("train"), profile.train_identities)

@@ -51,20 +51,38 @@ def reading_notes(results: SuiteResults) -> list[str]:
         return []
     other = results.faces == "nonaligned"
     kind = "non-aligned test pictures" if other else "test pictures"
-    learned = "The judge has learned aligned faces alone. " if other else ""
     every = [f"{read.accuracy:.2f} % of {read.images:,} ({subset})" for subset, read in results.readings.items()]
+    lines = [_framing_note(results)] if other else []
     if not results.targets:
-        return [f"{learned}CA is bounded by its accuracy on the real {kind}: {listed(every)}."]
+        return [*lines, f"CA is bounded by the judge's accuracy on the real {kind}: {listed(every)}."]
     shown = listed(results.targets)
     target = [
         f"{read.target_accuracy:.2f} % of {read.target_images:,} ({subset})"
         for subset, read in results.readings.items()
     ]
     return [
-        f"{learned}CA is bounded by its accuracy on the real {kind} that show {shown}: {listed(target)}; of all "
+        *lines,
+        f"CA is bounded by the judge's accuracy on the real {kind} that show {shown}: {listed(target)}; of all "
         f"expressions it names {listed(every)} rightly, where chance is {100 / len(EXPRESSIONS):g} %.",
         f"Only edits to {shown} are made, and distances are to the real {kind} that show {shown}.",
     ]
+
+
+def _framing_note(results: SuiteResults) -> str:
+    """What the judge is shown of faces that are not aligned."""
+    readings = results.readings.items()
+    stand = [f"{read.unframed_accuracy:.2f} % of {read.images:,} ({subset})" for subset, read in readings]
+    if not any(read.framed for _, read in readings):
+        return (
+            "The judge has learned aligned faces alone and is asked about others as they stand, since no landmarks are "
+            "known by which they could be brought to where it learned them."
+        )
+    part = [f"{read.framed:,} of {read.images:,} ({subset})" for subset, read in readings if read.framed < read.images]
+    some = f" (where landmarks are known: {listed(part)})" if part else ""
+    return (
+        "The judge has learned aligned faces alone, so for it each face is brought to where those are, an edit's by "
+        f"the landmarks of its source{some}; as they stand it names {listed(stand)} real ones rightly."
+    )
 
 
 def accuracy(judges: Mapping[int, JudgeResult]) -> str:

@@ -11,6 +11,7 @@ import torch
 
 from benchmark.data.faceset import FaceSet
 from benchmark.device import compute_deterministically
+from benchmark.metrics.frame import brought_into_frame, learned_places
 from benchmark.metrics.judge import Judge, JudgeSettings, train_judge
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.stages.base import Context, Made, Stage, Work
@@ -51,7 +52,7 @@ class TrainJudge(Stage):
                 lambda _done, _of: bar.advance(1), context.machine.device, train,
             )  # fmt: skip
         judge.save(folder)
-        facts = _accuracy(judge, faces, test)
+        facts = _accuracy(judge, faces.images[test], faces.labels[test])
         return Made([path.name for path in folder.iterdir() if path.name != STATE and path.suffix != ".tmp"], facts)
 
 
@@ -65,7 +66,9 @@ class ReadByJudge(Stage):
         self.subset, self.targets = judge.subset, targets
         self._pictures, self._tested = prepare.source.count, prepare.source.test_share
         settings = {"subset": judge.subset, "targets": list(targets)}
-        super().__init__(f"judged {judge.subset}", settings, {"judge": judge, "faces": prepare})
+        super().__init__(
+            f"judged {judge.subset}", settings, {"judge": judge, "faces": prepare, **learned(judge, prepare)}
+        )
 
     def work(self) -> Work:
         """Pictures to read."""
@@ -77,23 +80,52 @@ class ReadByJudge(Stage):
         faces = load_faces(self.read("faces", context).folder)
         judge = load_judge(self.read("judge", context).folder)
         test = faces.rows(self.subset, "test")
-        wanted = test[faces.table["expression"].iloc[test].isin(self.targets or EXPRESSIONS).to_numpy()]
-        facts = _accuracy(judge, faces, test)
-        of_targets = _accuracy(judge, faces, wanted)
-        facts |= {"target_accuracy": of_targets["accuracy"], "target_images": of_targets["images"]}
+        pictures, framed = as_learned(self, self.subset, faces.images[test], faces, test, context)
+        wanted = faces.table["expression"].iloc[test].isin(self.targets or EXPRESSIONS).to_numpy()
+        labels = faces.labels[test]
+        facts = _accuracy(judge, pictures, labels)
+        of_targets = _accuracy(judge, pictures[wanted], labels[wanted])
+        facts |= {
+            "target_accuracy": of_targets["accuracy"],
+            "target_images": of_targets["images"],
+            "framed": framed,
+            "unframed_accuracy": _accuracy(judge, faces.images[test], labels)["accuracy"],
+        }
         return Made([], facts)
 
 
-def _accuracy(judge: Judge, faces: FaceSet, rows: np.ndarray) -> dict[str, Any]:
+def learned(judge: TrainJudge, prepare: Prepare) -> dict[str, Stage]:
+    """The input `learned`, the judge's own faces, of a stage that asks it of other ones; nothing where they are its
+    own.
+    """
+    own = judge.inputs["faces"]
+    return {"learned": own} if own.recipe.key != prepare.recipe.key else {}
+
+
+def as_learned(
+    stage: Stage, subset: Subset, images: np.ndarray, faces: FaceSet, rows: np.ndarray, context: Context
+) -> tuple[np.ndarray, int]:
+    """What the judge is shown: pictures with the landmarks of `rows` of `faces`, their faces brought to where its own
+    are, and how many were; just the pictures, where the stage's faces are its own.
+    """
+    if "learned" not in stage.inputs:
+        return images, 0
+    places = learned_places(load_faces(stage.read("learned", context).folder), subset)
+    cameras = faces.table["camera"].to_numpy()[rows]
+    pictures, known = brought_into_frame(images, faces.landmarks[rows], cameras, places)
+    return pictures, int(known.sum())
+
+
+def _accuracy(judge: Judge, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """The fields of a `JudgeResult`."""
-    right = judge.predict(faces.images[rows]).argmax(1) == faces.labels[rows]
+    right = judge.predict(images).argmax(1) == labels
     return {
         "accuracy": 100 * float(right.mean()),
-        "images": len(rows),
+        "images": len(labels),
         "by_expression": {
-            name: 100 * float(right[faces.labels[rows] == label].mean())
+            name: 100 * float(right[labels == label].mean())
             for label, name in enumerate(EXPRESSIONS)
-            if np.any(faces.labels[rows] == label)
+            if np.any(labels == label)
         },
     }
 

@@ -19,7 +19,7 @@ from benchmark.progress import counted
 from benchmark.protocol import EXPRESSIONS
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.features import ExtractorChoice, RealFeatures, crop_faces, load_features
-from benchmark.stages.judge import TrainJudge, load_judge
+from benchmark.stages.judge import TrainJudge, as_learned, learned, load_judge
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.synthesize import EDITED, EDITS
 
@@ -45,7 +45,8 @@ class Score(Stage):
         self.extractor, self.allow_small = extractor, allow_small
         self._edits = edits
         settings = {"allow_small": allow_small, "floor": FLOOR}
-        inputs = {"edits": edits, "faces": prepare, "judge": judge, "real": real}
+        self._subset = judge.subset
+        inputs = {"edits": edits, "faces": prepare, "judge": judge, "real": real, **learned(judge, prepare)}
         super().__init__(f"score {edits.name.removeprefix('synthesize ')}", settings, inputs)
 
     def work(self) -> Work:
@@ -59,7 +60,8 @@ class Score(Stage):
         synth = self.read("edits", context)
         images = np.load(synth.folder / EDITED)
         edits = pd.read_parquet(synth.folder / EDITS)
-        per_edit = self._per_edit(images, edits, faces.images, self.read("judge", context).folder)
+        shown, _ = as_learned(self, self._subset, images, faces, edits["source"].to_numpy(), context)
+        per_edit = self._per_edit(images, shown, edits, faces.images, self.read("judge", context).folder)
         per_edit.to_parquet(folder / PER_EDIT, index=False)
         metrics, reasons = _pair_means(per_edit)
         crops = crop_faces(images, faces, edits["source"].to_numpy())
@@ -77,8 +79,12 @@ class Score(Stage):
         return Made([PER_EDIT], facts)
 
     @staticmethod
-    def _per_edit(images: np.ndarray, edits: pd.DataFrame, real: np.ndarray, judge_folder: Path) -> pd.DataFrame:
-        """The edit list with what is measured on single pictures; NaN where the set has no true picture."""
+    def _per_edit(
+        images: np.ndarray, shown: np.ndarray, edits: pd.DataFrame, real: np.ndarray, judge_folder: Path
+    ) -> pd.DataFrame:
+        """The edit list with what is measured on single pictures; NaN where the set has no true picture. shown: what
+        the judge sees.
+        """
         table = edits.copy()
         table["psnr_source"] = psnr(images, real[edits["source"].to_numpy()])
         table["psnr_unpaired"] = psnr(images, real[edits["reference"].to_numpy()])
@@ -88,7 +94,7 @@ class Score(Stage):
             if known.any():
                 values[known] = measure(images[known], real[edits["truth"].to_numpy()[known]])
             table[name] = values
-        named = load_judge(judge_folder).predict(images).argmax(1)
+        named = load_judge(judge_folder).predict(shown).argmax(1)
         table["judged"] = [EXPRESSIONS[label] for label in named]
         table["correct"] = table["judged"] == table["target"]
         return table

@@ -19,6 +19,7 @@ from benchmark.config import load_profile, load_suite
 from benchmark.data.faceset import FaceSet
 from benchmark.data.source import open_source
 from benchmark.errors import UserError
+from benchmark.metrics.frame import brought_into_frame, learned_places
 from benchmark.plan import Plan
 from benchmark.protocol import EXPRESSIONS
 from benchmark.results import load_results
@@ -130,12 +131,26 @@ def test_the_judges_accuracy_on_them_is_under_the_table(house: House) -> None:
     (judge,) = (house.out / "judge").glob("judge-fp-*")
     faces = house.faces("rendered-nonaligned")
     test = faces.rows("F&P", "test")
-    right = load_judge(judge).predict(faces.images[test]).argmax(1) == faces.labels[test]
+    judge_of = load_judge(judge).predict
+    places = learned_places(house.faces("rendered"), "F&P")
+    cameras = faces.table["camera"].to_numpy()[test]
+    shown, known = brought_into_frame(faces.images[test], faces.landmarks[test], cameras, places)
+    assert known.all()
+    right = judge_of(shown).argmax(1) == faces.labels[test]
     happy = faces.labels[test] == EXPRESSIONS.index("happy")
     reading = results.readings["F&P"]
-    assert (reading.images, reading.target_images) == (64, 8)
+    assert (reading.images, reading.target_images, reading.framed) == (64, 8, 64)
     assert reading.accuracy == pytest.approx(100 * right.mean())
     assert reading.target_accuracy == pytest.approx(100 * right[happy].mean())
+    standing = judge_of(faces.images[test]).argmax(1) == faces.labels[test]
+    assert reading.unframed_accuracy == pytest.approx(100 * standing.mean())
+    (synth,) = (house.out / "synth").glob("synthesize-tests-dummy-dummy-fp-seed-0-r-to-happy-*")
+    made = pd.read_parquet(next((house.out / "scores").glob("*-r-to-happy-*/per-edit.parquet")))
+    source = made["source"].to_numpy()
+    edited, _ = brought_into_frame(
+        np.load(synth / "edited.npy"), faces.landmarks[source], faces.table["camera"].to_numpy()[source], places
+    )
+    assert [EXPRESSIONS[label] for label in judge_of(edited).argmax(1)] == made["judged"].tolist()
     assert (results.faces, results.targets, results.data) == ("nonaligned", ("happy",), "rendered")
     page = (house.report / "table.md").read_text(encoding="utf-8")
     assert f"that show happy: {reading.target_accuracy:.2f} % of 8 (F&P)" in page.replace("\\", "").replace(

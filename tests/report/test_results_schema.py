@@ -82,7 +82,7 @@ suite_results = st.builds(
         st.sampled_from(SUBSETS),
         st.builds(
             JudgeReading, accuracy=percent, images=count, by_expression=shares, target_accuracy=percent,
-            target_images=count,
+            target_images=count, framed=count, unframed_accuracy=percent,
         ),
     ),
     schema=st.just(results_module.SCHEMA),

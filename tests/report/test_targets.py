@@ -97,8 +97,8 @@ def test_no_row_no_figure() -> None:
 def not_aligned(**change: object) -> SuiteResults:
     """The quick run as if its faces had not been aligned."""
     readings = {
-        "F&P": JudgeReading(31.25, 720, {"happy": 40.0, "sad": 22.5}, 40.0, 90),
-        "F": JudgeReading(37.5, 240, {"happy": 50.0}, 50.0, 30),
+        "F&P": JudgeReading(31.25, 720, {"happy": 40.0, "sad": 22.5}, 40.0, 90, 720, 12.25),
+        "F": JudgeReading(37.5, 240, {"happy": 50.0}, 50.0, 30, 240, 11.5),
     }
     made = dataclasses.replace(
         quick_run(), faces="nonaligned", targets=("happy",), readings=readings, paper_table="", suite="nonaligned",
@@ -114,24 +114,38 @@ def test_the_notes_say_what_bounds_ca_and_what_distances_are_to() -> None:
         "95.00 % of 80 pictures (F)."
     )
     assert lines[1] == (
-        "The judge has learned aligned faces alone. CA is bounded by its accuracy on the real non-aligned test "
-        "pictures that show happy: 40.00 % of 90 (F&P) and 50.00 % of 30 (F); of all expressions it names 31.25 % of "
-        "720 (F&P) and 37.50 % of 240 (F) rightly, where chance is 12.5 %."
+        "The judge has learned aligned faces alone, so for it each face is brought to where those are, an edit's by "
+        "the landmarks of its source; as they stand it names 12.25 % of 720 (F&P) and 11.50 % of 240 (F) real ones "
+        "rightly."
     )
     assert lines[2] == (
+        "CA is bounded by the judge's accuracy on the real non-aligned test pictures that show happy: 40.00 % of 90 "
+        "(F&P) and 50.00 % of 30 (F); of all expressions it names 31.25 % of 720 (F&P) and 37.50 % of 240 (F) rightly, "
+        "where chance is 12.5 %."
+    )
+    assert lines[3] == (
         "Only edits to happy are made, and distances are to the real non-aligned test pictures that show happy."
     )
-    assert "measured against 90 (F&P) and 30 (F) real ones that show happy;" in lines[3]
+    assert "measured against 90 (F&P) and 30 (F) real ones that show happy;" in lines[4]
 
 
 def test_the_notes_without_targets_and_of_aligned_faces() -> None:
     every = notes(compare(not_aligned(targets=())))
-    assert every[1].endswith(
-        "bounded by its accuracy on the real non-aligned test pictures: 31.25 % of 720 (F&P) and 37.50 % of 240 (F)."
+    assert every[2].endswith(
+        "by the judge's accuracy on the real non-aligned test pictures: 31.25 % of 720 (F&P) and 37.50 % of 240 (F)."
     )
     aligned = notes(compare(not_aligned(faces="aligned")))
-    assert aligned[1].startswith("CA is bounded by its accuracy on the real test pictures that show happy: 40.00 %")
+    assert aligned[1].startswith(
+        "CA is bounded by the judge's accuracy on the real test pictures that show happy: 40.00 %"
+    )
     assert not any("aligned" in line for line in aligned)
+    read = not_aligned().readings
+    some = {subset: dataclasses.replace(reading, framed=reading.images - 20) for subset, reading in read.items()}
+    assert "(where landmarks are known: 700 of 720 (F&P) and 220 of 240 (F))" in notes(
+        compare(not_aligned(readings=some))
+    )[1]  # fmt: skip
+    none = {subset: dataclasses.replace(reading, framed=0) for subset, reading in read.items()}
+    assert "as they stand, since no landmarks are known" in notes(compare(not_aligned(readings=none)))[1]
 
 
 @pytest.mark.parametrize("faces", ["aligned", "nonaligned"])

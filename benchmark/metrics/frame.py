@@ -1,0 +1,66 @@
+"""Faces brought to where the judge has learned them: turned, shifted and scaled by their landmarks, the edge repeated.
+
+A judge of aligned faces names next to nothing of a face that is tilted or half as large, whatever it shows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn.functional import grid_sample
+
+from benchmark.data.faceset import FaceSet
+from benchmark.protocol import Subset
+
+BATCH = 64
+
+
+def learned_places(faces: FaceSet, subset: Subset) -> dict[int, np.ndarray]:
+    """By camera: the mean landmarks (68 x 2, pixels) of the training pictures of a subset; cameras of which none are
+    known are left out.
+    """
+    rows = faces.rows(subset, "train")
+    cameras, landmarks = faces.table["camera"].to_numpy()[rows], faces.landmarks[rows]
+    known = np.isfinite(landmarks).all((1, 2))
+    return {
+        int(camera): landmarks[known & (cameras == camera)].astype(np.float64).mean(0)
+        for camera in np.unique(cameras[known])
+    }
+
+
+def similarity(points: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The turn with scale (2 x 2) and the shift (2) that bring N x 2 points nearest to others, in the least-squares
+    sense and without mirroring (Umeyama, 1991).
+    """
+    start, end = points.mean(0), goal.mean(0)
+    u, lengths, v = np.linalg.svd((goal - end).T @ (points - start))
+    signs = np.array([1.0, np.sign(np.linalg.det(u @ v))])
+    scale = (lengths * signs).sum() / np.square(points - start).sum()
+    turn = scale * (u * signs) @ v
+    return turn, end - turn @ start
+
+
+def brought_into_frame(
+    images: np.ndarray, landmarks: np.ndarray, cameras: np.ndarray, places: dict[int, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """N x S x S x 3 uint8 with faces where `places` has those of their camera, and for which of them (N bool) it could
+    be done; pictures without landmarks, or of a camera without a place, are left as they are.
+
+    landmarks: N x 68 x 2 in pixels (centres at integers), NaN where unknown. Bicubic; repeated edges.
+    """
+    known = np.isfinite(landmarks).all((1, 2)) & np.isin(cameras, list(places))
+    out, size = np.array(images), images.shape[1]
+    ys, xs = np.mgrid[:size, :size].reshape(2, -1)
+    rows = np.flatnonzero(known)
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        grids = np.empty((len(batch), size, size, 2))
+        for place, row in enumerate(batch):
+            # From a pixel of the result to the place that it is taken from.
+            turn, shift = similarity(places[int(cameras[row])], landmarks[row].astype(np.float64))
+            grids[place] = (np.stack([xs, ys], 1) @ turn.T + shift).reshape(size, size, 2)
+        grid = torch.from_numpy(grids * (2 / (size - 1)) - 1).float()
+        pictures = torch.from_numpy(np.ascontiguousarray(images[batch])).permute(0, 3, 1, 2).float()
+        taken = grid_sample(pictures, grid, mode="bicubic", padding_mode="border", align_corners=True)
+        out[batch] = taken.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return out, known
