@@ -17,7 +17,7 @@ import yaml
 
 from benchmark import run
 from benchmark.results import load_results
-from tests.photo_folders import write_rafd
+from tests.photo_folders import write_cfee, write_rafd, write_table
 
 ROOT = Path(__file__).parents[2]
 METHOD = "tests.dummy:Dummy"
@@ -164,6 +164,20 @@ def test_a_folder_named_as_rafds_goes_through(tmp_path: Path) -> None:
     assert scores.metrics["fid"] is not None
     assert scores.metrics["fid_cropped"] is not None
     assert "ACTION UNITS ARE NOT MEASURED" in (report_of(tmp_path / "out") / "table.md").read_text()
+
+
+@pytest.mark.parametrize(("name", "write"), [("cfee", write_cfee), ("folder", write_table)])
+def test_cfee_and_a_folder_with_a_table_go_through(name: str, write: Callable[[Path], Path], tmp_path: Path) -> None:
+    """CFEE has seven expressions, a folder no action units: what needs the missing is left out, and said."""
+    data = f"{name}:{write(tmp_path / name)}"
+    call = [*configure(tmp_path / "config"), "--data", data, "--out", str(tmp_path / "out")]
+    assert run.main(call) == 0
+    results = load_results(report_of(tmp_path / "out") / "results.json")
+    assert results.data == name
+    scores = results.rows[0].seeds[0]
+    assert None not in (scores.metrics["fid"], scores.metrics["fid_cropped"])
+    assert ("contemptuous" in scores.ca_by_expression) is (name == "folder")
+    assert any("No picture shows: contemptuous" in note for note in results.data_notes) is (name == "cfee")
 
 
 def test_without_looking_for_faces_there_are_no_crops(tmp_path: Path) -> None:
