@@ -120,9 +120,7 @@ def prepared(folder: Path, settings: dict[str, Any] | str) -> Path:
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
-    from dataclasses import asdict
-
-    other = prepared(tmp_path / "other", asdict(replace(SMALL, seed=6)))
+    other = prepared(tmp_path / "other", replace(SMALL, seed=6).record())
     before = contents(other)
     with pytest.raises(UserError, match=r"other settings \(seed\)"):
         production.render_set(SMALL, other, 1)
