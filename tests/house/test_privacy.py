@@ -60,7 +60,8 @@ def test_figures_with_private_faces_are_logged_to_no_server(
 
 
 def test_all_figures_but_the_curves_show_faces() -> None:
-    assert {FILES[name] for name in FACES} == {file for file in FILES.values() if file.endswith(".png")} - {"losses.png"}
+    pictures = {file for file in FILES.values() if file.endswith(".png")}
+    assert {FILES[name] for name in FACES} == pictures - {"losses.png"}
 
 
 def test_all_photographs_are_somebodys() -> None:
