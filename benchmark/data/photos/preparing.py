@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.data.faceset import COLUMNS, IMAGES, PLACEMENT, TABLE
+from benchmark.data.framing import Square
 from benchmark.data.photos.filling import ORDER, Filled, Seen, fill
 from benchmark.data.photos.finding import Finder, needed_packages
 from benchmark.data.photos.listing import REASONS, Listing, Photo, Reason, SetAside, relative
@@ -231,8 +232,8 @@ def _cut_late(kept: list[_Kept], wish: Wish, pixels: np.ndarray, workers: int) -
 
     def cut(place: int) -> tuple[int, _Kept]:
         one = kept[place]
-        square = choose_square(one.landmarks, one.looked.width, one.looked.height, wish.how)
-        assert square is not None
+        width, height = one.looked.width, one.looked.height
+        square = choose_square(one.landmarks, width, height, wish.how) or Square.centred(width, height)
         pixels[one.number] = cut_again(one.photo.path, one.looked.turned, square, wish.size)
         return place, replace(one, looked=replace(one.looked, square=square))
 

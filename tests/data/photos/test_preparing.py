@@ -150,6 +150,18 @@ def test_frames_are_alike_in_cfee_and_folders(tmp_path: Path) -> None:
         np.testing.assert_allclose([x / 64, y / 64, side / 64], [RAFD.mean.x, RAFD.mean.y, RAFD.mean.side], atol=1e-4)
 
 
+def test_profiles_without_a_face_are_kept_centred(tmp_path: Path) -> None:
+    """No suite uses the cameras 000 and 180, and dlib sees no profiles."""
+    root = write_table(tmp_path / "mine", range(4))
+    table = pd.read_csv(root / "faces.csv").assign(camera=[0] * 8 + [90] * 24)
+    table.to_csv(root / "faces.csv", index=False)
+    for number, name in enumerate(table["path"][:8]):
+        Image.new("RGB", (300, 200), (200, 20 * number, 40)).save(root / name)
+    faces, facts = prepare(open_source(f"folder:{root}", tmp_path / "cache"), tmp_path / "out")
+    assert facts["landmarks_by"] == {"dlib": 24, "nobody": 8}
+    assert {tuple(square) for square in faces.table["square"][:8]} == {(50, 0, 250, 200)}
+
+
 def test_a_tables_landmarks_are_taken_without_dlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write_table(tmp_path / "mine", range(4), landmarks=True)
 
