@@ -83,7 +83,8 @@ def prepare_photos(
     (folder / _LOOKED).unlink()
     turned = int((table["turned"] != 0).sum())
     if turned:
-        notes.append(f"{turned:,} pictures lay on their side or upside down and were turned upright by their faces.")
+        lay = "1 picture lay" if turned == 1 else f"{turned:,} pictures lay"
+        notes.append(f"{lay} on the side or upside down; faces showed which way is up.")
     if mostly_grey:
         notes.append(f"{len(greys):,} pictures are grey: most of the set is, so they were kept.")
     facts = {
@@ -94,7 +95,7 @@ def prepare_photos(
         "units_by": {name: int(count) for name, count in table["units_by"].value_counts().items()},
         "turned": turned,
         "finder": needed_packages() if finder else {},
-        "notes": [*notes, *([f"{len(refused):,} files were set aside: {_told(refused)}."] if refused else [])],
+        "notes": [*notes, *([f"{_files(len(refused))} set aside: {_told(refused)}."] if refused else [])],
     }
     return Prepared([IMAGES, TABLE, ASIDE], facts)
 
@@ -295,13 +296,19 @@ def _landmark_note(table: pd.DataFrame) -> str:
     counts = _counted(table["landmarks_by"], ORDER)
     if set(counts) == {"nobody"}:
         return "Landmarks: none were looked for."
-    return f"Landmarks are by {', '.join(f'{name} ({count:,})' for name, count in counts.items())}."
+    unused = sorted({f"{camera:03d}" for camera in table["camera"][table["landmarks_by"] == ORDER[-1]]})
+    where = f" at cameras {' and '.join(unused)}, which no suite uses" if unused else ""
+    return f"Landmarks are by {', '.join(f'{name} ({count:,})' for name, count in counts.items())}{where}."
 
 
 def _counted(values: pd.Series[str], order: Sequence[str]) -> dict[str, int]:
     """How often each comes, in an order."""
     counts = Counter(values)
     return {name: counts[name] for name in order if counts[name]}
+
+
+def _files(count: int) -> str:
+    return "1 file was" if count == 1 else f"{count:,} files were"
 
 
 def _told(refused: Sequence[SetAside]) -> str:
