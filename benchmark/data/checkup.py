@@ -11,8 +11,11 @@ import pandas as pd
 
 from benchmark.artifacts import Artifact
 from benchmark.config import Profile, load_suite, names
+from benchmark.data.edits import why_no_edits
 from benchmark.data.faceset import FaceSet
-from benchmark.data.photos.preparing import ASIDE
+from benchmark.data.photos.listing import BY_NAME, REASONS
+from benchmark.data.photos.preparing import ASIDE, ASIDE_COLUMNS
+from benchmark.data.photos.source import Photographs
 from benchmark.data.source import DataSource
 from benchmark.metrics.features import FLOOR
 from benchmark.plan import why_missing
@@ -66,7 +69,9 @@ class CheckUp:
 def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckUp:
     """Of a prepared data set."""
     faces = FaceSet.load(prepared.folder)
-    table, facts = faces.table, prepared.manifest.facts
+    table, facts = faces.table, dict(prepared.manifest.facts)
+    if isinstance(source, Photographs):  # a stray file is none of the set's, which may have been prepared before
+        facts |= {"left_out": dict(source.listing.left_out), "others": source.listing.others}
     per_person = table.groupby("identity").size()
     fullest = int(per_person.max())
     counts: dict[Kind, dict[str, int]] = {}
@@ -85,24 +90,29 @@ def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckU
         fullest=fullest,
         incomplete={str(name): int(count) for name, count in per_person.items() if count < fullest},
         facts=facts,
-        aside=read_aside(prepared.folder),
+        aside=_aside(source, prepared.folder),
         suites=tuple(_suite(name, source, faces, profile) for name in names("suites")),
     )
 
 
-def read_aside(folder: Path) -> pd.DataFrame:
-    """path, reason, detail of every file that was set aside."""
-    path = folder / ASIDE
-    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame(
-        columns=["path", "reason", "detail"]
-    )  # fmt: skip
+def _aside(source: DataSource, folder: Path) -> pd.DataFrame:
+    """path, reason, detail of every file that is set aside: by its name as it is now, by its content when it was
+    prepared.
+    """
+    if not isinstance(source, Photographs):
+        return pd.DataFrame(columns=list(ASIDE_COLUMNS))
+    named = pd.DataFrame([vars(one) for one in source.listing.aside], columns=list(ASIDE_COLUMNS))
+    found = pd.read_csv(folder / ASIDE, dtype=str, keep_default_na=False)
+    every = pd.concat([named, found[~found["reason"].isin(BY_NAME)]])
+    order = {reason: place for place, reason in enumerate(REASONS)}
+    return every.sort_values(["reason", "path"], key=lambda column: column.map(order).fillna(column), ignore_index=True)
 
 
 def _suite(name: str, source: DataSource, faces: FaceSet, profile: Profile) -> SuiteState:
     suite = load_suite(name)
     missing = {}
     for row in suite.rows:
-        why = why_missing(row, source) or _why_too_few(row.data, faces)
+        why = why_missing(row, source) or why_no_edits(faces, row.data)
         if why:
             missing[f"{row.label} ({row.data})"] = why
     warnings = []
@@ -125,13 +135,3 @@ def _suite(name: str, source: DataSource, faces: FaceSet, profile: Profile) -> S
         if absent and len(test):
             warnings.append(f"{subset}: no picture of camera {', '.join(f'{camera:03d}' for camera in absent)}")
     return SuiteState(name, len(suite.rows), missing, tuple(warnings))
-
-
-def _why_too_few(subset: Any, faces: FaceSet) -> str:
-    """Why a subset can be neither trained on nor tested on, or ""."""
-    for split in ("train", "test"):
-        rows = faces.rows(subset, split)
-        people = faces.table["identity"].iloc[rows].nunique()
-        if people < 2:
-            return f"{people} {split} people have pictures of {subset}, and two are needed"
-    return ""

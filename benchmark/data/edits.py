@@ -108,6 +108,26 @@ class EditList:
         return int(others[np.random.default_rng(seed).integers(len(others))])
 
 
+def why_no_edits(faces: FaceSet, subset: Subset) -> str:
+    """Why the test pictures of a subset cannot be edited by label and by reference, or its train pictures not trained
+    on; "" where they can. To be asked before any long work.
+    """
+    table = faces.table
+    for split in ("train", "test"):
+        rows = table.iloc[faces.rows(subset, split)]
+        people = rows.groupby("expression")["identity"].nunique()
+        if rows["identity"].nunique() < 2:
+            return f"{rows['identity'].nunique()} {split} people have pictures of subset {subset}, and two are needed"
+        if len(people) < 2:
+            return f"all {split} pictures of subset {subset} show {people.index[0]}, and two expressions are needed"
+        if split == "test" and people.min() < 2:
+            return (
+                f"of subset {subset} only one test person shows {people.idxmin()}, and an edit to it is told by a "
+                "picture of another person"
+            )
+    return ""
+
+
 def pair_seed(seed: int, face_id: str, target: str) -> int:
     """63 bits that depend on nothing but the run's seed, the source and the target."""
     digest = hashlib.sha256(f"{seed}|{face_id}|{target}".encode()).digest()

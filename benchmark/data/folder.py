@@ -76,6 +76,8 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
         missing = [name for name in NEEDED if name not in columns]
         if not missing:
             found.append((path, columns, rows))
+        elif len(header) == 1 and re.search(r"[;\t]", header[0]):
+            near.append(f"{path} has values separated by '{';' if ';' in header[0] else 'tabs'}': commas are needed")
         elif len(missing) < len(NEEDED):
             near.append(f"{path} has no column '{missing[0]}'{did_you_mean(missing[0], columns)}")
     if len(found) > 1:

@@ -15,7 +15,7 @@ from benchmark.metrics.frame import brought_into_frame, learned_places
 from benchmark.metrics.judge import Judge, JudgeSettings, train_judge
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.stages.base import Context, Made, Stage, Work
-from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.prepare import Prepare, load_faces, load_faces_for
 
 JUDGE_SEED = 0
 """One judge measures all runs of a subset, whatever their seeds: a ruler is not drawn anew for every measurement."""
@@ -44,7 +44,7 @@ class TrainJudge(Stage):
         """Train it, then have it read the real test pictures."""
         torch.set_num_threads(context.machine.threads)
         compute_deterministically(context.machine.device)
-        faces = load_faces(self.read("faces", context).folder)
+        faces = load_faces_for(self.subset, self.read("faces", context).folder)
         train, test = faces.rows(self.subset, "train"), faces.rows(self.subset, "test")
         with context.reporter.bar(self.name, self.settings.epochs) as bar:
             judge = train_judge(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmark.data.edits import why_no_edits
 from benchmark.data.faceset import FaceSet
 from benchmark.data.source import DataSource
+from benchmark.errors import UserError
+from benchmark.protocol import Subset
 from benchmark.stages.base import Context, Made, Stage, Work
 
 
@@ -52,3 +55,12 @@ class Prepare(Stage):
 def load_faces(folder: Path) -> FaceSet:
     """The face set of a finished prepare stage."""
     return FaceSet.load(folder)
+
+
+def load_faces_for(subset: Subset, folder: Path) -> FaceSet:
+    """The same, for long work on a subset. Raises UserError where its pictures cannot be edited in the end."""
+    faces = load_faces(folder)
+    why = why_no_edits(faces, subset)
+    if why:
+        raise UserError(f"{why}: python -m benchmark.prepare says what the data set has")
+    return faces

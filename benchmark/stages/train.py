@@ -25,7 +25,7 @@ from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, KNOWLEDGE, Knowledge, 
 from benchmark.registry import find_method
 from benchmark.settings import documented, make_settings
 from benchmark.stages.base import Context, Made, Stage, Work
-from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.prepare import Prepare, load_faces_for
 from benchmark.trainer import LOSSES, WEIGHTS, Budget, Trainer, load_for_editing
 
 CHECKPOINT = "checkpoint.json"
@@ -120,7 +120,7 @@ class Train(CheckpointStage):
 
     def run(self, context: Context, folder: Path) -> Made:
         """Train, or go on training."""
-        faces = load_faces(self.read("faces", context).folder)
+        faces = load_faces_for(self.subset, self.read("faces", context).folder)
         data = self._data(faces)
         trainer = Trainer(
             self.method_class, self.settings, self.shape, data, self.budget, self.seed,

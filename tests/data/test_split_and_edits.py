@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.edits import EditList, pair_seed
+from benchmark.data.edits import EditList, pair_seed, why_no_edits
 from benchmark.data.faceset import COLUMNS, FaceSet, no_landmarks, no_visibility
 from benchmark.data.rendered_set import TEST_FRACTION, Rendered
 from benchmark.data.split import draw_test_identities, listed_test_identities, lowest_ranked
@@ -143,3 +143,25 @@ def test_gallery_is_neutral_and_goes_round_the_cameras() -> None:
     assert set(shown["expression"]) == {"neutral"}
     assert shown["identity"].nunique() == 3
     assert len(edits) == 21
+
+
+def test_what_cannot_be_edited_is_known_before_training() -> None:
+    faces = face_set(5, test=3)
+
+    def without(gone: pd.Series[bool]) -> FaceSet:
+        kept = faces.table[~gone].reset_index(drop=True)
+        return FaceSet(faces.images[: len(kept)], kept)
+
+    table = faces.table
+    assert why_no_edits(faces, "F&P") == why_no_edits(faces, "F") == ""
+    frontal = without(table["camera"] == 90)
+    assert why_no_edits(frontal, "F&P") == ""
+    assert why_no_edits(frontal, "F") == "0 train people have pictures of subset F, and two are needed"
+    assert why_no_edits(face_set(4, test=3), "F") == "1 train people have pictures of subset F, and two are needed"
+    one = without(table["expression"] != "sad")
+    assert why_no_edits(one, "F") == "all train pictures of subset F show sad, and two expressions are needed"
+    lonely = without(table["identity"].isin(["p0", "p1"]) & (table["expression"] == "happy"))
+    assert "only one test person shows happy" in why_no_edits(lonely, "F")
+    with pytest.raises(UserError, match="no second test identity shows 'happy'"):
+        EditList("F", 0).make(lonely)
+    assert why_no_edits(without(table["expression"] == "happy"), "F") == ""

@@ -316,3 +316,15 @@ def test_nan_fails_with_status_1(tmp_path: Path, faces: Path, capfd: pytest.Capt
     assert (
         "failed: Dummy: loss 'distance' is nan at iteration 6; the last good state is kept in" in capfd.readouterr().err
     )
+
+
+def test_a_set_that_cannot_be_edited_is_refused_before_any_training(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = write_rafd(tmp_path / "rafd", range(5), expressions=("happy",))
+    call = [*configure(tmp_path / "config"), "--data", f"rafd:{root}", "--out", str(tmp_path / "out"), "--quiet"]
+    assert run.main(call) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    assert "all train pictures of subset F&P show happy, and two expressions are needed" in error
+    assert not [path for path in (tmp_path / "out" / "train").glob("*") if path.suffix != ".partial"]

@@ -17,20 +17,23 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN", "@eaDir"})
 
 Reason = Literal[
-    "misnamed", "twofold", "duplicate", "missing", "broken", "truncated", "tiny", "grey", "no face"
+    "misnamed", "twofold", "missing", "duplicate", "broken", "truncated", "tiny", "grey", "landmarks", "no face"
 ]  # fmt: skip
 REASONS: dict[Reason, str] = {
     "misnamed": "the name, or the line of the table, says nothing that is known",
     "twofold": "another picture is there of the same person, expression, camera and gaze",
-    "duplicate": "the same bytes as another picture",
     "missing": "the table names it, and it is not there",
+    "duplicate": "the same bytes as another picture",
     "broken": "it cannot be decoded",
     "truncated": "the file ends too early",
     "tiny": "its shorter side is less than the size asked for, and would have to be enlarged",
     "grey": "it has no colour, and most of the set has",
+    "landmarks": "the landmarks given for it do not lie in it",
     "no face": "no face was found in it, and nothing stands in for one",
 }
 """Why a picture is set aside."""
+BY_NAME: frozenset[Reason] = frozenset({"misnamed", "twofold", "missing"})
+"""Reasons that need no look at the picture."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +100,33 @@ class Listing:
 
 
 def scan(root: Path) -> Iterator[Path]:
-    """All files below a folder, sorted, without hidden ones and a system's own. Raises UserError where a folder cannot
-    be read.
+    """All files below a folder, sorted, without hidden ones and a system's own; each folder once, whatever links lead
+    to it. Raises UserError where a folder cannot be read.
     """
 
     def refuse(error: OSError) -> None:
         raise UserError(f"{error.filename} cannot be read ({error.strerror}): check its permissions")
 
+    walked = {_inode(root)}
     for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SYSTEM_FOLDERS)
+        named = sorted(name for name in folders if not name.startswith(".") and name not in SYSTEM_FOLDERS)
+        folders.clear()
+        for name in named:
+            place = _inode(Path(folder, name))
+            if place not in walked:  # links may lead back
+                walked.add(place)
+                folders.append(name)
         for name in sorted(files):
             if not name.startswith("."):
                 yield Path(folder, name)
+
+
+def _inode(folder: Path) -> tuple[int, int]:
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read ({error.strerror}): check its permissions") from error
+    return status.st_dev, status.st_ino
 
 
 def is_picture(path: Path) -> bool:
@@ -139,7 +157,9 @@ def tidy(
             detail = f"most pictures of person {photo.identity} say {usual}, this one says {photo.group}"
             refused.append(SetAside(where, "misnamed", detail))
         elif photo.face_id in kept:
-            refused.append(SetAside(where, "twofold", f"shows what {relative(kept[photo.face_id].path, root)} shows"))
+            other = relative(kept[photo.face_id].path, root)
+            detail = "the table names it twice" if other == where else f"shows what {other} shows"
+            refused.append(SetAside(where, "twofold", detail))
         else:
             kept[photo.face_id] = photo
     return Listing(root, tuple(kept.values()), tuple(refused), dict(left_out or {}), others, tables)

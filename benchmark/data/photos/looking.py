@@ -108,7 +108,7 @@ def look(photo: Photo, wish: Wish, finder: Finder | None) -> tuple[Looked, np.nd
     try:
         square = _square(landmarks, *picture.size, wish)
     except ValueError as error:
-        return Looked(digest, "misnamed", _one_line(error), *picture.size), None
+        return Looked(digest, "landmarks", _one_line(error), *picture.size), None
     seen = Looked(
         digest, None, "", *picture.size, turned, is_grey(picture), landmarks, by, units, square,
     )  # fmt: skip

@@ -30,7 +30,7 @@ from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARKS, SUBSET_CAME
 if TYPE_CHECKING:
     import pandas as pd
 
-ASIDE = "set-aside.csv"
+ASIDE, ASIDE_COLUMNS = "set-aside.csv", ("path", "reason", "detail")
 _PIXELS, _LOOKED = "pixels.part.npy", "looked.part.jsonl"
 CHUNK = 16
 """Pictures that a thread takes at once."""
@@ -333,5 +333,4 @@ def _write_aside(path: Path, refused: Sequence[SetAside]) -> None:
     import pandas as pd
 
     rows = sorted(refused, key=lambda one: (list(REASONS).index(one.reason), one.path))
-    columns = ["path", "reason", "detail"]
-    pd.DataFrame([(one.path, one.reason, one.detail) for one in rows], columns=columns).to_csv(path, index=False)
+    pd.DataFrame([vars(one) for one in rows], columns=list(ASIDE_COLUMNS)).to_csv(path, index=False)

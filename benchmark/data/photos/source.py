@@ -154,7 +154,10 @@ class Photographs(DataSource):
         return other
 
     def prepare(self, size: int, folder: Path, workers: int, advance: Advance) -> Prepared:
-        """Side by side, and resumable. Raises UserError where dlib is missing or no picture can be used."""
+        """Side by side, and resumable. Raises UserError where dlib is missing, the people are too few to split, or no
+        picture can be used.
+        """
+        self.split({photo.identity: photo.group for photo in self.listing.photos})  # said before the work
         wish = Wish(size, self.how, self.find, self.fixed_cameras)
         return prepare_photos(self.listing, wish, self.prototypes, self.split, folder, workers, advance)
 

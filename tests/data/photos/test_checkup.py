@@ -93,6 +93,29 @@ def test_the_text_names_each_file_that_was_set_aside(
     assert f"to test on ({len(found['test'])} people): {' '.join(found['test'])}" in text
 
 
+def test_a_stray_file_is_said_of_a_prepared_set_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root = write_rafd(tmp_path / "rafd", range(5), expressions=("happy", "sad"))
+    first = next((root / "090").iterdir())
+    call = ["--data", f"rafd:{root}", "--store", str(tmp_path / "runs")]
+    assert "set aside" not in said(capfd, *call)
+    (root / "holiday.jpg").write_bytes(first.read_bytes())
+    (root / "notes.txt").write_text("one")
+    text = said(capfd, *call)
+    assert "misnamed: holiday.jpg" in text
+    assert "1 other files were passed over" in text
+    assert len(list((tmp_path / "runs" / "faces").iterdir())) == 1
+
+
+def test_what_cannot_be_edited_is_said_before_any_work(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root = write_rafd(tmp_path / "rafd", range(5), expressions=("happy",))
+    text = said(capfd, "--data", f"rafd:{root}", "--store", str(tmp_path / "runs"))
+    assert "suite table1: 0 of 8 rows can be measured" in text
+    assert "all train pictures of subset F&P show happy, and two expressions are needed" in text
+    few = write_rafd(tmp_path / "few", range(3))
+    error = said(capfd, "--data", f"rafd:{few}", "--store", str(tmp_path / "runs"), status=2)
+    assert "3 identities are too few to split" in error
+
+
 def test_a_table_without_units_leaves_rows_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     root = write_table(tmp_path / "mine", range(5), landmarks=True)
     text = said(capfd, "--data", f"folder:{root}", "--store", str(tmp_path / "runs"))

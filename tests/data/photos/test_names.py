@@ -92,6 +92,14 @@ def test_what_is_not_rafds_is_set_aside_and_said(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_links_that_lead_back_are_walked_once(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path, range(2))
+    (root / "090" / "back").symlink_to(root)
+    (root / "again").symlink_to(root / "090")
+    found = RaFD.listing_of(root)
+    assert (len(found.photos), found.aside) == (16, ())
+
+
 def test_people_and_groups_are_left_out(tmp_path: Path) -> None:
     root = write_rafd(tmp_path / "rafd", range(6))
 
@@ -188,6 +196,7 @@ def test_a_folder_of_something_else_is_one_line(tmp_path: Path, files: dict[str,
         ({}, "there is no CSV file with the columns path,identity,expression"),
         ({"a.csv": "path,identity\n1.png,x\n"}, "a.csv has no column 'expression'"),
         ({"a.csv": "path,identity,expresion\n1,2,3\n"}, "no column 'expression'; did you mean 'expresion'"),
+        ({"a.csv": "path;identity;expression\n"}, "a.csv has values separated by ';': commas are needed"),
         ({"a.csv": "path,identity,expression\n1,2\n"}, "a.csv, line 2: 2 values for 3 columns"),
         (
             {"a.csv": "path,identity,expression\n", "b.csv": "path,identity,expression\n"},

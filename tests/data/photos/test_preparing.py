@@ -281,12 +281,12 @@ def test_no_face_in_any_picture_is_one_line(tmp_path: Path) -> None:
 
 
 def test_nothing_left_is_one_line(tmp_path: Path) -> None:
-    root = write_rafd(tmp_path / "rafd", (0,), expressions=("happy", "sad"))
+    root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy",))
     for path in root.rglob("*.jpg"):
         path.write_bytes(b"\xff\xd8")
     source = open_source(f"rafd:{root}", tmp_path / "cache")
     (tmp_path / "out").mkdir()
-    with pytest.raises(UserError, match=r"none of the 2 pictures of .* can be used: 2 (broken|duplicate)"):
+    with pytest.raises(UserError, match=r"none of the 4 pictures of .* can be used: 4 (broken|duplicate)"):
         source.prepare(64, tmp_path / "out", 1, lambda _: None)
 
 
