@@ -326,5 +326,5 @@ def test_a_set_that_cannot_be_edited_is_refused_before_any_training(
     assert run.main(call) == 2
     error = capfd.readouterr().err
     assert error.count("\n") == 1
-    assert "all train pictures of subset F&P show happy, and two expressions are needed" in error
+    assert "show happy, and two expressions are needed: python -m benchmark.prepare says what the data set has" in error
     assert not [path for path in (tmp_path / "out" / "train").glob("*") if path.suffix != ".partial"]
