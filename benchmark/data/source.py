@@ -151,8 +151,7 @@ def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:
     """SHA-256 over relative names and contents. Remembered in `cache` for as long as no file's size or time changes."""
     stamp = hashlib.sha256()
     for path in files:
-        status = path.stat()
-        stamp.update(f"{path.absolute()}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+        stamp.update(f"{path.absolute()}|{_state(path)}\n".encode())
     remembered = cache / "content-hashes.json"
     known: dict[str, str] = {}
     if remembered.exists():
@@ -164,13 +163,28 @@ def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:
     if key not in known:
         content = hashlib.sha256()
         for path in files:
-            with path.open("rb") as stream:
-                content.update(
-                    f"{path.relative_to(root)}|{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
-                )
+            content.update(f"{path.relative_to(root)}|{_digest(path)}\n".encode())
         known[key] = content.hexdigest()
         cache.mkdir(parents=True, exist_ok=True)
         partial = remembered.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(known, indent=1), encoding="utf-8")
         partial.replace(remembered)
     return known[key]
+
+
+def _state(path: Path) -> str:
+    """Size and time of a file, or why they can't be had (a link to nowhere, say)."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        return str(error.strerror)
+    return f"{status.st_size}|{status.st_mtime_ns}"
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or why it can't be read: whether that is an error is for those to say who need the file."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        return str(error.strerror)

@@ -92,6 +92,18 @@ def test_faults_are_set_aside_each_with_its_reason(tmp_path: Path) -> None:
     assert any("8 files were set aside: 1 misnamed, 2 duplicate" in note for note in facts["notes"])  # type: ignore[attr-defined]
 
 
+def test_links_to_nowhere_are_broken(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy", "sad"))
+    first = next((root / "090").iterdir())
+    first.unlink()
+    first.symlink_to(tmp_path / "nowhere.jpg")
+    faces, _ = prepare(open_source(f"rafd:{root}", tmp_path / "cache"), tmp_path / "out")
+    assert len(faces.table) == 7
+    assert aside(tmp_path / "out") == {
+        f"090/{first.name}": ("broken", "cannot be read (No such file or directory)")
+    }  # fmt: skip
+
+
 def test_a_copy_that_shows_the_same_is_left_out_once(tmp_path: Path) -> None:
     root = write_cfee(tmp_path / "cfee", range(4))
     first = next(root.rglob("02_101_*.jpg"))
