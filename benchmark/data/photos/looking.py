@@ -69,10 +69,10 @@ class Looked:
     square: Square | None = None
 
     def fact(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """As JSON has it, to the last bit."""
         said = dict(vars(self))
         for name in ("landmarks", "units"):
-            said[name] = None if said[name] is None else np.round(said[name], 3).tolist()
+            said[name] = None if said[name] is None else said[name].tolist()
         said["square"] = None if self.square is None else list(vars(self.square).values())
         return said
 
