@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.data.edits import why_no_edits
 from benchmark.data.faceset import FaceSet
 from benchmark.data.source import DataSource
 from benchmark.errors import UserError
@@ -59,6 +58,8 @@ def load_faces(folder: Path) -> FaceSet:
 
 def load_faces_for(subset: Subset, folder: Path) -> FaceSet:
     """The same, for long work on a subset. Raises UserError where its pictures cannot be edited in the end."""
+    from benchmark.data.edits import why_no_edits  # pandas, which a finished suite does without
+
     faces = load_faces(folder)
     why = why_no_edits(faces, subset)
     if why:
