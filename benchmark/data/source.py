@@ -133,7 +133,13 @@ def open_source(spec: str, cache: Path) -> DataSource:
     if colon and not folder:
         raise UserError(f"--data {spec}: a folder must follow the colon")
     chosen = dict(zip(options[::2], options[1::2], strict=True))
-    return source_class(name)(Path(folder).expanduser() if folder else None, cache, chosen)
+    try:
+        place = Path(folder).expanduser() if folder else None
+        if place is not None:
+            place.is_dir()
+    except (RuntimeError, OSError) as error:
+        raise UserError(f"--data {name}: '{folder[:80]}' is no folder's name ({error})") from error
+    return source_class(name)(place, cache, chosen)
 
 
 _OPTION = re.compile(r",([a-z-]+)=")
@@ -151,7 +157,7 @@ def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:
     """SHA-256 over relative names and contents. Remembered in `cache` for as long as no file's size or time changes."""
     stamp = hashlib.sha256()
     for path in files:
-        stamp.update(f"{path.absolute()}|{_state(path)}\n".encode())
+        stamp.update(f"{path.absolute()}|{_state(path)}\n".encode("utf-8", "surrogateescape"))
     remembered = cache / "content-hashes.json"
     known: dict[str, str] = {}
     if remembered.exists():
@@ -163,7 +169,7 @@ def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:
     if key not in known:
         content = hashlib.sha256()
         for path in files:
-            content.update(f"{path.relative_to(root)}|{_digest(path)}\n".encode())
+            content.update(f"{path.relative_to(root)}|{_digest(path)}\n".encode("utf-8", "surrogateescape"))
         known[key] = content.hexdigest()
         cache.mkdir(parents=True, exist_ok=True)
         partial = remembered.with_suffix(f".{os.getpid()}")

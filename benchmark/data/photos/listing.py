@@ -117,8 +117,9 @@ def scan(root: Path) -> Iterator[Path]:
                 walked.add(place)
                 folders.append(name)
         for name in sorted(files):
-            if not name.startswith("."):
-                yield Path(folder, name)
+            path = Path(folder, name)
+            if not name.startswith(".") and (path.is_file() or path.is_symlink()):  # no pipes, which nobody fills
+                yield path
 
 
 def _inode(folder: Path) -> tuple[int, int]:
@@ -166,8 +167,9 @@ def tidy(
 
 
 def relative(path: Path, root: Path) -> str:
-    """Below the root, with slashes; as it is where it lies elsewhere."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    """Below the root, with slashes, as it is where it lies elsewhere; for people: bytes that are no UTF-8 as \\xNN."""
+    text = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def _few(names: list[str]) -> str:

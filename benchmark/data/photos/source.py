@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from benchmark.data.faceset import FaceSet
+from benchmark.data.openface import read_face
 from benchmark.data.photos.finding import needed_packages
 from benchmark.data.photos.listing import Listing
 from benchmark.data.photos.looking import OPENFACE_FOLDERS, How, Wish
@@ -86,7 +87,7 @@ class Photographs(DataSource):
         known: set[Knowledge] = set()
         if self.find or all(photo.landmarks is not None for photo in photos):
             known.add("landmarks")
-        if self.prototypes or self._openface or any(photo.units is not None for photo in photos):
+        if self.prototypes or any(photo.units is not None for photo in photos) or any(map(_has_units, self._openface)):
             known.add("units")
         return frozenset(known)
 
@@ -172,3 +173,11 @@ class Photographs(DataSource):
             self.prepare(size, Path(scratch), 1, advance)
             found = FaceSet.load(Path(scratch))
             return FaceSet(found.images[:].copy(), found.table)
+
+
+def _has_units(table: Path) -> bool:
+    """Whether a CSV file of OpenFace's can be used for action units."""
+    try:
+        return read_face(table).units is not None
+    except UserError:
+        return False

@@ -34,13 +34,17 @@ def units_of(photos: Sequence[Photo], measured: Sequence[np.ndarray | None], pro
         return _measured(photos, measured)
     if not prototypes:
         nothing = np.full((len(photos), len(ACTION_UNITS)), np.nan)
-        return Units(nothing, ["nobody"] * len(photos), "Action units: none (no columns, no CSV files of OpenFace).")
+        return Units(
+            nothing,
+            ["nobody"] * len(photos),
+            "Action units: none (no columns, no CSV files of OpenFace that have them).",
+        )
     vectors = {name: vector(units) for name, units in prototypes.items()}
     values = np.stack([vectors[photo.expression] for photo in photos])
     note = (
-        "ACTION UNITS ARE NOT MEASURED: no CSV files of OpenFace lie beside the pictures, so every picture has the "
-        "FACS prototype of the expression that was posed, one vector for each expression. What methods driven by "
-        "action units (GANimation, Cascade EF-GAN) make of these says little of what they make of measured ones."
+        "ACTION UNITS ARE NOT MEASURED: no CSV files of OpenFace with them lie beside the pictures, so every picture "
+        "has the FACS prototype of the expression that was posed, one vector for each expression. What methods driven "
+        "by action units (GANimation, Cascade EF-GAN) make of these says little of what they make of measured ones."
     )
     return Units(values, ["prototype"] * len(photos), note)
 
@@ -60,14 +64,17 @@ def _measured(photos: Sequence[Photo], measured: Sequence[np.ndarray | None]) ->
     for photo, own in zip(photos, measured, strict=True):
         near = next((groups[group] for group in _groups(photo) if group in groups), None)
         values.append(own if own is not None else np.mean(near, 0) if near else np.full(len(ACTION_UNITS), np.nan))
-        by.append("measured" if own is not None else "mean of its expression" if near else "nobody")
+        by.append("measured" if own is not None else "mean of others" if near else "nobody")
     lacking = len(by) - by.count("measured")
     note = f"Action units: measured in {by.count('measured'):,} pictures"
     if lacking:
-        note += f"; {lacking:,} without a CSV file in which OpenFace found a face have the mean of their expression's"
+        note += (
+            f"; {lacking:,} without a CSV file in which OpenFace found a face have the mean of their expression's, or "
+            "of all where their expression has none"
+        )
     return Units(np.stack(values), by, f"{note}.")
 
 
 def _groups(photo: Photo) -> tuple[tuple[str, ...], ...]:
     """From near to far."""
-    return (photo.expression, str(photo.camera)), (photo.expression,)
+    return (photo.expression, str(photo.camera)), (photo.expression,), ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,24 @@ def test_links_that_lead_back_are_walked_once(tmp_path: Path) -> None:
     (root / "again").symlink_to(root / "090")
     found = RaFD.listing_of(root)
     assert (len(found.photos), found.aside) == (16, ())
+
+
+def test_odd_files_are_no_pictures_and_odd_names_are_said(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path, range(1))
+    os.mkfifo(root / "Rafd090_02_Caucasian_male_happy_frontal.jpg")
+    (Path(os.fsdecode(os.fsencode(root) + b"/J\xf6rg.jpg"))).write_bytes(b"x")
+    found = RaFD.listing_of(root)
+    assert len(found.photos) == 8
+    assert [one.path for one in found.aside] == ["J\\xf6rg.jpg"]
+    source = open_source(f"rafd:{root}", tmp_path / "cache")
+    assert len(source.content_key()) == 64
+
+
+@pytest.mark.parametrize("name", ["~nobodyhere/x", "a" * 300])
+def test_names_of_no_folder_are_one_line(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        open_source(f"rafd:{name}", tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_people_and_groups_are_left_out(tmp_path: Path) -> None:

@@ -202,10 +202,19 @@ def test_openface_is_found_beside_the_pictures(tmp_path: Path) -> None:
     source = open_source(f"rafd:{root}", tmp_path / "cache")
     assert source.content_key() != key
     faces, facts = prepare(source, tmp_path / "out")
-    assert facts["units_by"] == {"nobody": 4, "measured": 3, "mean of its expression": 1}
+    assert facts["units_by"] == {"mean of others": 5, "measured": 3}
     happy = faces.table["expression"].to_numpy() == "happy"
     np.testing.assert_array_equal(faces.units[happy], np.full((4, 17), 1.5, np.float32))
     assert facts["landmarks_by"] == {"OpenFace": 3, "dlib": 5}
+
+
+def test_useless_files_of_openface_promise_no_units(tmp_path: Path) -> None:
+    root = write_table(tmp_path / "mine", range(4), landmarks=True)
+    place = root / "pictures" / "p0 happy.csv"
+    write(place, [row(np.zeros((68, 2)), [1.0] * 17, confidence=0.9)], columns=("confidence", " AU12_r"))
+    assert "units" not in open_source(f"folder:{root}", tmp_path / "cache").knows
+    write(place, [row(np.ones((68, 2)), [1.0] * 17, confidence=0.9)])
+    assert "units" in open_source(f"folder:{root}", tmp_path / "cache").knows
 
 
 def test_whole_pictures_for_the_nonaligned_suite(tmp_path: Path) -> None:
