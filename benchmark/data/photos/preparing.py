@@ -252,7 +252,8 @@ def _table(
 
     photos = [one.photo for one in kept]
     units = units_of(photos, [one.looked.units for one in kept], prototypes)
-    test, how = split({photo.identity: photo.group for photo in photos})
+    tested, how = split({photo.identity: photo.group for photo in photos})
+    test = set(tested)
     landmarks = [_in_square(one, wish.size) for one in kept]
     known = [np.isfinite(points).all() for points in landmarks]
     squares = [one.looked.square for one in kept]
@@ -267,7 +268,7 @@ def _table(
             **{unit: units.values[:, place].astype(np.float32) for place, unit in enumerate(ACTION_UNITS)},
             "landmarks": landmarks,
             "visible": [np.full(LANDMARKS, whether) for whether in known],
-            "split": ["test" if photo.identity in set(test) else "train" for photo in photos],
+            "split": ["test" if photo.identity in test else "train" for photo in photos],
             "file": [relative(photo.path, listing.root) for photo in photos],
             "width": [one.looked.width for one in kept],
             "height": [one.looked.height for one in kept],

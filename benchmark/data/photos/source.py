@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -47,7 +46,7 @@ class Photographs(DataSource):
         if faces not in FACES:
             raise unknown("faces", faces, FACES, f"in --data {self.name}")
         self.find = faces == "dlib"
-        self.leave_out = tuple(sorted(filter(None, re.split(r"[+]", self.chosen.get("leave-out", "")))))
+        self.leave_out = tuple(sorted(filter(None, self.chosen.get("leave-out", "").split("+"))))
         self.how: How = self.framing
         self.test_share = self.test_fraction
 
@@ -80,7 +79,7 @@ class Photographs(DataSource):
         why = f"; {found.aside[0].path}: {found.aside[0].detail}" if found.aside else ""
         return f"{self.folder} holds no picture named as {self.title} names them ({self.like}){why}"
 
-    @property
+    @cached_property
     def knows(self) -> frozenset[Knowledge]:  # type: ignore[override]
         """Landmarks where faces are looked for or given, action units where they are measured, given or posed."""
         photos = self.listing.photos
