@@ -9,22 +9,27 @@ pixels of the upright picture. Names are read whatever their order; columns with
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from benchmark.data.openface import Row, X, Y, read_rows
+from benchmark.data.openface import Row, X, Y, read_header, read_rows
 from benchmark.data.photos.listing import Listing, Photo, SetAside, is_picture, relative, scan, tidy
-from benchmark.data.photos.source import Photographs
+from benchmark.data.photos.source import Photographs, instead_of
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
 from benchmark.errors import UserError, did_you_mean
 from benchmark.protocol import ACTION_UNITS, CAMERAS, GAZES
 
 NEEDED = ("path", "identity", "expression")
 HEADER = "path,identity,expression"
+LONGEST, LONGEST_PATH = 255, 4096
+"""Characters of a name, and of a path, that file systems take."""
 
 
 class Folder(Photographs):
@@ -42,22 +47,65 @@ class Folder(Photographs):
     def listing_of(cls, folder: Path) -> Listing:
         """By the table."""
         table, columns, rows = find_table(folder)
-        photos, aside, named = [], [], set()
+        photos: list[Photo] = []
+        aside: list[SetAside] = []
+        lines: dict[Path, list[tuple[str, Photo]]] = {}
         for row in rows:
             try:
                 photo = photo_of(row, columns, folder)
             except ValueError as error:
                 aside.append(SetAside(row.cells[columns["path"]] or row.where, "misnamed", str(error)))
                 continue
-            named.add(photo.path)
-            if photo.path.is_file():
-                photos.append(photo)
+            lines.setdefault(photo.path, []).append((row.where, photo))
+        for path, said in lines.items():
+            where, first = said[0]
+            name = relative(path, folder)
+            other = next((line for line, photo in said if _shown(photo) != _shown(first)), None)
+            if not path.is_file():
+                aside.append(SetAside(name, "missing", f"{where} names it"))
+            elif other is not None:
+                aside.append(SetAside(name, "misnamed", f"{where} and {other} say different things of it"))
             else:
-                aside.append(SetAside(relative(photo.path, folder), "missing", f"{row.where} names it"))
-        files = [path for path in scan(folder) if path not in named]
+                photos.append(first)
+                aside += [SetAside(name, "twofold", f"{where} names it, and {line}") for line, _ in said[1:]]
+        photos = _told_apart(_grouped(photos), folder)
+        files = [path for path in scan(folder) if path not in lines]
         strangers = sum(map(is_picture, files))
         left_out = {"pictures that the table does not name": strangers} if strangers else {}
         return tidy(folder, photos, aside, left_out, len(files) - strangers - 1, (table,))
+
+    def _nothing(self, found: Listing) -> str:
+        first = found.aside[0]  # a table has lines
+        return (
+            f"no line of {found.tables[0]} names a picture that can be used: {first.path}: {first.detail} "
+            f"({len(found.aside):,} lines)"
+        )
+
+
+def _shown(photo: Photo) -> tuple[object, ...]:
+    """What a line says of a picture, but for numbers."""
+    return photo.identity, photo.group, photo.expression, photo.camera, photo.gaze
+
+
+def _grouped(photos: Sequence[Photo]) -> list[Photo]:
+    """A line without a group does not contradict those that have one."""
+    groups: dict[str, Counter[str]] = {}
+    for photo in photos:
+        if photo.group:
+            groups.setdefault(photo.identity, Counter())[photo.group] += 1
+    usual = {name: max(counts.items(), key=lambda item: (item[1], item[0]))[0] for name, counts in groups.items()}
+    return [photo if photo.group else replace(photo, group=usual.get(photo.identity, "folder")) for photo in photos]
+
+
+def _told_apart(photos: Sequence[Photo], folder: Path) -> list[Photo]:
+    """Pictures whose paths differ in odd characters or the suffix only keep names of their own."""
+    count = Counter(photo.face_id.lower() for photo in photos)
+
+    def own(photo: Photo) -> str:
+        path = photo.path.relative_to(folder).as_posix().encode("utf-8", "surrogateescape")
+        return f"{photo.face_id}-{hashlib.sha256(path).hexdigest()[:8]}"
+
+    return [replace(photo, face_id=own(photo)) if count[photo.face_id.lower()] > 1 else photo for photo in photos]
 
 
 def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
@@ -68,14 +116,14 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
     near: list[str] = []
     for path in sorted(folder.glob("*.[cC][sS][vV]")):
         try:
-            header, rows = read_rows(path)
+            header = read_header(path)
         except UserError as error:
             near.append(str(error))
             continue
         columns = {name.lower(): name for name in header}
         missing = [name for name in NEEDED if name not in columns]
         if not missing:
-            found.append((path, columns, rows))
+            found.append((path, columns))
         elif len(header) == 1 and re.search(r"[;\t]", header[0]):
             near.append(f"{path} has values separated by '{';' if ';' in header[0] else 'tabs'}': commas are needed")
         elif len(missing) < len(NEEDED):
@@ -85,13 +133,21 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
             f"{folder} has several tables: {found[0][0].name} and {found[1][0].name}; keep one of them there"
         )
     if not found:
+        other = instead_of("folder", folder)
+        if other:
+            raise UserError(f"{folder} has no table, and holds {other}")
         why = near[0] if near else f"there is no CSV file with the columns {HEADER} in {folder}"
         raise UserError(f"--data folder:{folder}: {why}")
+    table, columns = found[0]
     for wanted in (ACTION_UNITS, (*X, *Y)):
-        lost = [name for name in wanted if name.lower() not in found[0][1]]
+        lost = [name for name in wanted if name.lower() not in columns]
         if 0 < len(lost) < len(wanted):
-            raise UserError(f"{found[0][0]}: column {lost[0]} and {len(lost) - 1} more are missing beside the others")
-    return found[0]
+            more = f" and {len(lost) - 1} more are" if len(lost) > 1 else " is"
+            raise UserError(f"{table}: column {lost[0]}{more} missing beside the others")
+    rows = read_rows(table)[1]
+    if not rows:
+        raise UserError(f"{table} has a header and no line below it: it needs one for each picture")
+    return table, columns, rows
 
 
 def photo_of(row: Row, columns: Mapping[str, str], folder: Path) -> Photo:
@@ -106,7 +162,9 @@ def photo_of(row: Row, columns: Mapping[str, str], folder: Path) -> Photo:
             raise ValueError(f"{row.where}: no {name}")
     place = Path(path.replace("\\", "/"))
     if place.is_absolute() or ".." in place.parts:
-        raise ValueError(f"{row.where}: '{path}' lies outside the folder")
+        raise ValueError(f"{row.where}: '{path[:80]}' lies outside the folder")
+    if max(map(len, place.parts), default=0) > LONGEST or len(path) > LONGEST_PATH:
+        raise ValueError(f"{row.where}: '{path[:40]}...' is too long for a file's name")
     expression = expression_of(word)
     if expression is None:
         raise ValueError(f"{row.where}: unknown expression '{word}'{did_you_mean(word, EXPRESSION_OF)}")
@@ -124,7 +182,7 @@ def photo_of(row: Row, columns: Mapping[str, str], folder: Path) -> Photo:
         folder / place,
         re.sub(r"[^\w.-]", "_", place.with_suffix("").as_posix().replace("/", "__")),
         identity,
-        cell("group") or "folder",
+        cell("group"),
         expression,
         int(float(camera)),
         gaze,

@@ -89,7 +89,7 @@ def read_units(path: Path) -> np.ndarray:
     """17 action units in [0, 5] from OpenFace's CSV, or from a plain one: a line of names and a line of values, or a
     line `name,value` for each unit; names as `AU12_r` or `AU12`, units not named are 0. Raises UserError.
     """
-    columns = _lines(path)[0]
+    _, columns = _lines(path)[0]
     if MARKS & set(columns):
         units = read_face(path).units
         if units is None:
@@ -124,19 +124,21 @@ def _complete(path: Path, columns: Sequence[str], wanted: Sequence[str]) -> bool
     return not missing
 
 
-def _lines(path: Path) -> list[list[str]]:
-    """The cells of all lines that are not empty (at least one), stripped of spaces."""
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """All lines that are not empty (at least one): the number in the file, and the cells, stripped of spaces."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{path} has {path.stat().st_size / 1e6:.0f} MB: that is no table of faces")
         text = path.read_text(encoding="utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text, newline="")))
+        reader = csv.reader(io.StringIO(text, newline=""))
+        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no CSV file in UTF-8 (byte {error.start}): save it as 'CSV UTF-8'") from error
+    except csv.Error as error:
         raise UserError(f"{path} is no CSV file ({error})") from error
-    stripped = [[cell.strip() for cell in line] for line in lines]
-    filled = [line for line in stripped if any(line)]
+    filled = [(number, cells) for number, cells in lines if any(cells)]
     if not filled:
         raise UserError(f"{path} is empty")
     return filled
@@ -146,20 +148,22 @@ def read_rows(path: Path) -> tuple[list[str], list[Row]]:
     """The header of a CSV file, without stray spaces, and the lines below it. Raises UserError for twofold columns and
     lines of another length.
     """
-    header, *lines = _lines(path)
+    (_, header), *lines = _lines(path)
     for name in header:
         if name and header.count(name) > 1:
             raise UserError(f"{path}: column {name} is there twice")
-    for number, line in enumerate(lines, start=2):
+    for number, line in lines:
         if len(line) != len(header):
             raise UserError(
                 f"{path}, line {number}: {len(line)} values for {len(header)} columns: is the file cut off?"
             )
-    rows = [
-        Row(f"{path}, line {number}", dict(zip(header, line, strict=True)))
-        for number, line in enumerate(lines, start=2)
-    ]
+    rows = [Row(f"{path}, line {number}", dict(zip(header, line, strict=True))) for number, line in lines]
     return header, rows
+
+
+def read_header(path: Path) -> list[str]:
+    """The first line of a CSV file that is not empty, without stray spaces. Raises UserError as `read_rows`."""
+    return _lines(path)[0][1]
 
 
 def _is_unit(name: str) -> bool:
@@ -182,7 +186,7 @@ def _named_columns(path: Path) -> list[tuple[str, str, str]]:
 
 def _named_lines(path: Path) -> list[tuple[str, str, str]]:
     """Where, name, value of lines `name,value`, below a header or not."""
-    lines = _lines(path)
+    lines = [cells for _, cells in _lines(path)]
     if not _is_unit(lines[0][0]) and not _is_number(lines[0][1]):
         lines = lines[1:]
     given: dict[str, tuple[str, str, str]] = {}

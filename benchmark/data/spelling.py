@@ -10,7 +10,7 @@ OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "disgusted": ("disgust", "dis", "di"),
     "fearful": ("fear", "afraid", "scared", "fea", "fe"),
     "happy": ("happiness", "happily", "joy", "joyful", "smile", "hap", "ha"),
-    "neutral": ("neutrality", "neutrally", "none", "neu", "ne"),
+    "neutral": ("neutrality", "neutrally", "neu", "ne"),
     "sad": ("sadness", "sadly", "sa"),
     "surprised": ("surprise", "suprised", "suprise", "sur", "su"),
 }

@@ -20,7 +20,7 @@ Reason = Literal[
     "misnamed", "twofold", "missing", "duplicate", "broken", "truncated", "tiny", "grey", "landmarks", "no face"
 ]  # fmt: skip
 REASONS: dict[Reason, str] = {
-    "misnamed": "the name, or the line of the table, says nothing that is known",
+    "misnamed": "the name, or the line of the table, says nothing that is known, or contradicts others",
     "twofold": "another picture is there of the same person, expression, camera and gaze",
     "missing": "the table names it, and it is not there",
     "duplicate": "the same bytes as another picture",
@@ -159,8 +159,7 @@ def tidy(
             refused.append(SetAside(where, "misnamed", detail))
         elif photo.face_id in kept:
             other = relative(kept[photo.face_id].path, root)
-            detail = "the table names it twice" if other == where else f"shows what {other} shows"
-            refused.append(SetAside(where, "twofold", detail))
+            refused.append(SetAside(where, "twofold", f"shows what {other} shows"))
         else:
             kept[photo.face_id] = photo
     return Listing(root, tuple(kept.values()), tuple(refused), dict(left_out or {}), others, tables)

@@ -68,14 +68,9 @@ class Photographs(DataSource):
         if not found.aside and not found.left_out and not found.others:
             return f"{self.folder} is empty"
         assert self.folder is not None
-        for name in SOURCES:
-            kind = source_class(name)
-            if name in (self.name, "folder") or not issubclass(kind, Photographs):
-                continue
-            if kind.listing_of(self.folder).photos:
-                return f"{self.folder} holds {kind.title}, not {self.title}: --data {name}:{self.folder}"
-        if (self.folder / "faces.parquet").exists():
-            return f"{self.folder} holds a rendered set, not {self.title}: --data rendered:{self.folder}"
+        other = instead_of(self.name, self.folder)
+        if other:
+            return f"{self.folder} holds {other.replace(':', f', not {self.title}:', 1)}"
         why = f"; {found.aside[0].path}: {found.aside[0].detail}" if found.aside else ""
         return f"{self.folder} holds no picture named as {self.title} names them ({self.like}){why}"
 
@@ -172,6 +167,17 @@ class Photographs(DataSource):
             self.prepare(size, Path(scratch), 1, advance)
             found = FaceSet.load(Path(scratch))
             return FaceSet(found.images[:].copy(), found.table)
+
+
+def instead_of(name: str, folder: Path) -> str:
+    """`RaFD: --data rafd:DIR` for the other data set that a folder holds, by its names, or ""."""
+    for other in SOURCES:
+        kind = source_class(other)
+        if other in (name, "folder") or not issubclass(kind, Photographs):
+            continue
+        if kind.listing_of(folder).photos:
+            return f"{kind.title}: --data {other}:{folder}"
+    return f"a rendered set: --data rendered:{folder}" if (folder / "faces.parquet").exists() else ""
 
 
 def _has_units(table: Path) -> bool:

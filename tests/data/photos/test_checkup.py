@@ -136,7 +136,7 @@ def test_the_rendered_faces_have_a_check_up_too(tmp_path: Path, capfd: pytest.Ca
         ("rafd", "needs the folder of its pictures"),
         ("rafd:{empty}", "is empty"),
         ("cfee:{rafd}", "holds RaFD, not CFEE: --data rafd:"),
-        ("folder:{rafd}", "there is no CSV file with the columns"),
+        ("folder:{rafd}", "has no table, and holds RaFD: --data rafd:"),
         ("rafd:{rafd},leave-out=99", "nobody of that name or group"),
         ("rafd:{rafd},leaveout=kid", "unknown option .leaveout. of --data rafd; did you mean .leave-out."),
     ],

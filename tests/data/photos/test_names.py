@@ -180,10 +180,10 @@ def test_a_table_is_read_by_name(tmp_path: Path) -> None:
     assert (second.expression, second.camera, second.gaze, second.units) == ("fearful", 90, "frontal", None)
     assert found.left_out == {"pictures that the table does not name": 1}
     details = [one.detail for one in found.aside]
-    assert [one.reason for one in found.aside] == ["misnamed", "missing", "misnamed", "misnamed", "misnamed"]
+    assert [one.reason for one in found.aside] == ["misnamed", "misnamed", "misnamed", "misnamed", "missing"]
     for detail, part in zip(
         details,
-        ["line 3: unknown expression 'smirk'", "line 4 names it", "lies outside", "camera '30'", "AU02_r is 7"],
+        ["line 3: unknown expression 'smirk'", "lies outside", "camera '30'", "AU02_r is 7", "line 4 names it"],
         strict=True,
     ):
         assert part in detail
@@ -261,3 +261,67 @@ def test_a_table_needs_no_names(tmp_path: Path) -> None:
     assert len(found.photos) == 16
     assert found.photos[0].landmarks is not None
     assert found.photos[0].landmarks.shape == (68, 2)
+
+
+def table_of(root: Path, lines: list[str], files: tuple[str, ...]) -> Path:
+    for name in files:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(root / name)
+    (root / "faces.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root
+
+
+def test_paths_that_are_nearly_alike_are_different_faces(tmp_path: Path) -> None:
+    files = ("p1 happy.png", "p1_happy.png", "a.jpg", "a.png", "x/y.png", "x__y.png", "b.png")
+    lines = ["path,identity,expression", *(f"{name},ann,happy" for name in files)]
+    found = Folder.listing_of(table_of(tmp_path, lines, files))
+    assert found.aside == ()
+    names = {photo.path.name if photo.path.parent == tmp_path else "y": photo.face_id for photo in found.photos}
+    assert len(set(names.values())) == 7
+    assert names["b.png"] == "b"
+    assert names["a.jpg"].startswith("a-")
+    # Whatever else is in the folder, and wherever it lies.
+    (tmp_path / "elsewhere").mkdir()
+    again = Folder.listing_of(table_of(tmp_path / "elsewhere", lines, files))
+    assert {photo.face_id for photo in again.photos} == set(names.values())
+
+
+def test_lines_that_contradict_each_other_leave_the_picture_out(tmp_path: Path) -> None:
+    lines = ["path,identity,expression", "", "1.png,ann,happy", "2.png,ann,sad", "1.png,ann,sad", "2.png,ann,sadness"]
+    found = Folder.listing_of(table_of(tmp_path, lines, ("1.png", "2.png")))
+    table = tmp_path / "faces.csv"
+    assert [photo.face_id for photo in found.photos] == ["2"]
+    assert reasons(found) == {
+        "1.png": ("misnamed", f"{table}, line 3 and {table}, line 5 say different things of it"),
+        "2.png": ("twofold", f"{table}, line 4 names it, and {table}, line 6"),
+    }
+
+
+def test_a_group_that_is_given_for_some_is_that_of_all(tmp_path: Path) -> None:
+    lines = ["path,identity,expression,group", "1.png,ann,happy,old", "2.png,ann,sad,", "3.png,ann,angry,",
+             "4.png,bob,sad,"]  # fmt: skip
+    found = Folder.listing_of(table_of(tmp_path, lines, ("1.png", "2.png", "3.png", "4.png")))
+    assert found.aside == ()
+    assert [photo.group for photo in found.photos] == ["old", "old", "old", "folder"]
+
+
+def test_a_table_of_nothing_is_one_line(tmp_path: Path) -> None:
+    long = "n" * 300
+    for lines, why in (
+        (["path,identity,expression"], "has a header and no line below it"),
+        (["path,identity,expression", f"{long}.png,ann,sad"], r"no line of .* line 2: 'nnn.*' is too long"),
+        (["path,identity,expression", "gone.png,ann,sad"], r"gone.png: .*line 2 names it \(1 lines\)"),
+        (["path,identity,expression", "1.png,ann,none"], "unknown expression 'none'"),
+    ):
+        with pytest.raises(UserError, match=why) as error:
+            open_source(f"folder:{table_of(tmp_path, lines, ('1.png',))}", tmp_path / "cache").files()
+        assert "\n" not in str(error.value)
+    (tmp_path / "faces.csv").write_bytes("path,identity,expression\n1.png,J\u00f6rg,sad\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"faces.csv is no CSV file in UTF-8 \(byte 32\): save it as 'CSV UTF-8'"):
+        Folder.listing_of(tmp_path)
+
+
+def test_a_folder_without_a_table_that_is_another_set_is_said(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", range(1))
+    with pytest.raises(UserError, match="has no table, and holds RaFD: --data rafd:"):
+        Folder.listing_of(root)
