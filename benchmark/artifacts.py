@@ -251,6 +251,7 @@ def _locked(path: Path, name: str) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"another process is at work on '{name}' ({path}); wait for it, or give this one its own --out"
+                f"another process is at work on '{name}' ({path}); wait for it, or give this one its "
+                "own --out or --store"
             ) from None
         yield

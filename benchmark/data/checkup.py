@@ -13,8 +13,9 @@ from benchmark.artifacts import Artifact
 from benchmark.config import Profile, load_suite, names
 from benchmark.data.edits import why_no_edits
 from benchmark.data.faceset import FaceSet
-from benchmark.data.photos.listing import BY_NAME, REASONS
-from benchmark.data.photos.preparing import ASIDE, ASIDE_COLUMNS
+from benchmark.data.photos.filling import ORDER
+from benchmark.data.photos.listing import BY_NAME, SetAside
+from benchmark.data.photos.preparing import ASIDE, aside_table
 from benchmark.data.photos.source import Photographs
 from benchmark.data.source import DataSource
 from benchmark.metrics.features import FLOOR
@@ -23,6 +24,8 @@ from benchmark.protocol import CAMERAS, EXPRESSIONS, GAZES, SUBSET_CAMERAS, SUBS
 
 Kind = Literal["expression", "camera", "gaze"]
 PLANNED: dict[Kind, tuple[Any, ...]] = {"expression": EXPRESSIONS, "camera": CAMERAS, "gaze": GAZES}
+SURE = frozenset({"dlib", "OpenFace", "the table", "the renderer"})
+"""Who says where a face is and has seen that very picture."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,9 @@ class SuiteState:
 
 @dataclass(frozen=True)
 class CheckUp:
-    """Everything the check-up says. counts: by kind and value, pictures. incomplete: persons with fewer pictures than
-    the fullest, and how many they have. aside: the table of files that were set aside.
+    """Everything the check-up says. counts: by kind and value, pictures; people: of each person. incomplete: persons
+    with fewer pictures than the fullest, and how many they have. not_found: the pictures whose faces were looked for
+    and not found, and what stands in. aside: the table of files that were set aside.
     """
 
     description: str
@@ -48,8 +52,10 @@ class CheckUp:
     counts: Mapping[Kind, Mapping[str, int]]
     train: tuple[str, ...]
     test: tuple[str, ...]
+    people: Mapping[str, int]
     fullest: int
     incomplete: Mapping[str, int]
+    not_found: Mapping[str, str]
     facts: Mapping[str, Any]
     aside: pd.DataFrame
     suites: tuple[SuiteState, ...]
@@ -57,10 +63,11 @@ class CheckUp:
     def fact(self) -> dict[str, Any]:
         """For `--json`."""
         plain = {name: value for name, value in vars(self).items() if name not in {"aside", "suites", "facts"}}
-        known = ("aside", "left_out", "others", "landmarks_by", "units_by", "turned", "notes")
+        known = ("left_out", "others", "landmarks_by", "units_by", "turned", "notes")
         return {
             **plain,
             **{name: self.facts[name] for name in known if name in self.facts},
+            "aside": {reason: int((self.aside["reason"] == reason).sum()) for reason in self.aside["reason"].unique()},
             "set_aside": self.aside.to_dict("records"),
             "suites": {suite.name: {**vars(suite)} for suite in self.suites},
         }
@@ -87,8 +94,10 @@ def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckU
         counts=counts,
         train=tuple(faces.identities("train")),
         test=tuple(faces.identities("test")),
+        people={str(name): int(count) for name, count in per_person.items()},
         fullest=fullest,
         incomplete={str(name): int(count) for name, count in per_person.items() if count < fullest},
+        not_found=_not_found(table),
         facts=facts,
         aside=_aside(source, prepared.folder),
         suites=tuple(_suite(name, source, faces, profile) for name in names("suites")),
@@ -100,12 +109,18 @@ def _aside(source: DataSource, folder: Path) -> pd.DataFrame:
     prepared.
     """
     if not isinstance(source, Photographs):
-        return pd.DataFrame(columns=list(ASIDE_COLUMNS))
-    named = pd.DataFrame([vars(one) for one in source.listing.aside], columns=list(ASIDE_COLUMNS))
-    found = pd.read_csv(folder / ASIDE, dtype=str, keep_default_na=False)
-    every = pd.concat([named, found[~found["reason"].isin(BY_NAME)]])
-    order = {reason: place for place, reason in enumerate(REASONS)}
-    return every.sort_values(["reason", "path"], key=lambda column: column.map(order).fillna(column), ignore_index=True)
+        return aside_table([])
+    found: list[Any] = pd.read_csv(folder / ASIDE, dtype=str, keep_default_na=False).to_dict("records")
+    seen = [SetAside(**row) for row in found if row["reason"] not in BY_NAME]
+    return aside_table([*source.listing.aside, *seen])
+
+
+def _not_found(table: pd.DataFrame) -> dict[str, str]:
+    """By file, where faces were looked for."""
+    if "landmarks_by" not in table or (table["landmarks_by"] == ORDER[-1]).all():
+        return {}
+    lost = table[~table["landmarks_by"].isin(SURE)]
+    return {str(file): str(by) for file, by in zip(lost["file"], lost["landmarks_by"], strict=True)}
 
 
 def _suite(name: str, source: DataSource, faces: FaceSet, profile: Profile) -> SuiteState:

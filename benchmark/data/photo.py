@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,8 @@ _PNG_DEPTH = 24
 """The byte of a PNG file that says how many bits a channel has."""
 _PNG_HEAD = 26
 _ORIENTATION = 0x0112
+# Up to 179 million pixels are a large photograph; more Pillow refuses itself.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def read_upright(path: Path | BinaryIO) -> Image.Image:

@@ -64,7 +64,7 @@ class RaFD(Photographs):
     """A folder with RaFD's pictures, flat or nested."""
 
     name = "rafd"
-    version = 2
+    version = 3
     title = "RaFD"
     like = LIKE
     framing = "centre"

@@ -9,14 +9,14 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmark.data.checkup import CheckUp
+from benchmark.data.checkup import SURE, CheckUp
 from benchmark.data.faceset import FaceSet
 from benchmark.data.photos.listing import REASONS
 from benchmark.hashes import write_text
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 THUMB = 112
 FOUND, STAND_IN = (22, 163, 74), (234, 88, 12)
-SURE = frozenset({"dlib", "OpenFace", "the table", "the renderer"})
 PER_CAMERA, DOUBTFUL = 48, 96
 """Pictures shown of every camera, and at most of the faces that another stands in for."""
 SHOWN_ASIDE = 12
@@ -36,6 +35,7 @@ STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#18181b;margin:2rem auto;max-width:76rem;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}table{border-collapse:collapse;margin:.6rem 0}
 td,th{padding:.2rem .7rem;border-bottom:1px solid #e4e4e7;text-align:left;vertical-align:top}td.n{text-align:right}
+.columns{columns:16rem;font-size:13px;overflow-wrap:anywhere}summary{cursor:pointer}
 .sheet{display:flex;flex-wrap:wrap;gap:.5rem}figure{margin:0;width:112px}
 figure img{width:112px;height:112px;display:block}
 figcaption{font-size:11px;color:#52525b;overflow-wrap:anywhere;line-height:1.25;margin-top:2px}
@@ -88,6 +88,7 @@ def _page(found: CheckUp, faces: FaceSet) -> Iterator[str]:
     for kind, counts in found.counts.items():
         yield _table([kind.capitalize(), *counts], [["Pictures", *(f"{count:,}" for count in counts.values())]])
     yield f"<p>By person: {_e(_persons(found))}.</p>"
+    yield from _folded("Pictures of every person", (f"{name}: {count}" for name, count in found.people.items()))
     yield "<h2>The split</h2>"
     for name, people in (("To train on", found.train), ("To test on", found.test)):
         yield f"<p>{name}, {len(people)} people: {_e(' '.join(people))}</p>"
@@ -103,8 +104,16 @@ def _page(found: CheckUp, faces: FaceSet) -> Iterator[str]:
         yield "<p class=quiet>" + _e("; ".join(f"{reason}: {why}" for reason, why in REASONS.items()
                                               if (found.aside["reason"] == reason).any())) + "</p>"  # fmt: skip
         yield _table(["File", "Reason", "Detail"], found.aside[["path", "reason", "detail"]].to_numpy().tolist())
+    if found.not_found:
+        yield f"<h2>Faces that were not found: {len(found.not_found):,}</h2>"
+        yield from _folded("Each, and what stands in", (f"{file}: {by}" for file, by in found.not_found.items()))
     yield from _sheets(faces)
     yield "</html>"
+
+
+def _folded(title: str, entries: Iterable[str]) -> Iterator[str]:
+    """A list that may be long, closed until somebody wants it."""
+    yield f"<details><summary>{_e(title)}</summary><p class=columns>{'<br>'.join(map(_e, entries))}</p></details>"
 
 
 def _sheets(faces: FaceSet) -> Iterator[str]:

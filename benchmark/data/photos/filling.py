@@ -7,6 +7,8 @@ stand in, never one that stands in itself.
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,9 @@ ORDER = ("the table", "OpenFace", "dlib", "mirrored pose", "another gaze", "the 
 LEAST = 0.1
 """Share of a camera's faces that must have been found for their mean to stand in for the others: a handful that a
 detector of frontal faces finds at a profile camera are not like the rest."""
+SHAPE = 1.25
+"""By which factor a picture's width to height may differ from what that camera's usually have: one that lies on its
+side, or was cut, has its face elsewhere."""
 MIRRORED_GAZE = {"frontal": "frontal", "left": "right", "right": "left"}
 Place = tuple[str, str, int, str]
 """Person, expression, camera, gaze."""
@@ -42,7 +47,7 @@ class Seen:
 
 def fill(photos: Sequence[Photo], seen: Mapping[int, Seen], sizes: Mapping[int, tuple[int, int]]) -> dict[int, Filled]:
     """What stands in for the faces of `sizes` (number of the photo to width and height) that are not `seen`; those for
-    which nothing does are not in it.
+    which nothing does are not in it, nor pictures of another shape than that camera's others.
     """
     at = {place_of(photos[number]): face.shares for number, face in seen.items()}
     by_camera: dict[int, list[np.ndarray]] = {}
@@ -50,9 +55,14 @@ def fill(photos: Sequence[Photo], seen: Mapping[int, Seen], sizes: Mapping[int, 
         by_camera.setdefault(photos[number].camera, []).append(face.shares)
     every = Counter(photos[number].camera for number in sizes)
     mean = {camera: np.mean(shares, 0) for camera, shares in by_camera.items() if len(shares) >= LEAST * every[camera]}
+    shapes: dict[int, list[float]] = {}
+    for number, (width, height) in sizes.items():
+        shapes.setdefault(photos[number].camera, []).append(width / height)
+    usual = {camera: statistics.median_low(found) for camera, found in shapes.items()}
     filled = {}
     for number, size in sizes.items():
-        if number in seen:
+        shape = size[0] / size[1] / usual[photos[number].camera]
+        if number in seen or abs(math.log(shape)) > math.log(SHAPE):
             continue
         found = _stand_in(place_of(photos[number]), at, mean)
         if found is not None:

@@ -54,7 +54,10 @@ class Finder:
 
     def __init__(self) -> None:
         needed_packages()
-        import dlib
+        try:
+            import dlib
+        except ImportError as error:  # a file of another machine, say
+            raise UserError(f"dlib is installed and cannot be loaded ({error}): {INSTALL} --force-reinstall") from error
 
         self._dlib: Any = dlib
         self._trees: Any = dlib.shape_predictor(str(_trees()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,8 @@ from benchmark.errors import UserError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN", "@eaDir"})
+OPENFACE_FOLDERS = (".", "processed", "openface")
+"""Where OpenFace's CSV of a picture may lie, from the picture's folder: `processed` is its own default."""
 
 Reason = Literal[
     "misnamed", "twofold", "missing", "duplicate", "broken", "truncated", "tiny", "grey", "landmarks", "no face"
@@ -41,6 +43,7 @@ class Photo:
     """A picture of the set as its name, or its line of a table, has it.
 
     units: 17 action units in [0, 5]; landmarks: 68 x 2 in the pixels of the upright picture; None where not given.
+    openface: OpenFace's CSV file of its name, if there is one.
     """
 
     path: Path
@@ -52,6 +55,7 @@ class Photo:
     gaze: str
     units: np.ndarray | None = None
     landmarks: np.ndarray | None = None
+    openface: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -162,13 +166,36 @@ def tidy(
             refused.append(SetAside(where, "twofold", f"shows what {other} shows"))
         else:
             kept[photo.face_id] = photo
-    return Listing(root, tuple(kept.values()), tuple(refused), dict(left_out or {}), others, tables)
+    beside = _openface_tables(photo.path for photo in kept.values())
+    used = set(beside.values()) - set(tables)
+    found = [
+        replace(photo, openface=beside[photo.path]) if beside.get(photo.path) in used else photo
+        for photo in kept.values()
+    ]
+    return Listing(root, tuple(found), tuple(refused), dict(left_out or {}), others - len(used), tables)
+
+
+def _openface_tables(pictures: Iterable[Path]) -> dict[Path, Path]:
+    """Of each picture the first CSV file of its name beside it; every folder is read once."""
+    names: dict[Path, set[str]] = {}
+    found = {}
+    for path in pictures:
+        for place in OPENFACE_FOLDERS:
+            folder = path.parent / place
+            if folder not in names:
+                names[folder] = {file.name for file in folder.glob("*.csv")} if folder.is_dir() else set()
+            if f"{path.stem}.csv" in names[folder]:
+                found[path] = folder / f"{path.stem}.csv"
+                break
+    return found
 
 
 def relative(path: Path, root: Path) -> str:
     """Below the root, with slashes, as it is where it lies elsewhere; for people: bytes that are no UTF-8 as \\xNN."""
     text = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
+    readable = os.fsencode(text).decode("utf-8", "backslashreplace")
+    # What would move a terminal's cursor, too.
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in readable)
 
 
 def _few(names: list[str]) -> str:

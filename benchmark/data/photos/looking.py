@@ -29,8 +29,8 @@ By = Literal["the table", "OpenFace", "dlib"]
 
 GREY = 6
 """Levels by which the channels of a grey picture differ at most, for JPEG's sake."""
-OPENFACE_FOLDERS = (".", "processed", "openface")
-"""Where OpenFace's CSV of a picture may lie, from the picture's folder: `processed` is its own default."""
+ENLARGED = 2
+"""By how much the square round a face may be enlarged; what has to be more is `tiny`."""
 TURNS = (90, 270, 180)
 """Degrees, counterclockwise, by which a picture without a sure face is turned to look again."""
 WEAK = 0.5
@@ -52,7 +52,8 @@ class Wish:
 @dataclass(frozen=True)
 class Looked:
     """What was seen. problem: why it can't be used, or None. turned: degrees counterclockwise by which it was turned
-    upright, beside its EXIF orientation. landmarks: 68 x 2 in pixels of the upright picture, or None. square: what was
+    upright, beside its EXIF orientation. useless: why OpenFace's file is of no use, "" where it is or there is none.
+    landmarks: 68 x 2 in pixels of the upright picture, or None. square: what was
     cut out, None where that waits for a face from elsewhere.
     """
 
@@ -67,6 +68,7 @@ class Looked:
     by: By | None = None
     units: np.ndarray | None = None
     square: Square | None = None
+    useless: str = ""
 
     def fact(self) -> dict[str, Any]:
         """As JSON has it, to the last bit."""
@@ -100,7 +102,7 @@ def look(photo: Photo, wish: Wish, finder: Finder | None) -> tuple[Looked, np.nd
     if min(picture.size) < wish.size:
         detail = f"{picture.width} x {picture.height} px, and {wish.size} px are asked for"
         return Looked(digest, "tiny", detail, *picture.size), None
-    openface = read_openface(photo.path)
+    openface, useless = _read_openface(photo)
     units = photo.units if photo.units is not None else openface.units if openface else None
     landmarks, by, turned = _face(photo, picture, openface, wish, finder)
     if turned:
@@ -109,8 +111,11 @@ def look(photo: Photo, wish: Wish, finder: Finder | None) -> tuple[Looked, np.nd
         square = _square(landmarks, *picture.size, wish)
     except ValueError as error:
         return Looked(digest, "landmarks", _one_line(error), *picture.size), None
+    if wish.how == "face" and square is not None and square.side * ENLARGED < wish.size:
+        detail = f"the square round its face has {square.side:.0f} px, and {wish.size} px are asked for"
+        return Looked(digest, "tiny", detail, *picture.size), None
     seen = Looked(
-        digest, None, "", *picture.size, turned, is_grey(picture), landmarks, by, units, square,
+        digest, None, "", *picture.size, turned, is_grey(picture), landmarks, by, units, square, useless,
     )  # fmt: skip
     return seen, None if square is None else cut_square(picture, square, wish.size)
 
@@ -146,16 +151,22 @@ def is_grey(picture: Image.Image) -> bool:
     return bool((small.max(2) - small.min(2)).max() <= GREY)
 
 
-def read_openface(path: Path) -> OpenFace | None:
-    """What OpenFace says of a picture, if there is a CSV of its name that has a face."""
-    for folder in OPENFACE_FOLDERS:
-        table = path.parent / folder / f"{path.stem}.csv"
-        if table.is_file():
-            try:
-                return read_face(table)
-            except UserError:
-                return None
-    return None
+def has_landmarks(photo: Photo) -> bool:
+    """Whether somebody says where the face is, so that nobody has to look."""
+    if photo.landmarks is not None:
+        return True
+    openface, _ = _read_openface(photo)
+    return openface is not None and openface.landmarks is not None
+
+
+def _read_openface(photo: Photo) -> tuple[OpenFace | None, str]:
+    """What OpenFace says of a picture, and why its file is of no use."""
+    if photo.openface is None:
+        return None, ""
+    try:
+        return read_face(photo.openface), ""
+    except UserError as error:
+        return None, str(error)
 
 
 def _face(

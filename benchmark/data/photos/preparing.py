@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from benchmark.data.framing import Square
 from benchmark.data.photos.filling import ORDER, Filled, Seen, fill
 from benchmark.data.photos.finding import Finder, needed_packages
 from benchmark.data.photos.listing import REASONS, Listing, Photo, Reason, SetAside, relative
-from benchmark.data.photos.looking import Looked, Wish, choose_square, cut_again, look
+from benchmark.data.photos.looking import Looked, Wish, choose_square, cut_again, has_landmarks, look
 from benchmark.data.photos.units import Prototypes, units_of
 from benchmark.data.source import Advance, Prepared
 from benchmark.errors import UserError
@@ -53,7 +53,7 @@ def prepare_photos(
     listing: Listing, wish: Wish, prototypes: Prototypes, split: Split, folder: Path, workers: int, advance: Advance
 ) -> Prepared:
     """Prepare a listing in `folder`: `IMAGES`, `TABLE` and `ASIDE`. Raises UserError where nothing is left to use."""
-    finder = Finder() if wish.find and any(photo.landmarks is None for photo in listing.photos) else None
+    finder = Finder() if wish.find and not all(map(has_landmarks, listing.photos)) else None
     pixels, looked = _look_at_all(listing, wish, finder, folder, workers, advance)
     aside = {number: (seen.problem, seen.detail) for number, seen in enumerate(looked) if seen.problem}
     aside |= _duplicates(listing, looked, aside)
@@ -73,18 +73,23 @@ def prepare_photos(
         *(SetAside(relative(listing.photos[n].path, listing.root), *why) for n, why in sorted(aside.items())),
     ]
     if not kept:
-        raise UserError(f"none of the {len(listing.photos):,} pictures of {listing.root} can be used: {_told(refused)}")
+        shown = "; ".join(f"{one.path}: {one.detail}" for one in refused[:3])
+        raise UserError(
+            f"none of the {len(listing.photos):,} pictures of {listing.root} can be used: {_counts(refused)} ({shown}"
+            f"{'; ...' if len(refused) > 3 else ''})"
+        )
     kept = _cut_late(kept, wish, pixels, workers)
     table, notes = _table(kept, listing, wish, prototypes, split)
     _write_images(folder, pixels, [one.number for one in kept])
     table.to_parquet(folder / TABLE, index=False)
-    _write_aside(folder / ASIDE, refused)
+    aside_table(refused).to_csv(folder / ASIDE, index=False)
     (folder / _PIXELS).unlink(missing_ok=True)
     (folder / _LOOKED).unlink()
     turned = int((table["turned"] != 0).sum())
     if turned:
         lay = "1 picture lay" if turned == 1 else f"{turned:,} pictures lay"
         notes.append(f"{lay} on the side or upside down; faces showed which way is up.")
+    notes += _useless(kept, listing) + _enlarged(kept, wish)
     if mostly_grey:
         notes.append(f"{len(greys):,} pictures are grey: most of the set is, so they were kept.")
     facts = {
@@ -94,8 +99,11 @@ def prepare_photos(
         "landmarks_by": _counted(table["landmarks_by"], ORDER),
         "units_by": {name: int(count) for name, count in table["units_by"].value_counts().items()},
         "turned": turned,
-        "finder": needed_packages() if finder else {},
-        "notes": [*notes, *([f"{_files(len(refused))} set aside: {_told(refused)}."] if refused else [])],
+        "finder": needed_packages() if "dlib" in set(table["landmarks_by"]) else {},
+        "notes": [
+            *notes,
+            *([f"{_files(len(refused))} set aside: {_counts(refused)} ({ASIDE} has each)."] if refused else []),
+        ],
     }
     return Prepared([IMAGES, TABLE, ASIDE], facts)
 
@@ -312,10 +320,25 @@ def _files(count: int) -> str:
     return "1 file was" if count == 1 else f"{count:,} files were"
 
 
-def _told(refused: Sequence[SetAside]) -> str:
-    """`3 broken, 2 misnamed (set-aside.csv has each)`."""
+def _counts(refused: Sequence[SetAside]) -> str:
+    """`3 broken, 2 misnamed`."""
     counts = Counter(one.reason for one in refused)
-    return f"{', '.join(f'{counts[reason]:,} {reason}' for reason in REASONS if counts[reason])} ({ASIDE} has each)"
+    return ", ".join(f"{counts[reason]:,} {reason}" for reason in REASONS if counts[reason])
+
+
+def _useless(kept: Sequence[_Kept], listing: Listing) -> list[str]:
+    """What is wrong with OpenFace's files."""
+    said = [one.looked.useless.replace(f"{listing.root}/", "") for one in kept if one.looked.useless]
+    return [f"{_files(len(said))} written by OpenFace and could not be used, the first: {said[0]}."] if said else []
+
+
+def _enlarged(kept: Sequence[_Kept], wish: Wish) -> list[str]:
+    """How many faces are smaller than they are shown."""
+    factors = [wish.size / one.looked.square.side for one in kept if one.looked.square is not None]
+    large = [factor for factor in factors if factor > 1.05]
+    if not large:
+        return []
+    return [f"Enlarged, because their faces are small: {len(large):,} of the pictures, {max(large):.1f} times at most."]
 
 
 def _write_images(folder: Path, pixels: np.ndarray, numbers: Sequence[int]) -> None:
@@ -330,8 +353,9 @@ def _write_images(folder: Path, pixels: np.ndarray, numbers: Sequence[int]) -> N
     images.flush()  # type: ignore[attr-defined]
 
 
-def _write_aside(path: Path, refused: Sequence[SetAside]) -> None:
+def aside_table(refused: Iterable[SetAside]) -> pd.DataFrame:
+    """path, reason, detail: by reason, then by path."""
     import pandas as pd
 
     rows = sorted(refused, key=lambda one: (list(REASONS).index(one.reason), one.path))
-    pd.DataFrame([vars(one) for one in rows], columns=list(ASIDE_COLUMNS)).to_csv(path, index=False)
+    return pd.DataFrame([vars(one) for one in rows], columns=list(ASIDE_COLUMNS))

@@ -13,7 +13,7 @@ from benchmark.data.faceset import FaceSet
 from benchmark.data.openface import read_face
 from benchmark.data.photos.finding import needed_packages
 from benchmark.data.photos.listing import Listing
-from benchmark.data.photos.looking import OPENFACE_FOLDERS, How, Wish
+from benchmark.data.photos.looking import How, Wish, has_landmarks
 from benchmark.data.photos.preparing import prepare_photos
 from benchmark.data.photos.units import Prototypes
 from benchmark.data.source import SOURCES, Advance, DataSource, Prepared, source_class
@@ -30,6 +30,7 @@ class Photographs(DataSource):
     """
 
     licensed = True
+    version = 2
     options = frozenset({"leave-out", "faces"})
     title: ClassVar[str]
     like: ClassVar[str]
@@ -88,17 +89,7 @@ class Photographs(DataSource):
     @cached_property
     def _openface(self) -> list[Path]:
         """OpenFace's CSV files beside the pictures."""
-        folders = {photo.path.parent / name for photo in self.listing.photos for name in OPENFACE_FOLDERS}
-        stems: dict[Path, set[str]] = {}
-        for photo in self.listing.photos:
-            stems.setdefault(photo.path.parent, set()).add(photo.path.stem)
-        found = set()
-        for folder in folders:
-            for path in folder.glob("*.csv") if folder.is_dir() else ():
-                home = path.parent.parent if path.parent.name in OPENFACE_FOLDERS else path.parent
-                if path.stem in stems.get(home, set()) | stems.get(path.parent, set()):
-                    found.add(path)
-        return sorted(found - set(self.listing.tables))
+        return sorted({photo.openface for photo in self.listing.photos if photo.openface is not None})
 
     def files(self) -> list[Path]:
         """Pictures, tables and OpenFace's files."""
@@ -158,8 +149,11 @@ class Photographs(DataSource):
 
     def check(self) -> None:
         """Raises UserError where something is missing that preparing needs."""
-        if self.find and any(photo.landmarks is None for photo in self.listing.photos):
+        try:
             needed_packages()
+        except UserError:
+            if self.find and not all(map(has_landmarks, self.listing.photos)):
+                raise
 
     def load(self, size: int, advance: Advance) -> FaceSet:
         """Prepared and read at once, into memory."""

@@ -55,6 +55,11 @@ def test_the_counts_are_those_of_the_folder(found: dict[str, Any]) -> None:
     assert {(entry["path"].rpartition("/")[2][:7], entry["reason"]) for entry in found["set_aside"]} == {
         ("Rafd090", "broken"), ("Rafd090", "misnamed")
     }  # fmt: skip
+    assert found["aside"] == {"misnamed": 1, "broken": 1}
+    assert found["people"] == {"01": 13, **{f"{number:02d}": 16 for number in range(2, 7)}}
+    assert len(found["not_found"]) == sum(found["landmarks_by"].values()) - found["landmarks_by"]["dlib"] > 0
+    assert set(found["not_found"].values()) <= {"another gaze", "mirrored pose", "the camera's mean"}
+    assert all((Path(found["folder"]) / name).is_file() for name in found["not_found"])
     assert sorted(found["train"] + found["test"]) == [f"{number:02d}" for number in range(1, 7)]
 
 
@@ -75,6 +80,8 @@ def test_the_page_holds_its_pictures_and_escapes_names(found: dict[str, Any]) ->
         with Image.open(io.BytesIO(base64.b64decode(raw))) as picture:
             assert picture.size == (224, 224)
     assert "<script" not in page
+    assert "02: 16<br>03: 16" in page
+    assert all(f"{name}: {by}" in page.replace("&#x27;", "'") for name, by in found["not_found"].items())
     assert "&lt;b&gt;hapy" in page
     assert "http" not in page.replace("xhttp", "")
     assert "unknown expression" in page or "is not named as RaFD" in page

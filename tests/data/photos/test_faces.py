@@ -148,6 +148,15 @@ def test_a_few_odd_faces_are_no_cameras_mean() -> None:
     assert len(fill(photos, enough, sizes)) == 18
 
 
+def test_a_picture_of_another_shape_has_its_face_elsewhere() -> None:
+    """One that lies on its side gets no stand-in, where three others stand."""
+    photos = [photo(45), photo(135), photo(45, expression="sad"), photo(45, expression="angry")]
+    standing, lying = (68, 102), (102, 68)
+    seen = {1: Seen(np.random.default_rng(0).uniform(0, 60, (68, 2)), *standing)}
+    assert set(fill(photos, seen, {0: standing, 1: standing, 2: standing, 3: standing})) == {0}
+    assert not fill(photos, seen, {0: lying, 1: standing, 2: standing, 3: standing})
+
+
 def test_mirroring_twice_is_nothing() -> None:
     place = ("01", "sad", 45, "left")
     assert mirrored_place(place) == ("01", "sad", 135, "right")

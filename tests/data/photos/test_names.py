@@ -107,7 +107,8 @@ def test_odd_files_are_no_pictures_and_odd_names_are_said(tmp_path: Path) -> Non
     (Path(os.fsdecode(os.fsencode(root) + b"/J\xf6rg.jpg"))).write_bytes(b"x")
     found = RaFD.listing_of(root)
     assert len(found.photos) == 8
-    assert [one.path for one in found.aside] == ["J\\xf6rg.jpg"]
+    (root / "red\x1b[31m\n.jpg").write_bytes(b"x")
+    assert [one.path for one in RaFD.listing_of(root).aside] == ["J\\xf6rg.jpg", "red\\x1b[31m\\n.jpg"]
     source = open_source(f"rafd:{root}", tmp_path / "cache")
     assert len(source.content_key()) == 64
 

@@ -16,6 +16,7 @@ from benchmark.data.faceset import FaceSet
 from benchmark.data.framing import RAFD, face_square
 from benchmark.data.photo import read_square, read_upright
 from benchmark.data.photos import preparing
+from benchmark.data.photos import source as photographs
 from benchmark.data.photos.preparing import ASIDE
 from benchmark.data.rafd import RaFD
 from benchmark.data.source import DataSource, open_source
@@ -217,6 +218,55 @@ def test_useless_files_of_openface_promise_no_units(tmp_path: Path) -> None:
     assert "units" in open_source(f"folder:{root}", tmp_path / "cache").knows
 
 
+def test_openface_alone_needs_no_dlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise UserError("no dlib")
+
+    monkeypatch.setattr(preparing, "Finder", refuse)
+    monkeypatch.setattr(photographs, "needed_packages", refuse)
+    root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy", "sad"))
+    points = np.random.default_rng(0).uniform(60, 110, (68, 2)).round(1)
+    for path in sorted((root / "090").glob("*.jpg")):
+        write(root / "090" / "openface" / f"{path.stem}.csv", [row(points, [1.5] * 17, confidence=0.9)])
+    source = open_source(f"rafd:{root}", tmp_path / "cache")
+    source.check()
+    faces, facts = prepare(source, tmp_path / "out")
+    assert (facts["landmarks_by"], facts["finder"], facts["others"]) == ({"OpenFace": 8}, {}, 0)
+    np.testing.assert_allclose(faces.landmarks_of(0), (points + 0.5 - (0, 43)) * (64 / 170) - 0.5, atol=1e-4)
+    next((root / "090" / "openface").iterdir()).unlink()
+    with pytest.raises(UserError, match="no dlib"):
+        open_source(f"rafd:{root}", tmp_path / "cache").check()
+
+
+def test_what_is_wrong_with_openfaces_files_is_said(tmp_path: Path) -> None:
+    root = write_table(tmp_path / "mine", range(4), landmarks=True)
+    write(root / "pictures" / "p0 happy.csv", [row(np.ones((68, 2)), [1.0] * 17)], columns=("confidence", " AU12_r"))
+    _, facts = prepare(open_source(f"folder:{root}", tmp_path / "cache"), tmp_path / "out")
+    assert (
+        "1 file was written by OpenFace and could not be used, the first: pictures/p0 happy.csv: column AU01_r and 15 "
+        "more is missing." in facts["notes"]  # type: ignore[operator]
+    )
+
+
+def test_small_faces_are_enlarged_up_to_twice_and_counted(tmp_path: Path) -> None:
+    root = write_table(tmp_path / "mine", range(4), landmarks=True)
+    table = pd.read_csv(root / "faces.csv", skipinitialspace=True)
+    for number, factor in ((0, 0.25), (1, 0.5)):
+        middle = {axis: table.loc[number, f"{axis}_30"] for axis in "xy"}
+        for axis in "xy":
+            names = [f"{axis}_{point}" for point in range(68)]
+            table[names] = table[names].astype(float)
+            table.loc[number, names] = (table.loc[number, names].astype(float) - middle[axis]) * factor + middle[axis]
+    table.to_csv(root / "faces.csv", index=False)
+    faces, facts = prepare(open_source(f"folder:{root}", tmp_path / "cache"), tmp_path / "out", size=128)
+    [(path, (reason, detail))] = aside(tmp_path / "out").items()
+    assert (path, reason) == (table.loc[0, "path"], "tiny")
+    assert detail.endswith("128 px are asked for")
+    assert len(faces.table) == 31
+    assert any(note.startswith("Enlarged, because their faces are small: 1 of the pictures, 1.")
+               for note in facts["notes"])  # type: ignore[attr-defined]  # fmt: skip
+
+
 def test_whole_pictures_for_the_nonaligned_suite(tmp_path: Path) -> None:
     root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy",))
     aligned = open_source(f"rafd:{root}", tmp_path / "cache")
@@ -307,7 +357,9 @@ def test_nothing_left_is_one_line(tmp_path: Path) -> None:
         path.write_bytes(b"\xff\xd8")
     source = open_source(f"rafd:{root}", tmp_path / "cache")
     (tmp_path / "out").mkdir()
-    with pytest.raises(UserError, match=r"none of the 4 pictures of .* can be used: 4 (broken|duplicate)"):
+    with pytest.raises(
+        UserError, match=r"none of the 4 pictures of .* can be used: 4 broken \(090/Rafd.*: .*; 090/.*; ...\)"
+    ):
         source.prepare(64, tmp_path / "out", 1, lambda _: None)
 
 
