@@ -20,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 
 from benchmark.data.openface import Row, X, Y, read_header, read_rows
-from benchmark.data.photos.listing import Listing, Photo, SetAside, is_picture, relative, scan, tidy
+from benchmark.data.photos.listing import Listing, Photo, SetAside, is_picture, printable, relative, scan, tidy
 from benchmark.data.photos.source import Photographs, instead_of
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
 from benchmark.errors import UserError, did_you_mean
@@ -54,20 +54,23 @@ class Folder(Photographs):
             try:
                 photo = photo_of(row, columns, folder)
             except ValueError as error:
-                aside.append(SetAside(row.cells[columns["path"]] or row.where, "misnamed", str(error)))
+                named = printable(row.cells[columns["path"]])[:LONGEST] or row.where
+                aside.append(SetAside(named, "misnamed", printable(str(error))))
                 continue
             lines.setdefault(photo.path, []).append((row.where, photo))
         for path, said in lines.items():
-            where, first = said[0]
+            first = said[0][1]
+            where, *others = (line.replace(f"{folder}/", "") for line, _ in said)
             name = relative(path, folder)
-            other = next((line for line, photo in said if _shown(photo) != _shown(first)), None)
+            shown = [_shown(photo) for _, photo in said]
             if not path.is_file():
                 aside.append(SetAside(name, "missing", f"{where} names it"))
-            elif other is not None:
+            elif len(set(shown)) > 1:
+                other = next(line for line, what in zip(others, shown[1:], strict=True) if what != shown[0])
                 aside.append(SetAside(name, "misnamed", f"{where} and {other} say different things of it"))
             else:
                 photos.append(first)
-                aside += [SetAside(name, "twofold", f"{where} names it, and {line}") for line, _ in said[1:]]
+                aside += [SetAside(name, "twofold", f"{where} names it, and {line}") for line in others]
         photos = _told_apart(_grouped(photos), folder)
         files = [path for path in scan(folder) if path not in lines]
         strangers = sum(map(is_picture, files))

@@ -129,7 +129,8 @@ def open_source(spec: str, cache: Path) -> DataSource:
     name, colon, rest = spec.partition(":")
     if name not in SOURCES:
         raise unknown("data set", name, SOURCES)
-    folder, *options = _OPTION.split(rest)
+    # A folder's own name may look as if options followed it.
+    folder, *options = [rest] if rest and os.path.isdir(rest) else _OPTION.split(rest)  # noqa: PTH112 - never raises
     if colon and not folder:
         raise UserError(f"--data {spec}: a folder must follow the colon")
     chosen = dict(zip(options[::2], options[1::2], strict=True))

@@ -52,14 +52,14 @@ def text(found: CheckUp, page: Path, aside: Path | None) -> str:
     for why, count in found.facts.get("left_out", {}).items():
         lines.append(f"{count:,} left out: {why}")
     if found.facts.get("others"):
-        lines.append(f"{found.facts['others']:,} other files were passed over (tables, documents)")
+        lines.append(f"passed over: {_number(found.facts['others'], 'other file')} (tables, documents)")
     lines.append("")
     for kind, counts in found.counts.items():
         lines.append(f"by {kind}: {', '.join(f'{name} {count:,}' for name, count in counts.items())}")
     lines.append(f"by person: {_persons(found)}")
     lines += ["", *found.facts.get("notes", [])]
     if len(found.aside):
-        lines += ["", f"set aside: {len(found.aside):,} files"]
+        lines += ["", f"set aside: {_number(len(found.aside), 'file')}"]
         shown = found.aside.head(SHOWN_ASIDE)
         lines += [f"  {row.reason}: {row.path} ({row.detail})" for row in shown.itertuples()]
         if len(found.aside) > SHOWN_ASIDE:
@@ -99,7 +99,7 @@ def _page(found: CheckUp, faces: FaceSet) -> Iterator[str]:
         for suite in found.suites
     ]  # fmt: skip
     yield _table(["Suite", "Rows", "What is missing"], rows)
-    yield f"<h2>Set aside: {len(found.aside):,} files</h2>"
+    yield f"<h2>Set aside: {_number(len(found.aside), 'file')}</h2>"
     if len(found.aside):
         yield "<p class=quiet>" + _e("; ".join(f"{reason}: {why}" for reason, why in REASONS.items()
                                               if (found.aside["reason"] == reason).any())) + "</p>"  # fmt: skip
@@ -177,7 +177,11 @@ def _persons(found: CheckUp) -> str:
     if not found.incomplete:
         return f"{found.fullest:,} pictures each"
     few = _few(found.incomplete)
-    return f"{found.fullest:,} pictures at most, fewer of {len(found.incomplete)} people ({few})"
+    return f"{found.fullest:,} pictures at most, fewer of {_number(len(found.incomplete), 'person', 'people')} ({few})"
+
+
+def _number(count: int, one: str, more: str = "") -> str:
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
 
 
 def _few(counts: Mapping[str, int]) -> str:

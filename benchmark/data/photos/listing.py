@@ -193,8 +193,11 @@ def _openface_tables(pictures: Iterable[Path]) -> dict[Path, Path]:
 def relative(path: Path, root: Path) -> str:
     """Below the root, with slashes, as it is where it lies elsewhere; for people: bytes that are no UTF-8 as \\xNN."""
     text = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-    readable = os.fsencode(text).decode("utf-8", "backslashreplace")
-    # What would move a terminal's cursor, too.
+    return printable(os.fsencode(text).decode("utf-8", "backslashreplace"))
+
+
+def printable(readable: str) -> str:
+    """Without what would move a terminal's cursor."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in readable)
 
 

@@ -109,7 +109,7 @@ def test_a_stray_file_is_said_of_a_prepared_set_too(tmp_path: Path, capfd: pytes
     (root / "notes.txt").write_text("one")
     text = said(capfd, *call)
     assert "misnamed: holiday.jpg" in text
-    assert "1 other files were passed over" in text
+    assert "passed over: 1 other file (tables, documents)" in text
     assert len(list((tmp_path / "runs" / "faces").iterdir())) == 1
 
 

@@ -113,6 +113,13 @@ def test_odd_files_are_no_pictures_and_odd_names_are_said(tmp_path: Path) -> Non
     assert len(source.content_key()) == 64
 
 
+def test_a_folder_may_be_named_like_an_option(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "Ra,v=2", range(1))
+    source = open_source(f"rafd:{root}", tmp_path / "cache")
+    assert source.folder == root
+    assert open_source(source.spec, tmp_path / "cache").folder == root
+
+
 @pytest.mark.parametrize("name", ["~nobodyhere/x", "a" * 300])
 def test_names_of_no_folder_are_one_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
@@ -290,11 +297,10 @@ def test_paths_that_are_nearly_alike_are_different_faces(tmp_path: Path) -> None
 def test_lines_that_contradict_each_other_leave_the_picture_out(tmp_path: Path) -> None:
     lines = ["path,identity,expression", "", "1.png,ann,happy", "2.png,ann,sad", "1.png,ann,sad", "2.png,ann,sadness"]
     found = Folder.listing_of(table_of(tmp_path, lines, ("1.png", "2.png")))
-    table = tmp_path / "faces.csv"
     assert [photo.face_id for photo in found.photos] == ["2"]
     assert reasons(found) == {
-        "1.png": ("misnamed", f"{table}, line 3 and {table}, line 5 say different things of it"),
-        "2.png": ("twofold", f"{table}, line 4 names it, and {table}, line 6"),
+        "1.png": ("misnamed", "faces.csv, line 3 and faces.csv, line 5 say different things of it"),
+        "2.png": ("twofold", "faces.csv, line 4 names it, and faces.csv, line 6"),
     }
 
 
