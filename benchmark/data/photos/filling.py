@@ -24,8 +24,8 @@ LEAST = 0.1
 """Share of a camera's faces that must have been found for their mean to stand in for the others: a handful that a
 detector of frontal faces finds at a profile camera are not like the rest."""
 SHAPE = 1.25
-"""By which factor a picture's width to height may differ from what that camera's usually have: one that lies on its
-side, or was cut, has its face elsewhere."""
+"""By which factor a picture that is wide, where its camera's usually are high, may differ from them (or the other way
+round): one that lies on its side has its face elsewhere."""
 MIRRORED_GAZE = {"frontal": "frontal", "left": "right", "right": "left"}
 Place = tuple[str, str, int, str]
 """Person, expression, camera, gaze."""
@@ -41,13 +41,16 @@ class Seen:
 
     @property
     def shares(self) -> np.ndarray:
-        """The landmarks as fractions of the picture, from its corner."""
-        return np.asarray((self.landmarks + 0.5) / (self.width, self.height))
+        """The landmarks as fractions of the picture's centred square, from its corner: a copy that was cut to it has
+        its face where the whole picture has it.
+        """
+        corner, side = _centred(self.width, self.height)
+        return np.asarray((self.landmarks + 0.5 - corner) / side)
 
 
 def fill(photos: Sequence[Photo], seen: Mapping[int, Seen], sizes: Mapping[int, tuple[int, int]]) -> dict[int, Filled]:
     """What stands in for the faces of `sizes` (number of the photo to width and height) that are not `seen`; those for
-    which nothing does are not in it, nor pictures of another shape than that camera's others.
+    which nothing does are not in it, nor pictures that lie on their side where that camera's others stand.
     """
     at = {place_of(photos[number]): face.shares for number, face in seen.items()}
     by_camera: dict[int, list[np.ndarray]] = {}
@@ -61,13 +64,24 @@ def fill(photos: Sequence[Photo], seen: Mapping[int, Seen], sizes: Mapping[int, 
     usual = {camera: statistics.median_low(found) for camera, found in shapes.items()}
     filled = {}
     for number, size in sizes.items():
-        shape = size[0] / size[1] / usual[photos[number].camera]
-        if number in seen or abs(math.log(shape)) > math.log(SHAPE):
+        if number in seen or _lies(size[0] / size[1], usual[photos[number].camera]):
             continue
         found = _stand_in(place_of(photos[number]), at, mean)
         if found is not None:
-            filled[number] = Filled(found[0] * size - 0.5, found[1])
+            corner, side = _centred(*size)
+            filled[number] = Filled(found[0] * side + corner - 0.5, found[1])
     return filled
+
+
+def _centred(width: int, height: int) -> tuple[np.ndarray, int]:
+    """Corner and side of the centred square, to half a pixel."""
+    side = min(width, height)
+    return np.array([(width - side) / 2, (height - side) / 2]), side
+
+
+def _lies(shape: float, usual: float) -> bool:
+    """Whether a picture (width to height) lies on its side."""
+    return (shape - 1) * (usual - 1) < 0 and abs(math.log(shape / usual)) > math.log(SHAPE)
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,14 @@ def test_a_few_odd_faces_are_no_cameras_mean() -> None:
     assert len(fill(photos, enough, sizes)) == 18
 
 
-def test_a_picture_of_another_shape_has_its_face_elsewhere() -> None:
+def test_a_copy_that_was_cut_to_the_square_has_the_whole_pictures_face() -> None:
+    photos = [photo(90), photo(90, "left")]
+    whole = Seen(POINTS, 681, 1025)
+    made = fill(photos, {0: whole}, {0: (681, 1025), 1: (681, 681)})[1]
+    np.testing.assert_allclose(made.landmarks, POINTS - (0, 172), atol=1e-9)
+
+
+def test_a_picture_that_lies_has_its_face_elsewhere() -> None:
     """One that lies on its side gets no stand-in, where three others stand."""
     photos = [photo(45), photo(135), photo(45, expression="sad"), photo(45, expression="angry")]
     standing, lying = (68, 102), (102, 68)
