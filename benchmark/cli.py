@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -29,6 +30,55 @@ class Interrupted(BaseException):
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
         self.signum = signum
+
+
+class Interruption:
+    """From here to `restore`, the signals raise Interrupted in the main thread, wherever it is.
+
+    Where that is lost, since Python only reports what a callback of the garbage collector raises, it is raised again.
+    With `once`, further signals do not cut short what the first has to clean up. After `end` none raises, so that the
+    last words can be said.
+    """
+
+    AGAIN = 0.05
+    """Seconds until a lost one is raised again."""
+
+    def __init__(self, numbers: Iterable[int], once: bool = False) -> None:
+        self._once, self._told, self._ended = once, False, False
+        self._hook = sys.unraisablehook
+        sys.unraisablehook = self._unraisable
+        self._previous = {number: signal.signal(number, self._interrupt) for number in numbers}
+
+    def end(self) -> None:
+        """Pass over all signals from now on."""
+        self._ended = True
+
+    def restore(self) -> None:
+        """Leave the signals to those who had them before."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = self._hook
+
+    def _interrupt(self, signum: int, _frame: FrameType | None) -> None:
+        if self._ended or self._told:
+            return
+        self._told = self._once
+        raise Interrupted(signum)
+
+    def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
+        if not isinstance(lost.exc_value, Interrupted):
+            self._hook(lost)
+            return
+        self._told = True  # nothing is raised in this function
+        timer = threading.Timer(self.AGAIN, self._again, [lost.exc_value.signum])
+        timer.daemon = True
+        timer.start()
+
+    def _again(self, signum: int) -> None:
+        self._told = False
+        main = threading.main_thread().ident
+        if not self._ended and main is not None:
+            signal.pthread_kill(main, signum)
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,13 +117,12 @@ def run_command(work: Callable[[], int | None]) -> int:
     SIGTERM is treated like SIGINT (`Interrupted`), so that a trainer can save its state; the status is then 128 +
     signal.
     """
-
-    def interrupt(signum: int, _frame: FrameType | None) -> None:
-        raise Interrupted(signum)
-
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    interruption = Interruption((signal.SIGINT, signal.SIGTERM))
     try:
-        return work() or EXIT_OK
+        try:
+            return work() or EXIT_OK
+        finally:
+            interruption.end()
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return EXIT_USAGE
@@ -89,8 +138,7 @@ def run_command(work: Callable[[], int | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        interruption.restore()
 
 
 @contextlib.contextmanager

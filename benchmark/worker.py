@@ -17,12 +17,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from benchmark import messages
 from benchmark.artifacts import Store
-from benchmark.cli import Interrupted
+from benchmark.cli import Interrupted, Interruption
 from benchmark.environment import peak_memory
 from benchmark.errors import RunFailed
 from benchmark.progress import Bar, Reporter
@@ -35,7 +34,9 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 0.1
 """Between two messages of one bar."""
 HELD = (signal.SIGINT, signal.SIGTERM)
-"""Blocked by the parent while a worker starts, until it has its handlers."""
+"""Blocked by the parent while a worker starts. SIGINT stays so: the terminal sends Ctrl-C to all, and the parent says
+what is to be done. SIGTERM is let through when there is a handler.
+"""
 Send = Callable[[messages.Report], None]
 
 
@@ -176,30 +177,26 @@ def _as_sent(error: Exception) -> Exception:
     return error
 
 
-def _interrupt(signum: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
-    raise Interrupted(signum)
-
-
 def main(descriptor: int) -> int:
     """Serve the parent at the other end of that file descriptor."""
     os.set_inheritable(descriptor, False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the parent says what is to be done
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
     line: Line | None = None
+    interruption = Interruption([signal.SIGTERM], once=True)
     try:
-        connection = Connection(descriptor)
-        equipment = connection.recv()
-        line = Line(connection)
-        work(line, equipment)
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+            connection = Connection(descriptor)
+            equipment = connection.recv()
+            line = Line(connection)
+            work(line, equipment)
+        finally:
+            interruption.end()
     except (EOFError, ConnectionError):
         return 0  # the parent is gone, or needs no more
     except Interrupted as stop:
         if line is not None:
             line.send(messages.Stopped(stop.signum, peak_memory()))
     except Exception as error:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if line is None:
             raise
         line.send(messages.Failed(_as_sent(error)))
