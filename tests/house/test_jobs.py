@@ -142,6 +142,7 @@ def test_cut_in_every_way_and_called_again_gives_the_same_bytes(
         ("parent 9", -9, ""),
         ("self 9", 1, "its process was killed by SIGKILL, which is what the system does when memory runs out"),
         ("group 2", 128 + 2, "stopped by SIGINT; the same command goes on from the last saved state\n"),
+        ("group 15", 128 + 15, "stopped by SIGTERM; the same command goes on from the last saved state\n"),
     ]:
         done, orphans = call(arguments, tmp_path, {**pause, "DUMMY_CUT": f"2 {cut}"})
         assert done.returncode == status, done.stderr
