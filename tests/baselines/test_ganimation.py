@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -73,9 +74,13 @@ def test_networks_give_the_published_outputs(published: GANimation) -> None:
     assert judged.error("au", estimates) < TOLERANCE
 
 
-def test_losses_give_the_published_values(published: GANimation) -> None:
-    vectors = Vectors("ganimation_losses")
-    images, units, targets = vectors.image, vectors["in_au_org"], vectors["in_au_trg"]
+@pytest.mark.parametrize("precision", [torch.float64, torch.float32])
+def test_losses_give_the_published_values(published: GANimation, precision: torch.dtype) -> None:
+    published, vectors = copy.deepcopy(published).to(precision), Vectors("ganimation_losses")
+    images, units, targets, mix = (
+        numbers.to(precision)
+        for numbers in (vectors.image, *(vectors[f"in_{name}"] for name in ("au_org", "au_trg", "alpha")))
+    )
     with torch.no_grad():
         edit = animate(published.generator, images, targets)
         back = animate(published.generator, edit.image, units)
@@ -87,7 +92,7 @@ def test_losses_give_the_published_values(published: GANimation) -> None:
         "d_real": critic.real,
         "d_fake": critic.fake,
         "d_cond": of_units * critic.units,
-        "d_gp": 10 * penalty_loss(published.discriminator, images, edit.image, vectors["in_alpha"]),
+        "d_gp": 10 * penalty_loss(published.discriminator, images, edit.image, mix),
         "g_fake": maker.fake,
         "g_cond": of_units * maker.units,
         "g_cyc": 10 * maker.cycle,
@@ -97,10 +102,12 @@ def test_losses_give_the_published_values(published: GANimation) -> None:
         "g_smooth_2": of_steps * roughness(back.attention),
         "g_total": maker.total(replace(published.settings, unit_weight=of_units, smoothness_weight=of_steps)),
     }
-    for name, term in ours.items():
-        assert vectors.error(name, term) < TOLERANCE, name
+    # Means of scores of both signs, and the penalty, enlarge float32's rounding by what it is on each processor.
+    enlarged = {"d_real", "d_fake", "d_gp", "g_fake"} if precision is torch.float32 else set()
+    for name in ours.keys() - enlarged:
+        assert vectors.error(name, ours[name]) < TOLERANCE, name
     # The share of the real image in the mixtures, not of the edit.
-    swapped = 10 * penalty_loss(published.discriminator, images, edit.image, 1 - vectors["in_alpha"])
+    swapped = 10 * penalty_loss(published.discriminator, images, edit.image, 1 - mix)
     assert vectors.error("d_gp", swapped) > 0.01
 
 

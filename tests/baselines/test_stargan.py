@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,12 @@ def published() -> Iterator[StarGAN]:
     load_published(method.generator, weights("stargan_generator"), published_names(method.generator))
     load_published(method.discriminator, weights("stargan_discriminator"), published_names(method.discriminator))
     return method
+
+
+@pytest.fixture(scope="module")
+def exact(published: StarGAN) -> StarGAN:
+    """The published weights, computed with in float64: what the formulas give on every processor."""
+    return copy.deepcopy(published).double()
 
 
 def small(size: int = 32, settings: StarGANSettings = SMALL) -> StarGAN:
@@ -69,29 +76,64 @@ def test_instance_norm_keeps_no_statistics(published: StarGAN) -> None:
     assert not unused & set(shapes("stargan_generator"))
 
 
-def test_losses_give_the_published_values(published: StarGAN) -> None:
+def losses_beside_published(method: StarGAN) -> dict[str, float]:
+    """Relative error of every term of both losses, by its published name, in the precision of the method's weights."""
     vectors = Vectors("stargan_losses")
-    images, labels, targets = vectors.image, vectors["in_label_org"], vectors["in_label_trg"]
+    images, mix = (numbers.to(method.generator.head.weight.dtype) for numbers in (vectors.image, vectors["in_alpha"]))
+    labels, targets = vectors["in_label_org"], vectors["in_label_trg"]
     with torch.no_grad():
-        fakes = published.generator(images, targets)
-    critic = discriminator_losses(published.discriminator, images, labels, fakes, vectors["in_alpha"])
+        fakes = method.generator(images, targets)
+    critic = discriminator_losses(method.discriminator, images, labels, fakes, mix)
+    with torch.no_grad():
+        maker = generator_losses(method.generator, method.discriminator, images, labels, targets, fakes)
     # The published file holds mean scores; the loss of real images is their negative, and printed as the loss.
-    ours = {"real": critic.real, "fake": critic.fake, "cls": critic.classification, "gp": critic.penalty}
-    for name, term in {**ours, "total": critic.total(published.settings)}.items():
-        assert vectors.error(f"d_{name}", term) < TOLERANCE, name
-    with torch.no_grad():
-        maker = generator_losses(published.generator, published.discriminator, images, labels, targets, fakes)
-    ours = {"fake": maker.fake, "cls": maker.classification, "rec": maker.reconstruction}
-    for name, term in {**ours, "total": maker.total(published.settings)}.items():
-        assert vectors.error(f"g_{name}", term) < TOLERANCE, name
+    ours = {
+        "d_real": critic.real,
+        "d_fake": critic.fake,
+        "d_cls": critic.classification,
+        "d_gp": critic.penalty,
+        "d_total": critic.total(method.settings),
+        "g_fake": maker.fake,
+        "g_cls": maker.classification,
+        "g_rec": maker.reconstruction,
+        "g_total": maker.total(method.settings),
+    }
+    return {name: vectors.error(name, term) for name, term in ours.items()}
 
 
-def test_the_penalty_is_of_the_summed_map(published: StarGAN) -> None:
-    """A critic's map averaged before the gradient is taken is the usual mistake; it is far off the published value."""
+def judged_between(method: StarGAN) -> tuple[Tensor, Tensor]:
+    """Of the published mixtures of images and edits, in the precision of the weights: the critic's scores, and their
+    gradient, whose norm the penalty holds at 1.
+    """
     vectors = Vectors("stargan_losses")
+    images, mix = (numbers.to(method.generator.head.weight.dtype) for numbers in (vectors.image, vectors["in_alpha"]))
     with torch.no_grad():
-        fakes = published.generator(vectors.image, vectors["in_label_trg"])
-        gradient = published.discriminator.image_gradient(torch.lerp(fakes, vectors.image, vectors["in_alpha"]))
+        between = torch.lerp(method.generator(images, vectors["in_label_trg"]), images, mix)
+        return method.discriminator(between)[0], method.discriminator.image_gradient(between)
+
+
+def test_losses_give_the_published_values(exact: StarGAN) -> None:
+    for name, error in losses_beside_published(exact).items():
+        assert error < TOLERANCE, name
+
+
+def test_losses_give_the_published_values_in_float32(published: StarGAN, exact: StarGAN) -> None:
+    """Means of scores of both signs, and the penalty, whose norms are near 1 and jump where an input of LeakyReLU is
+    zero but for rounding, enlarge float32's rounding: on some processors to 1.1e-5, in plain torch as here. What they
+    are taken of is held instead.
+    """
+    errors = losses_beside_published(published)
+    for name in ("d_cls", "d_total", "g_cls", "g_rec", "g_total"):
+        assert errors[name] < TOLERANCE, name
+    (scores, gradient), (exact_scores, exact_gradient) = judged_between(published), judged_between(exact)
+    assert (scores - exact_scores).norm() < TOLERANCE * exact_scores.norm()
+    norms, exact_norms = gradient.flatten(1).norm(dim=1), exact_gradient.flatten(1).norm(dim=1)
+    torch.testing.assert_close(norms.double(), exact_norms, rtol=TOLERANCE, atol=0)
+
+
+def test_the_penalty_is_of_the_summed_map(exact: StarGAN) -> None:
+    """A critic's map averaged before the gradient is taken is the usual mistake; it is far off the published value."""
+    vectors, (_, gradient) = Vectors("stargan_losses"), judged_between(exact)
     assert vectors.error("d_gp", gradient_penalty(gradient)) < TOLERANCE
     assert vectors.error("d_gp", gradient_penalty(gradient / 4)) > 0.1
 
