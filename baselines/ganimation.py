@@ -136,7 +136,7 @@ class GANimation(Method):
     """
 
     Settings = GANimationSettings
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     guides: ClassVar[frozenset[Guide]] = frozenset({"R"})
     reference: ClassVar[Literal["image", "units"]] = "units"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({"units"})

@@ -151,7 +151,7 @@ class StarGAN(Method):
     """StarGAN, label-guided. An iteration updates the discriminator; every fifth updates the generator too."""
 
     Settings = StarGANSettings
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     guides: ClassVar[frozenset[Guide]] = frozenset({"T"})
     augmentation = Augmentation(flip=True)
     settings: StarGANSettings

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from baselines.centring import centred, over
 from baselines.planes import PlanesConv2d
 from baselines.scaling import scaled
 
@@ -85,44 +86,25 @@ class _InstanceNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, epsilon: float, rectified: bool) -> Tensor:
-        y, mean, inverse = _normed(x, weight, bias, epsilon)
+        rest, squares = centred(x)
+        inverse = (squares / (x.shape[2] * x.shape[3]) + epsilon).rsqrt()
+        y = torch.addcmul(over(bias), rest, over(inverse * weight))
         ctx.rectified = rectified
-        ctx.save_for_backward(x, y.relu_() if rectified else None, weight, mean, inverse)
+        ctx.save_for_backward(rest, y.relu_() if rectified else None, weight, inverse)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:
-        x, y, weight, mean, inverse = ctx.saved_tensors
+        rest, y, weight, inverse = ctx.saved_tensors
         if ctx.rectified:
             delta = torch.ops.aten.threshold_backward(delta, y, 0)
         of_bias = delta.sum((2, 3))
-        result = delta * x
-        of_weight = (result.sum((2, 3)) - mean * of_bias) * inverse
+        result = delta * rest
+        of_weight = result.sum((2, 3)) * inverse
         # dL/dx = g (d - mean of d) - h (x - m), g = w / s, h = g sum of d (x - m) / (s^2 count).
-        pixels = x.shape[2] * x.shape[3]
+        pixels = rest.shape[2] * rest.shape[3]
         gain = weight * inverse
         pull = gain * inverse * of_weight / pixels
-        torch.addcmul(_over(mean * pull - gain * of_bias / pixels), x, _over(-pull), out=result)
-        return result.addcmul_(delta, _over(gain)), of_weight.sum(0), of_bias.sum(0), None, None
-
-
-SMALL_MAP = 1024
-"""Of fewer pixels, torch's group norm takes up to five times as long as the passes it is made of."""
-
-
-def _normed(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The normed map, and mean and 1/deviation of x, N x C."""
-    count, channels, height, width = x.shape
-    pixels = height * width
-    if pixels >= SMALL_MAP:
-        return torch.native_group_norm(x, weight, bias, count, channels, pixels, channels, epsilon)
-    mean = x.sum((2, 3)) / pixels
-    y = x - _over(mean)
-    inverse = ((y * y).sum((2, 3)) / pixels + epsilon).rsqrt()
-    return torch.addcmul(_over(bias), y, _over(inverse * weight), out=y), mean, inverse
-
-
-def _over(values: Tensor) -> Tensor:
-    """N x C, over all pixels."""
-    return values[..., None, None]
+        torch.addcmul(over(-gain * of_bias / pixels), rest, over(-pull), out=result)
+        return result.addcmul_(delta, over(gain)), of_weight.sum(0), of_bias.sum(0), None, None

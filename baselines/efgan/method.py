@@ -32,7 +32,7 @@ class EFGAN(Method):
     """
 
     Settings: ClassVar[type] = EFGANSettings
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     guides: ClassVar[frozenset[Guide]] = frozenset({"R"})
     reference: ClassVar[Literal["image", "units"]] = "units"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({"units", "landmarks"})

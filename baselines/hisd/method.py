@@ -44,7 +44,7 @@ class HiSD(Method):
     """HiSD: label-guided by a mapped style, reference-guided by an extracted one, trained on the label-guided path."""
 
     Settings: ClassVar[type] = HiSDSettings
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     guides: ClassVar[frozenset[Guide]] = frozenset({"T", "R"})
     augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
     settings: HiSDSettings

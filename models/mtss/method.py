@@ -28,7 +28,7 @@ class MTSS(HiSD):
     """
 
     Settings: ClassVar[type] = MTSSSettings
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
     footnote: ClassVar[str] = (
         "MTSS: the networks are as published; the training step is reconstructed from the paper (docs/methods.md)."

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from baselines.patchgan import Discriminator
 from baselines.planes import PlanesConv2d
-from baselines.trunk import SMALL_MAP, InstanceNorm
+from baselines.trunk import InstanceNorm
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 
@@ -32,7 +32,6 @@ def norm(channels: int, rectified: bool) -> InstanceNorm:
 @pytest.mark.parametrize("rectified", [False, True])
 @pytest.mark.parametrize("shape", [(1, 6, 5, 8), (3, 4, 2, 2), (2, 5, 32, 33), (1, 4, 40, 32)])
 def test_instance_norm_is_torch_s(shape: tuple[int, ...], rectified: bool, last: bool) -> None:
-    assert 5 * 8 < SMALL_MAP <= 32 * 33  # both ways to it
     torch.manual_seed(0)
     x, layer, weights = random(*shape, last=last), norm(shape[1], rectified), torch.randn(shape, dtype=torch.float64)
     expected = F.instance_norm(x.contiguous(), weight=layer.weight, bias=layer.bias)
