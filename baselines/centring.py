@@ -20,7 +20,7 @@ def centred(x: Tensor) -> tuple[Tensor, Tensor]:
     rest = x - over(x.sum((2, 3)) / (x.shape[2] * x.shape[3]))
     if rest.numel() <= LARGE:
         return rest, (rest * rest).sum((2, 3))
-    return rest, torch.cat([(image * image).sum((2, 3)) for image in rest.split(1)])
+    return rest, torch.cat([(image * image).sum((2, 3)) for image in torch.split(rest, 1)])
 
 
 def over(values: Tensor) -> Tensor:

@@ -208,7 +208,8 @@ class Store:
         write_text(partial / MANIFEST, json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n")
         folder = self.root / recipe.folder
         partial.replace(folder)
-        self._checked[recipe.key] = Artifact(folder, manifest)
+        # As everyone reads it who comes later: what is made of it has one order of names, and lists for tuples.
+        self._checked[recipe.key] = Artifact(folder, Manifest.read(folder / MANIFEST))
         return self._checked[recipe.key]
 
 

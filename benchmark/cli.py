@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from benchmark.errors import RunFailed, UserError, did_you_mean
+from benchmark.paths import printable
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 DATA_HELP = (
@@ -117,6 +119,8 @@ def run_command(work: Callable[[], int | None]) -> int:
     SIGTERM is treated like SIGINT (`Interrupted`), so that a trainer can save its state; the status is then 128 +
     signal.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file may have a name that the terminal cannot show
     interruption = Interruption((signal.SIGINT, signal.SIGTERM))
     try:
         try:
@@ -124,10 +128,10 @@ def run_command(work: Callable[[], int | None]) -> int:
         finally:
             interruption.end()
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {_shown(error)}\n")
         return EXIT_USAGE
     except RunFailed as error:
-        sys.stderr.write(f"failed: {error}\n")
+        sys.stderr.write(f"failed: {_shown(error)}\n")
         return EXIT_FAILED
     except Interrupted as stop:
         sys.stderr.write(f"stopped by {stop}; the same command goes on from the last saved state\n")
@@ -139,6 +143,11 @@ def run_command(work: Callable[[], int | None]) -> int:
         return 128 + signal.SIGPIPE
     finally:
         interruption.restore()
+
+
+def _shown(error: Exception) -> str:
+    """Its message, in which names of files and words of tables cannot move the cursor."""
+    return "\n".join(map(printable, str(error).split("\n")))
 
 
 @contextlib.contextmanager

@@ -62,8 +62,9 @@ def _stamp(status: os.stat_result) -> list[int]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
+    content = text.encode()
     partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(content)
     sync(partial)
     partial.replace(path)
 

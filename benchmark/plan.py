@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeVar
 
 from benchmark.artifacts import Artifact, Store
 from benchmark.config import Profile, Suite, SuiteRow
-from benchmark.data.edits import EditList
+from benchmark.data.edits import EditList, why_no_edits
+from benchmark.data.faceset import FaceSet
 from benchmark.data.source import DataSource
 from benchmark.errors import UserError
 from benchmark.jobs import make_stages
@@ -21,7 +22,7 @@ from benchmark.stages.base import Context, Stage, made_by
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.imported import Imported
 from benchmark.stages.judge import ReadByJudge, TrainJudge
-from benchmark.stages.prepare import Prepare
+from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.rates import Rates
 from benchmark.stages.report import Report, RowStages, child_name
 from benchmark.stages.score import Score
@@ -52,7 +53,9 @@ class Step:
 
 
 def why_missing(row: SuiteRow, source: DataSource) -> str:
-    """Why a row can't be measured, or ""; wrong settings of a method that is there are errors, not gaps."""
+    """Why a row can't be measured with what a data set knows, or ""; wrong settings of a method that is there are
+    errors, not gaps.
+    """
     if not is_known(row.method):
         return f"the method '{row.method}' is not in this version"
     method = find_method(row.method)
@@ -62,6 +65,29 @@ def why_missing(row: SuiteRow, source: DataSource) -> str:
         return f"'{row.method}' is for {' and '.join(sorted(method.subsets))} faces only"
     unknown = [KNOWLEDGE[what] for what in sorted(method.needs - source.knows)]
     return f"'{row.method}' needs {' and '.join(unknown)}, and {source.name} has none" if unknown else ""
+
+
+def preparations(suite: Suite, profile: Profile, source: DataSource) -> tuple[Prepare, Prepare]:
+    """Of the faces that are trained on and of those that are edited; mostly the same stage."""
+    trained = Prepare(source, profile.size)
+    return trained, Prepare(source.uncropped(), profile.size) if suite.faces == "nonaligned" else trained
+
+
+def check_disk(stages: Iterable[Stage], store: Store) -> None:
+    """Raises UserError where the disk has less room than those of the stages that are missing may need."""
+    needed = sum(stage.work().bytes for stage in stages if not store.exists(stage.recipe))
+    free = shutil.disk_usage(store.root).free
+    if needed > free:
+        raise UserError(
+            f"{store.root} has {free / 1e9:.1f} GB left and this plan may write {needed / 1e9:.1f} GB: make room, "
+            "or choose another place with --out"
+        )
+
+
+def _prepared(stage: Prepare, store: Store | None) -> FaceSet | None:
+    """Its faces, if they are there."""
+    found = store.find(stage.recipe) if store is not None else None
+    return load_faces(found.folder) if found is not None else None
 
 
 class Plan:
@@ -76,23 +102,35 @@ class Plan:
         extractor: ExtractorChoice,
         device: str,
         checkpoints: Mapping[str, Imported] | None = None,
+        store: Store | None = None,
     ) -> None:
-        """checkpoints: by row id, those that take the place of a training."""
+        """checkpoints: by row id, those that take the place of a training. store: where faces may be prepared, which
+        tell what they lack. Raises UserError where no row can be measured.
+        """
         self.suite, self.profile, self.seeds = suite, profile, seeds
         self._checkpoints = checkpoints or {}
         self._extractor, self._device = extractor, device
         self._stages: dict[str, Stage] = {}
-        self.prepare = self._once(Prepare(source, profile.size))
-        # What is edited and compared with. Nothing learns from it, nor does the judge.
-        edited = source.uncropped() if suite.faces == "nonaligned" else source
-        self.edited = self._once(Prepare(edited, profile.size)) if edited is not source else self.prepare
+        # Edited is what is edited and compared with: nothing learns from it, nor does the judge.
+        self.prepare, self.edited = map(self._once, preparations(suite, profile, source))
+        trained_on, to_edit = _prepared(self.prepare, store), _prepared(self.edited, store)
+        self.prepared = trained_on is not None and to_edit is not None
+        """Whether it is known which rows the faces are enough for."""
+
+        def why(row: SuiteRow) -> str:
+            said = [why_missing(row, self.prepare.source), why_missing(row, self.edited.source)]
+            if trained_on is not None:
+                said.append(why_no_edits(trained_on, row.data))
+            if to_edit is not None and self.edited is not self.prepare:
+                said.append(why_no_edits(to_edit, row.data, ("test",), suite.targets))
+            return next(filter(None, said), "")
+
         judges: dict[Subset, TrainJudge] = {}
         judged: dict[Subset, ReadByJudge] = {}
         real: dict[Subset, RealFeatures] = {}
         rows = []
         for row in suite.rows:
-            missing = why_missing(row, source) or why_missing(row, edited)
-            if missing:
+            if missing := why(row):
                 rows.append(RowStages(row, missing, {}, {}, None))
                 continue
             if row.data not in judges:
@@ -102,8 +140,10 @@ class Plan:
                     judged[row.data] = self._once(ReadByJudge(judges[row.data], self.edited, suite.targets))
             rows.append(self._row(row, judges[row.data], real[row.data]))
         if not judges:
+            first = rows[0]
             raise UserError(
-                f"no method of suite {suite.name} is installed: {', '.join(sorted({r.method for r in suite.rows}))}"
+                f"no row of suite {suite.name} can be measured, the first ({first.row.label}, {first.row.data}) since "
+                f"{first.missing}; python -m benchmark.prepare says what a data set has"
             )
         self.rows = rows
         self.report = self._once(Report(suite, profile, self.prepare, self.edited, judges, judged, rows, extractor))
@@ -171,16 +211,6 @@ class Plan:
         missing = [step for step in steps if step.state != "there"]
         expected = {step.stage.recipe.key: step.seconds or 0.0 for step in missing}
         return Schedule([step.stage for step in missing], expected).left(jobs)
-
-    def check_disk(self, store: Store) -> None:
-        """Raises UserError where the disk has less room than the missing stages may need."""
-        needed = sum(stage.work().bytes for stage in self.stages if not store.exists(stage.recipe))
-        free = shutil.disk_usage(store.root).free
-        if needed > free:
-            raise UserError(
-                f"{store.root} has {free / 1e9:.1f} GB left and this plan may write {needed / 1e9:.1f} GB: make room, "
-                "or choose another place with --out"
-            )
 
     def run(self, context: Context, jobs: int = 1) -> Artifact:
         """Make what is missing, `jobs` stages at a time; returns the report, which is all that a second call reads."""

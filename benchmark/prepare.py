@@ -59,17 +59,20 @@ def prepare(arguments: argparse.Namespace) -> int:
 
     from benchmark.data.checkup import check_up
     from benchmark.data.photos.preparing import ASIDE
+    from benchmark.hashes import write_text
+    from benchmark.paths import printable
     from benchmark.report.checkup_page import text, write_page
 
     found = check_up(source, prepared, profile)
-    page = store / "checkups" / f"{prepared.folder.name}.html"
-    page.parent.mkdir(exist_ok=True)
+    page = writable_folder(store / "checkups", "--store") / f"{prepared.folder.name}.html"
     write_page(found, load_faces(prepared.folder), page)
+    aside = page.with_name(f"{prepared.folder.name}-{ASIDE}")
+    write_text(aside, found.aside.to_csv(index=False))
     if arguments.json:
         said = {**found.fact(), "page": str(page), "prepared": str(prepared.folder)}
         sys.stdout.write(json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     else:
-        sys.stdout.write(text(found, page, prepared.folder / ASIDE))
+        sys.stdout.write("\n".join(map(printable, text(found, page, aside).split("\n"))))
     return 0
 
 

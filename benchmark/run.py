@@ -118,10 +118,12 @@ def run_suite(arguments: argparse.Namespace) -> int:
 
     from benchmark.plan import Plan
 
-    plan = Plan(
-        suite, question.profile, question.source, seeds, question.extractor, question.device, checkpoints
-    )  # fmt: skip
     threads = arguments.threads or os.cpu_count() or 1
+    if not arguments.dry_run:
+        _prepare(question, store, threads, arguments.quiet)
+    plan = Plan(
+        suite, question.profile, question.source, seeds, question.extractor, question.device, checkpoints, store
+    )  # fmt: skip
     jobs = choose_jobs(arguments.jobs, question.device, threads, profile.width)
     context = _context(plan, arguments, question.device, max(1, threads // jobs), jobs, threads, store)
     if arguments.dry_run:
@@ -154,9 +156,21 @@ def _question(
     return Question(suite, profile, source, seeds, extractor, device)
 
 
+def _prepare(question: Question, store: Store, threads: int, quiet: bool) -> None:
+    """Have the faces ready before anything is planned: they tell which rows they are enough for."""
+    from benchmark.outside.context import make_missing, open_context
+    from benchmark.plan import check_disk, preparations
+
+    stages = list(dict.fromkeys(preparations(question.suite, question.profile, question.source)))
+    check_disk(stages, store)
+    make_missing(stages, open_context(store.root, question.device, threads, quiet))
+
+
 def _make(plan: Plan, context: Context, jobs: int) -> Path:
     """The folder of the report, when all is made."""
-    plan.check_disk(context.store)
+    from benchmark.plan import check_disk
+
+    check_disk(plan.stages, context.store)
     try:
         return plan.run(context, jobs).folder
     except BaseException:
@@ -266,6 +280,11 @@ def _print_plan(plan: Plan, context: Context, jobs: int) -> None:
     total, unknown = plan.seconds(steps, jobs), sum(step.seconds is None for step in steps)
     beside = f", {jobs} stages side by side" if jobs > 1 else ""
     rest = f", and {unknown} stages nobody has timed yet" if unknown else ""
+    if not plan.prepared and plan.prepare.source.folder is not None:
+        console.print(
+            "the pictures have not been looked at yet, and may not be enough for every row: python -m "
+            "benchmark.prepare tells in minutes"
+        )
     done = all(step.state == "there" for step in steps)
     console.print("everything is there" if done else f"about {duration(total)} to do on this machine{beside}{rest}")
 

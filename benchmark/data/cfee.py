@@ -14,7 +14,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.data.photos.listing import Listing, Photo, SetAside, is_picture, relative, scan, tidy
+from benchmark.data.photos.listing import (
+    HALF_NAMED,
+    Listing,
+    Photo,
+    SetAside,
+    half_named,
+    is_picture,
+    relative,
+    scan,
+    tidy,
+)
 from benchmark.data.photos.source import Photographs
 
 NAME = re.compile(r"(?P<code>\d{2})_(?P<subject>\d{3})(?:_(?P<frame>\d+))?\.[a-z]+", re.IGNORECASE)
@@ -51,7 +61,10 @@ class CFEE(Photographs):
         photos, aside, others, compound = [], [], 0, 0
         for path in scan(folder):
             if not is_picture(path):
-                others += 1
+                if half_named(path, NAME):
+                    aside.append(SetAside(relative(path, folder), "misnamed", HALF_NAMED))
+                else:
+                    others += 1
                 continue
             found = NAME.fullmatch(path.name)
             code = int(found["code"]) if found else 0

@@ -15,10 +15,11 @@ from benchmark.data.edits import why_no_edits
 from benchmark.data.faceset import FaceSet
 from benchmark.data.photos.filling import ORDER
 from benchmark.data.photos.listing import BY_NAME, SetAside
-from benchmark.data.photos.preparing import ASIDE, aside_table
+from benchmark.data.photos.preparing import ASIDE, aside_table, read_aside
 from benchmark.data.photos.source import Photographs
 from benchmark.data.source import DataSource
 from benchmark.metrics.features import FLOOR
+from benchmark.paths import readable
 from benchmark.plan import why_missing
 from benchmark.protocol import CAMERAS, EXPRESSIONS, GAZES, SUBSET_CAMERAS, SUBSETS
 
@@ -88,7 +89,7 @@ def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckU
         counts[kind] = {name: int(found.get(value, 0)) for value, name in shown.items()}
     return CheckUp(
         description=facts["description"],
-        folder=str(source.folder or "the repository"),
+        folder=readable(source.folder) if source.folder else "the repository",
         pictures=len(table),
         size=faces.size,
         counts=counts,
@@ -110,7 +111,7 @@ def _aside(source: DataSource, folder: Path) -> pd.DataFrame:
     """
     if not isinstance(source, Photographs):
         return aside_table([])
-    found: list[Any] = pd.read_csv(folder / ASIDE, dtype=str, keep_default_na=False).to_dict("records")
+    found: list[Any] = read_aside(folder / ASIDE).to_dict("records")
     seen = [SetAside(**row) for row in found if row["reason"] not in BY_NAME]
     return aside_table([*source.listing.aside, *seen])
 

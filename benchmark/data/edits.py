@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,18 +109,21 @@ class EditList:
         return int(others[np.random.default_rng(seed).integers(len(others))])
 
 
-def why_no_edits(faces: FaceSet, subset: Subset) -> str:
-    """Why the test pictures of a subset cannot be edited by label and by reference, or its train pictures not trained
-    on; "" where they can. To be asked before any long work.
+def why_no_edits(
+    faces: FaceSet, subset: Subset, splits: Sequence[str] = ("train", "test"), targets: Sequence[str] = ()
+) -> str:
+    """Why the test pictures of a subset cannot be edited by label and by reference (to some targets, where there are
+    any), or its train pictures not trained on; "" where they can. To be asked before any long work.
     """
     table = faces.table
-    for split in ("train", "test"):
+    for split in splits:
         rows = table.iloc[faces.rows(subset, split)]
         people = rows.groupby("expression")["identity"].nunique()
         if rows["identity"].nunique() < 2:
             return f"{rows['identity'].nunique()} {split} people have pictures of subset {subset}, and two are needed"
         if len(people) < 2:
             return f"all {split} pictures of subset {subset} show {people.index[0]}, and two expressions are needed"
+        people = people[people.index.isin(targets or EXPRESSIONS)]
         if split == "test" and people.min() < 2:
             return (
                 f"of subset {subset} only one test person shows {people.idxmin()}, and an edit to it is told by a "

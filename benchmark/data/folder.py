@@ -10,6 +10,7 @@ pixels of the upright picture. Names are read whatever their order; columns with
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +21,17 @@ from typing import ClassVar
 import numpy as np
 
 from benchmark.data.openface import Row, X, Y, read_header, read_rows
-from benchmark.data.photos.listing import Listing, Photo, SetAside, is_picture, printable, relative, scan, tidy
+from benchmark.data.photos.listing import Listing, Photo, SetAside, is_picture, relative, scan, tidy
 from benchmark.data.photos.source import Photographs, instead_of
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
 from benchmark.errors import UserError, did_you_mean
+from benchmark.paths import printable
 from benchmark.protocol import ACTION_UNITS, CAMERAS, GAZES
 
 NEEDED = ("path", "identity", "expression")
 HEADER = "path,identity,expression"
-LONGEST, LONGEST_PATH = 255, 4096
-"""Characters of a name, and of a path, that file systems take."""
+LONGEST, LONGEST_PATH = 255, 4095
+"""Bytes of a name, and of a path, that file systems take."""
 
 
 class Folder(Photographs):
@@ -50,12 +52,14 @@ class Folder(Photographs):
         photos: list[Photo] = []
         aside: list[SetAside] = []
         lines: dict[Path, list[tuple[str, Photo]]] = {}
+        refused: set[Path] = set()
         for row in rows:
             try:
                 photo = photo_of(row, columns, folder)
             except ValueError as error:
-                named = printable(row.cells[columns["path"]])[:LONGEST] or row.where
-                aside.append(SetAside(named, "misnamed", printable(str(error))))
+                named = row.cells[columns["path"]]
+                refused.add(folder / _place(named))
+                aside.append(SetAside(printable(named)[:LONGEST] or row.where, "misnamed", printable(str(error))))
                 continue
             lines.setdefault(photo.path, []).append((row.where, photo))
         for path, said in lines.items():
@@ -63,7 +67,7 @@ class Folder(Photographs):
             where, *others = (line.replace(f"{folder}/", "") for line, _ in said)
             name = relative(path, folder)
             shown = [_shown(photo) for _, photo in said]
-            if not path.is_file():
+            if not os.path.isfile(path):  # noqa: PTH113 - never raises: a folder that cannot be read is said below
                 aside.append(SetAside(name, "missing", f"{where} names it"))
             elif len(set(shown)) > 1:
                 other = next(line for line, what in zip(others, shown[1:], strict=True) if what != shown[0])
@@ -72,10 +76,10 @@ class Folder(Photographs):
                 photos.append(first)
                 aside += [SetAside(name, "twofold", f"{where} names it, and {line}") for line in others]
         photos = _told_apart(_grouped(photos), folder)
-        files = [path for path in scan(folder) if path not in lines]
+        files = [path for path in scan(folder) if path not in lines and path not in refused and path != table]
         strangers = sum(map(is_picture, files))
         left_out = {"pictures that the table does not name": strangers} if strangers else {}
-        return tidy(folder, photos, aside, left_out, len(files) - strangers - 1, (table,))
+        return tidy(folder, photos, aside, left_out, len(files) - strangers, (table,))
 
     def _nothing(self, found: Listing) -> str:
         first = found.aside[0]  # a table has lines
@@ -117,13 +121,17 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
     """
     found = []
     near: list[str] = []
-    for path in sorted(folder.glob("*.[cC][sS][vV]")):
+    for path in sorted(folder.glob("[!.]*.[cC][sS][vV]")):
         try:
             header = read_header(path)
         except UserError as error:
             near.append(str(error))
             continue
         columns = {name.lower(): name for name in header}
+        twofold = next((name for name in header if name and columns[name.lower()] != name), None)
+        if twofold is not None:
+            near.append(f"{path} has two columns '{twofold}' and '{columns[twofold.lower()]}': keep one")
+            continue
         missing = [name for name in NEEDED if name not in columns]
         if not missing:
             found.append((path, columns))
@@ -163,10 +171,12 @@ def photo_of(row: Row, columns: Mapping[str, str], folder: Path) -> Photo:
     for name, value in zip(NEEDED, (path, identity, word), strict=True):
         if not value:
             raise ValueError(f"{row.where}: no {name}")
-    place = Path(path.replace("\\", "/"))
+    place = _place(path)
     if place.is_absolute() or ".." in place.parts:
         raise ValueError(f"{row.where}: '{path[:80]}' lies outside the folder")
-    if max(map(len, place.parts), default=0) > LONGEST or len(path) > LONGEST_PATH:
+    if not place.name or "\0" in path:
+        raise ValueError(f"{row.where}: '{path[:80]}' is no file's name")
+    if max(len(os.fsencode(part)) for part in place.parts) > LONGEST or len(os.fsencode(folder / place)) > LONGEST_PATH:
         raise ValueError(f"{row.where}: '{path[:40]}...' is too long for a file's name")
     expression = expression_of(word)
     if expression is None:
@@ -192,6 +202,11 @@ def photo_of(row: Row, columns: Mapping[str, str], folder: Path) -> Photo:
         units,
         None if points is None else points.reshape(2, -1).T,
     )
+
+
+def _place(path: str) -> Path:
+    """As tables written on Windows have it, too."""
+    return Path(path.replace("\\", "/"))
 
 
 def _numbers(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
+from simplejpeg import decode_jpeg
 
 from benchmark.data.framing import Square
 
@@ -23,6 +25,11 @@ _PNG_DEPTH = 24
 """The byte of a PNG file that says how many bits a channel has."""
 _PNG_HEAD = 26
 _ORIENTATION = 0x0112
+_JPEG = frozenset({"JPEG", "MPO"})
+_HARMLESS = re.compile(r"\b\d{1,2} extraneous bytes before marker 0xd9|Unsupported color conversion")
+"""Padding behind the last pixel, which more than a hundred bytes are not; colours that only this check cannot turn to
+grey.
+"""
 # Up to 179 million pixels are a large photograph; more Pillow refuses itself.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -36,6 +43,8 @@ def read_upright(path: Path | BinaryIO) -> Image.Image:
     try:
         with Image.open(path) as opened:
             opened.load()
+            if opened.format in _JPEG:
+                _check_jpeg(_content(path))
             picture = ImageOps.exif_transpose(opened)
         if picture.mode in SIXTEEN_BITS:
             picture = _reduced(picture)
@@ -50,6 +59,24 @@ def read_upright(path: Path | BinaryIO) -> Image.Image:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _content(path: Path | BinaryIO) -> bytes:
+    if isinstance(path, Path):
+        return path.read_bytes()
+    path.seek(0)
+    return path.read()
+
+
+def _check_jpeg(raw: bytes) -> None:
+    """Raises ValueError for a JPEG file with a hole or foreign bytes in it, which Pillow decodes to shifted or grey
+    blocks without a word.
+    """
+    try:
+        decode_jpeg(raw, "GRAY", fastdct=True, fastupsample=True)
+    except ValueError as error:
+        if not _HARMLESS.search(str(error)):
+            raise ValueError(f"is damaged ({error})") from error
 
 
 def _reduced(picture: Image.Image) -> Image.Image:

@@ -15,7 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.data.photos.listing import Listing, Photo, SetAside, is_picture, relative, scan, tidy
+from benchmark.data.photos.listing import (
+    HALF_NAMED,
+    Listing,
+    Photo,
+    SetAside,
+    half_named,
+    is_picture,
+    relative,
+    scan,
+    tidy,
+)
 from benchmark.data.photos.source import Photographs
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
 from benchmark.errors import did_you_mean
@@ -64,7 +74,7 @@ class RaFD(Photographs):
     """A folder with RaFD's pictures, flat or nested."""
 
     name = "rafd"
-    version = 3
+    version = 4
     title = "RaFD"
     like = LIKE
     framing = "centre"
@@ -91,7 +101,10 @@ class RaFD(Photographs):
         photos, aside, others = [], [], 0
         for path in scan(folder):
             if not is_picture(path):
-                others += 1
+                if half_named(path, NAME):
+                    aside.append(SetAside(relative(path, folder), "misnamed", HALF_NAMED))
+                else:
+                    others += 1
                 continue
             try:
                 name = RaFDName.parse(path.name)

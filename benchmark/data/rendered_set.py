@@ -64,6 +64,11 @@ class Rendered(DataSource):
         if self.folder is None:
             return [self._committed]
         if not (self.folder / "faces.parquet").exists():
+            from benchmark.data.photos.source import instead_of  # which reads the other sets' names
+
+            other = instead_of(self.name, self.folder)
+            if other:
+                raise UserError(f"{self.folder} is no rendered set: it holds {other}")
             raise UserError(
                 f"{self.folder} holds no finished rendered set (no faces.parquet); the benchmark.render command that "
                 "began it goes on where it was"

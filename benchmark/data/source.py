@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.data.faceset import IMAGES, TABLE
 from benchmark.errors import UserError, unknown
+from benchmark.paths import readable
 from benchmark.protocol import Knowledge
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ class DataSource(ABC):
         if folder is None and self.needs_folder:
             raise UserError(f"--data {self.name} needs the folder of its pictures: --data {self.name}:DIR")
         if folder is not None and not folder.is_dir():
-            raise UserError(f"--data {self.name}:{folder}: there is no such folder")
+            what = "that is a file, and a folder is needed" if folder.exists() else "there is no such folder"
+            raise UserError(f"--data {self.name}:{readable(folder)}: {what}")
+        if folder is not None and not os.access(folder, os.R_OK | os.X_OK):
+            raise UserError(f"--data {self.name}:{readable(folder)} cannot be read: check its permissions")
         for name in chosen or {}:
             if name not in self.options:
                 raise unknown("option", name, self.options, f"of --data {self.name}")
@@ -133,11 +137,19 @@ def open_source(spec: str, cache: Path) -> DataSource:
     folder, *options = [rest] if rest and os.path.isdir(rest) else _OPTION.split(rest)  # noqa: PTH112 - never raises
     if colon and not folder:
         raise UserError(f"--data {spec}: a folder must follow the colon")
-    chosen = dict(zip(options[::2], options[1::2], strict=True))
+    chosen: dict[str, str] = {}
+    for option, value in zip(options[::2], options[1::2], strict=True):
+        if option in chosen:
+            raise UserError(f"--data {spec}: {option} is there twice")
+        if not value:
+            raise UserError(f"--data {spec}: a value must follow {option}=")
+        chosen[option] = value
     try:
         place = Path(folder).expanduser() if folder else None
         if place is not None:
             place.is_dir()
+    except PermissionError as error:
+        raise UserError(f"--data {spec}: cannot be read ({error.strerror}): check its permissions") from error
     except (RuntimeError, OSError) as error:
         raise UserError(f"--data {name}: '{folder[:80]}' is no folder's name ({error})") from error
     return source_class(name)(place, cache, chosen)
@@ -155,7 +167,9 @@ def source_class(name: str) -> type[DataSource]:
 
 
 def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:
-    """SHA-256 over relative names and contents. Remembered in `cache` for as long as no file's size or time changes."""
+    """SHA-256 over relative names and contents. Remembered in `cache` for as long as no file's size, times or inode
+    change.
+    """
     stamp = hashlib.sha256()
     for path in files:
         stamp.update(f"{path.absolute()}|{_state(path)}\n".encode("utf-8", "surrogateescape"))
@@ -180,12 +194,14 @@ def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:
 
 
 def _state(path: Path) -> str:
-    """Size and time of a file, or why they can't be had (a link to nowhere, say)."""
+    """Size, times and inode of a file, of which a writer cannot keep all as they were; or why they can't be had (a link
+    to nowhere, say).
+    """
     try:
         status = path.stat()
     except OSError as error:
         return str(error.strerror)
-    return f"{status.st_size}|{status.st_mtime_ns}"
+    return f"{status.st_size}|{status.st_mtime_ns}|{status.st_ctime_ns}|{status.st_ino}"
 
 
 def _digest(path: Path) -> str:

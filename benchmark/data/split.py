@@ -17,6 +17,8 @@ from benchmark.errors import UserError
 
 SPLITS = Path(__file__).parent / "splits"
 SALT = "fesbench split 1"
+LEAST_PEOPLE = 4
+"""Two to train on, two to test on."""
 
 
 def _rank(identity: str) -> str:
@@ -28,8 +30,10 @@ def draw_test_identities(groups: Mapping[str, str], fraction: float) -> list[str
 
     groups: identity to group. Raises UserError where fewer than four identities leave nothing to split.
     """
-    if len(groups) < 4:
-        raise UserError(f"{len(groups)} identities are too few to split (4 at least: two to train on, two to test on)")
+    if len(groups) < LEAST_PEOPLE:
+        raise UserError(
+            f"{len(groups)} identities are too few to split ({LEAST_PEOPLE} at least: two to train on, two to test on)"
+        )
     members: dict[str, list[str]] = {}
     for identity in sorted(groups, key=_rank):
         members.setdefault(groups[identity], []).append(identity)

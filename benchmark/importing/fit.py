@@ -10,8 +10,8 @@ import torch
 
 from benchmark.errors import UserError
 from benchmark.importing.assign import USUAL_SIZE, Given
-from benchmark.importing.read import printable
 from benchmark.interface import Method, Shape
+from benchmark.paths import printable
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 from benchmark.published import Differences, Measured, PublishedCheckpoint, Shapes, differences
 from benchmark.registry import METHODS, find_method

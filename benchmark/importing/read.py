@@ -17,6 +17,7 @@ from torch import Tensor
 
 from benchmark.errors import UserError
 from benchmark.hashes import sha256_of
+from benchmark.paths import printable
 
 _DEPTH = 6
 """Dictionaries in dictionaries: nobody saves weights deeper."""
@@ -64,11 +65,6 @@ def read_state_dicts(path: Path, entries: tuple[str, ...] = ()) -> list[StateDic
     if _is_optimiser(contents) or (isinstance(contents, Mapping) and any(map(_is_optimiser, contents.values()))):
         raise UserError(f"{path} holds the state of optimisers, not the weights of a network")
     raise UserError(f"{path} holds no named tensors ({type(contents).__name__}): it is no checkpoint")
-
-
-def printable(name: str) -> str:
-    """A name out of a file, safe to show: characters that would move or colour a terminal's text are escaped."""
-    return name if name.isprintable() else repr(name)[1:-1]
 
 
 def sha256(path: Path) -> str:

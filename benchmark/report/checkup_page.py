@@ -45,8 +45,8 @@ td,th{border-color:#3f3f46}.note{background:#3b2410}figcaption,.quiet{color:#a1a
 """
 
 
-def text(found: CheckUp, page: Path, aside: Path | None) -> str:
-    """For the terminal."""
+def text(found: CheckUp, page: Path, aside: Path) -> str:
+    """For the terminal. aside: the list of what was set aside."""
     lines = [found.description, f"in {found.folder}", ""]
     lines += [f"{found.pictures:,} pictures can be used, of {len(found.train) + len(found.test)} people"]
     for why, count in found.facts.get("left_out", {}).items():
@@ -63,7 +63,7 @@ def text(found: CheckUp, page: Path, aside: Path | None) -> str:
         shown = found.aside.head(SHOWN_ASIDE)
         lines += [f"  {row.reason}: {row.path} ({row.detail})" for row in shown.itertuples()]
         if len(found.aside) > SHOWN_ASIDE:
-            lines.append(f"  and {len(found.aside) - SHOWN_ASIDE:,} more: {aside}")
+            lines.append(f"  and {len(found.aside) - SHOWN_ASIDE:,} more: all are in {aside}")
     lines += ["", f"to train on ({len(found.train)} people): {' '.join(found.train)}"]
     lines += [f"to test on ({len(found.test)} people): {' '.join(found.test)}", ""]
     for suite in found.suites:

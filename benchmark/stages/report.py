@@ -15,6 +15,7 @@ import pandas as pd
 from benchmark.artifacts import Artifact
 from benchmark.config import Profile, Suite, SuiteRow
 from benchmark.data.faceset import ALIGNED, FaceSet
+from benchmark.data.photos.preparing import ASIDE, read_aside
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.report.files import FACES
 from benchmark.results import Features, JudgeReading, JudgeResult, Override, Row, Scores, SuiteResults, Training
@@ -54,7 +55,7 @@ class Report(Stage):
     """The end of a suite."""
 
     kind = "reports"
-    version = 2
+    version = 3
 
     def __init__(
         self,
@@ -114,7 +115,19 @@ class Report(Stage):
         files = write_report(folder, results, pictures, losses, seconds, self.suite.figure)
         write_timings(folder, {**seconds, PEAK: context.peaks.sum})  # after the figures, which need most here
         self._track(context, results, losses, files)
-        return Made(sorted(path.name for path in files.values()))
+        aside = self._write_aside(context, folder)
+        return Made(sorted([*(path.name for path in files.values()), *aside]))
+
+    def _write_aside(self, context: Context, folder: Path) -> list[str]:
+        """The list of what was set aside of photographs, beside the notes that speak of it. It names somebody's files:
+        no server gets it.
+        """
+        folders = dict.fromkeys(self.read(role, context).folder for role in ("faces", self._edited))
+        tables = [read_aside(place / ASIDE) for place in folders if (place / ASIDE).exists()]
+        if not any(map(len, tables)):
+            return []
+        pd.concat(tables).drop_duplicates().to_csv(folder / ASIDE, index=False)
+        return [ASIDE]
 
     def results(self, context: Context) -> SuiteResults:
         """Everything that the artifacts say."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,3 +107,42 @@ def test_broken_files_say_so(tmp_path: Path) -> None:
         (tmp_path / "a.png").write_bytes(damaged)
         with pytest.raises((OSError, ValueError)):
             read(tmp_path / "a.png")
+
+
+def jpeg(**how: Any) -> bytes:
+    """A photograph of 200 x 300 px."""
+    stream = io.BytesIO()
+    Image.fromarray(PIXELS).resize((200, 300), Image.Resampling.BICUBIC).save(stream, "JPEG", quality=92, **how)
+    return stream.getvalue()
+
+
+def zeroed(raw: bytes, start: float, end: float) -> bytes:
+    first, last = (round(share * len(raw)) for share in (start, end))
+    return raw[:first] + bytes(last - first) + raw[last:]
+
+
+@pytest.mark.parametrize("how", [{}, {"progressive": True}, {"restart_marker_rows": 2}])
+def test_holes_in_a_jpeg_file_are_damage(how: dict[str, Any]) -> None:
+    """Pillow reads on, and shows shifted or grey blocks."""
+    raw = jpeg(**how)
+    assert read_upright(io.BytesIO(raw)).size == (200, 300)
+    noise = np.random.default_rng(0).integers(0, 256, 400, dtype=np.uint8).tobytes()
+    middle = len(raw) // 2
+    for damaged in (
+        zeroed(raw, 0.2, 0.4), zeroed(raw, 0.3, 0.9), zeroed(raw, 0.5, 0.98),
+        raw[:middle] + noise + raw[middle + 400 :], raw[:middle] + raw[middle + 1000 :],
+    ):  # fmt: skip
+        with Image.open(io.BytesIO(damaged)) as opened:
+            opened.load()
+        with pytest.raises(ValueError, match="is damaged"):
+            read_upright(io.BytesIO(damaged))
+
+
+def test_what_jpeg_files_may_have_beside_their_picture_is_none(tmp_path: Path) -> None:
+    raw = jpeg()
+    padded = raw[:-2] + bytes(40) + raw[-2:]
+    for whole in (raw, padded, raw + b"what a camera adds" * 100):
+        np.testing.assert_array_equal(read_upright(io.BytesIO(whole)), read_upright(io.BytesIO(raw)))
+    for mode in ("L", "CMYK"):
+        Image.fromarray(PIXELS).convert(mode).save(tmp_path / "a.jpg")
+        assert read(tmp_path / "a.jpg").shape == PIXELS.shape

@@ -65,6 +65,17 @@ def test_a_finished_artifact_has_its_files_and_nothing_else(tmp_path: Path) -> N
     assert not store.begun(RECIPE)
 
 
+def test_whoever_made_an_artifact_reads_it_as_all_others_do(tmp_path: Path) -> None:
+    """Tables are made of it: the order of names may not depend on the process that made it."""
+    store = Store(tmp_path)
+    with store.making(RECIPE) as folder:
+        (folder / "x.txt").write_text("x")
+        made = store.finish(RECIPE, folder, ["x.txt"], {"updates": {"z": 1, "a": 2}, "pair": (1, 2)}, 2.0, {})
+    found = Store(tmp_path).find(RECIPE)
+    assert found is not None
+    assert repr(made.manifest) == repr(found.manifest)
+
+
 def test_an_interrupted_artifact_does_not_count_but_keeps_what_it_has(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with store.making(RECIPE) as folder:

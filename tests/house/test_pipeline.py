@@ -326,5 +326,39 @@ def test_a_set_that_cannot_be_edited_is_refused_before_any_training(
     assert run.main(call) == 2
     error = capfd.readouterr().err
     assert error.count("\n") == 1
-    assert "show happy, and two expressions are needed: python -m benchmark.prepare says what the data set has" in error
+    assert "no row of suite dummies can be measured, the first (Dummy (T), F) since all train pictures of" in error
+    assert "show happy, and two expressions are needed; python -m benchmark.prepare says what a data set has" in error
     assert not [path for path in (tmp_path / "out" / "train").glob("*") if path.suffix != ".partial"]
+
+
+def test_rows_that_the_pictures_are_not_enough_for_are_left_out_before_any_training(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No camera is before the people: frontal rows go, the others are measured, and the report says so."""
+    root = write_rafd(tmp_path / "rafd", range(5), cameras=(45, 135), expressions=("happy", "sad", "neutral"))
+    (root / "holiday.jpg").write_bytes(b"not RaFD's")
+    call = configure(tmp_path / "config")
+    rows = [
+        {"id": "f", "label": "Frontal", "method": METHOD, "guide": "T", "data": "F"},
+        {"id": "fp", "label": "Posed", "method": METHOD, "guide": "T", "data": "F&P"},
+    ]
+    Path(call[1]).write_text(yaml.safe_dump({"title": "Dummies", "rows": rows}))
+    out = tmp_path / "out"
+    call += ["--data", f"rafd:{root}", "--out", str(out)]
+    assert run.main([*call, "--dry-run"]) == 0
+    assert "the pictures have not been looked at yet" in " ".join(capfd.readouterr().out.split())
+    assert run.main(call) == 0
+    frontal, posed = load_results(report_of(out) / "results.json").rows
+    assert frontal.missing == "0 train people have pictures of subset F, and two are needed"
+    assert posed.seeds[0].metrics["fid"] is not None
+    assert [path.name.rpartition("-")[0] for path in (out / "judge").iterdir()] == ["judge-fp"]
+    capfd.readouterr()
+    assert run.main([*call, "--dry-run"]) == 0
+    shown = " ".join(capfd.readouterr().out.split())
+    assert "everything is there" in shown
+    assert "not been looked at" not in shown
+    assert f"row f: left out, {frontal.missing}" in shown
+    # What was set aside is listed beside the tables that speak of it.
+    listed = pd.read_csv(report_of(out) / "set-aside.csv")
+    assert listed[["path", "reason"]].to_numpy().tolist() == [["holiday.jpg", "misnamed"]]
+    assert "set-aside.csv has each" in (report_of(out) / "report.md").read_text()

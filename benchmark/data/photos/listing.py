@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,11 +13,18 @@ from typing import Literal
 import numpy as np
 
 from benchmark.errors import UserError
+from benchmark.paths import readable
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {
+        *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2"),
+        *(".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
+    }
+)
+"""Of pictures; one of them that cannot be read is broken, and said."""
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN", "@eaDir"})
 OPENFACE_FOLDERS = (".", "processed", "openface")
-"""Where OpenFace's CSV of a picture may lie, from the picture's folder: `processed` is its own default."""
+"""Where OpenFace's CSV of a picture may lie, from the picture's folder or the set's: `processed` is its own default."""
 
 Reason = Literal[
     "misnamed", "twofold", "missing", "duplicate", "broken", "truncated", "tiny", "grey", "landmarks", "no face"
@@ -122,7 +130,7 @@ def scan(root: Path) -> Iterator[Path]:
                 folders.append(name)
         for name in sorted(files):
             path = Path(folder, name)
-            if not name.startswith(".") and (path.is_file() or path.is_symlink()):  # no pipes, which nobody fills
+            if not name.startswith(".") and _is_file(path):
                 yield path
 
 
@@ -134,9 +142,25 @@ def _inode(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def _is_file(path: Path) -> bool:
+    """A file, or a link to one or to nowhere; no pipe, which nobody fills."""
+    try:
+        return path.is_file() or path.is_symlink()
+    except OSError as error:  # the folder's names may be read, and what they stand for not
+        raise UserError(f"{path} cannot be read ({error.strerror}): check the folder's permissions") from error
+
+
 def is_picture(path: Path) -> bool:
     """By its suffix."""
     return path.suffix.lower() in SUFFIXES
+
+
+def half_named(path: Path, name: re.Pattern[str]) -> bool:
+    """Whether a file that is no picture by its suffix has the name of one, as half a download has."""
+    return bool(name.fullmatch(path.stem) or name.fullmatch(f"{path.name}.jpg"))
+
+
+HALF_NAMED = "has the name of a picture and no picture's suffix: is it half a download?"
 
 
 def tidy(
@@ -156,9 +180,12 @@ def tidy(
         groups.setdefault(photo.identity, Counter())[photo.group] += 1
     kept: dict[str, Photo] = {}
     for photo in every:
-        usual = max(groups[photo.identity].items(), key=lambda item: (item[1], item[0]))[0]
-        where = relative(photo.path, root)
-        if photo.group != usual:
+        usual, where = _usual(groups[photo.identity]), relative(photo.path, root)
+        if usual is None:
+            said = " and ".join(sorted(groups[photo.identity]))
+            detail = f"of person {photo.identity} as many pictures say {said}: nobody can tell which is right"
+            refused.append(SetAside(where, "misnamed", detail))
+        elif photo.group != usual:
             detail = f"most pictures of person {photo.identity} say {usual}, this one says {photo.group}"
             refused.append(SetAside(where, "misnamed", detail))
         elif photo.face_id in kept:
@@ -166,7 +193,7 @@ def tidy(
             refused.append(SetAside(where, "twofold", f"shows what {other} shows"))
         else:
             kept[photo.face_id] = photo
-    beside = _openface_tables(photo.path for photo in kept.values())
+    beside = _openface_tables(root, (photo.path for photo in kept.values()))
     used = set(beside.values()) - set(tables)
     found = [
         replace(photo, openface=beside[photo.path]) if beside.get(photo.path) in used else photo
@@ -175,30 +202,32 @@ def tidy(
     return Listing(root, tuple(found), tuple(refused), dict(left_out or {}), others - len(used), tables)
 
 
-def _openface_tables(pictures: Iterable[Path]) -> dict[Path, Path]:
-    """Of each picture the first CSV file of its name beside it; every folder is read once."""
-    names: dict[Path, set[str]] = {}
+def _usual(groups: Counter[str]) -> str | None:
+    """The group that most pictures say, if there is one."""
+    (first, count), *others = groups.most_common(2)
+    return None if others and others[0][1] == count else first
+
+
+def _openface_tables(root: Path, pictures: Iterable[Path]) -> dict[Path, Path]:
+    """Of each picture the first CSV file of its name beside it, or in the set's own folder of them; every folder is
+    read once.
+    """
+    tables: dict[Path, dict[str, Path]] = {}
     found = {}
     for path in pictures:
-        for place in OPENFACE_FOLDERS:
-            folder = path.parent / place
-            if folder not in names:
-                names[folder] = {file.name for file in folder.glob("*.csv")} if folder.is_dir() else set()
-            if f"{path.stem}.csv" in names[folder]:
-                found[path] = folder / f"{path.stem}.csv"
+        for folder in (place / name for place in (path.parent, root) for name in OPENFACE_FOLDERS):
+            if folder not in tables:
+                files = sorted(folder.glob("*.[cC][sS][vV]")) if folder.is_dir() else []
+                tables[folder] = {file.stem: file for file in reversed(files)}
+            if path.stem in tables[folder]:
+                found[path] = tables[folder][path.stem]
                 break
     return found
 
 
 def relative(path: Path, root: Path) -> str:
-    """Below the root, with slashes, as it is where it lies elsewhere; for people: bytes that are no UTF-8 as \\xNN."""
-    text = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-    return printable(os.fsencode(text).decode("utf-8", "backslashreplace"))
-
-
-def printable(readable: str) -> str:
-    """Without what would move a terminal's cursor."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in readable)
+    """Below the root, as it is where it lies elsewhere; for people."""
+    return readable(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _few(names: list[str]) -> str:

@@ -79,7 +79,13 @@ def prepare_photos(
             f"{'; ...' if len(refused) > 3 else ''})"
         )
     kept = _cut_late(kept, wish, pixels, workers)
-    table, notes = _table(kept, listing, wish, prototypes, split)
+    try:
+        table, notes = _table(kept, listing, wish, prototypes, split)
+    except UserError as error:
+        if not refused:
+            raise
+        first = f"{refused[0].path}: {refused[0].detail}"
+        raise UserError(f"{error} (set aside: {_counts(refused)}; the first: {first})") from error
     _write_images(folder, pixels, [one.number for one in kept])
     table.to_parquet(folder / TABLE, index=False)
     aside_table(refused).to_csv(folder / ASIDE, index=False)
@@ -351,6 +357,13 @@ def _write_images(folder: Path, pixels: np.ndarray, numbers: Sequence[int]) -> N
     for start in range(0, len(numbers), 512):
         images[start : start + 512] = pixels[list(numbers[start : start + 512])]
     images.flush()  # type: ignore[attr-defined]
+
+
+def read_aside(path: Path) -> pd.DataFrame:
+    """A list of `aside_table` as it was written."""
+    import pandas as pd
+
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def aside_table(refused: Iterable[SetAside]) -> pd.DataFrame:

@@ -17,8 +17,9 @@ from benchmark.data.photos.looking import How, Wish, has_landmarks
 from benchmark.data.photos.preparing import prepare_photos
 from benchmark.data.photos.units import Prototypes
 from benchmark.data.source import SOURCES, Advance, DataSource, Prepared, source_class
-from benchmark.data.split import SALT, draw_test_identities, listed_test_identities
+from benchmark.data.split import LEAST_PEOPLE, SALT, draw_test_identities, listed_test_identities
 from benchmark.errors import UserError, unknown
+from benchmark.paths import readable
 from benchmark.protocol import Knowledge
 
 FACES: tuple[str, ...] = ("dlib", "none")
@@ -30,7 +31,7 @@ class Photographs(DataSource):
     """
 
     licensed = True
-    version = 2
+    version = 3
     options = frozenset({"leave-out", "faces"})
     title: ClassVar[str]
     like: ClassVar[str]
@@ -47,7 +48,12 @@ class Photographs(DataSource):
         if faces not in FACES:
             raise unknown("faces", faces, FACES, f"in --data {self.name}")
         self.find = faces == "dlib"
-        self.leave_out = tuple(sorted(filter(None, self.chosen.get("leave-out", "").split("+"))))
+        left_out = self.chosen.get("leave-out")
+        self.leave_out = tuple(sorted(left_out.split("+"))) if left_out is not None else ()
+        if "" in self.leave_out:
+            raise UserError(
+                f"--data {self.name}: leave-out={left_out}: names with a + between them, none of them empty"
+            )
         self.how: How = self.framing
         self.test_share = self.test_fraction
 
@@ -121,8 +127,14 @@ class Photographs(DataSource):
 
     def split(self, groups: Mapping[str, str]) -> tuple[list[str], str]:
         """Test identities: those of the list that are there, or a draw where they are fewer than two or leave fewer
-        than two others; and a word on a draw.
+        than two others; and a word on a draw. Raises UserError where they are too few to split.
         """
+        if len(groups) < LEAST_PEOPLE:
+            left_out = f", without {' and '.join(self.leave_out)}" if self.leave_out else ""
+            raise UserError(
+                f"{readable(self.folder or Path())} has pictures of {_people(len(groups))} that can be used{left_out}; "
+                f"{LEAST_PEOPLE} are needed, two to train on and two to test on"
+            )
         listed = [name for name in listed_test_identities(self.name) or [] if name in groups]
         if len(listed) >= 2 and len(groups) - len(listed) >= 2:
             return listed, ""
@@ -171,7 +183,23 @@ def instead_of(name: str, folder: Path) -> str:
             continue
         if kind.listing_of(folder).photos:
             return f"{kind.title}: --data {other}:{folder}"
+    if name != "folder" and _has_table(folder):
+        return f"pictures with a table: --data folder:{folder}"
     return f"a rendered set: --data rendered:{folder}" if (folder / "faces.parquet").exists() else ""
+
+
+def _has_table(folder: Path) -> bool:
+    """Whether `folder:` reads it."""
+    kind = source_class("folder")
+    assert issubclass(kind, Photographs)
+    try:
+        return bool(kind.listing_of(folder).photos)
+    except UserError:
+        return False
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count} people"
 
 
 def _has_units(table: Path) -> bool:

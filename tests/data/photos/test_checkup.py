@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -120,7 +122,7 @@ def test_what_cannot_be_edited_is_said_before_any_work(tmp_path: Path, capfd: py
     assert "all train pictures of subset F&P show happy, and two expressions are needed" in text
     few = write_rafd(tmp_path / "few", range(3))
     error = said(capfd, "--data", f"rafd:{few}", "--store", str(tmp_path / "runs"), status=2)
-    assert "3 identities are too few to split" in error
+    assert f"{few} has pictures of 3 people that can be used; 4 are needed" in error
 
 
 def test_a_table_without_units_leaves_rows_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -156,3 +158,58 @@ def test_what_is_wrong_is_one_line(
     error = said(capfd, "--data", spec, "--store", str(tmp_path / "runs"), status=2)
     assert re.search(why, error)
     assert error.count("\n") == 1
+
+
+def test_all_that_is_set_aside_is_in_the_list_that_the_text_names(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also what came after the set was prepared."""
+    root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy", "sad"))
+    call = ["--data", f"rafd:{root}", "--store", str(tmp_path / "runs")]
+    said(capfd, *call)
+    for number in range(15):
+        (root / f"holiday-{number}.jpg").write_bytes(b"none of the set's")
+    text = said(capfd, *call)
+    (place,) = re.findall(r"and 3 more: all are in (\S+)", text)
+    with Path(place).open(newline="") as stream:
+        listed = list(csv.DictReader(stream))
+    assert {row["path"] for row in listed} == {f"holiday-{number}.jpg" for number in range(15)}
+    assert {row["reason"] for row in listed} == {"misnamed"}
+
+
+def test_people_whose_pictures_are_all_set_aside_are_missed_with_the_reason(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = write_rafd(tmp_path / "rafd", range(5), expressions=("happy", "sad"))
+    for person in ("01", "02"):
+        for path in root.rglob(f"Rafd090_{person}_*"):
+            path.write_bytes(b"")
+    error = said(capfd, "--data", f"rafd:{root}", "--store", str(tmp_path / "runs"), status=2)
+    assert f"{root} has pictures of 3 people that can be used; 4 are needed" in error
+    assert "(set aside: 4 truncated; the first: 090/Rafd090_01_" in error
+    assert error.count("\n") == 1
+
+
+def test_names_that_no_terminal_can_show_are_shown_all_the_same(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The folder's own name is no UTF-8; a person's would colour the terminal."""
+    root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/J\xf6rg"))
+    write_table(root, range(4), landmarks=True)
+    table = root / "faces.csv"
+    lines = table.read_text().replace(",p0,", ",\x1b[31mp0,")
+    assert "\x1b" in lines
+    table.write_text(lines)
+    text = said(capfd, "--data", f"folder:{root}", "--store", str(tmp_path / "runs"))
+    assert "J\\xf6rg" in text
+    assert "\\x1b[31mp0" in text
+    assert "\x1b" not in text
+    found = json.loads(said(capfd, "--data", f"folder:{root}", "--store", str(tmp_path / "runs"), "--json"))
+    assert found["folder"].endswith("J\\xf6rg")
+    assert list((tmp_path / "runs" / "checkups").glob("*.tmp")) == []
+
+
+def test_a_store_that_is_in_the_way_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "checkups").write_text("a file")
+    error = said(capfd, "--data", "rendered", "--store", str(tmp_path), status=2)
+    assert error == f"error: --store {tmp_path / 'checkups'} cannot be written (File exists): choose another folder\n"

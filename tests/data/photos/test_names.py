@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -332,3 +333,121 @@ def test_a_folder_without_a_table_that_is_another_set_is_said(tmp_path: Path) ->
     root = write_rafd(tmp_path / "rafd", range(1))
     with pytest.raises(UserError, match="has no table, and holds RaFD: --data rafd:"):
         Folder.listing_of(root)
+
+
+def test_half_downloads_and_pictures_nobody_reads_are_said(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path, range(1))
+    name = "Rafd090_02_Caucasian_male_happy_frontal"
+    for suffix in ("", ".jpg.part", ".csv", ".txt"):
+        (root / f"{name}{suffix}").write_bytes(b"x")
+    (root / f"{name}.heic").write_bytes(b"x")
+    found = RaFD.listing_of(root)
+    assert {path for path, (reason, _) in reasons(found).items() if reason == "misnamed"} == {name, f"{name}.jpg.part"}
+    assert "half a download" in reasons(found)[name][1]
+    assert f"{name}.heic" in {photo.path.name for photo in found.photos}  # which is then broken, and said
+    assert found.others == 1  # the text; the CSV is taken for OpenFace's
+    (tmp_path / "cfee").mkdir()
+    (tmp_path / "cfee" / "02_110_2555.jpg.part").write_bytes(b"x")
+    assert reasons(CFEE.listing_of(tmp_path / "cfee"))["02_110_2555.jpg.part"][0] == "misnamed"
+
+
+def test_a_person_of_two_groups_equally_often_is_nobodys(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path, range(2))
+    for path in sorted((root / "090").glob("Rafd090_01_*"))[:4]:
+        path.rename(path.with_name(path.name.replace("Caucasian_female", "Moroccan_male")))
+    found = RaFD.listing_of(root)
+    assert {photo.identity for photo in found.photos} == {"02"}
+    assert len(found.aside) == 8
+    assert {detail for _, detail in reasons(found).values()} == {
+        "of person 01 as many pictures say caucasian-female and moroccan-male: nobody can tell which is right"
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (",leave-out=kid,leave-out=01", "leave-out is there twice"),
+        (",faces=none,faces=dlib", "faces is there twice"),
+        (",leave-out=", "a value must follow leave-out="),
+        (",leave-out=kid+", "leave-out=kid+: names with a + between them, none of them empty"),
+    ],
+)
+def test_options_that_say_nothing_or_two_things_are_one_line(tmp_path: Path, options: str, why: str) -> None:
+    with pytest.raises(UserError, match=re.escape(why)):
+        open_source(f"rafd:{write_rafd(tmp_path, range(1))}{options}", tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("lines", "counts"),
+    [
+        (["1.png,ann,happy", "2.png,ann,none"], (1, {}, 0)),  # what a line names is no stranger
+        (["1.png,ann,happy", "faces.csv,ann,sad"], (2, {"pictures that the table does not name": 1}, 0)),
+        (["1.png,ann,happy"], (1, {"pictures that the table does not name": 1}, 0)),
+    ],
+)
+def test_every_file_of_a_folder_is_counted_once(
+    tmp_path: Path, lines: list[str], counts: tuple[int, dict[str, int], int]
+) -> None:
+    found = Folder.listing_of(table_of(tmp_path, ["path,identity,expression", *lines], ("1.png", "2.png")))
+    assert (len(found.photos), dict(found.left_out), found.others) == counts
+
+
+def test_a_hidden_table_is_none(tmp_path: Path) -> None:
+    root = table_of(tmp_path, ["path,identity,expression", "1.png,ann,happy"], ("1.png",))
+    (root / ".faces.csv").write_text("path,identity,expression\n1.png,bob,sad\n")
+    (found,) = Folder.listing_of(root).photos
+    assert found.identity == "ann"
+
+
+@pytest.mark.parametrize("path", [".", "./", "\u82b1" * 100 + ".png"])
+def test_names_that_no_file_can_have_are_set_aside(tmp_path: Path, path: str) -> None:
+    lines = ["path,identity,expression", "1.png,ann,happy", f"{path},ann,sad"]
+    found = Folder.listing_of(table_of(tmp_path, lines, ("1.png",)))
+    assert len(found.photos) == 1
+    ((reason, detail),) = reasons(found).values()
+    assert reason == "misnamed"
+    assert "line 3" in detail
+
+
+def test_columns_that_differ_in_capitals_only_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "faces.csv").write_text("path,identity,expression,Path\na.png,ann,sad,b.png\n")
+    with pytest.raises(UserError, match="has two columns 'path' and 'Path': keep one"):
+        Folder.listing_of(tmp_path)
+
+
+def test_other_data_sets_are_named_both_ways(tmp_path: Path) -> None:
+    mine = write_table(tmp_path / "mine", range(2))
+    rafd = write_rafd(tmp_path / "rafd", range(1))
+    for name, title in (("rafd", ", not RaFD"), ("cfee", ", not CFEE"), ("rendered", "")):
+        with pytest.raises(UserError, match=f"pictures with a table{title}: --data folder:{mine}"):
+            open_source(f"{name}:{mine}", tmp_path / "cache").files()
+    with pytest.raises(UserError, match=f"is no rendered set: it holds RaFD: --data rafd:{rafd}"):
+        open_source(f"rendered:{rafd}", tmp_path / "cache").files()
+    with pytest.raises(UserError, match="that is a file, and a folder is needed"):
+        open_source(f"folder:{mine / 'faces.csv'}", tmp_path / "cache")
+
+
+def test_a_file_that_is_repaired_is_another(tmp_path: Path) -> None:
+    """Of the same size, with the time that it had, as rsync leaves it; and one that could not be read before."""
+    root = write_rafd(tmp_path / "rafd", range(1))
+    cache, first = tmp_path / "cache", next((root / "090").iterdir())
+    good, times = first.read_bytes(), first.stat()
+    before = open_source(f"rafd:{root}", cache).content_key()
+    first.write_bytes(good[: len(good) // 2] + bytes(len(good) - len(good) // 2))
+    os.utime(first, ns=(times.st_atime_ns, times.st_mtime_ns))
+    damaged = open_source(f"rafd:{root}", cache).content_key()
+    copy = first.with_name("copy")
+    copy.write_bytes(good)
+    os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
+    copy.replace(first)
+    assert damaged != before == open_source(f"rafd:{root}", cache).content_key()
+
+
+def test_openface_writes_one_folder_for_a_nested_set(tmp_path: Path) -> None:
+    root = write_rafd(tmp_path / "rafd", range(1))
+    (root / "processed").mkdir()
+    for path in (root / "090").iterdir():
+        (root / "processed" / f"{path.stem}.CSV").write_text("x")
+    found = RaFD.listing_of(root)
+    assert {photo.openface for photo in found.photos} == set((root / "processed").iterdir())
+    assert found.others == 0

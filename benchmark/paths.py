@@ -1,0 +1,17 @@
+"""Names of files as people are shown them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def readable(path: Path | str) -> str:
+    """With slashes; bytes that are no UTF-8 as \\xNN, and nothing that would move a terminal's cursor."""
+    text = path.as_posix() if isinstance(path, Path) else path
+    return printable(os.fsencode(text).decode("utf-8", "backslashreplace"))
+
+
+def printable(text: str) -> str:
+    """Without what would move a terminal's cursor."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
