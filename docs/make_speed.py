@@ -2,9 +2,9 @@
 
     python -m docs.make_speed [FILE ...]
 
-What the page needs of such a file is kept in docs/speed.json; without FILE the tables are written from it anew. Of
-several, made on one machine, the last that has rows for a table gives them; docs/speed.json may itself be one, for the
-tables that are not measured anew. A test of tests/speed/ gives a row of a table by `extra_info` (tests/speed/rows.py).
+What the page needs of such a file is kept in docs/speed.json, table by table, each with what it was measured on;
+tables that a file has no rows for stay as they are. Without FILE the page is written from what is kept. A test of
+tests/speed/ gives a row of a table by `extra_info` (tests/speed/rows.py).
 """
 
 from __future__ import annotations
@@ -20,35 +20,31 @@ PAGE, KEPT = Path(__file__).with_name("speed.md"), Path(__file__).with_name("spe
 _TABLE = re.compile(r"(<!-- timings: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 COLUMNS = {"jobs": ("one after the other", "side by side"), "precision": ("float32", "bfloat16")}
 """Of tables that do not compare a plain reference with what is here."""
-FIELDS = ("table", "what", "plain", "fast", "unit", "note")
+FIELDS = ("what", "plain", "fast", "unit", "note")
 
 
-def kept(measured: dict[str, Any], versions: dict[str, str]) -> dict[str, Any]:
-    """Of a file that pytest-benchmark has written: the machine, and a row for each test that gives one."""
+Tables = dict[str, dict[str, Any]]
+"""By name: `machine`, a line on what it was measured on, and `rows`."""
+
+
+def kept(measured: dict[str, Any], versions: dict[str, str]) -> Tables:
+    """Of a file that pytest-benchmark has written: a row for each test that gives one."""
     machine = measured["machine_info"]
-    rows = [row["extra_info"] for row in measured["benchmarks"]]
-    return {
-        "processor": machine["cpu"]["brand_raw"],
-        "cores": machine["cpu"]["count"],
-        "python": machine["python_version"],
-        "versions": versions,
-        "date": measured["datetime"][:10],
-        "rows": [{name: row[name] for name in FIELDS} for row in rows],
-    }
+    with_versions = ", ".join(f"{name} {version}" for name, version in versions.items())
+    where = (
+        f"{machine['cpu']['brand_raw']}, {machine['cpu']['count']} cores; Python {machine['python_version']}, "
+        f"{with_versions}; {measured['datetime'][:10]}"
+    )
+    tables: Tables = {}
+    for benchmark in measured["benchmarks"]:
+        row = {name: benchmark["extra_info"][name] for name in ("table", *FIELDS)}
+        tables.setdefault(row.pop("table"), {"machine": where, "rows": []})["rows"].append(row)
+    return tables
 
 
-def together(files: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Several that were kept as one: of each table the rows of the last that has any."""
-    machines = {tuple(file[name] for name in ("processor", "cores", "python")) for file in files}
-    if len(machines) > 1:
-        raise SystemExit(f"measured on several machines: {machines}")
-    latest = {row["table"]: file["rows"] for file in files for row in file["rows"]}
-    return {**files[-1], "rows": [row for name, rows in latest.items() for row in rows if row["table"] == name]}
-
-
-def table(name: str, measured: dict[str, Any]) -> str:
-    """The rows of one table; without a plain reference and ratios where no row has one."""
-    rows = [row for row in measured["rows"] if row["table"] == name]
+def table(name: str, measured: Tables) -> str:
+    """The rows of one table, without a plain reference and ratios where no row has one; and what it was measured on."""
+    rows = measured[name]["rows"]
     compared = any(row["plain"] is not None for row in rows)
     plain, here = COLUMNS.get(name, ("plain", "here"))
     if compared:
@@ -61,24 +57,12 @@ def table(name: str, measured: dict[str, Any]) -> str:
             cells[1:1] = [_shown(row["plain"], row["unit"])]
             cells[3:3] = [f"{row['plain'] / row['fast']:.1f}"]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", f"*{measured[name]['machine']}.*"]) + "\n"
 
 
-def machine(measured: dict[str, Any]) -> str:
-    """What it was measured on."""
-    versions = ", ".join(f"{name} {version}" for name, version in measured["versions"].items())
-    where = f"{measured['processor']}, {measured['cores']} cores"
-    return f"{where}; Python {measured['python']}, {versions}; {measured['date']}.\n"
-
-
-def with_tables(page: str, measured: dict[str, Any]) -> str:
-    """The page with every table, and the line on the machine, as measured."""
-
-    def filled(match: re.Match[str]) -> str:
-        inside = machine(measured) if match["name"] == "machine" else table(match["name"], measured)
-        return match[1] + inside + match[3]
-
-    return _TABLE.sub(filled, page)
+def with_tables(page: str, measured: Tables) -> str:
+    """The page with every table as measured."""
+    return _TABLE.sub(lambda match: match[1] + table(match["name"], measured) + match[3], page)
 
 
 def _shown(value: float, unit: str) -> str:
@@ -93,12 +77,12 @@ def main(arguments: Sequence[str]) -> None:
     """Keep what FILE says, if there is one, and write the page."""
     from benchmark.environment import versions
 
+    measured = json.loads(KEPT.read_text(encoding="utf-8"))
     if arguments:
         found = {name: version for name, version in versions().items() if name in ("torch", "timm", "pytorch-fid")}
-        files = [json.loads(Path(path).read_text(encoding="utf-8")) for path in arguments]
-        measured = together([file if "rows" in file else kept(file, found) for file in files])
+        for path in arguments:
+            measured |= kept(json.loads(Path(path).read_text(encoding="utf-8")), found)
         KEPT.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-    measured = json.loads(KEPT.read_text(encoding="utf-8"))
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-import pytest
+from docs.make_speed import KEPT, PAGE, Tables, kept, table, with_tables
 
-from docs.make_speed import KEPT, PAGE, kept, table, together, with_tables
-
-ROW = {"table": "steps", "what": "A, 64 px", "plain": 150.0, "fast": 0.06, "unit": "s", "note": "an iteration"}
+ROW = {"what": "A, 64 px", "plain": 150.0, "fast": 0.06, "unit": "s", "note": "an iteration"}
 
 
-def measured() -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(KEPT.read_text(encoding="utf-8"))
+def measured() -> Tables:
+    made: Tables = json.loads(KEPT.read_text(encoding="utf-8"))
     return made
 
 
@@ -24,47 +21,55 @@ def test_the_tables_are_up_to_date() -> None:
 
 def test_every_row_has_a_table_on_the_page() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for row in measured()["rows"]:
-        assert f"<!-- timings: {row['table']} -->" in page
-        assert f"| {row['what']} | " in page
+    for name, found in measured().items():
+        assert f"<!-- timings: {name} -->" in page
+        for row in found["rows"]:
+            assert f"| {row['what']} | " in page
 
 
 def test_every_method_is_nearly_twice_as_fast_in_both_sizes() -> None:
-    rows = [row for row in measured()["rows"] if row["table"] == "steps"]
+    rows = measured()["steps"]["rows"]
     assert len(rows) == 10
     assert min(row["plain"] / row["fast"] for row in rows) >= 1.8
 
 
 def test_a_table_with_a_plain_reference_and_one_without() -> None:
-    assert table("steps", {"rows": [ROW]}).splitlines() == [
+    assert table("steps", {"steps": {"machine": "A processor", "rows": [ROW]}}).splitlines() == [
         "| | plain | here | ratio | |",
         "|---|--:|--:|--:|---|",
         "| A, 64 px | 2.5 min | 60 ms | 2500.0 | an iteration |",
+        "",
+        "*A processor.*",
     ]
-    memory = {**ROW, "table": "memory", "plain": None, "fast": 7.44e9, "unit": "B", "note": "quick"}
-    assert table("memory", {"rows": [ROW, memory]}).splitlines() == [
+    memory = {**ROW, "plain": None, "fast": 7.44e9, "unit": "B", "note": "quick"}
+    assert table("memory", {"memory": {"machine": "Another", "rows": [memory]}}).splitlines() == [
         "| | here | |",
         "|---|--:|---|",
         "| A, 64 px | 7.4 GB | quick |",
+        "",
+        "*Another.*",
     ]
 
 
 def test_what_is_kept_of_a_file_of_pytest_benchmark() -> None:
+    other = {**ROW, "what": "B, 64 px"}
     written = {
         "machine_info": {"cpu": {"brand_raw": "A processor", "count": 2}, "python_version": "3.11.7"},
         "datetime": "2026-11-23T23:00:00+00:00",
-        "benchmarks": [{"extra_info": ROW, "stats": {}}],
+        "benchmarks": [
+            {"extra_info": {"table": "steps", **ROW}, "stats": {}},
+            {"extra_info": {"table": "data", **ROW}, "stats": {}},
+            {"extra_info": {"table": "steps", **other}, "stats": {}},
+        ],
     }
-    made = kept(written, {"torch": "2.15.0"})
-    assert made["rows"] == [ROW]
-    page = "<!-- timings: machine -->\nold\n<!-- end -->"
-    assert with_tables(page, made).splitlines()[1] == "A processor, 2 cores; Python 3.11.7, torch 2.15.0; 2026-11-23."
+    where = "A processor, 2 cores; Python 3.11.7, torch 2.15.0; 2026-11-23"
+    assert kept(written, {"torch": "2.15.0"}) == {
+        "steps": {"machine": where, "rows": [ROW, other]},
+        "data": {"machine": where, "rows": [ROW]},
+    }
 
 
-def test_of_several_files_the_last_that_has_a_table_gives_it() -> None:
-    machine = {"processor": "A", "cores": 2, "python": "3.11.7"}
-    first = {**machine, "rows": [ROW, {**ROW, "table": "data"}]}
-    second = {**machine, "rows": [{**ROW, "fast": 0.05}]}
-    assert together([first, second])["rows"] == [{**ROW, "fast": 0.05}, {**ROW, "table": "data"}]
-    with pytest.raises(SystemExit, match="several machines"):
-        together([first, {**second, "cores": 4}])
+def test_a_page_is_filled_where_it_says_so() -> None:
+    page = "above\n<!-- timings: steps -->\nold\n<!-- end -->\nbelow\n"
+    found = {"steps": {"machine": "A processor", "rows": [ROW]}}
+    assert with_tables(page, found) == f"above\n<!-- timings: steps -->\n{table('steps', found)}<!-- end -->\nbelow\n"

@@ -1,0 +1,138 @@
+"""How far rounding carries the fast steps and the plain ones: no further, whatever the precision.
+
+A ReLU whose input is zero but for rounding takes either slope, so the gradients of two formulations may differ by more
+than float32's digits; which of them is nearer to double precision's is then a matter of luck, and on average of care.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from baselines.efgan import EFGAN, EFGANSettings
+from baselines.ganimation import GANimation, GANimationSettings
+from baselines.hisd import HiSD, HiSDSettings, norms
+from baselines.stargan import StarGAN, StarGANSettings
+from benchmark.interface import Faces, FaceSource, Method, Progress, Shape
+from models.mtss import MTSS, MTSSSettings
+from tests.baselines import test_patchgan_steps
+from tests.baselines.test_centring import in_one_pass
+from tests.models import test_mtss_step
+from tests.plain.compare import same_weights, step
+from tests.plain.efgan import PlainEFGAN
+from tests.plain.exact_faces import GrainyFaces, exact
+from tests.plain.ganimation import PlainGANimation
+from tests.plain.hisd import PlainHiSD
+from tests.plain.mtss import PlainMTSS
+from tests.plain.stargan import PlainStarGAN
+
+SIZE, FLOOR = 32, 1e-6
+SMALL: dict[str, Any] = {"width": 0.125, "batch_size": 3}
+CALM = test_mtss_step.CALM
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fast method, its reference and settings; the iteration, of 10; how weights are moved from their start."""
+
+    fast: type[Method]
+    plain: type[Method]
+    settings: Any
+    iteration: int
+    shaken: Callable[[Method, int], None]
+
+    def pair(self, seed: int) -> tuple[Method, Method]:
+        torch.manual_seed(seed)
+        fast, plain = self.fast(self.settings, Shape(SIZE)), self.plain(self.settings, Shape(SIZE))
+        self.shaken(fast, seed)
+        same_weights(fast, plain)
+        return fast, plain
+
+
+CASES = {
+    "stargan": Case(StarGAN, PlainStarGAN, StarGANSettings(**SMALL), 4, test_patchgan_steps.shaken),
+    "ganimation": Case(GANimation, PlainGANimation, GANimationSettings(**SMALL), 4, test_patchgan_steps.shaken),
+    "efgan": Case(EFGAN, PlainEFGAN, EFGANSettings(**SMALL, stages=2), 4, test_patchgan_steps.shaken),
+    "hisd": Case(HiSD, PlainHiSD, HiSDSettings(**SMALL, **CALM), 0, test_mtss_step.shaken),
+    "mtss": Case(MTSS, PlainMTSS, MTSSSettings(**SMALL, **CALM), 0, test_mtss_step.shaken),
+}
+
+
+class Doubled:
+    """The same faces in double precision."""
+
+    def __init__(self, source: GrainyFaces) -> None:
+        self._source = source
+        self.generator, self.classes = source.generator, source.classes
+
+    def draw(self, count: int) -> Faces:
+        return exact(self._source.draw(count))
+
+    def draw_labelled(self, labels: Sequence[int] | Tensor) -> Faces:
+        return exact(self._source.draw_labelled(labels))
+
+    def draw_units(self, count: int) -> Tensor:
+        return self._source.draw_units(count).double()
+
+
+def gradients(method: Method, source: FaceSource, iteration: int) -> list[Tensor]:
+    """Of every update, in double precision, in one row each."""
+    updates = step(method, source, Progress(iteration, 10)).updates
+    return [torch.cat([gradient.double().flatten() for gradient in found.values()]) for _, found in updates]
+
+
+def distance(found: Sequence[Tensor], true: Sequence[Tensor]) -> list[float]:
+    """Of every update, relative."""
+    return [float((one - other).norm() / other.norm()) for one, other in zip(found, true, strict=True)]
+
+
+def further(name: str, seeds: Sequence[int]) -> float:
+    """How many times as far as the plain step the fast one is from double precision, a geometric mean."""
+    case, ratios = CASES[name], []
+    for seed in seeds:
+        fast, plain = case.pair(seed)
+        true = gradients(copy.deepcopy(plain).double(), Doubled(GrainyFaces(SIZE, seed)), case.iteration)
+        ours, theirs = (
+            distance(gradients(method, GrainyFaces(SIZE, seed), case.iteration), true) for method in (fast, plain)
+        )
+        ratios += [math.log(max(one, FLOOR) / max(other, FLOOR)) for one, other in zip(ours, theirs, strict=True)]
+    return math.exp(statistics.mean(ratios))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_fast_step_is_no_further_from_double_precision_than_the_plain_one(name: str) -> None:
+    assert further(name, range(6)) < 2
+
+
+def test_norms_in_one_pass_are_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(norms, "centred", in_one_pass)
+    assert further("hisd", range(6)) > 2
+
+
+def test_the_whole_cascade_is_as_exact_as_its_own_conditioning() -> None:
+    """In double precision EF-GAN's three stages, as published, miss the tenth digit: so does the plain step when its
+    weights are moved by a unit in the last place.
+    """
+    settings = EFGANSettings(width=0.0625, batch_size=2)
+    assert settings.stages == 3
+    case = Case(EFGAN, PlainEFGAN, settings, 9, test_patchgan_steps.shaken)
+    for seed in range(2):
+        fast, plain = (method.double() for method in case.pair(seed))
+        moved = copy.deepcopy(plain)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for p in moved.parameters():
+                p.mul_(1 + 2.0**-52 * (2 * torch.randint(0, 2, p.shape, generator=generator) - 1))
+        faces = lambda at=seed: Doubled(GrainyFaces(SIZE, at))  # noqa: E731
+        wanted = gradients(plain, faces(), case.iteration)
+        ours, unit = (distance(gradients(method, faces(), case.iteration), wanted) for method in (fast, moved))
+        for one, other in zip(ours, unit, strict=True):
+            assert one < max(1e-10, 5 * other)
