@@ -18,7 +18,7 @@ LARGE = 1 << 21
 def centred(x: Tensor) -> tuple[Tensor, Tensor]:
     """x (N x C x H x W) less the mean of each of its maps, and the sums of squares of what is left, N x C."""
     rest = x - over(x.sum((2, 3)) / (x.shape[2] * x.shape[3]))
-    if rest.numel() <= LARGE:
+    if rest.is_cuda or rest.numel() <= LARGE:
         return rest, (rest * rest).sum((2, 3))
     return rest, torch.cat([(image * image).sum((2, 3)) for image in torch.split(rest, 1)])
 

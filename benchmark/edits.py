@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write_edits(arguments: argparse.Namespace) -> int:
     """Prepare the faces, then write the list, unless it is there."""
+    from benchmark.artifacts import Store
     from benchmark.config import load_profile, load_suite
     from benchmark.data.source import open_source
     from benchmark.outside.context import make_missing, open_context
@@ -49,7 +50,7 @@ def write_edits(arguments: argparse.Namespace) -> int:
     suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
     store = writable_folder(arguments.store, "--store")
     source = open_source(arguments.data, store / "cache")
-    context = open_context(store, "cpu", None, arguments.quiet)
+    context = open_context(Store(store), "cpu", None, arguments.quiet)
     sources = [source, source.uncropped()] if suite.faces == "nonaligned" else [source]
     stages = [Prepare(one, profile.size) for one in sources]
     make_missing(stages, context)

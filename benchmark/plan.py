@@ -10,13 +10,13 @@ from typing import Literal, TypeVar
 
 from benchmark.artifacts import Artifact, Store
 from benchmark.config import Profile, Suite, SuiteRow
-from benchmark.data.edits import EditList, why_no_edits
+from benchmark.data.edits import edit_lists
 from benchmark.data.faceset import FaceSet
 from benchmark.data.source import DataSource
 from benchmark.errors import UserError
+from benchmark.gaps import Gaps, Pictures
 from benchmark.jobs import make_stages
-from benchmark.protocol import KNOWLEDGE, Subset
-from benchmark.registry import find_method, is_known
+from benchmark.protocol import Subset
 from benchmark.schedule import Schedule
 from benchmark.stages.base import Context, Stage, made_by
 from benchmark.stages.features import ExtractorChoice, RealFeatures
@@ -30,14 +30,6 @@ from benchmark.stages.synthesize import Synthesize
 from benchmark.stages.train import CheckpointStage, Train
 from benchmark.tracking import TrackedRow
 
-EDIT_SEED = 0
-"""The edits are the protocol's: every training seed is asked for the same ones, so their spread is the training's
-alone.
-"""
-GALLERY = 4
-"""Faces shown in the figures for each row."""
-TARGET_GALLERY = 9
-"""The same where a suite has but some targets, and a face is a column: three placements by three cameras."""
 S = TypeVar("S", bound=Stage)
 State = Literal["there", "begun", "to do"]
 
@@ -50,27 +42,6 @@ class Step:
     state: State
     seconds: float | None
     """Estimated; None where nothing is known of it."""
-
-
-def why_missing(row: SuiteRow, source: DataSource) -> str:
-    """Why a row can't be measured with what a data set knows, or ""; wrong settings of a method that is there are
-    errors, not gaps.
-    """
-    if not is_known(row.method):
-        return f"the method '{row.method}' is not in this version"
-    method = find_method(row.method)
-    if row.guide not in method.guides:
-        return f"'{row.method}' has no {row.guide} guide"
-    if row.data not in method.subsets:
-        return f"'{row.method}' is for {' and '.join(sorted(method.subsets))} faces only"
-    unknown = [KNOWLEDGE[what] for what in sorted(method.needs - source.knows)]
-    return f"'{row.method}' needs {' and '.join(unknown)}, and {source.name} has none" if unknown else ""
-
-
-def preparations(suite: Suite, profile: Profile, source: DataSource) -> tuple[Prepare, Prepare]:
-    """Of the faces that are trained on and of those that are edited; mostly the same stage."""
-    trained = Prepare(source, profile.size)
-    return trained, Prepare(source.uncropped(), profile.size) if suite.faces == "nonaligned" else trained
 
 
 def check_disk(stages: Iterable[Stage], store: Store) -> None:
@@ -111,26 +82,23 @@ class Plan:
         self._checkpoints = checkpoints or {}
         self._extractor, self._device = extractor, device
         self._stages: dict[str, Stage] = {}
-        # Edited is what is edited and compared with: nothing learns from it, nor does the judge.
-        self.prepare, self.edited = map(self._once, preparations(suite, profile, source))
+        self.prepare = self._once(Prepare(source, profile.size))
+        # What is edited and compared with. Nothing learns from it, nor does the judge.
+        edited = source.uncropped() if suite.faces == "nonaligned" else source
+        self.edited = self._once(Prepare(edited, profile.size)) if edited is not source else self.prepare
         trained_on, to_edit = _prepared(self.prepare, store), _prepared(self.edited, store)
         self.prepared = trained_on is not None and to_edit is not None
         """Whether it is known which rows the faces are enough for."""
 
-        def why(row: SuiteRow) -> str:
-            said = [why_missing(row, self.prepare.source), why_missing(row, self.edited.source)]
-            if trained_on is not None:
-                said.append(why_no_edits(trained_on, row.data))
-            if to_edit is not None and self.edited is not self.prepare:
-                said.append(why_no_edits(to_edit, row.data, ("test",), suite.targets))
-            return next(filter(None, said), "")
-
+        trained = Pictures(self.prepare.source, trained_on)
+        same = self.edited is self.prepare
+        gaps = Gaps(suite, profile, trained, trained if same else Pictures(self.edited.source, to_edit))
         judges: dict[Subset, TrainJudge] = {}
         judged: dict[Subset, ReadByJudge] = {}
         real: dict[Subset, RealFeatures] = {}
         rows = []
         for row in suite.rows:
-            if missing := why(row):
+            if missing := gaps.why(row):
                 rows.append(RowStages(row, missing, {}, {}, None))
                 continue
             if row.data not in judges:
@@ -141,9 +109,10 @@ class Plan:
             rows.append(self._row(row, judges[row.data], real[row.data]))
         if not judges:
             first = rows[0]
+            hint = "; python -m benchmark.prepare says what a data set has" if source.folder is not None else ""
             raise UserError(
                 f"no row of suite {suite.name} can be measured, the first ({first.row.label}, {first.row.data}) since "
-                f"{first.missing}; python -m benchmark.prepare says what a data set has"
+                f"{first.missing}{hint}"
             )
         self.rows = rows
         self.report = self._once(Report(suite, profile, self.prepare, self.edited, judges, judged, rows, extractor))
@@ -154,16 +123,14 @@ class Plan:
 
     def _row(self, row: SuiteRow, judge: TrainJudge, real: RealFeatures) -> RowStages:
         trains, scores, gallery = {}, {}, None
-        given, targets = self._checkpoints.get(row.id), self.suite.targets
+        given = self._checkpoints.get(row.id)
+        edits, shown = edit_lists(row.data, self.profile.targets_per_source, self.suite.targets)
         for seed in self.seeds[:1] if given else self.seeds:
             train = self._once(given or self._train(row, seed))
-            edits = EditList(row.data, EDIT_SEED, self.profile.targets_per_source, targets=targets)
             synth = self._once(Synthesize(train, self.edited, row.guide, edits, self._device))
             score = Score(synth, self.edited, judge, real, self._extractor, self.profile.allow_small)
             trains[seed], scores[seed] = train, self._once(score)
             if gallery is None:
-                count = TARGET_GALLERY if targets else GALLERY
-                shown = EditList(row.data, EDIT_SEED, gallery=count, targets=targets)
                 gallery = self._once(Synthesize(train, self.edited, row.guide, shown, self._device))
         return RowStages(row, "", trains, scores, gallery)
 

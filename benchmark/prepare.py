@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepare(arguments: argparse.Namespace) -> int:
     """Prepare the set (a suite then finds it prepared), and say what it is."""
+    from benchmark.artifacts import Store
     from benchmark.config import load_profile
     from benchmark.data.source import open_source
     from benchmark.errors import UserError
@@ -52,7 +53,7 @@ def prepare(arguments: argparse.Namespace) -> int:
     store = writable_folder(arguments.store, "--store")
     source = open_source(arguments.data, store / "cache")
     source.check()
-    context = open_context(store, "cpu", arguments.threads, arguments.quiet)
+    context = open_context(Store(store), "cpu", arguments.threads, arguments.quiet)
     stage = Prepare(source, profile.size)
     make_missing([stage], context)
     prepared = made_by(stage, context)

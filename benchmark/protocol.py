@@ -61,3 +61,7 @@ LANDMARK_MIRROR = (
 Knowledge = Literal["units", "landmarks"]
 KNOWLEDGE: dict[Knowledge, str] = {"units": "action units", "landmarks": "landmarks"}
 """What a data set may know of its faces beyond picture and expression, and a method may need; with its name."""
+EDIT_SEED = 0
+"""The edits are the protocol's: every training seed is asked for the same ones, so their spread is the training's
+alone.
+"""

@@ -119,11 +119,16 @@ def run_suite(arguments: argparse.Namespace) -> int:
     from benchmark.plan import Plan
 
     threads = arguments.threads or os.cpu_count() or 1
-    if not arguments.dry_run:
-        _prepare(question, store, threads, arguments.quiet)
-    plan = Plan(
-        suite, question.profile, question.source, seeds, question.extractor, question.device, checkpoints, store
-    )  # fmt: skip
+
+    def planned() -> Plan:
+        return Plan(
+            suite, question.profile, question.source, seeds, question.extractor, question.device, checkpoints, store
+        )
+
+    plan = planned()
+    if not arguments.dry_run and not plan.prepared:
+        _prepare(plan, question, store, threads, arguments.quiet)
+        plan = planned()  # the faces tell which rows they are enough for
     jobs = choose_jobs(arguments.jobs, question.device, threads, profile.width)
     context = _context(plan, arguments, question.device, max(1, threads // jobs), jobs, threads, store)
     if arguments.dry_run:
@@ -156,14 +161,13 @@ def _question(
     return Question(suite, profile, source, seeds, extractor, device)
 
 
-def _prepare(question: Question, store: Store, threads: int, quiet: bool) -> None:
-    """Have the faces ready before anything is planned: they tell which rows they are enough for."""
+def _prepare(plan: Plan, question: Question, store: Store, threads: int, quiet: bool) -> None:
+    """Have the faces ready."""
     from benchmark.outside.context import make_missing, open_context
-    from benchmark.plan import check_disk, preparations
+    from benchmark.plan import check_disk
 
-    stages = list(dict.fromkeys(preparations(question.suite, question.profile, question.source)))
-    check_disk(stages, store)
-    make_missing(stages, open_context(store.root, question.device, threads, quiet))
+    check_disk(plan.stages, store)
+    make_missing(list(dict.fromkeys((plan.prepare, plan.edited))), open_context(store, question.device, threads, quiet))
 
 
 def _make(plan: Plan, context: Context, jobs: int) -> Path:
@@ -281,10 +285,7 @@ def _print_plan(plan: Plan, context: Context, jobs: int) -> None:
     beside = f", {jobs} stages side by side" if jobs > 1 else ""
     rest = f", and {unknown} stages nobody has timed yet" if unknown else ""
     if not plan.prepared and plan.prepare.source.folder is not None:
-        console.print(
-            "the pictures have not been looked at yet, and may not be enough for every row: python -m "
-            "benchmark.prepare tells in minutes"
-        )
+        console.print("the pictures have not been looked at yet: which rows they are enough for is found out first")
     done = all(step.state == "there" for step in steps)
     console.print("everything is there" if done else f"about {duration(total)} to do on this machine{beside}{rest}")
 

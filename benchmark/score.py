@@ -108,6 +108,7 @@ def _check_mode(made: Parser, arguments: argparse.Namespace) -> bool:
 # ---------------------------------------------------------------------------------------------- a row of a table
 def score_results(arguments: argparse.Namespace) -> int:
     """Check list, data set and pictures, all before any long work; then measure."""
+    from benchmark.artifacts import Store
     from benchmark.config import features_for
     from benchmark.data.source import open_source
     from benchmark.device import choose_device
@@ -129,7 +130,7 @@ def score_results(arguments: argparse.Namespace) -> int:
     features = features_for(listing.profile, listing.features, arguments.features)
     extractor = choose_extractor(features, arguments.fid_weights, arguments.allow_other_weights)
     device = choose_device(arguments.device)
-    context = open_context(store, device, arguments.threads, arguments.quiet)
+    context = open_context(Store(store), device, arguments.threads, arguments.quiet)
     scorer = OutsideScorer(listing, source, extractor, listing.allow_small or arguments.allow_small, device)
     with context.reporter.bar("check pictures", sum(map(len, asked.values()))) as bar:
         answer = examine_answer(arguments.results, expected, listing.size, counted(bar))

@@ -11,16 +11,16 @@ import pandas as pd
 
 from benchmark.artifacts import Artifact
 from benchmark.config import Profile, load_suite, names
-from benchmark.data.edits import why_no_edits
 from benchmark.data.faceset import FaceSet
 from benchmark.data.photos.filling import ORDER
 from benchmark.data.photos.listing import BY_NAME, SetAside
 from benchmark.data.photos.preparing import ASIDE, aside_table, read_aside
 from benchmark.data.photos.source import Photographs
 from benchmark.data.source import DataSource
+from benchmark.errors import UserError
+from benchmark.gaps import Gaps, Pictures
 from benchmark.metrics.features import FLOOR
 from benchmark.paths import readable
-from benchmark.plan import why_missing
 from benchmark.protocol import CAMERAS, EXPRESSIONS, GAZES, SUBSET_CAMERAS, SUBSETS
 
 Kind = Literal["expression", "camera", "gaze"]
@@ -64,7 +64,7 @@ class CheckUp:
     def fact(self) -> dict[str, Any]:
         """For `--json`."""
         plain = {name: value for name, value in vars(self).items() if name not in {"aside", "suites", "facts"}}
-        known = ("left_out", "others", "landmarks_by", "units_by", "turned", "notes")
+        known = ("left_out", "others", "landmarks_by", "units_by", "turned", "useless", "notes")
         return {
             **plain,
             **{name: self.facts[name] for name in known if name in self.facts},
@@ -126,10 +126,15 @@ def _not_found(table: pd.DataFrame) -> dict[str, str]:
 
 def _suite(name: str, source: DataSource, faces: FaceSet, profile: Profile) -> SuiteState:
     suite = load_suite(name)
-    missing = {}
+    missing: dict[str, str] = {}
+    trained = Pictures(source, faces)
+    try:
+        edited = Pictures(source.uncropped(), None) if suite.faces == "nonaligned" else trained
+    except UserError as error:
+        return SuiteState(name, len(suite.rows), {f"{row.label} ({row.data})": str(error) for row in suite.rows}, ())
+    gaps = Gaps(suite, profile, trained, edited)
     for row in suite.rows:
-        why = why_missing(row, source) or why_no_edits(faces, row.data)
-        if why:
+        if why := gaps.why(row):
             missing[f"{row.label} ({row.data})"] = why
     warnings = []
     for subset in SUBSETS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ import pandas as pd
 
 from benchmark.data.faceset import FaceSet
 from benchmark.errors import UserError
-from benchmark.protocol import EXPRESSIONS, SUBSET_CAMERAS, Subset
+from benchmark.protocol import EDIT_SEED, EXPRESSIONS, SUBSET_CAMERAS, Subset
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,8 @@ class EditList:
 
     targets_per_source: all other expressions of a source, or that many of them (by the pairs' seeds, so any choice is
     nested in a larger one). gallery: not all test pictures, but that many to look at: neutral faces (happy ones, where
-    neutral is the only target), each of another identity, the placements in turn, and then the cameras, the frontal one
-    first. targets: only to these expressions, where there are any.
+    neutral is the only target; others, where the set has none of these), each of another identity, the placements in
+    turn, and then the cameras, the frontal one first. targets: only to these expressions, where there are any.
     """
 
     subset: Subset
@@ -90,15 +89,18 @@ class EditList:
         assert self.gallery is not None
         cameras = sorted(SUBSET_CAMERAS[self.subset], key=lambda camera: abs(camera - 90))
         shown = faces.table.iloc[test].assign(row=test, placement=faces.placements[test])
-        own = "neutral" if self.wanted != ("neutral",) else "happy"
-        shown = shown[(shown["expression"] == own) & (shown["gaze"] == "frontal")]
+        own = shown["expression"] == ("neutral" if self.wanted != ("neutral",) else "happy")
+        seen = shown["gaze"] == "frontal"
+        other = ~shown["expression"].isin(self.wanted) if len(self.wanted) == 1 else own | True
+        # The best that the set has: not every folder has neutral faces that look ahead.
+        shown = next((shown[these] for these in (own & seen, own, other & seen, other) if these.any()), shown[:0])
         placements = list(dict.fromkeys(shown["placement"]))
         chosen: list[int] = []
         for place, (_, mine) in enumerate(shown.groupby("identity", sort=True)):
             turn, number = divmod(place, len(placements))
             wanted = (mine["camera"] == cameras[turn % len(cameras)]) & (mine["placement"] == placements[number])
             chosen += [int(row) for row in mine["row"][wanted][:1]]
-        return chosen[: self.gallery]
+        return (chosen or [int(row) for row in shown.groupby("identity", sort=True)["row"].first()])[: self.gallery]
 
     @staticmethod
     def _reference(table: pd.DataFrame, candidates: np.ndarray, identity: str, seed: int, target: str) -> int:
@@ -109,21 +111,35 @@ class EditList:
         return int(others[np.random.default_rng(seed).integers(len(others))])
 
 
-def why_no_edits(
-    faces: FaceSet, subset: Subset, splits: Sequence[str] = ("train", "test"), targets: Sequence[str] = ()
-) -> str:
-    """Why the test pictures of a subset cannot be edited by label and by reference (to some targets, where there are
-    any), or its train pictures not trained on; "" where they can. To be asked before any long work.
+GALLERY = 4
+"""Faces shown in the figures for each row."""
+TARGET_GALLERY = 9
+"""The same where a suite has but some targets, and a face is a column: three placements by three cameras."""
+
+
+def edit_lists(subset: Subset, targets_per_source: int | None, targets: tuple[str, ...]) -> tuple[EditList, EditList]:
+    """The protocol's edits of a subset: those that are measured, and those that are shown."""
+    shown = TARGET_GALLERY if targets else GALLERY
+    return (
+        EditList(subset, EDIT_SEED, targets_per_source, targets=targets),
+        EditList(subset, EDIT_SEED, gallery=shown, targets=targets),
+    )
+
+
+def why_no_edits(faces: FaceSet, subset: Subset) -> str:
+    """Why the test pictures of a subset cannot be edited by label and by reference, or its train pictures not trained
+    on; "" where they can. To be asked before any long work.
     """
     table = faces.table
-    for split in splits:
+    for split in ("train", "test"):
         rows = table.iloc[faces.rows(subset, split)]
         people = rows.groupby("expression")["identity"].nunique()
         if rows["identity"].nunique() < 2:
-            return f"{rows['identity'].nunique()} {split} people have pictures of subset {subset}, and two are needed"
+            count = rows["identity"].nunique()
+            who = f"1 {split} person has" if count == 1 else f"{count} {split} people have"
+            return f"{who} pictures of subset {subset}, and two are needed"
         if len(people) < 2:
             return f"all {split} pictures of subset {subset} show {people.index[0]}, and two expressions are needed"
-        people = people[people.index.isin(targets or EXPRESSIONS)]
         if split == "test" and people.min() < 2:
             return (
                 f"of subset {subset} only one test person shows {people.idxmin()}, and an edit to it is told by a "

@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 
 from benchmark.data.openface import Row, X, Y, read_header, read_rows
-from benchmark.data.photos.listing import Listing, Photo, SetAside, is_picture, relative, scan, tidy
+from benchmark.data.photos.listing import Listing, Photo, SetAside, is_picture, most_frequent, relative, scan, tidy
 from benchmark.data.photos.source import Photographs, instead_of
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
 from benchmark.errors import UserError, did_you_mean
@@ -30,6 +30,7 @@ from benchmark.protocol import ACTION_UNITS, CAMERAS, GAZES
 
 NEEDED = ("path", "identity", "expression")
 HEADER = "path,identity,expression"
+READ = frozenset(name.lower() for name in (*NEEDED, "group", "camera", "gaze", *ACTION_UNITS, *X, *Y))
 LONGEST, LONGEST_PATH = 255, 4095
 """Bytes of a name, and of a path, that file systems take."""
 
@@ -100,7 +101,7 @@ def _grouped(photos: Sequence[Photo]) -> list[Photo]:
     for photo in photos:
         if photo.group:
             groups.setdefault(photo.identity, Counter())[photo.group] += 1
-    usual = {name: max(counts.items(), key=lambda item: (item[1], item[0]))[0] for name, counts in groups.items()}
+    usual = {name: most_frequent(counts) or "" for name, counts in groups.items()}  # "": nobody can tell, as is said
     return [photo if photo.group else replace(photo, group=usual.get(photo.identity, "folder")) for photo in photos]
 
 
@@ -128,10 +129,6 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
             near.append(str(error))
             continue
         columns = {name.lower(): name for name in header}
-        twofold = next((name for name in header if name and columns[name.lower()] != name), None)
-        if twofold is not None:
-            near.append(f"{path} has two columns '{twofold}' and '{columns[twofold.lower()]}': keep one")
-            continue
         missing = [name for name in NEEDED if name not in columns]
         if not missing:
             found.append((path, columns))
@@ -150,6 +147,9 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
         why = near[0] if near else f"there is no CSV file with the columns {HEADER} in {folder}"
         raise UserError(f"--data folder:{folder}: {why}")
     table, columns = found[0]
+    for name in read_header(table):
+        if name.lower() in READ and columns[name.lower()] != name:
+            raise UserError(f"{table} has two columns '{name}' and '{columns[name.lower()]}': keep one of them")
     for wanted in (ACTION_UNITS, (*X, *Y)):
         lost = [name for name in wanted if name.lower() not in columns]
         if 0 < len(lost) < len(wanted):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmark.artifacts import Store
 from benchmark.environment import Environment, command_line
@@ -13,12 +12,12 @@ from benchmark.stages.base import Context, Machine, Stage, make_all
 from benchmark.tracking import Tracker
 
 
-def open_context(store: Path, device: str, threads: int | None, quiet: bool) -> Context:
+def open_context(store: Store, device: str, threads: int | None, quiet: bool) -> Context:
     """A context that logs nothing to MLflow: there is no suite behind it."""
     count = threads or os.cpu_count() or 1
     environment = Environment(command_line(), device, count)
-    tracker = Tracker(store, "", "", [], dict, environment.command)
-    return Context(Store(store), Reporter(quiet), Machine(device, count, count), environment, tracker)
+    tracker = Tracker(store.root, "", "", [], dict, environment.command)
+    return Context(store, Reporter(quiet), Machine(device, count, count), environment, tracker)
 
 
 def make_missing(stages: Sequence[Stage], context: Context) -> None:

@@ -30,8 +30,7 @@ from benchmark.outside.listing import (
 )
 from benchmark.outside.readme import readme
 from benchmark.outside.sheets import edit_sheet, picture_name, training_name, training_sheet
-from benchmark.plan import EDIT_SEED
-from benchmark.protocol import SUBSET_CAMERAS, Subset
+from benchmark.protocol import EDIT_SEED, SUBSET_CAMERAS, Subset
 from benchmark.stages.prepare import Prepare
 
 Advance = Callable[[int], None]

@@ -58,6 +58,12 @@ def text(found: CheckUp, page: Path, aside: Path) -> str:
         lines.append(f"by {kind}: {', '.join(f'{name} {count:,}' for name, count in counts.items())}")
     lines.append(f"by person: {_persons(found)}")
     lines += ["", *found.facts.get("notes", [])]
+    useless = found.facts.get("useless", [])
+    if useless:
+        lines += ["", f"of no use: {_number(len(useless), 'file')} of OpenFace's"]
+        lines += [f"  {why}" for why in useless[:SHOWN_ASIDE]]
+        if len(useless) > SHOWN_ASIDE:
+            lines.append(f"  and {len(useless) - SHOWN_ASIDE:,} more, which the page names")
     if len(found.aside):
         lines += ["", f"set aside: {_number(len(found.aside), 'file')}"]
         shown = found.aside.head(SHOWN_ASIDE)
@@ -104,6 +110,10 @@ def _page(found: CheckUp, faces: FaceSet) -> Iterator[str]:
         yield "<p class=quiet>" + _e("; ".join(f"{reason}: {why}" for reason, why in REASONS.items()
                                               if (found.aside["reason"] == reason).any())) + "</p>"  # fmt: skip
         yield _table(["File", "Reason", "Detail"], found.aside[["path", "reason", "detail"]].to_numpy().tolist())
+    useless = found.facts.get("useless", [])
+    if useless:
+        yield f"<h2>OpenFace's files that are of no use: {len(useless):,}</h2>"
+        yield from _folded("Each, and why", useless)
     if found.not_found:
         yield f"<h2>Faces that were not found: {len(found.not_found):,}</h2>"
         yield from _folded("Each, and what stands in", (f"{file}: {by}" for file, by in found.not_found.items()))

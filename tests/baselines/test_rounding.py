@@ -1,4 +1,4 @@
-"""How far rounding carries the fast steps and the plain ones: no further, whatever the precision.
+"""How far rounding carries the fast steps and the plain ones: at most twice as far, on average over seeds.
 
 A ReLU whose input is zero but for rounding takes either slope, so the gradients of two formulations may differ by more
 than float32's digits; which of them is nearer to double precision's is then a matter of luck, and on average of care.
@@ -21,14 +21,14 @@ from baselines.efgan import EFGAN, EFGANSettings
 from baselines.ganimation import GANimation, GANimationSettings
 from baselines.hisd import HiSD, HiSDSettings, norms
 from baselines.stargan import StarGAN, StarGANSettings
-from benchmark.interface import Faces, FaceSource, Method, Progress, Shape
+from benchmark.interface import FaceSource, Method, Progress, Shape
 from models.mtss import MTSS, MTSSSettings
 from tests.baselines import test_patchgan_steps
 from tests.baselines.test_centring import in_one_pass
 from tests.models import test_mtss_step
 from tests.plain.compare import same_weights, step
 from tests.plain.efgan import PlainEFGAN
-from tests.plain.exact_faces import GrainyFaces, exact
+from tests.plain.exact_faces import Doubled, GrainyFaces
 from tests.plain.ganimation import PlainGANimation
 from tests.plain.hisd import PlainHiSD
 from tests.plain.mtss import PlainMTSS
@@ -66,23 +66,6 @@ CASES = {
 }
 
 
-class Doubled:
-    """The same faces in double precision."""
-
-    def __init__(self, source: GrainyFaces) -> None:
-        self._source = source
-        self.generator, self.classes = source.generator, source.classes
-
-    def draw(self, count: int) -> Faces:
-        return exact(self._source.draw(count))
-
-    def draw_labelled(self, labels: Sequence[int] | Tensor) -> Faces:
-        return exact(self._source.draw_labelled(labels))
-
-    def draw_units(self, count: int) -> Tensor:
-        return self._source.draw_units(count).double()
-
-
 def gradients(method: Method, source: FaceSource, iteration: int) -> list[Tensor]:
     """Of every update, in double precision, in one row each."""
     updates = step(method, source, Progress(iteration, 10)).updates
@@ -108,7 +91,7 @@ def further(name: str, seeds: Sequence[int]) -> float:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_fast_step_is_no_further_from_double_precision_than_the_plain_one(name: str) -> None:
+def test_the_fast_step_is_about_as_near_to_double_precision_as_the_plain_one(name: str) -> None:
     assert further(name, range(6)) < 2
 
 

@@ -145,19 +145,38 @@ def test_gallery_is_neutral_and_goes_round_the_cameras() -> None:
     assert len(edits) == 21
 
 
+def kept(faces: FaceSet, rows: pd.Series[bool]) -> FaceSet:
+    table = faces.table[rows].reset_index(drop=True)
+    return FaceSet(faces.images[: len(table)], table)
+
+
+def test_a_set_without_neutral_faces_that_look_ahead_is_shown_as_it_is() -> None:
+    faces = face_set()
+    moody = kept(faces, faces.table["expression"] != "neutral")
+    aside = kept(faces, faces.table["gaze"] == "frontal")
+    aside.table["gaze"] = "left"
+    left = kept(faces, faces.table["camera"] == 135)
+    for some, expressions in ((moody, {"angry"}), (aside, {"neutral"}), (left, {"neutral"})):
+        edits = EditList("F&P", 0, gallery=3).make(some)
+        shown = some.table.iloc[list(dict.fromkeys(edits["source"]))]
+        assert shown["identity"].nunique() == len(shown) > 0
+        assert set(shown["expression"]) == expressions
+    happy = EditList("F&P", 0, gallery=3, targets=("angry",)).make(moody)
+    assert "angry" not in set(happy["source_expression"])
+
+
 def test_what_cannot_be_edited_is_known_before_training() -> None:
     faces = face_set(5, test=3)
 
     def without(gone: pd.Series[bool]) -> FaceSet:
-        kept = faces.table[~gone].reset_index(drop=True)
-        return FaceSet(faces.images[: len(kept)], kept)
+        return kept(faces, ~gone)
 
     table = faces.table
     assert why_no_edits(faces, "F&P") == why_no_edits(faces, "F") == ""
     frontal = without(table["camera"] == 90)
     assert why_no_edits(frontal, "F&P") == ""
     assert why_no_edits(frontal, "F") == "0 train people have pictures of subset F, and two are needed"
-    assert why_no_edits(face_set(4, test=3), "F") == "1 train people have pictures of subset F, and two are needed"
+    assert why_no_edits(face_set(4, test=3), "F") == "1 train person has pictures of subset F, and two are needed"
     one = without(table["expression"] != "sad")
     assert why_no_edits(one, "F") == "all train pictures of subset F show sad, and two expressions are needed"
     lonely = without(table["identity"].isin(["p0", "p1"]) & (table["expression"] == "happy"))

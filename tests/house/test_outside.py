@@ -24,8 +24,7 @@ from benchmark import edits, run, score
 from benchmark.data.edits import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.data.photo import read_pixels
-from benchmark.plan import EDIT_SEED
-from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, Subset
+from benchmark.protocol import ACTION_UNITS, EDIT_SEED, EXPRESSIONS, Subset
 from benchmark.stages.features import ExtractorChoice
 from tests.photo_folders import write_table
 

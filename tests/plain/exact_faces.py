@@ -12,16 +12,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from benchmark.interface import Faces
+from benchmark.interface import Faces, FaceSource
 from tests.baselines.steps import faces
 
 
-class ExactFaces:
-    """`steps.faces` with everything in float64."""
+class Doubled:
+    """Faces of another source with everything in float64."""
 
-    def __init__(self, size: int, seed: int) -> None:
-        self._source = faces(size=size, seed=seed)
-        self.generator, self.classes = self._source.generator, self._source.classes
+    def __init__(self, source: FaceSource) -> None:
+        self._source = source
+        self.generator, self.classes = source.generator, source.classes
 
     def draw(self, count: int) -> Faces:
         return exact(self._source.draw(count))
@@ -31,6 +31,13 @@ class ExactFaces:
 
     def draw_units(self, count: int) -> Tensor:
         return self._source.draw_units(count).double()
+
+
+class ExactFaces(Doubled):
+    """`steps.faces` in float64."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        super().__init__(faces(size=size, seed=seed))
 
 
 class GrainyFaces:

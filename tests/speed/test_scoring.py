@@ -28,6 +28,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from scipy import linalg
 from skimage import metrics
 
+from benchmark.artifacts import Store
 from benchmark.data.edits import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.data.rendered_set import Rendered
@@ -95,7 +96,7 @@ class Table:
     weights: Path
 
     def context(self) -> Context:
-        return open_context(self.store, "cpu", THREADS, quiet=True)
+        return open_context(Store(self.store), "cpu", THREADS, quiet=True)
 
     def given(self) -> tuple[Prepare, dict[Subset, TrainJudge], list[MadeUp]]:
         """What is there before anything is scored."""

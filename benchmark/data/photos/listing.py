@@ -156,10 +156,14 @@ def is_picture(path: Path) -> bool:
 
 
 def half_named(path: Path, name: re.Pattern[str]) -> bool:
-    """Whether a file that is no picture by its suffix has the name of one, as half a download has."""
-    return bool(name.fullmatch(path.stem) or name.fullmatch(f"{path.name}.jpg"))
+    """Whether a file has a picture's name and none of a picture's suffixes, as half a download has."""
+    if path.suffix.lower() in UNFINISHED:
+        return bool(name.fullmatch(path.stem))
+    return not path.suffix and bool(name.fullmatch(f"{path.name}.jpg"))
 
 
+UNFINISHED = frozenset({".crdownload", ".download", ".filepart", ".opdownload", ".part", ".partial", ".tmp"})
+"""What programs add to the name of a file that is not whole yet."""
 HALF_NAMED = "has the name of a picture and no picture's suffix: is it half a download?"
 
 
@@ -180,9 +184,10 @@ def tidy(
         groups.setdefault(photo.identity, Counter())[photo.group] += 1
     kept: dict[str, Photo] = {}
     for photo in every:
-        usual, where = _usual(groups[photo.identity]), relative(photo.path, root)
+        usual, where = most_frequent(groups[photo.identity]), relative(photo.path, root)
         if usual is None:
-            said = " and ".join(sorted(groups[photo.identity]))
+            counts = groups[photo.identity]
+            said = " and ".join(sorted(name for name in counts if counts[name] == max(counts.values())))
             detail = f"of person {photo.identity} as many pictures say {said}: nobody can tell which is right"
             refused.append(SetAside(where, "misnamed", detail))
         elif photo.group != usual:
@@ -202,7 +207,7 @@ def tidy(
     return Listing(root, tuple(found), tuple(refused), dict(left_out or {}), others - len(used), tables)
 
 
-def _usual(groups: Counter[str]) -> str | None:
+def most_frequent(groups: Counter[str]) -> str | None:
     """The group that most pictures say, if there is one."""
     (first, count), *others = groups.most_common(2)
     return None if others and others[0][1] == count else first

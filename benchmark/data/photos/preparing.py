@@ -95,7 +95,10 @@ def prepare_photos(
     if turned:
         lay = "1 picture lay" if turned == 1 else f"{turned:,} pictures lay"
         notes.append(f"{lay} on the side or upside down; faces showed which way is up.")
-    notes += _useless(kept, listing) + _enlarged(kept, wish)
+    useless = [one.looked.useless.replace(f"{listing.root}/", "") for one in kept if one.looked.useless]
+    if useless:
+        notes.append(f"{_files(len(useless))} written by OpenFace and could not be used: benchmark.prepare names them.")
+    notes += _enlarged(kept, wish)
     if mostly_grey:
         notes.append(f"{len(greys):,} pictures are grey: most of the set is, so they were kept.")
     facts = {
@@ -105,6 +108,7 @@ def prepare_photos(
         "landmarks_by": _counted(table["landmarks_by"], ORDER),
         "units_by": {name: int(count) for name, count in table["units_by"].value_counts().items()},
         "turned": turned,
+        "useless": useless,
         "finder": needed_packages() if "dlib" in set(table["landmarks_by"]) else {},
         "notes": [
             *notes,
@@ -330,12 +334,6 @@ def _counts(refused: Sequence[SetAside]) -> str:
     """`3 broken, 2 misnamed`."""
     counts = Counter(one.reason for one in refused)
     return ", ".join(f"{counts[reason]:,} {reason}" for reason in REASONS if counts[reason])
-
-
-def _useless(kept: Sequence[_Kept], listing: Listing) -> list[str]:
-    """What is wrong with OpenFace's files."""
-    said = [one.looked.useless.replace(f"{listing.root}/", "") for one in kept if one.looked.useless]
-    return [f"{_files(len(said))} written by OpenFace and could not be used, the first: {said[0]}."] if said else []
 
 
 def _enlarged(kept: Sequence[_Kept], wish: Wish) -> list[str]:
