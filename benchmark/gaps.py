@@ -53,12 +53,14 @@ class Gaps:
         faces = self._trained.faces
         if faces is None:
             return ""
+        if why := why_no_edits(faces, row.data):
+            return why
         people = lowest_ranked(faces.identities("train"), self._profile.train_identities)
         rows = faces.rows(row.data, "train", people)
         if not len(rows):
-            return f"no picture of the {len(people)} people who are trained on belongs to subset {row.data}"
+            return f"no picture of subset {row.data} shows one of those who are trained on ({', '.join(people)})"
         method = find_method(row.method)
-        return why_no_edits(faces, row.data) or _unknown(method, method.needs, faces, rows, "trained on")
+        return _unknown(method, method.needs, faces, rows, "trained on")
 
     def _why_no_edits(self, subset: Subset) -> str:
         faces = self._edited.faces

@@ -92,7 +92,7 @@ def further(name: str, seeds: Sequence[int]) -> float:
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_fast_step_is_about_as_near_to_double_precision_as_the_plain_one(name: str) -> None:
-    assert further(name, range(6)) < 2
+    assert further(name, range(4)) < 2
 
 
 def test_a_step_whose_norms_have_coarse_means_is_further(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_a_step_whose_norms_have_coarse_means_is_further(monkeypatch: pytest.Mon
         return rest, (rest * rest).sum((2, 3))
 
     monkeypatch.setattr(norms, "centred", coarse)
-    assert further("hisd", range(6)) > 5
+    assert further("hisd", range(2)) > 5
 
 
 def test_the_whole_cascade_is_as_exact_as_its_own_conditioning() -> None:
@@ -111,7 +111,7 @@ def test_the_whole_cascade_is_as_exact_as_its_own_conditioning() -> None:
     settings = EFGANSettings(width=0.0625, batch_size=2)
     assert settings.stages == 3
     case = Case(EFGAN, PlainEFGAN, settings, 9, test_patchgan_steps.shaken)
-    for seed in range(2):
+    for seed in range(1):
         fast, plain = (method.double() for method in case.pair(seed))
         moved = copy.deepcopy(plain)
         generator = torch.Generator().manual_seed(seed)

@@ -72,7 +72,7 @@ def test_people_who_are_trained_on_may_not_be_in_the_subset(rendered: DataSource
     few = kept(faces, ~((faces.table["identity"] == first) & (faces.table["camera"] == 90)))
     trained = Pictures(rendered, few)
     found = Gaps(TABLE1, replace(QUICK, train_identities=1), trained, trained)
-    assert found.why(FRONTAL) == "no picture of the 1 people who are trained on belongs to subset F"
+    assert found.why(FRONTAL) == f"no picture of subset F shows one of those who are trained on ({first})"
     assert found.why(LABELLED) == ""
 
 

@@ -213,3 +213,13 @@ def test_a_store_that_is_in_the_way_is_one_line(tmp_path: Path, capfd: pytest.Ca
     (tmp_path / "checkups").write_text("a file")
     error = said(capfd, "--data", "rendered", "--store", str(tmp_path), status=2)
     assert error == f"error: --store {tmp_path / 'checkups'} cannot be written (File exists): choose another folder\n"
+
+
+def test_files_of_openface_that_are_of_no_use_are_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root = write_table(tmp_path / "mine", range(4), landmarks=True)
+    (root / "pictures" / "p0 happy.csv").write_text("confidence, AU12_r\n0.9,1.0\n")
+    call = ["--data", f"folder:{root}", "--store", str(tmp_path / "runs")]
+    assert "of no use: 1 file of OpenFace's\n  pictures/p0 happy.csv: column AU01_r" in said(capfd, *call)
+    found = json.loads(said(capfd, *call, "--json"))
+    assert found["useless"] == ["pictures/p0 happy.csv: column AU01_r and 15 more is missing"]
+    assert "p0 happy.csv: column AU01_r" in Path(found["page"]).read_text()
