@@ -16,7 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from benchmark.errors import RunFailed, UserError, did_you_mean
-from benchmark.paths import printable
+from benchmark.paths import printable_lines
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 DATA_HELP = (
@@ -128,10 +128,10 @@ def run_command(work: Callable[[], int | None]) -> int:
         finally:
             interruption.end()
     except UserError as error:
-        sys.stderr.write(f"error: {_shown(error)}\n")
+        sys.stderr.write(f"error: {printable_lines(str(error))}\n")
         return EXIT_USAGE
     except RunFailed as error:
-        sys.stderr.write(f"failed: {_shown(error)}\n")
+        sys.stderr.write(f"failed: {printable_lines(str(error))}\n")
         return EXIT_FAILED
     except Interrupted as stop:
         sys.stderr.write(f"stopped by {stop}; the same command goes on from the last saved state\n")
@@ -143,11 +143,6 @@ def run_command(work: Callable[[], int | None]) -> int:
         return 128 + signal.SIGPIPE
     finally:
         interruption.restore()
-
-
-def _shown(error: Exception) -> str:
-    """Its message, in which names of files and words of tables cannot move the cursor."""
-    return "\n".join(map(printable, str(error).split("\n")))
 
 
 @contextlib.contextmanager

@@ -12,6 +12,11 @@ def readable(path: Path | str) -> str:
     return printable(os.fsencode(text).decode("utf-8", "backslashreplace"))
 
 
+def printable_lines(text: str) -> str:
+    """`printable` of each of its lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def printable(text: str) -> str:
     """Without what would move a terminal's cursor."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

@@ -61,7 +61,7 @@ def prepare(arguments: argparse.Namespace) -> int:
     from benchmark.data.checkup import check_up
     from benchmark.data.photos.preparing import ASIDE
     from benchmark.hashes import write_text
-    from benchmark.paths import printable
+    from benchmark.paths import printable_lines
     from benchmark.report.checkup_page import text, write_page
 
     found = check_up(source, prepared, profile)
@@ -73,7 +73,7 @@ def prepare(arguments: argparse.Namespace) -> int:
         said = {**found.fact(), "page": str(page), "prepared": str(prepared.folder)}
         sys.stdout.write(json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     else:
-        sys.stdout.write("\n".join(map(printable, text(found, page, aside).split("\n"))))
+        sys.stdout.write(printable_lines(text(found, page, aside)))
     return 0
 
 

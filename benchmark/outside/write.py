@@ -59,13 +59,11 @@ def gather(
     """Everything that a list of edits holds. trained: the faces to learn from; edited: those to edit, the same but for
     a suite of non-aligned faces. Raises UserError where the faces allow no edit, or no training.
     """
-    from benchmark.data.edits import EditList
+    from benchmark.data.edits import edit_lists
 
     faces = edited.faces
     subsets = list(dict.fromkeys(row.data for row in suite.rows))
-    wanted = {
-        subset: EditList(subset, EDIT_SEED, profile.targets_per_source, targets=suite.targets) for subset in subsets
-    }
+    wanted = {subset: edit_lists(subset, profile.targets_per_source, suite.targets)[0] for subset in subsets}
     lists = {subset: edits.make(faces) for subset, edits in wanted.items()}
     used = sorted({int(row) for edits in lists.values() for row in (*edits["source"], *edits["reference"])})
     names = {row: picture_name(faces.images[row]) for row in used}
