@@ -13,7 +13,7 @@ from baselines.convolution import painted
 from baselines.patchgan import Discriminator, gradient_penalty
 from baselines.scaling import scaled
 from baselines.trunk import Trunk
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.interface import FaceSource, Progress, Target, Update
 from benchmark.protocol import ACTION_UNIT_MAX
 

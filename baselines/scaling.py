@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 
 
 def scaled(channels: int, width: float) -> int:

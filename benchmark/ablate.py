@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.cli import run_command
+from benchmark.core.cli import run_command
 from benchmark.run import parser, run_suite
 
 EXAMPLES = (

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.cli import DATA_HELP, Parser, run_command, writable_folder
+from benchmark.core.cli import DATA_HELP, Parser, run_command, writable_folder
 
 EXAMPLES = (
     "python -m benchmark.edits --suite table1 --out edits",
@@ -39,11 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write_edits(arguments: argparse.Namespace) -> int:
     """Prepare the faces, then write the list, unless it is there."""
-    from benchmark.artifacts import Store
     from benchmark.config import load_profile, load_suite
+    from benchmark.core.artifacts import Store
     from benchmark.data.source import open_source
-    from benchmark.outside.context import make_missing, open_context
-    from benchmark.outside.write import PreparedFaces, gather, is_there, write
+    from benchmark.external.write import PreparedFaces, gather, is_there, write
+    from benchmark.pipeline.context import make_missing, open_context
     from benchmark.stages.base import made_by
     from benchmark.stages.prepare import Prepare, load_faces
 

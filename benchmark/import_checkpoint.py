@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cli import Parser, run_command
-from benchmark.errors import UserError
+from benchmark.core.cli import Parser, run_command
+from benchmark.core.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.importing.convert import Weights

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.cli import DATA_HELP, Parser, run_command, writable_folder
+from benchmark.core.cli import DATA_HELP, Parser, run_command, writable_folder
 
 EXAMPLES = (
     "python -m benchmark.prepare --data rafd:/data/RaFD",
@@ -39,11 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepare(arguments: argparse.Namespace) -> int:
     """Prepare the set (a suite then finds it prepared), and say what it is."""
-    from benchmark.artifacts import Store
     from benchmark.config import load_profile
+    from benchmark.core.artifacts import Store
+    from benchmark.core.errors import UserError
     from benchmark.data.source import open_source
-    from benchmark.errors import UserError
-    from benchmark.outside.context import make_missing, open_context
+    from benchmark.pipeline.context import make_missing, open_context
     from benchmark.stages.base import made_by
     from benchmark.stages.prepare import Prepare, load_faces
 
@@ -58,11 +58,11 @@ def prepare(arguments: argparse.Namespace) -> int:
     make_missing([stage], context)
     prepared = made_by(stage, context)
 
-    from benchmark.data.checkup import check_up
+    from benchmark.checkup.checkup import check_up
+    from benchmark.checkup.page import text, write_page
+    from benchmark.core.hashes import write_text
+    from benchmark.core.paths import printable_lines
     from benchmark.data.photos.preparing import ASIDE
-    from benchmark.hashes import write_text
-    from benchmark.paths import printable_lines
-    from benchmark.report.checkup_page import text, write_page
 
     found = check_up(source, prepared, profile)
     page = writable_folder(store / "checkups", "--store") / f"{prepared.folder.name}.html"

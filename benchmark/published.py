@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 
 _INDEXED = re.compile(r"(?P<name>.+)\[(?P<index>\d+)\]$")
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmark.cli import Parser, run_command
-from benchmark.errors import UserError, unknown
-from benchmark.faces.placement import PLACEMENTS
-from benchmark.faces.production import MOST_IDENTITIES
-from benchmark.faces.shots import SetSettings
+from benchmark.core.cli import Parser, run_command
+from benchmark.core.errors import UserError, unknown
 from benchmark.protocol import CAMERAS, GAZES
+from benchmark.rendering.placement import PLACEMENTS
+from benchmark.rendering.production import MOST_IDENTITIES
+from benchmark.rendering.shots import SetSettings
 
 SMALLEST, LARGEST = 16, 1024
 
@@ -163,7 +163,7 @@ def render(arguments: argparse.Namespace) -> int:
         if file is not None and not file.parent.is_dir():
             raise UserError(f"the folder of {file} does not exist")
     _need_extra()
-    from benchmark.faces import production
+    from benchmark.rendering import production
 
     with progress_bar() as tell:
         table = production.render_set(settings, arguments.out, arguments.workers, tell)
@@ -171,7 +171,7 @@ def render(arguments: argparse.Namespace) -> int:
     if arguments.pack is not None:
         print(f"{arguments.pack}: SHA-256 {production.pack(arguments.out, arguments.pack)}")
     if arguments.sheet is not None:
-        from benchmark.faces.sheet import contact_sheet
+        from benchmark.rendering.sheet import contact_sheet
 
         contact_sheet(arguments.out, arguments.sheet)
         print(f"contact sheet: {arguments.sheet}")

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cli import DATA_HELP, Parser, run_command, writable_folder
-from benchmark.device import check_jobs, choose_device, choose_jobs
-from benchmark.errors import UserError
-from benchmark.precision import PRECISIONS
+from benchmark.config.precision import PRECISIONS
+from benchmark.core.cli import DATA_HELP, Parser, run_command, writable_folder
+from benchmark.core.errors import UserError
+from benchmark.training.device import check_jobs, choose_device, choose_jobs
 
 if TYPE_CHECKING:
-    from benchmark.artifacts import Store
     from benchmark.config import Profile, Suite
-    from benchmark.finished import Question
-    from benchmark.plan import Plan
+    from benchmark.core.artifacts import Store
+    from benchmark.importing.stage import Imported
+    from benchmark.pipeline.finished import Question
+    from benchmark.pipeline.plan import Plan
     from benchmark.stages.base import Context
     from benchmark.stages.features import ExtractorChoice
-    from benchmark.stages.imported import Imported
 
 EXAMPLES = (
     "python -m benchmark.run --suite table1",
@@ -95,9 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_suite(arguments: argparse.Namespace) -> int:
     """Check everything that can be checked at once, then work."""
-    from benchmark.artifacts import Store
     from benchmark.config import load_profile, load_suite
-    from benchmark.finished import Finished
+    from benchmark.core.artifacts import Store
+    from benchmark.pipeline.finished import Finished
 
     suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
     if arguments.methods:
@@ -116,7 +116,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
         return _print_report(folder, arguments)
     question.source.check()
 
-    from benchmark.plan import Plan
+    from benchmark.pipeline.plan import Plan
 
     threads = arguments.threads or os.cpu_count() or 1
 
@@ -148,7 +148,7 @@ def _question(
 
     from benchmark.config import features_for
     from benchmark.data.source import open_source
-    from benchmark.finished import Question, device_at_a_glance
+    from benchmark.pipeline.finished import Question, device_at_a_glance
 
     source = open_source(arguments.data, store.root / "cache")
     features = features_for(profile.name, profile.features, arguments.features)
@@ -163,8 +163,8 @@ def _question(
 
 def _prepare(plan: Plan, question: Question, store: Store, threads: int, quiet: bool) -> None:
     """Have the faces ready."""
-    from benchmark.outside.context import make_missing, open_context
-    from benchmark.plan import check_disk
+    from benchmark.pipeline.context import make_missing, open_context
+    from benchmark.pipeline.plan import check_disk
 
     check_disk(plan.stages, store)
     make_missing(list(dict.fromkeys((plan.prepare, plan.edited))), open_context(store, question.device, threads, quiet))
@@ -172,7 +172,7 @@ def _prepare(plan: Plan, question: Question, store: Store, threads: int, quiet: 
 
 def _make(plan: Plan, context: Context, jobs: int) -> Path:
     """The folder of the report, when all is made."""
-    from benchmark.plan import check_disk
+    from benchmark.pipeline.plan import check_disk
 
     check_disk(plan.stages, context.store)
     try:
@@ -230,7 +230,7 @@ def _checkpoints(given: list[str], suite: Suite, profile: Profile) -> dict[str, 
     """By row id, what `--checkpoint` gives."""
     if not given:
         return {}
-    from benchmark.stages.imported import choose_checkpoints
+    from benchmark.importing.stage import choose_checkpoints
 
     return choose_checkpoints(given, suite, profile)
 
@@ -238,10 +238,10 @@ def _checkpoints(given: list[str], suite: Suite, profile: Profile) -> dict[str, 
 def _context(
     plan: Plan, arguments: argparse.Namespace, device: str, threads: int, jobs: int, cores: int, store: Store
 ) -> Context:
-    from benchmark.environment import Environment, command_line
-    from benchmark.progress import Reporter
+    from benchmark.core.environment import Environment, command_line
+    from benchmark.core.progress import Reporter
+    from benchmark.core.tracking import Tracker
     from benchmark.stages.base import Context, Machine
-    from benchmark.tracking import Tracker
 
     environment = Environment(command_line(), device, threads, jobs)
 
@@ -267,7 +267,7 @@ def _print_plan(plan: Plan, context: Context, jobs: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from benchmark.progress import duration
+    from benchmark.core.progress import duration
 
     table = Table(
         "stage", "state", "about", "key", title=f"{plan.suite.name}, profile {plan.profile.name}", title_justify="left"

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cli import Parser, run_command, writable_folder
-from benchmark.errors import UserError
+from benchmark.core.cli import Parser, run_command, writable_folder
+from benchmark.core.errors import UserError
 from benchmark.metrics.features.weights import INCEPTION
 
 if TYPE_CHECKING:
+    from benchmark.core.progress import Reporter
+    from benchmark.data.picture_folder import Broken, Pictures
+    from benchmark.external.answer import Answer
     from benchmark.metrics.folder_scores import ScoreResult
-    from benchmark.metrics.folders import Broken, Pictures
-    from benchmark.outside.answer import Answer
-    from benchmark.progress import Reporter
     from benchmark.protocol import Subset
 
 EXAMPLES = (
@@ -108,16 +108,16 @@ def _check_mode(made: Parser, arguments: argparse.Namespace) -> bool:
 # ---------------------------------------------------------------------------------------------- a row of a table
 def score_results(arguments: argparse.Namespace) -> int:
     """Check list, data set and pictures, all before any long work; then measure."""
-    from benchmark.artifacts import Store
     from benchmark.config import features_for
+    from benchmark.core.artifacts import Store
+    from benchmark.core.progress import counted
     from benchmark.data.source import open_source
-    from benchmark.device import choose_device
-    from benchmark.outside.answer import examine_answer, find_answer
-    from benchmark.outside.context import open_context
-    from benchmark.outside.listing import expected_files, read_listing
-    from benchmark.outside.row import OutsideScorer
-    from benchmark.progress import counted
+    from benchmark.external.answer import examine_answer, find_answer
+    from benchmark.external.listing import expected_files, read_listing
+    from benchmark.external.row import OutsideScorer
+    from benchmark.pipeline.context import open_context
     from benchmark.stages.features import choose_extractor
+    from benchmark.training.device import choose_device
 
     _check_name(arguments.name)
     if arguments.threads is not None and arguments.threads < 1:
@@ -179,11 +179,11 @@ def _list(kind: str, lines: Sequence[str]) -> None:
 # ---------------------------------------------------------------------------------------------- two folders
 def score_folders(arguments: argparse.Namespace) -> int:
     """Check what can be checked at once, then measure."""
-    from benchmark.device import choose_device
+    from benchmark.core.progress import Reporter
+    from benchmark.data.picture_folder import find_pictures
     from benchmark.metrics.features import ensure_weights, open_extractor
     from benchmark.metrics.folder_scores import measure
-    from benchmark.metrics.folders import find_pictures
-    from benchmark.progress import Reporter
+    from benchmark.training.device import choose_device
 
     if arguments.batch is not None and arguments.batch < 1:
         raise UserError(f"--batch must be at least 1, not {arguments.batch}")
@@ -217,8 +217,8 @@ def _check_count(role: str, folder: Path, count: int, allow_small: bool) -> None
 
 def _examined(files: dict[str, list[Path]], reporter: Reporter) -> tuple[Pictures, Pictures]:
     """Both sets, every file decoded once. Raises UserError with the list of those that cannot be."""
-    from benchmark.metrics.folders import examine
-    from benchmark.progress import counted
+    from benchmark.core.progress import counted
+    from benchmark.data.picture_folder import examine
 
     found: list[Pictures | None] = []
     broken: list[Broken] = []

@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cli import Parser, run_command
-from benchmark.errors import RunFailed, UserError
+from benchmark.core.cli import Parser, run_command
+from benchmark.core.errors import RunFailed, UserError
 
 if TYPE_CHECKING:
+    from benchmark.core.progress import Reporter
     from benchmark.editing.guides import Goal, Wish
     from benchmark.editing.jobs import Jobs
     from benchmark.editing.work import Outcome, Task
-    from benchmark.progress import Reporter
 
 EXAMPLES = (
     "python -m benchmark.synthesize --checkpoint runs/train/DIR --source a.jpg --target happy --out happy.png",
@@ -77,8 +77,8 @@ def synthesize(arguments: argparse.Namespace) -> int:
     if arguments.openface is not None and not arguments.openface.is_dir():
         raise UserError(f"--openface {arguments.openface} is no folder")
 
+    from benchmark.core.progress import Reporter
     from benchmark.editing.jobs import find_jobs
-    from benchmark.progress import Reporter
 
     inputs = {"--reference": wish.reference, "--aus": wish.aus}
     jobs = find_jobs(arguments.source, arguments.out, {name: path for name, path in inputs.items() if path})
@@ -124,11 +124,11 @@ def _task(arguments: argparse.Namespace, wish: Wish, tell: Callable[[str], None]
 
     import torch
 
-    from benchmark.device import choose_device
     from benchmark.editing.editor import Editor
     from benchmark.editing.guides import ALL, goals_of
     from benchmark.editing.portraits import Album
     from benchmark.editing.work import Task
+    from benchmark.training.device import choose_device
 
     # Pillow's remarks on a photograph (its EXIF is damaged, it is very large) are no concern of the user's.
     warnings.filterwarnings("ignore", module=r"PIL\.")

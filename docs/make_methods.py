@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmark.registry import find_method
 from benchmark.settings import documented
+from benchmark.training.registry import find_method
 
 PAGE = Path(__file__).with_name("methods.md")
 _TABLE = re.compile(r"(<!-- settings: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

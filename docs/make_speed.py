@@ -75,7 +75,7 @@ def _shown(value: float, unit: str) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Keep what FILE says, if there is one, and write the page."""
-    from benchmark.environment import versions
+    from benchmark.core.environment import versions
 
     measured = json.loads(KEPT.read_text(encoding="utf-8"))
     if arguments:

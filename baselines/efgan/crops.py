@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from baselines.efgan.settings import EFGANSettings
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 
 Region = Literal["eyes", "nose", "mouth"]
 REGIONS: tuple[Region, ...] = get_args(Region)

@@ -16,7 +16,7 @@ from baselines.efgan.networks import BRANCHES, Cascade, Edit
 from baselines.efgan.settings import EFGANSettings
 from baselines.patchgan import Discriminator
 from baselines.scaling import check_size
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, frozen
 from benchmark.protocol import ACTION_UNIT_MAX, KNOWLEDGE, Guide, Knowledge, Subset
 

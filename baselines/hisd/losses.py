@@ -17,7 +17,7 @@ from torch import Tensor
 from baselines.hisd.critic import Opinion
 from baselines.hisd.networks import HEADS, Discriminator, Generator
 from baselines.hisd.settings import ClassDraw
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.interface import FaceSource
 
 

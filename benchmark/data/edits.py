@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.core.errors import UserError
 from benchmark.data.faceset import FaceSet
-from benchmark.errors import UserError
 from benchmark.protocol import EDIT_SEED, EXPRESSIONS, SUBSET_CAMERAS, Subset
 
 

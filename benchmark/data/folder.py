@@ -20,12 +20,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from benchmark.core.errors import UserError, did_you_mean
+from benchmark.core.paths import printable
 from benchmark.data.openface import Row, X, Y, read_header, read_rows
 from benchmark.data.photos.listing import Listing, Photo, SetAside, is_picture, most_frequent, relative, scan, tidy
 from benchmark.data.photos.source import Photographs, instead_of
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
-from benchmark.errors import UserError, did_you_mean
-from benchmark.paths import printable
 from benchmark.protocol import ACTION_UNITS, CAMERAS, GAZES
 
 NEEDED = ("path", "identity", "expression")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.errors import UserError, did_you_mean
+from benchmark.core.errors import UserError, did_you_mean
 from benchmark.protocol import ACTION_UNIT_MAX, ACTION_UNITS, LANDMARKS
 
 X, Y = (tuple(f"{axis}_{number}" for number in range(LANDMARKS)) for axis in "xy")

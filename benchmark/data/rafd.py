@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from benchmark.core.errors import did_you_mean
 from benchmark.data.photos.listing import (
     HALF_NAMED,
     Listing,
@@ -28,7 +29,6 @@ from benchmark.data.photos.listing import (
 )
 from benchmark.data.photos.source import Photographs
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
-from benchmark.errors import did_you_mean
 from benchmark.protocol import CAMERAS
 
 NAME = re.compile(

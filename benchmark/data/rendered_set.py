@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from benchmark.core.errors import UserError
 from benchmark.data.faceset import ALIGNED, COLUMNS, PLACEMENT, FaceSet
 from benchmark.data.source import Advance, DataSource
 from benchmark.data.split import SALT, draw_test_identities, listed_test_identities
-from benchmark.errors import UserError
-from benchmark.faces.placement import PLACEMENTS
 from benchmark.protocol import LANDMARKS
+from benchmark.rendering.placement import PLACEMENTS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from benchmark.core.errors import UserError, unknown
+from benchmark.core.paths import readable
 from benchmark.data.faceset import IMAGES, TABLE
-from benchmark.errors import UserError, unknown
-from benchmark.paths import readable
 from benchmark.protocol import Knowledge
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 
 SPLITS = Path(__file__).parent / "splits"
 SALT = "fesbench split 1"

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmark.core.errors import UserError
+from benchmark.core.hashes import sha256_of
 from benchmark.data.framing import RAFD, Framing
-from benchmark.device import compute_deterministically
 from benchmark.editing.guides import Goal
 from benchmark.editing.portraits import Portrait
-from benchmark.errors import UserError
-from benchmark.hashes import sha256_of
 from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import KNOWLEDGE
 from benchmark.stages.synthesize import to_pictures, to_tensor
 from benchmark.stages.train import CHECKPOINT, describe_checkpoint
-from benchmark.trainer import WEIGHTS
+from benchmark.training.device import compute_deterministically
+from benchmark.training.trainer import WEIGHTS
 
 SHOWN = 3
 

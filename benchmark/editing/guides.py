@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.core.errors import UserError, unknown
 from benchmark.data.openface import read_units
-from benchmark.errors import UserError, unknown
-from benchmark.faces.facs import PROTOTYPES
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, Guide
+from benchmark.rendering.facs import PROTOTYPES
 
 if TYPE_CHECKING:
     from benchmark.editing.portraits import Album

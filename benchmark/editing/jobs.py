@@ -13,8 +13,8 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from benchmark.errors import UserError
-from benchmark.metrics.folders import EXTENSIONS
+from benchmark.core.errors import UserError
+from benchmark.data.picture_folder import EXTENSIONS
 
 KINDS = EXTENSIONS | {".avif", ".gif", ".jfif", ".jp2", ".tga"}
 """Files of a folder that are taken for pictures."""

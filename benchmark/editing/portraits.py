@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from PIL import UnidentifiedImageError
 
+from benchmark.core.errors import UserError
 from benchmark.data.framing import Framed, Framing, frame
 from benchmark.data.openface import read_face
 from benchmark.data.photo import cut_square, read_upright
-from benchmark.errors import UserError
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARKS, Knowledge
 
 TABLE = "faces.parquet"

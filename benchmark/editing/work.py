@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from benchmark.core.errors import UserError
 from benchmark.data.framing import How
 from benchmark.editing.editor import Editor
 from benchmark.editing.guides import Goal
 from benchmark.editing.jobs import Job, recipe_of, write_png
 from benchmark.editing.portraits import Album, Portrait
-from benchmark.errors import UserError
 from benchmark.report.strip import draw_strip
 
 State = Literal["made", "there", "other", "failed"]

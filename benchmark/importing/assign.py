@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.importing.read import StateDict
 from benchmark.interface import Method, Shape
 from benchmark.published import PublishedCheckpoint, PublishedNetwork, Shapes

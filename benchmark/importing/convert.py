@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark.checkpoint import prefixed
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.importing.assign import Given, assign
 from benchmark.importing.fit import check_fit, check_values, layout_of, picture_size
 from benchmark.importing.read import StateDict, read_state_dicts
@@ -22,6 +21,7 @@ from benchmark.interface import Method, Shape
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 from benchmark.published import load_published
 from benchmark.settings import make_settings
+from benchmark.training.checkpoint import prefixed
 
 
 @dataclass(frozen=True)

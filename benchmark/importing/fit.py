@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
+from benchmark.core.paths import printable
 from benchmark.importing.assign import USUAL_SIZE, Given
 from benchmark.interface import Method, Shape
-from benchmark.paths import printable
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 from benchmark.published import Differences, Measured, PublishedCheckpoint, Shapes, differences
-from benchmark.registry import METHODS, find_method
 from benchmark.settings import make_settings
+from benchmark.training.registry import METHODS, find_method
 
 
 class DoesNotFit(UserError):  # noqa: N818 - the name says what is wrong

@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from benchmark.errors import UserError
-from benchmark.hashes import sha256_of
-from benchmark.paths import printable
+from benchmark.core.errors import UserError
+from benchmark.core.hashes import sha256_of
+from benchmark.core.paths import printable
 
 _DEPTH = 6
 """Dictionaries in dictionaries: nobody saves weights deeper."""

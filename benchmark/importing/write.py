@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.artifacts import whole_folder
-from benchmark.checkpoint import save_tensors
-from benchmark.errors import UserError
-from benchmark.hashes import write_text
+from benchmark.core.artifacts import whole_folder
+from benchmark.core.errors import UserError
+from benchmark.core.hashes import write_text
 from benchmark.importing.convert import Weights
 from benchmark.importing.read import sha256
 from benchmark.stages.train import CHECKPOINT, changed_settings
-from benchmark.trainer import WEIGHTS
+from benchmark.training.checkpoint import save_tensors
+from benchmark.training.trainer import WEIGHTS
 
 
 def check_place(out: Path) -> None:

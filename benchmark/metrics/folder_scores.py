@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.core.progress import Reporter, counted
+from benchmark.data.picture_folder import Pictures
 from benchmark.metrics.features import FeatureExtractor
-from benchmark.metrics.folders import Pictures
 from benchmark.metrics.frechet import frechet_distance
 from benchmark.metrics.kid import kernel_distance
 from benchmark.metrics.psnr import mean_psnr, psnr
 from benchmark.metrics.ssim import WINDOW, ssim
-from benchmark.progress import Reporter, counted
 
 SCHEMA = 1
 

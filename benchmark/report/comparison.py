@@ -13,9 +13,9 @@ from typing import Any, Literal
 import yaml
 
 from benchmark.config import FULL_BUDGET
-from benchmark.errors import UserError, unknown
+from benchmark.core.errors import UserError, unknown
 from benchmark.protocol import SUBSETS, Subset
-from benchmark.results import METRICS, Direction, Features, Metric, Row, SuiteResults
+from benchmark.report.results import METRICS, Direction, Features, Metric, Row, SuiteResults
 
 PAPER = Path(__file__).resolve().parents[2] / "results" / "paper"
 COLUMNS = ("FID", "FID(Cp)", "PSNR", "CA")

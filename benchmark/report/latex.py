@@ -6,8 +6,8 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
+from benchmark.report.results import METRICS
 from benchmark.report.tables import Entry, Heading, Table
-from benchmark.results import METRICS
 
 DECIMALS = max(metric.decimals for metric in METRICS if metric.paper)
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Comparison, data_label, our_label
-from benchmark.results import METRICS, JudgeResult, Row, SuiteResults
+from benchmark.report.results import METRICS, JudgeResult, Row, SuiteResults
 
 FEW = 2048
 """With fewer pictures than Inception has features, a covariance has no full rank and the distance a large bias."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from benchmark.report.comparison import compare, data_label
 from benchmark.report.markdown import bullets, escape_markdown, markdown
 from benchmark.report.notes import data_line, definitions
+from benchmark.report.results import SuiteResults
 from benchmark.report.tables import Table, cost_table, expressions_table, main_table, measures_table, steps_table
-from benchmark.results import SuiteResults
 
 PICTURES = {
     "ablation.png": ("The ablation in pictures", "One edit a line: the source, the reference, and what each row made."),

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Cell, Comparison, our_label, why_not
+from benchmark.report.results import METRICS, Row, SuiteResults
 from benchmark.report.tables import edit_counts, training_seconds
-from benchmark.results import METRICS, Row, SuiteResults
 
 Line = dict[str, object]
 

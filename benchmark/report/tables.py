@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from benchmark.progress import duration
+from benchmark.core.progress import duration
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Cell, Column, Comparison, Difference, our_label, why_not
 from benchmark.report.notes import (
@@ -18,7 +18,7 @@ from benchmark.report.notes import (
     sentence,
     settings_text,
 )
-from benchmark.results import METRICS, Direction, Metric, Row, SuiteResults
+from benchmark.report.results import METRICS, Direction, Metric, Row, SuiteResults
 
 EMPTY = "–"
 REAL = "real pictures"

@@ -13,11 +13,12 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.report.comparison import Cell, ComparedRow, Comparison, compare, controls, why_not
 from benchmark.report.files import report_files
 from benchmark.report.markdown import superscript
 from benchmark.report.notes import data_line, notes, same_run_notes
+from benchmark.report.results import METRICS, Metric, SuiteResults, load_results
 from benchmark.report.tables import (
     Footnotes,
     difference,
@@ -28,7 +29,6 @@ from benchmark.report.tables import (
     our_heading,
     training_time,
 )
-from benchmark.results import METRICS, Metric, SuiteResults, load_results
 
 UNLIMITED = 1000
 """Columns: wider than any table."""

@@ -17,10 +17,10 @@ from benchmark.report.files import FILES, report_files
 from benchmark.report.latex import latex
 from benchmark.report.notes import data_line
 from benchmark.report.page import extended_page, extended_tables, report_page, table_page
+from benchmark.report.results import SuiteResults
 from benchmark.report.spreadsheet import extended_csv, main_csv
 from benchmark.report.tables import main_table
 from benchmark.report.targets_figure import draw_targets
-from benchmark.results import SuiteResults
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmark.artifacts import Artifact, Recipe, Store
-from benchmark.environment import Environment, Peaks
-from benchmark.progress import Reporter
-from benchmark.tracking import Tracker
+from benchmark.core.artifacts import Artifact, Recipe, Store
+from benchmark.core.environment import Environment, Peaks
+from benchmark.core.progress import Reporter
+from benchmark.core.tracking import Tracker
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.artifacts import Artifact
+from benchmark.core.artifacts import Artifact
+from benchmark.core.progress import counted
 from benchmark.data.faceset import FaceSet
 from benchmark.metrics.crop import crop, tight_box
 from benchmark.metrics.features import FeatureExtractor, ensure_weights, open_extractor
-from benchmark.progress import counted
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.prepare import Prepare, load_faces

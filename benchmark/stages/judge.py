@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmark.data.alignment import brought_into_frame, learned_places
 from benchmark.data.faceset import FaceSet
-from benchmark.device import compute_deterministically
-from benchmark.metrics.frame import brought_into_frame, learned_places
-from benchmark.metrics.judge import Judge, JudgeSettings, train_judge
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.prepare import Prepare, load_faces, load_faces_for
+from benchmark.training.device import compute_deterministically
+from benchmark.training.judge import Judge, JudgeSettings, train_judge
 
 JUDGE_SEED = 0
 """One judge measures all runs of a subset, whatever their seeds: a ruler is not drawn anew for every measurement."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmark.core.errors import UserError
 from benchmark.data.faceset import FaceSet
 from benchmark.data.source import DataSource
-from benchmark.errors import UserError
 from benchmark.protocol import Subset
 from benchmark.stages.base import Context, Made, Stage, Work
 

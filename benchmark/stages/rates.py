@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from benchmark.artifacts import Manifest, Store
+from benchmark.core.artifacts import Manifest, Store
 from benchmark.stages.base import Stage
 
 MEASURED: dict[str, float] = {

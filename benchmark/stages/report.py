@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmark.artifacts import Artifact
 from benchmark.config import Profile, Suite, SuiteRow
+from benchmark.core.artifacts import Artifact
 from benchmark.data.faceset import ALIGNED, FaceSet
 from benchmark.data.photos.preparing import ASIDE, read_aside
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.report.files import FACES
-from benchmark.results import Features, JudgeReading, JudgeResult, Override, Row, Scores, SuiteResults, Training
+from benchmark.report.results import Features, JudgeReading, JudgeResult, Override, Row, Scores, SuiteResults, Training
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.features import ExtractorChoice
 from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
@@ -26,7 +26,7 @@ from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import Score
 from benchmark.stages.synthesize import EDITED, EDITS, Synthesize
 from benchmark.stages.train import CheckpointStage
-from benchmark.trainer import LOSSES
+from benchmark.training.trainer import LOSSES
 
 if TYPE_CHECKING:
     from benchmark.report.figures import RowPictures

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmark.core.progress import counted
 from benchmark.metrics.features import FLOOR
 from benchmark.metrics.frechet import frechet_distance
 from benchmark.metrics.kid import kernel_distance
 from benchmark.metrics.psnr import mean_psnr, psnr
 from benchmark.metrics.ssim import ssim
-from benchmark.progress import counted
 from benchmark.protocol import EXPRESSIONS
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.features import ExtractorChoice, RealFeatures, crop_faces, load_features

@@ -10,16 +10,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmark.core.errors import RunFailed, UserError
+from benchmark.core.hashes import write_text
 from benchmark.data.edits import EditList
 from benchmark.data.faceset import FaceSet
-from benchmark.device import compute_deterministically
-from benchmark.errors import RunFailed, UserError
-from benchmark.hashes import write_text
 from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import EXPRESSIONS, Guide
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.train import CheckpointStage, load_checkpoint
+from benchmark.training.device import compute_deterministically
 
 EDITED, EDITS, DONE = "edited.npy", "edits.parquet", "done.json"
 BATCH = 16

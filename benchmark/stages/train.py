@@ -13,20 +13,21 @@ import numpy as np
 import torch
 
 from benchmark.config import Profile
+from benchmark.config.precision import DEFAULT, MEANING, Precision
+from benchmark.core.errors import UserError
+from benchmark.core.hashes import write_text
 from benchmark.data.faceset import FaceSet
 from benchmark.data.framing import Framing
-from benchmark.data.sampling import TrainingSet
 from benchmark.data.split import lowest_ranked
-from benchmark.errors import UserError
-from benchmark.hashes import write_text
 from benchmark.interface import Method, Shape
-from benchmark.precision import DEFAULT, MEANING, Precision, check_precision
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, KNOWLEDGE, Knowledge, Subset
-from benchmark.registry import find_method
 from benchmark.settings import documented, make_settings
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.prepare import Prepare, load_faces_for
-from benchmark.trainer import LOSSES, WEIGHTS, Budget, Trainer, load_for_editing
+from benchmark.training.precision import check_precision
+from benchmark.training.registry import find_method
+from benchmark.training.sampling import TrainingSet
+from benchmark.training.trainer import LOSSES, WEIGHTS, Budget, Trainer, load_for_editing
 
 CHECKPOINT = "checkpoint.json"
 

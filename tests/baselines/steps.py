@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from benchmark.data.sampling import TrainingFaces, TrainingSet
 from benchmark.interface import Augmentation, Method, Progress
+from benchmark.training.sampling import TrainingFaces, TrainingSet
 
 
 def faces(size: int = 32, count: int = 64, classes: int = 8, seed: int = 0) -> TrainingFaces:

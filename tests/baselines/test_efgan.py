@@ -23,13 +23,13 @@ from baselines.efgan import method as method_module
 from baselines.efgan.crops import POINTS, REGIONS, Window, crop_size, stitch, window, windows
 from baselines.efgan.losses import generator_losses
 from baselines.efgan.networks import BRANCHES, Cascade, Edit, ExpressionTransformer, Initial, Refiner, Stage, path
-from benchmark import trainer as trainer_module
-from benchmark.data.sampling import TrainingSet
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
+from benchmark.core.progress import Reporter
 from benchmark.interface import Faces, Progress, Shape, Target
-from benchmark.progress import Reporter
 from benchmark.settings import make_settings
-from benchmark.trainer import STATE, WEIGHTS, Budget, Trainer
+from benchmark.training import trainer as trainer_module
+from benchmark.training.sampling import TrainingSet
+from benchmark.training.trainer import STATE, WEIGHTS, Budget, Trainer
 from tests.baselines.steps import Steps, faces
 
 SMALL = EFGANSettings(width=0.0625, residual_blocks=1, batch_size=4, critic_steps=1)

@@ -20,10 +20,10 @@ from baselines.ganimation import (
     generator_losses,
     published_names,
 )
-from benchmark.data.sampling import TrainingFaces, TrainingSet
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.interface import Augmentation, Faces, Progress, Shape, Target
 from benchmark.published import load_published
+from benchmark.training.sampling import TrainingFaces, TrainingSet
 from tests.baselines.steps import Steps, faces
 from tests.parity.vectors import TOLERANCE, Vectors, count, shapes, weights
 

@@ -29,7 +29,7 @@ from baselines.hisd.losses import (
 from baselines.hisd.networks import Discriminator
 from baselines.hisd.norms import activated_norm
 from baselines.hisd.published_names import published_names
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.interface import Faces, Shape, Target
 from benchmark.published import load_published, parameter
 from tests.baselines.steps import Steps, faces

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmark.registry import METHODS
+from benchmark.training.registry import METHODS
 
 BUILT_ON = {"mtss": "hisd"}
 """MTSS is HiSD with parts added, so its modules import HiSD's."""

@@ -20,8 +20,8 @@ from baselines.ganimation import GANimation
 from baselines.stargan import StarGAN
 from benchmark.interface import Faces, FaceSource, Method, Progress, Shape, Target
 from benchmark.protocol import Guide
-from benchmark.registry import METHODS, find_method
 from benchmark.settings import make_settings
+from benchmark.training.registry import METHODS, find_method
 from tests.baselines.steps import faces
 
 SIZE, ITERATIONS, TOLERANCE = 32, 1000, 1e-8

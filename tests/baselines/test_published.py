@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from baselines.scaling import check_size, scaled
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.published import load_published, parameter, translated
 
 

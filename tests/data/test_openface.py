@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.core.errors import UserError
 from benchmark.data.openface import read_face, read_units
-from benchmark.errors import UserError
 from benchmark.protocol import ACTION_UNITS
 from tests.data.openface_files import IMAGE_COLUMNS, row, write
 

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmark.core.errors import UserError
 from benchmark.data.photo import read_square
 from benchmark.data.source import content_hash, open_source
-from benchmark.errors import UserError
 
 
 def test_names_and_options_of_data_sets(tmp_path: Path) -> None:

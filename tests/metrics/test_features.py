@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pytorch_fid import inception as published_inception
 from skimage import data as skimage_data
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.metrics.features import FeatureExtractor, lite0, open_extractor
 from benchmark.metrics.features.network import load_exactly, read_state
 from benchmark.metrics.features.weights import lite0_file, sha256_of

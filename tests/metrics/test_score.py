@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data as skimage_data
 
+from benchmark.data.picture_folder import find_pictures
 from benchmark.metrics.features import FLOOR, open_extractor, weights
-from benchmark.metrics.folders import find_pictures
 from benchmark.metrics.frechet import frechet_distance
 from benchmark.metrics.kid import kernel_distance
 from benchmark.metrics.psnr import CAP_DB, psnr

@@ -14,7 +14,7 @@ import pytest
 import torch
 from pytorch_fid.inception import FID_WEIGHTS_URL
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.metrics.features import ensure_weights, open_extractor, weights
 from benchmark.metrics.features.weights import INCEPTION, Published, cached_or_downloaded
 

@@ -18,9 +18,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision import transforms as T
 from torchvision.transforms import functional as F
 
-from benchmark.data.sampling import TrainingSet
 from benchmark.interface import Augmentation, Faces
 from benchmark.protocol import ACTION_UNITS, LANDMARK_MIRROR, LANDMARKS
+from benchmark.training.sampling import TrainingSet
 
 WORKERS = 2
 SERVER = multiprocessing.get_context("forkserver")

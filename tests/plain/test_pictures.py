@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.data.augment import mirrored
-from benchmark.data.sampling import TrainingFaces, TrainingSet
 from benchmark.interface import Augmentation
+from benchmark.training.augmentation import mirrored
+from benchmark.training.sampling import TrainingFaces, TrainingSet
 from tests.plain.pictures import PictureFaces
 
 COUNT, SIZE = 12, 16

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from benchmark.protocol import EXPRESSIONS, Guide, Subset
-from benchmark.results import Features, JudgeResult, Override, Row, Scores, SuiteResults, Training
+from benchmark.report.results import Features, JudgeResult, Override, Row, Scores, SuiteResults, Training
 
 INCEPTION = Features("inception", "FID", True, "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2")
 LITE0 = Features("efficientnet-lite0", "FD[lite0]", False, "0c1a2b3c")

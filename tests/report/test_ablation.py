@@ -20,10 +20,10 @@ from benchmark.report.latex import latex
 from benchmark.report.markdown import markdown
 from benchmark.report.notes import not_as_published, notes, same_run_notes
 from benchmark.report.page import extended_page, report_page, table_page
+from benchmark.report.results import SuiteResults
 from benchmark.report.spreadsheet import extended_csv, main_csv
 from benchmark.report.tables import Table, main_table, measures_table, steps_table
 from benchmark.report.terminal import print_tables
-from benchmark.results import SuiteResults
 from tests.report.made_up import HIDDEN, STEPS, ablation_run, published_run, quick_run, scores
 from tests.report.test_figures import cell, enlarged, pictures
 

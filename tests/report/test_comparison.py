@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.report.comparison import (
     PAPER,
     Cell,
@@ -19,7 +19,7 @@ from benchmark.report.comparison import (
     our_label,
     paper_path,
 )
-from benchmark.results import METRICS, Features, SuiteResults
+from benchmark.report.results import METRICS, Features, SuiteResults
 from tests.report.made_up import ABSENT, LITE0, NO_LANDMARKS, ROWS, published_run, quick_run, scores
 from tests.report.made_up import row as made_row
 

@@ -16,10 +16,10 @@ from benchmark.report.latex import escape_latex, latex
 from benchmark.report.markdown import escape_markdown, markdown
 from benchmark.report.notes import notes
 from benchmark.report.page import extended_tables
+from benchmark.report.results import SuiteResults
 from benchmark.report.spreadsheet import extended_csv, main_csv
 from benchmark.report.tables import cost_table, expressions_table, main_table, measures_table
 from benchmark.report.terminal import print_tables
-from benchmark.results import SuiteResults
 from tests.report.made_up import NO_LANDMARKS, published_run, quick_run, timings
 
 RUNS = {"published": published_run(), "quick": quick_run()}

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark import results as results_module
 from benchmark.protocol import EXPRESSIONS, GUIDES, SUBSETS
-from benchmark.results import (
+from benchmark.report import results as results_module
+from benchmark.report.results import (
     METRICS,
     Features,
     JudgeReading,

@@ -12,9 +12,9 @@ from benchmark.protocol import EXPRESSIONS, Guide, Subset
 from benchmark.report.comparison import compare
 from benchmark.report.figures import PAPER, Figure, RowPictures
 from benchmark.report.notes import notes
+from benchmark.report.results import JudgeReading, SuiteResults
 from benchmark.report.tables import expressions_table
 from benchmark.report.targets_figure import draw_targets
-from benchmark.results import JudgeReading, SuiteResults
 from tests.report.made_up import quick_run
 
 OWN = ("neutral", "happy", "neutral")

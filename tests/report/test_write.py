@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.report.files import FILES
+from benchmark.report.results import load_results
 from benchmark.report.terminal import print_report
 from benchmark.report.write import write_report
-from benchmark.results import load_results
 from tests.report.made_up import published_run, quick_run, timings
 from tests.report.test_figures import history, pictures
 

@@ -10,8 +10,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch.utils.data import default_collate
 
-from benchmark.registry import METHODS, find_method
 from benchmark.settings import make_settings
+from benchmark.training.registry import METHODS, find_method
 from tests.plain.pictures import PictureFaces
 from tests.speed.rows import give_row
 from tests.speed.test_steps import SCALES, pictures, trainer

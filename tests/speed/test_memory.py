@@ -10,9 +10,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmark.config import load_profile
-from benchmark.environment import peak_memory
-from benchmark.registry import METHODS, find_method
+from benchmark.core.environment import peak_memory
 from benchmark.settings import make_settings
+from benchmark.training.registry import METHODS, find_method
 from tests.speed.rows import give_row
 from tests.speed.test_steps import pictures, trainer
 

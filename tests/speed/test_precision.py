@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmark.precision import arithmetic, cpu_has_bfloat16
-from benchmark.registry import METHODS, find_method
 from benchmark.settings import make_settings
+from benchmark.training.precision import arithmetic, cpu_has_bfloat16
+from benchmark.training.registry import METHODS, find_method
 from tests.speed.rows import give_row
 from tests.speed.test_steps import SCALES, pictures, trainer
 

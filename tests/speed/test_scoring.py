@@ -28,12 +28,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from scipy import linalg
 from skimage import metrics
 
-from benchmark.artifacts import Store
+from benchmark.core.artifacts import Store
 from benchmark.data.edits import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.data.rendered_set import Rendered
 from benchmark.metrics.features.weights import INCEPTION
-from benchmark.outside.context import make_missing, open_context
+from benchmark.pipeline.context import make_missing, open_context
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.stages.base import Context, Made, Stage, Work, made_by
 from benchmark.stages.features import RealFeatures, choose_extractor, crop_faces

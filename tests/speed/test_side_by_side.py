@@ -1,6 +1,6 @@
 """Two trainings at once, each on half of the cores, beside one after the other on all of them.
 
-Profile quick's networks, whose `--jobs auto` this decides (`benchmark.device.SIDE_BY_SIDE_WIDTH`), and wider ones.
+Profile quick's networks, whose `--jobs auto` this decides (`SIDE_BY_SIDE_WIDTH`), and wider ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmark.config import load_profile
-from benchmark.device import choose_jobs
+from benchmark.training.device import choose_jobs
 from tests.speed.rows import give_row
 from tests.speed.test_steps import pictures, trainer
 
@@ -34,8 +34,8 @@ def trained(
     """Begins when all are ready, and says the seconds."""
     import torch
 
-    from benchmark.registry import find_method
     from benchmark.settings import make_settings
+    from benchmark.training.registry import find_method
 
     torch.set_num_threads(threads)
     stated = load_profile("quick").overrides[name].settings

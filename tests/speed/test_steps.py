@@ -19,11 +19,11 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmark.config import load_profile
-from benchmark.data.sampling import TrainingSet
 from benchmark.interface import Method, Shape
-from benchmark.registry import METHODS, find_method
 from benchmark.settings import make_settings
-from benchmark.trainer import Budget, Trainer
+from benchmark.training.registry import METHODS, find_method
+from benchmark.training.sampling import TrainingSet
+from benchmark.training.trainer import Budget, Trainer
 from tests.plain.pictures import PictureFaces
 from tests.speed.rows import give_row
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.protocol import LANDMARKS
 
 SIDE = 512

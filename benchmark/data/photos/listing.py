@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.errors import UserError
-from benchmark.paths import readable
+from benchmark.core.errors import UserError
+from benchmark.core.paths import readable
 
 SUFFIXES = frozenset(
     {

@@ -12,12 +12,12 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from benchmark.core.errors import UserError
 from benchmark.data.framing import RAFD, Square, frame
 from benchmark.data.openface import OpenFace, read_face
 from benchmark.data.photo import cut_square, read_upright
 from benchmark.data.photos.finding import Finder
 from benchmark.data.photos.listing import Photo, Reason
-from benchmark.errors import UserError
 from benchmark.protocol import SUBSET_CAMERAS
 
 How = Literal["centre", "face", "uncropped"]

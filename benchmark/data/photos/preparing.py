@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.core.errors import UserError
+from benchmark.core.hashes import write_text
 from benchmark.data.faceset import COLUMNS, IMAGES, PLACEMENT, TABLE
 from benchmark.data.framing import Square
 from benchmark.data.photos.filling import ORDER, Filled, Seen, fill
@@ -23,8 +25,6 @@ from benchmark.data.photos.listing import REASONS, Listing, Photo, Reason, SetAs
 from benchmark.data.photos.looking import Looked, Wish, choose_square, cut_again, has_landmarks, look
 from benchmark.data.photos.units import Prototypes, units_of
 from benchmark.data.source import Advance, Prepared
-from benchmark.errors import UserError
-from benchmark.hashes import write_text
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARKS, SUBSET_CAMERAS
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from benchmark.core.errors import UserError, unknown
+from benchmark.core.paths import readable
 from benchmark.data.faceset import FaceSet
 from benchmark.data.openface import read_face
 from benchmark.data.photos.finding import needed_packages
@@ -18,8 +20,6 @@ from benchmark.data.photos.preparing import prepare_photos
 from benchmark.data.photos.units import Prototypes
 from benchmark.data.source import SOURCES, Advance, DataSource, Prepared, source_class
 from benchmark.data.split import LEAST_PEOPLE, SALT, draw_test_identities, listed_test_identities
-from benchmark.errors import UserError, unknown
-from benchmark.paths import readable
 from benchmark.protocol import Knowledge
 
 FACES: tuple[str, ...] = ("dlib", "none")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from benchmark.errors import UserError, unknown
+from benchmark.core.errors import UserError, unknown
 from benchmark.metrics.features import weights as files
 
 if TYPE_CHECKING:

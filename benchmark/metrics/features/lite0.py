@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from benchmark.metrics.features.convolutions import FusedConv
 from benchmark.metrics.features.network import NetworkFeatures, default_batch, load_exactly, read_state, ready
 from benchmark.metrics.features.weights import Weights

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up."""

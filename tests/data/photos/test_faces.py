@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+from tests.faces.test_facs import RAFD
 
+from benchmark.core.errors import UserError
 from benchmark.data.photos import finding
 from benchmark.data.photos.filling import Seen, fill, mirrored_place
 from benchmark.data.photos.finding import Finder
 from benchmark.data.photos.listing import Photo
 from benchmark.data.photos.units import units_of, vector
 from benchmark.data.rafd import RaFD
-from benchmark.errors import UserError
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARK_MIRROR
-from tests.faces.test_facs import RAFD
 from tests.photo_folders import portrait, rendered
 
 JAW = slice(0, 17)

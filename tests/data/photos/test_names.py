@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.core.errors import UserError
 from benchmark.data.cfee import CFEE
 from benchmark.data.folder import Folder
 from benchmark.data.photos.listing import Listing
@@ -17,7 +18,6 @@ from benchmark.data.rafd import RaFD, RaFDName
 from benchmark.data.source import open_source
 from benchmark.data.spelling import OTHER_WORDS, expression_of
 from benchmark.data.split import listed_test_identities
-from benchmark.errors import UserError
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 from tests.photo_folders import write_cfee, write_rafd, write_table
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmark.core.errors import UserError
 from benchmark.data.faceset import FaceSet
 from benchmark.data.framing import RAFD, face_square
 from benchmark.data.photo import read_square, read_upright
@@ -20,7 +21,6 @@ from benchmark.data.photos import source as photographs
 from benchmark.data.photos.preparing import ASIDE
 from benchmark.data.rafd import RaFD
 from benchmark.data.source import DataSource, open_source
-from benchmark.errors import UserError
 from tests.data.openface_files import row, write
 from tests.photo_folders import portrait, rafd_name, rendered, write_cfee, write_rafd, write_table
 

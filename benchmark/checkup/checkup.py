@@ -1,0 +1,158 @@
+"""What a data set has and lacks: counts, split, faces, and what every suite can make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from benchmark.config import Profile, load_suite, names
+from benchmark.core.artifacts import Artifact
+from benchmark.core.errors import UserError
+from benchmark.core.paths import readable
+from benchmark.data.faceset import FaceSet
+from benchmark.data.photos.filling import ORDER
+from benchmark.data.photos.listing import BY_NAME, SetAside
+from benchmark.data.photos.preparing import ASIDE, aside_table, read_aside
+from benchmark.data.photos.source import Photographs
+from benchmark.data.source import DataSource
+from benchmark.metrics.features import FLOOR
+from benchmark.pipeline.requirements import Gaps, Pictures
+from benchmark.protocol import CAMERAS, EXPRESSIONS, GAZES, SUBSET_CAMERAS, SUBSETS
+
+Kind = Literal["expression", "camera", "gaze"]
+PLANNED: dict[Kind, tuple[Any, ...]] = {"expression": EXPRESSIONS, "camera": CAMERAS, "gaze": GAZES}
+SURE = frozenset({"dlib", "OpenFace", "the table", "the renderer"})
+"""Who says where a face is and has seen that very picture."""
+
+
+@dataclass(frozen=True)
+class SuiteState:
+    """What a suite can measure. missing: by row label and subset, why it can't be."""
+
+    name: str
+    rows: int
+    missing: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CheckUp:
+    """Everything the check-up says. counts: by kind and value, pictures; people: of each person. incomplete: persons
+    with fewer pictures than the fullest, and how many they have. not_found: the pictures whose faces were looked for
+    and not found, and what stands in. aside: the table of files that were set aside.
+    """
+
+    description: str
+    folder: str
+    pictures: int
+    size: int
+    counts: Mapping[Kind, Mapping[str, int]]
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    people: Mapping[str, int]
+    fullest: int
+    incomplete: Mapping[str, int]
+    not_found: Mapping[str, str]
+    facts: Mapping[str, Any]
+    aside: pd.DataFrame
+    suites: tuple[SuiteState, ...]
+
+    def fact(self) -> dict[str, Any]:
+        """For `--json`."""
+        plain = {name: value for name, value in vars(self).items() if name not in {"aside", "suites", "facts"}}
+        known = ("left_out", "others", "landmarks_by", "units_by", "turned", "useless", "notes")
+        return {
+            **plain,
+            **{name: self.facts[name] for name in known if name in self.facts},
+            "aside": {reason: int((self.aside["reason"] == reason).sum()) for reason in self.aside["reason"].unique()},
+            "set_aside": self.aside.to_dict("records"),
+            "suites": {suite.name: {**vars(suite)} for suite in self.suites},
+        }
+
+
+def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckUp:
+    """Of a prepared data set."""
+    faces = FaceSet.load(prepared.folder)
+    table, facts = faces.table, dict(prepared.manifest.facts)
+    if isinstance(source, Photographs):  # a stray file is none of the set's, which may have been prepared before
+        facts |= {"left_out": dict(source.listing.left_out), "others": source.listing.others}
+    per_person = table.groupby("identity").size()
+    fullest = int(per_person.max())
+    counts: dict[Kind, dict[str, int]] = {}
+    for kind, planned in PLANNED.items():
+        found = table[kind].value_counts()
+        shown = {value: f"{value:03d}" if kind == "camera" else str(value) for value in planned}
+        counts[kind] = {name: int(found.get(value, 0)) for value, name in shown.items()}
+    return CheckUp(
+        description=facts["description"],
+        folder=readable(source.folder) if source.folder else "the repository",
+        pictures=len(table),
+        size=faces.size,
+        counts=counts,
+        train=tuple(faces.identities("train")),
+        test=tuple(faces.identities("test")),
+        people={str(name): int(count) for name, count in per_person.items()},
+        fullest=fullest,
+        incomplete={str(name): int(count) for name, count in per_person.items() if count < fullest},
+        not_found=_not_found(table),
+        facts=facts,
+        aside=_aside(source, prepared.folder),
+        suites=tuple(_suite(name, source, faces, profile) for name in names("suites")),
+    )
+
+
+def _aside(source: DataSource, folder: Path) -> pd.DataFrame:
+    """path, reason, detail of every file that is set aside: by its name as it is now, by its content when it was
+    prepared.
+    """
+    if not isinstance(source, Photographs):
+        return aside_table([])
+    found: list[Any] = read_aside(folder / ASIDE).to_dict("records")
+    seen = [SetAside(**row) for row in found if row["reason"] not in BY_NAME]
+    return aside_table([*source.listing.aside, *seen])
+
+
+def _not_found(table: pd.DataFrame) -> dict[str, str]:
+    """By file, where faces were looked for."""
+    if "landmarks_by" not in table or (table["landmarks_by"] == ORDER[-1]).all():
+        return {}
+    lost = table[~table["landmarks_by"].isin(SURE)]
+    return {str(file): str(by) for file, by in zip(lost["file"], lost["landmarks_by"], strict=True)}
+
+
+def _suite(name: str, source: DataSource, faces: FaceSet, profile: Profile) -> SuiteState:
+    suite = load_suite(name)
+    missing: dict[str, str] = {}
+    trained = Pictures(source, faces)
+    try:
+        edited = Pictures(source.uncropped(), None) if suite.faces == "nonaligned" else trained
+    except UserError as error:
+        return SuiteState(name, len(suite.rows), {f"{row.label} ({row.data})": str(error) for row in suite.rows}, ())
+    gaps = Gaps(suite, profile, trained, edited)
+    for row in suite.rows:
+        if why := gaps.why(row):
+            missing[f"{row.label} ({row.data})"] = why
+    warnings = []
+    for subset in SUBSETS:
+        if not any(row.data == subset for row in suite.rows):
+            continue
+        test = faces.rows(subset, "test")
+        if len(test) < FLOOR:
+            measured = "measured all the same" if profile.allow_small else "left out (--allow-small measures it)"
+            warnings.append(
+                f"{subset}: {len(test)} real test pictures, and Fréchet distances want {FLOOR}: {measured} in profile "
+                f"{profile.name}"
+            )
+        shown = set(faces.table["expression"].iloc[test])
+        lost = [expression for expression in EXPRESSIONS if expression not in shown]
+        if lost and len(test):
+            warnings.append(f"{subset}: no test picture shows {', '.join(lost)}: no edit to it, no reference for it")
+        cameras = set(faces.table["camera"].iloc[test])
+        absent = [camera for camera in SUBSET_CAMERAS[subset] if camera not in cameras]
+        if absent and len(test):
+            warnings.append(f"{subset}: no picture of camera {', '.join(f'{camera:03d}' for camera in absent)}")
+    return SuiteState(name, len(suite.rows), missing, tuple(warnings))

@@ -1,0 +1,180 @@
+"""What all commands share: arguments with one-line errors, exit statuses, signals. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from benchmark.core.errors import RunFailed, UserError, did_you_mean
+from benchmark.core.paths import printable_lines
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+DATA_HELP = (
+    "rendered, rendered:DIR, rafd:DIR, cfee:DIR or folder:DIR; of photographs, rafd:DIR,leave-out=kid+05 leaves people "
+    "or groups out, and rafd:DIR,faces=none looks for no faces"
+)
+"""What `--data` takes."""
+
+
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM arrived. Derives from BaseException so that no `except Exception` swallows it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+class Interruption:
+    """From here to `restore`, the signals raise Interrupted in the main thread, wherever it is.
+
+    Where that is lost, since Python only reports what a callback of the garbage collector raises, it is raised again.
+    With `once`, further signals do not cut short what the first has to clean up. After `end` none raises, so that the
+    last words can be said.
+    """
+
+    AGAIN = 0.05
+    """Seconds until a lost one is raised again."""
+
+    def __init__(self, numbers: Iterable[int], once: bool = False) -> None:
+        self._once, self._told, self._ended = once, False, False
+        self._hook = sys.unraisablehook
+        sys.unraisablehook = self._unraisable
+        self._previous = {number: signal.signal(number, self._interrupt) for number in numbers}
+
+    def end(self) -> None:
+        """Pass over all signals from now on."""
+        self._ended = True
+
+    def restore(self) -> None:
+        """Leave the signals to those who had them before."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = self._hook
+
+    def _interrupt(self, signum: int, _frame: FrameType | None) -> None:
+        if self._ended or self._told:
+            return
+        self._told = self._once
+        raise Interrupted(signum)
+
+    def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
+        if not isinstance(lost.exc_value, Interrupted):
+            self._hook(lost)
+            return
+        self._told = True  # nothing is raised in this function
+        timer = threading.Timer(self.AGAIN, self._again, [lost.exc_value.signum])
+        timer.daemon = True
+        timer.start()
+
+    def _again(self, signum: int) -> None:
+        self._told = False
+        main = threading.main_thread().ident
+        if not self._ended and main is not None:
+            signal.pthread_kill(main, signum)
+
+
+class Parser(argparse.ArgumentParser):
+    """`argparse` with examples under the help and errors that are one line on stderr (exit status 2)."""
+
+    def __init__(self, prog: str, description: str, examples: Sequence[str] = ()) -> None:
+        epilog = "examples:\n" + "\n".join(f"  {line}" for line in examples) if examples else None
+        super().__init__(
+            prog=f"python -m {prog}",
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: None = None) -> argparse.Namespace:  # type: ignore[override]
+        """Parse, and name the nearest option where one is unknown."""
+        parsed, rest = self.parse_known_args(args, namespace)
+        if rest:
+            options = [option for action in self._actions for option in action.option_strings]
+            hint = (
+                did_you_mean(rest[0], options) if rest[0].startswith("-") else "; --help shows what this command takes"
+            )
+            self.error(f"unknown argument '{rest[0]}'{hint}")
+        return parsed
+
+    def error(self, message: str) -> NoReturn:
+        """Say `message` in one line and leave with status 2."""
+        sys.stderr.write(f"error: {message}\n")
+        raise SystemExit(EXIT_USAGE)
+
+
+def run_command(work: Callable[[], int | None]) -> int:
+    """Run `work` and turn what it raises into one line on stderr and an exit status.
+
+    SIGTERM is treated like SIGINT (`Interrupted`), so that a trainer can save its state; the status is then 128 +
+    signal.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file may have a name that the terminal cannot show
+    interruption = Interruption((signal.SIGINT, signal.SIGTERM))
+    try:
+        try:
+            return work() or EXIT_OK
+        finally:
+            interruption.end()
+    except UserError as error:
+        sys.stderr.write(f"error: {printable_lines(str(error))}\n")
+        return EXIT_USAGE
+    except RunFailed as error:
+        sys.stderr.write(f"failed: {printable_lines(str(error))}\n")
+        return EXIT_FAILED
+    except Interrupted as stop:
+        sys.stderr.write(f"stopped by {stop}; the same command goes on from the last saved state\n")
+        return 128 + stop.signum
+    except BrokenPipeError:
+        # The reader of our stdout (head, less) has left; point it elsewhere so that the interpreter's last flush is
+        # quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    finally:
+        interruption.restore()
+
+
+@contextlib.contextmanager
+def held_signals() -> Iterator[list[int]]:
+    """SIGINT and SIGTERM only noted, so that what is inside ends where it can be gone on from; outside the main thread
+    nothing changes.
+    """
+    received: list[int] = []
+
+    def note(signum: int, _frame: FrameType | None) -> None:
+        received.append(signum)
+
+    try:
+        previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:
+        yield received
+        return
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def writable_folder(folder: Path, option: str) -> Path:
+    """The folder given as `option`, made if need be. Raises UserError where nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{option} {folder} cannot be written ({error.strerror or error}): choose another folder"
+        ) from error
+    return folder

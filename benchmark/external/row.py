@@ -1,0 +1,178 @@
+"""Pictures made elsewhere -> a row for each subset, by the stages that make the harness's own rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.core.errors import UserError
+from benchmark.data.source import DataSource
+from benchmark.external.answer import Answer, Pictures
+from benchmark.external.listing import Listing, list_key
+from benchmark.external.neighbours import Neighbours, Ruler, find_neighbours
+from benchmark.external.result import OutsideResult, OutsideRow
+from benchmark.external.stage import Outside
+from benchmark.pipeline.context import make_missing
+from benchmark.protocol import Subset
+from benchmark.report.results import METRICS, Features, JudgeReading, JudgeResult, Row, Scores, SuiteResults
+from benchmark.stages.base import Context, made_by
+from benchmark.stages.features import ExtractorChoice, RealFeatures
+from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
+from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.score import Score
+
+METHOD = "outside"
+FOOTNOTE = "made elsewhere: these pictures were handed in as files, and what made them is not known here"
+
+
+@dataclass(frozen=True)
+class _Stages:
+    """What one subset is measured by."""
+
+    ruler: Ruler
+    judged: ReadByJudge | None
+    outside: Outside
+    score: Score
+
+
+class OutsideScorer:
+    """A list, and the ruler for whatever answers it."""
+
+    def __init__(
+        self, listing: Listing, source: DataSource, extractor: ExtractorChoice, allow_small: bool, device: str
+    ) -> None:
+        self.listing, self.extractor = listing, extractor
+        self.prepare = Prepare(source, listing.size)
+        self._allow_small, self._device = allow_small, device
+        self.edited = Prepare(source.uncropped(), listing.size) if listing.edited else self.prepare
+        if (self.prepare.recipe.key, self.edited.recipe.key) != (listing.faces, listing.edited or listing.faces):
+            raise UserError(
+                f"the data set {source.name} is not the one that the list was written for (other pictures, another "
+                "split, or another version of the benchmark): write the list again, or give the right one with --data"
+            )
+
+    def measure(self, name: str, answer: Answer, context: Context) -> tuple[OutsideResult, SuiteResults]:
+        """Score every complete subset. Returns the rows, and the table that they stand in."""
+        make_missing(list(dict.fromkeys([self.prepare, self.edited])), context)
+        self._check_lists(answer, context)
+        rulers = {subset: self._ruler(subset) for subset in self.listing.sheets}
+        stages = {subset: self._stages(name, answer.subsets[subset], rulers[subset]) for subset in answer.subsets}
+        for found in stages.values():
+            judges = [found.ruler.judge, *([found.judged] if found.judged else [])]
+            make_missing([*judges, found.ruler.real, found.outside, found.score], context)
+        neighbours = find_neighbours(context.store, self.listing, self.prepare, rulers)
+        rows = tuple(self._row(subset, found, context) for subset, found in stages.items())
+        result = self._result(name, rows, answer, neighbours)
+        return result, self._table(result, neighbours)
+
+    @staticmethod
+    def timings(result: OutsideResult) -> dict[str, float]:
+        """Seconds of the trainings of the other rows."""
+        if not result.report:
+            return {}
+        timed: dict[str, float] = json.loads((Path(result.report) / "timings.json").read_text(encoding="utf-8"))
+        return timed
+
+    def _check_lists(self, answer: Answer, context: Context) -> None:
+        faces = load_faces(made_by(self.edited, context).folder)
+        for subset in answer.subsets:
+            edits = self.listing.edit_list(subset).make(faces)
+            if list_key(edits, faces.table["face_id"]) != self.listing.sheets[subset].key:
+                raise UserError(
+                    "the list asks for other edits than this version of the benchmark: write it again, and make the "
+                    "pictures anew"
+                )
+
+    def _ruler(self, subset: Subset) -> Ruler:
+        judge = TrainJudge(self.prepare, subset, self.listing.judge_epochs, self._device)
+        real = RealFeatures(self.edited, subset, self.extractor, self.listing.targets)
+        return Ruler(self.listing.edit_list(subset), judge, real)
+
+    def _stages(self, name: str, pictures: Pictures, ruler: Ruler) -> _Stages:
+        outside = Outside(name, self.edited, ruler.edits, pictures)
+        score = Score(outside, self.edited, ruler.judge, ruler.real, self.extractor, self._allow_small)
+        other = self.listing.edited or self.listing.targets
+        judged = ReadByJudge(ruler.judge, self.edited, self.listing.targets) if other else None
+        return _Stages(ruler, judged, outside, score)
+
+    def _row(self, subset: Subset, stages: _Stages, context: Context) -> OutsideRow:
+        scored = made_by(stages.score, context)
+        return OutsideRow(
+            subset,
+            Scores(**scored.manifest.facts),
+            next(metric.key for metric in METRICS if metric.paper in ("PSNR", f"PSNR:{subset}")),
+            JudgeResult(**made_by(stages.ruler.judge, context).manifest.facts),
+            str(scored.folder),
+            {
+                "pictures": stages.outside.recipe.key,
+                "scores": stages.score.recipe.key,
+                "judge": stages.ruler.judge.recipe.key,
+                "real": stages.ruler.real.recipe.key,
+            },
+            JudgeReading(**made_by(stages.judged, context).manifest.facts) if stages.judged else None,
+        )
+
+    def _result(
+        self, name: str, rows: tuple[OutsideRow, ...], answer: Answer, neighbours: Neighbours | None
+    ) -> OutsideResult:
+        listing, choice = self.listing, self.extractor
+        return OutsideResult(
+            name=name,
+            suite=listing.suite,
+            profile=listing.profile,
+            notice=listing.notice,
+            data=self.prepare.source.name,
+            data_description=listing.data_description,
+            size=listing.size,
+            features=Features(choice.name, choice.column, choice.comparable, choice.identity),
+            test_identities=listing.test_identities,
+            train_identities=listing.train_identities,
+            rows=rows,
+            absent=answer.absent,
+            extra=len(answer.extra),
+            report=str(neighbours.folder) if neighbours else "",
+        )
+
+    def _table(self, result: OutsideResult, neighbours: Neighbours | None) -> SuiteResults:
+        """The rows as the report's tables take them, below those of the suite where it has been run."""
+        ours = tuple(
+            # No table prints the guide, which nobody but the maker of the pictures knows.
+            Row(METHOD, result.name, METHOD, "T", row.subset, {0: row.scores}, footnote=FOOTNOTE)
+            for row in result.rows
+        )
+        judges: dict[str, dict[int, JudgeResult]] = {row.subset: {JUDGE_SEED: row.judge} for row in result.rows}
+        readings: dict[str, JudgeReading] = {row.subset: row.reading for row in result.rows if row.reading}
+        images: dict[str, int] = {row.subset: row.judge.images for row in result.rows}
+        images |= {subset: reading.target_images for subset, reading in readings.items()}
+        if neighbours is not None:
+            other = neighbours.results
+            return dataclasses.replace(
+                other,
+                rows=(*other.rows, *ours),
+                judges={**other.judges, **judges},
+                test_images={**other.test_images, **images},
+                readings={**other.readings, **readings},
+            )
+        return SuiteResults(
+            suite=result.suite,
+            title=self.listing.title,
+            profile=result.profile,
+            notice=result.notice,
+            data=result.data,
+            data_description=result.data_description,
+            size=result.size,
+            seeds=(),
+            features=result.features,
+            test_images=images,
+            test_identities=result.test_identities,
+            train_identities=result.train_identities,
+            judges=judges,
+            rows=ours,
+            keys={},
+            paper_table=self.listing.paper,
+            faces="nonaligned" if self.listing.edited else "aligned",
+            targets=self.listing.targets,
+            readings=readings,
+        )

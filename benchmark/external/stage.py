@@ -1,0 +1,63 @@
+"""outside: a folder of pictures made elsewhere -> edits, as the synthesize stage leaves them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.core.errors import UserError
+from benchmark.data.edits import EditList
+from benchmark.data.photo import read_pixels
+from benchmark.external.answer import Pictures, digest_of, pixels_digest
+from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.synthesize import EDITED, EDITS
+
+
+class Outside(Stage):
+    """The pictures of one subset, known by their pixels: wherever they lie and whatever their row is called."""
+
+    kind = "outside"
+
+    def __init__(self, name: str, prepare: Prepare, edits: EditList, pictures: Pictures) -> None:
+        self.edits, self.size, self._pictures = edits, prepare.size, pictures
+        settings = {"edits": edits.settings, "pictures": pictures.digest}
+        plain = re.sub(r"[^\w .-]", "", name)  # the progress bars read brackets as markup
+        super().__init__(f"outside {plain} {edits.subset}", settings, {"faces": prepare})
+
+    def work(self) -> Work:
+        """Pictures to decode."""
+        count = len(self._pictures.paths)
+        return Work("outside", count, count * self.size**2 * 3)
+
+    def run(self, context: Context, folder: Path) -> Made:
+        """Copy them."""
+        edits = self.edits.make(load_faces(self.read("faces", context).folder))
+        shape = (len(edits), self.size, self.size, 3)
+        images = np.lib.format.open_memmap(folder / EDITED, mode="w+", dtype=np.uint8, shape=shape)
+        digests = []
+        with context.reporter.bar(self.name, len(edits)) as bar:
+            for place, path in enumerate(self._pictures.paths):
+                images[place] = _read_again(path, self.size)
+                digests.append(pixels_digest(images[place].tobytes()))
+                bar.advance(1)
+        if digest_of(digests) != self._pictures.digest:
+            raise _changed(self._pictures.paths)
+        images.flush()
+        del images
+        edits.to_parquet(folder / EDITS, index=False)
+        return Made([EDITED, EDITS], {"edits": len(edits)})
+
+
+def _read_again(path: Path, size: int) -> np.ndarray:
+    try:
+        return read_pixels(path, size)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise _changed([path]) from error
+
+
+def _changed(paths: Sequence[Path]) -> UserError:
+    return UserError(f"pictures in {paths[0].parent} changed while they were read: leave them, and call again")

@@ -1,0 +1,164 @@
+"""Writes a list of edits into a folder, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmark.config import Profile, Suite
+from benchmark.core.artifacts import whole_folder
+from benchmark.core.errors import UserError
+from benchmark.data.faceset import FaceSet
+from benchmark.data.split import lowest_ranked
+from benchmark.external.listing import (
+    LISTING,
+    PICTURES,
+    README,
+    TRAINING,
+    TRAINING_TABLE,
+    Listing,
+    Sheet,
+    TrainingSheet,
+    list_key,
+    read_listing,
+    read_sheet,
+)
+from benchmark.external.readme import readme
+from benchmark.external.sheets import edit_sheet, picture_name, training_name, training_sheet
+from benchmark.protocol import EDIT_SEED, SUBSET_CAMERAS, Subset
+from benchmark.stages.prepare import Prepare
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A list of edits before it is written, by file name. pictures: S x S x 3 uint8, still on disk."""
+
+    listing: Listing
+    texts: dict[str, str]
+    pictures: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class PreparedFaces:
+    """A prepare stage that has been made, and its faces."""
+
+    stage: Prepare
+    faces: FaceSet
+
+
+def gather(
+    suite: Suite, profile: Profile, data: str, trained: PreparedFaces, edited: PreparedFaces, training: bool
+) -> Content:
+    """Everything that a list of edits holds. trained: the faces to learn from; edited: those to edit, the same but for
+    a suite of non-aligned faces. Raises UserError where the faces allow no edit, or no training.
+    """
+    from benchmark.data.edits import edit_lists
+
+    faces = edited.faces
+    subsets = list(dict.fromkeys(row.data for row in suite.rows))
+    wanted = {subset: edit_lists(subset, profile.targets_per_source, suite.targets)[0] for subset in subsets}
+    lists = {subset: edits.make(faces) for subset, edits in wanted.items()}
+    used = sorted({int(row) for edits in lists.values() for row in (*edits["source"], *edits["reference"])})
+    names = {row: picture_name(faces.images[row]) for row in used}
+    sheets: dict[Subset, Sheet] = {}
+    texts: dict[str, str] = {}
+    for subset, edits in lists.items():
+        file = f"edits-{subset.lower().replace('&', '')}.csv"
+        texts[file] = edit_sheet(subset, edits, faces, names)
+        key = list_key(edits, faces.table["face_id"])
+        test = edits["source"].nunique() if suite.targets else len(faces.rows(subset, "test"))
+        sheets[subset] = Sheet(file, _sha256(texts[file]), len(edits), test, key)
+    pictures = {name: faces.images[row] for row, name in names.items()}
+    identities = lowest_ranked(trained.faces.identities("train"), profile.train_identities)
+    part = None
+    if training:
+        chosen = _training_rows(trained.faces, subsets, identities)
+        texts[TRAINING_TABLE] = training_sheet(trained.faces, chosen)
+        part = TrainingSheet(TRAINING_TABLE, _sha256(texts[TRAINING_TABLE]), len(chosen), len(identities))
+        pictures |= {training_name(number): trained.faces.images[row] for number, row in enumerate(chosen, 1)}
+    listing = Listing(
+        suite=suite.name,
+        title=suite.title,
+        paper=suite.paper,
+        profile=profile.name,
+        notice=profile.notice,
+        size=profile.size,
+        features=profile.features,
+        judge_epochs=profile.judge_epochs,
+        allow_small=profile.allow_small,
+        targets_per_source=profile.targets_per_source,
+        seed=EDIT_SEED,
+        data=data,
+        data_description="; edited: ".join(dict.fromkeys(part.stage.source.describe() for part in (trained, edited))),
+        faces=trained.stage.recipe.key,
+        test_identities=len(faces.identities("test")),
+        train_identities=len(identities),
+        sheets=sheets,
+        pictures=len(set(names.values())),
+        training=part,
+        targets=suite.targets,
+        edited=edited.stage.recipe.key if edited is not trained else "",
+    )
+    texts[README] = readme(listing)
+    texts[LISTING] = listing.dump()
+    return Content(listing, texts, pictures)
+
+
+def _training_rows(faces: FaceSet, subsets: list[Subset], identities: list[str]) -> np.ndarray:
+    """The pictures that the suite's own methods learn from: of the widest of its subsets, which holds the others."""
+    widest = max(subsets, key=lambda subset: len(SUBSET_CAMERAS[subset]))
+    chosen = faces.rows(widest, "train", identities)
+    if not len(chosen):
+        raise UserError(f"no picture of the train identities belongs to subset {widest}")
+    return chosen
+
+
+def is_there(folder: Path, content: Content) -> bool:
+    """Whether a folder holds that list already, undamaged; False where there is no such folder, or an empty one.
+    Raises UserError where anything else is there.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    if not (folder / LISTING).is_file():
+        raise UserError(f"--out {folder} is there and is no list of edits: choose another folder")
+    found = read_listing(folder)
+    if not found.same_as(content.listing):
+        raise UserError(
+            f"--out {folder} holds another list ({found.suite}, profile {found.profile}, {found.data}"
+            f"{'' if found.training else ', without training pictures'}): choose another folder, or remove it"
+        )
+    for sheet in found.sheets.values():
+        read_sheet(folder, sheet)
+    if found.training:
+        read_sheet(folder, found.training)
+    lost = [name for name in content.pictures if not (folder / name).is_file()]
+    if lost:
+        raise UserError(
+            f"--out {folder} holds this list, but {len(lost)} of its pictures are gone ({lost[0]}): remove it"
+        )
+    return True
+
+
+def write(folder: Path, content: Content, advance: Advance) -> None:
+    """Write everything under another name beside `folder`, then move it there. `advance(n)` is called after every n
+    pictures. Raises UserError where nothing can be written.
+    """
+    with whole_folder(folder, "--out") as partial:
+        for name in (PICTURES, *([TRAINING] if content.listing.training else [])):
+            (partial / name).mkdir()
+        for name, picture in content.pictures.items():
+            Image.fromarray(np.asarray(picture)).save(partial / name)
+            advance(1)
+        for name, text in content.texts.items():
+            (partial / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,25 @@
+"""Running single stages without a plan: what a list and its scores need of the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from benchmark.core.artifacts import Store
+from benchmark.core.environment import Environment, command_line
+from benchmark.core.progress import Reporter
+from benchmark.core.tracking import Tracker
+from benchmark.stages.base import Context, Machine, Stage, make_all
+
+
+def open_context(store: Store, device: str, threads: int | None, quiet: bool) -> Context:
+    """A context that logs nothing to MLflow: there is no suite behind it."""
+    count = threads or os.cpu_count() or 1
+    environment = Environment(command_line(), device, count)
+    tracker = Tracker(store.root, "", "", [], dict, environment.command)
+    return Context(store, Reporter(quiet), Machine(device, count, count), environment, tracker)
+
+
+def make_missing(stages: Sequence[Stage], context: Context) -> None:
+    """Make those that are not there, in the order given; those that are there are held against their hashes."""
+    make_all([stage for stage in stages if context.store.find(stage.recipe) is None], context)

@@ -1,0 +1,201 @@
+"""The plan: suite x profile x data set x seeds, expanded into stages that share what they can, and run in order."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeVar
+
+from benchmark.config import Profile, Suite, SuiteRow
+from benchmark.core.artifacts import Artifact, Store
+from benchmark.core.errors import UserError
+from benchmark.core.tracking import TrackedRow
+from benchmark.data.edits import edit_lists
+from benchmark.data.faceset import FaceSet
+from benchmark.data.source import DataSource
+from benchmark.importing.stage import Imported
+from benchmark.pipeline.requirements import Gaps, Pictures
+from benchmark.pipeline.schedule import Schedule
+from benchmark.pipeline.workers import make_stages
+from benchmark.protocol import Subset
+from benchmark.stages.base import Context, Stage, made_by
+from benchmark.stages.features import ExtractorChoice, RealFeatures
+from benchmark.stages.judge import ReadByJudge, TrainJudge
+from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.rates import Rates
+from benchmark.stages.report import Report, RowStages, child_name
+from benchmark.stages.score import Score
+from benchmark.stages.synthesize import Synthesize
+from benchmark.stages.train import CheckpointStage, Train
+
+S = TypeVar("S", bound=Stage)
+State = Literal["there", "begun", "to do"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage as `--dry-run` shows it."""
+
+    stage: Stage
+    state: State
+    seconds: float | None
+    """Estimated; None where nothing is known of it."""
+
+
+def check_disk(stages: Iterable[Stage], store: Store) -> None:
+    """Raises UserError where the disk has less room than those of the stages that are missing may need."""
+    needed = sum(stage.work().bytes for stage in stages if not store.exists(stage.recipe))
+    free = shutil.disk_usage(store.root).free
+    if needed > free:
+        raise UserError(
+            f"{store.root} has {free / 1e9:.1f} GB left and this plan may write {needed / 1e9:.1f} GB: make room, "
+            "or choose another place with --out"
+        )
+
+
+def _prepared(stage: Prepare, store: Store | None) -> FaceSet | None:
+    """Its faces, if they are there."""
+    found = store.find(stage.recipe) if store is not None else None
+    return load_faces(found.folder) if found is not None else None
+
+
+class Plan:
+    """All stages of a suite, each before those that read from it, each once."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        profile: Profile,
+        source: DataSource,
+        seeds: tuple[int, ...],
+        extractor: ExtractorChoice,
+        device: str,
+        checkpoints: Mapping[str, Imported] | None = None,
+        store: Store | None = None,
+    ) -> None:
+        """checkpoints: by row id, those that take the place of a training. store: where faces may be prepared, which
+        tell what they lack. Raises UserError where no row can be measured.
+        """
+        self.suite, self.profile, self.seeds = suite, profile, seeds
+        self._checkpoints = checkpoints or {}
+        self._extractor, self._device = extractor, device
+        self._stages: dict[str, Stage] = {}
+        self.prepare = self._once(Prepare(source, profile.size))
+        # What is edited and compared with. Nothing learns from it, nor does the judge.
+        edited = source.uncropped() if suite.faces == "nonaligned" else source
+        self.edited = self._once(Prepare(edited, profile.size)) if edited is not source else self.prepare
+        trained_on, to_edit = _prepared(self.prepare, store), _prepared(self.edited, store)
+        self.prepared = trained_on is not None and to_edit is not None
+        """Whether it is known which rows the faces are enough for."""
+
+        trained = Pictures(self.prepare.source, trained_on)
+        same = self.edited is self.prepare
+        gaps = Gaps(suite, profile, trained, trained if same else Pictures(self.edited.source, to_edit))
+        judges: dict[Subset, TrainJudge] = {}
+        judged: dict[Subset, ReadByJudge] = {}
+        real: dict[Subset, RealFeatures] = {}
+        rows = []
+        for row in suite.rows:
+            if missing := gaps.why(row):
+                rows.append(RowStages(row, missing, {}, {}, None))
+                continue
+            if row.data not in judges:
+                judges[row.data] = self._once(TrainJudge(self.prepare, row.data, profile.judge_epochs, device))
+                real[row.data] = self._once(RealFeatures(self.edited, row.data, extractor, suite.targets))
+                if suite.faces == "nonaligned" or suite.targets:
+                    judged[row.data] = self._once(ReadByJudge(judges[row.data], self.edited, suite.targets))
+            rows.append(self._row(row, judges[row.data], real[row.data]))
+        if not judges:
+            first = rows[0]
+            hint = "; python -m benchmark.prepare says what a data set has" if source.folder is not None else ""
+            raise UserError(
+                f"no row of suite {suite.name} can be measured, the first ({first.row.label}, {first.row.data}) since "
+                f"{first.missing}{hint}"
+            )
+        self.rows = rows
+        self.report = self._once(Report(suite, profile, self.prepare, self.edited, judges, judged, rows, extractor))
+
+    def _once(self, stage: S) -> S:
+        """The stage, or the one of the same key that is there already."""
+        return self._stages.setdefault(stage.recipe.key, stage)  # type: ignore[return-value]
+
+    def _row(self, row: SuiteRow, judge: TrainJudge, real: RealFeatures) -> RowStages:
+        trains, scores, gallery = {}, {}, None
+        given = self._checkpoints.get(row.id)
+        edits, shown = edit_lists(row.data, self.profile.targets_per_source, self.suite.targets)
+        for seed in self.seeds[:1] if given else self.seeds:
+            train = self._once(given or self._train(row, seed))
+            synth = self._once(Synthesize(train, self.edited, row.guide, edits, self._device))
+            score = Score(synth, self.edited, judge, real, self._extractor, self.profile.allow_small)
+            trains[seed], scores[seed] = train, self._once(score)
+            if gallery is None:
+                gallery = self._once(Synthesize(train, self.edited, row.guide, shown, self._device))
+        return RowStages(row, "", trains, scores, gallery)
+
+    def _train(self, row: SuiteRow, seed: int) -> CheckpointStage:
+        return Train(self.prepare, row.method, dict(row.variant), row.data, self.profile, seed, self._device)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """In an order in which they can be run."""
+        return list(self._stages.values())
+
+    def tracked_rows(self) -> list[TrackedRow]:
+        """The child runs of MLflow."""
+        return [
+            TrackedRow(
+                child_name(entry.row, seed),
+                train.recipe.key,
+                {
+                    "method": entry.row.method,
+                    "guide": entry.row.guide,
+                    "data": entry.row.data,
+                    "profile": self.profile.name,
+                    "seed": seed,
+                    "iterations": "unknown" if train.iterations is None else train.iterations,
+                    "size": train.shape.size,
+                    **{f"settings.{name}": value for name, value in vars(train.settings).items()},
+                },
+            )
+            for entry in self.rows
+            for seed, train in entry.trains.items()
+        ]
+
+    def steps(self, store: Store, threads: int) -> Iterator[Step]:
+        """What is there, what is not, and how long that will take."""
+        rates = Rates(store, threads)
+        for stage in self.stages:
+            if store.exists(stage.recipe):
+                yield Step(stage, "there", 0.0)
+                continue
+            state: State = "begun" if store.begun(stage.recipe) else "to do"
+            yield Step(stage, state, rates.measured(stage))
+
+    def seconds(self, steps: Sequence[Step], jobs: int) -> float:
+        """How long what is missing takes, `jobs` stages at a time; what nobody has timed is not counted."""
+        missing = [step for step in steps if step.state != "there"]
+        expected = {step.stage.recipe.key: step.seconds or 0.0 for step in missing}
+        return Schedule([step.stage for step in missing], expected).left(jobs)
+
+    def run(self, context: Context, jobs: int = 1) -> Artifact:
+        """Make what is missing, `jobs` stages at a time; returns the report, which is all that a second call reads."""
+        missing = [stage for stage in self.stages if not context.store.exists(stage.recipe)]
+        if self.report in missing:
+            rates = Rates(context.store, context.machine.threads)
+            schedule = Schedule(missing, {stage.recipe.key: rates.expected(stage) for stage in missing})
+            make_stages(schedule, self.report, context, jobs)
+            context.reporter.say(context.peaks.sentence())
+        context.store.check(self.folders)  # so that damage is said now and not when it is next read
+        return made_by(self.report, context)
+
+    @property
+    def folders(self) -> dict[str, str]:
+        """Of all stages, below the store's root, by key."""
+        return {stage.recipe.key: stage.recipe.folder for stage in self.stages}
+
+    @cached_property
+    def key(self) -> str:
+        """The key of the report, which stands for the whole plan."""
+        return self.report.recipe.key

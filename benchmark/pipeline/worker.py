@@ -1,0 +1,211 @@
+"""A worker process: makes the stages that it is told to, and sends all it has to say to the process that started it.
+
+It draws nothing and logs nothing itself. When that process is gone, however it ended, it stops as by SIGTERM: a
+training saves its state.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+from benchmark.core.artifacts import Store
+from benchmark.core.cli import Interrupted, Interruption
+from benchmark.core.environment import peak_memory
+from benchmark.core.errors import RunFailed
+from benchmark.core.progress import Bar, Reporter
+from benchmark.core.tracking import Tracker
+from benchmark.pipeline import messages
+from benchmark.stages.base import Context, make
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EVERY_SECONDS = 0.1
+"""Between two messages of one bar."""
+HELD = (signal.SIGINT, signal.SIGTERM)
+"""Blocked by the parent while a worker starts. SIGINT stays so: the terminal sends Ctrl-C to all, and the parent says
+what is to be done. SIGTERM is let through when there is a handler.
+"""
+Send = Callable[[messages.Report], None]
+
+
+class Line:
+    """The connection to the parent. Two threads read and write it, so that no signal cuts a message in two and no slow
+    reader holds up a training.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._in: queue.SimpleQueue[messages.Make | None] = queue.SimpleQueue()
+        self._out: queue.SimpleQueue[messages.Report | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write, daemon=True)
+        self._writer.start()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def send(self, message: messages.Report) -> None:
+        """Never waits."""
+        self._out.put(message)
+
+    def receive(self) -> messages.Make | None:
+        """The next stage to make; None where there is to be none."""
+        return self._in.get()
+
+    def close(self) -> None:
+        """Wait until all is sent."""
+        self._out.put(None)
+        self._writer.join()
+
+    def _read(self) -> None:
+        try:
+            while not isinstance(message := self._connection.recv(), messages.Stop):
+                self._in.put(message)
+        except (EOFError, OSError):
+            pass  # the parent is gone
+        os.kill(os.getpid(), signal.SIGTERM)
+        self._in.put(None)  # a signal that comes just before a thread begins to wait does not wake it
+
+    def _write(self) -> None:
+        while (message := self._out.get()) is not None:
+            try:
+                self._connection.send(message)
+            except OSError:
+                return  # the parent is gone; the reader has seen it too
+
+
+class SendingReporter(Reporter):
+    """A Reporter whose words are the parent's to say."""
+
+    def __init__(self, send: Send, quiet: bool) -> None:
+        super().__init__(quiet)
+        self._send = send
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self._send(messages.Say(text))
+
+    def warn(self, text: str) -> None:
+        """One line that stands out."""
+        self._send(messages.Say(text, warning=True))
+
+    @contextmanager
+    def bar(self, name: str, total: int, done: int = 0) -> Iterator[Bar]:
+        """A bar that the parent draws."""
+        self._send(messages.BarBegins(name, total, done))
+        bar = _SendingBar(self._send)
+        try:
+            yield bar
+        finally:
+            bar.flush()
+            self._send(messages.BarEnds())
+
+
+class _SendingBar:
+    """Sends now and then."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self._count, self._sent = send, 0, 0.0
+        self._note: str | None = None
+
+    def advance(self, count: int) -> None:
+        self._count += count
+        if time.monotonic() - self._sent > EVERY_SECONDS:
+            self.flush()
+
+    def note(self, text: str) -> None:
+        self._note = text
+
+    def flush(self) -> None:
+        if self._count or self._note is not None:
+            self._send(messages.BarMoves(self._count, self._note))
+            self._count, self._note, self._sent = 0, None, time.monotonic()
+
+
+class SendingTracker(Tracker):
+    """A Tracker of losses alone, which are the parent's to log."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    def losses(self, training: str) -> Callable[[pd.DataFrame], None]:
+        """Sends what is new in a history."""
+        sent = -1
+
+        def sink(history: pd.DataFrame) -> None:
+            nonlocal sent
+            new = history[history["iteration"] > sent]
+            if len(new):
+                sent = int(new["iteration"].iloc[-1])
+                self._send(messages.Losses(training, new))
+
+        return sink
+
+
+def work(line: Line, equipment: messages.Equipment) -> None:
+    """Make stages until the parent says stop."""
+    context = Context(
+        Store(equipment.store),
+        SendingReporter(line.send, equipment.quiet),
+        equipment.machine,
+        equipment.environment,
+        SendingTracker(line.send),
+    )
+    while (order := line.receive()) is not None:
+        stage = equipment.stages[order.key]
+        started = time.monotonic()
+        make(stage, context)
+        line.send(messages.Done(time.monotonic() - started, peak_memory()))
+
+
+def _as_sent(error: Exception) -> Exception:
+    """The error with where it was raised, as far as it can be sent."""
+    error.add_note("in a worker process:\n" + "".join(traceback.format_exception(error)))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever a foreign class raises
+        return RunFailed(f"{type(error).__name__}: {error}")
+    return error
+
+
+def main(descriptor: int) -> int:
+    """Serve the parent at the other end of that file descriptor."""
+    os.set_inheritable(descriptor, False)
+    line: Line | None = None
+    interruption = Interruption([signal.SIGTERM], once=True)
+    try:
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+            connection = Connection(descriptor)
+            equipment = connection.recv()
+            line = Line(connection)
+            work(line, equipment)
+        finally:
+            interruption.end()
+    except (EOFError, ConnectionError):
+        return 0  # the parent is gone, or needs no more
+    except Interrupted as stop:
+        if line is not None:
+            line.send(messages.Stopped(stop.signum, peak_memory()))
+    except Exception as error:
+        if line is None:
+            raise
+        line.send(messages.Failed(_as_sent(error)))
+    if line is not None:
+        line.close()
+    return 0
+
+
+if __name__ == "__main__":
+    status = main(int(sys.argv[1]))
+    sys.stderr.flush()
+    os._exit(status)  # nothing is left to do, and taking torch down takes longer than the work of some stages

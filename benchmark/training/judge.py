@@ -1,0 +1,301 @@
+"""The judge: a classifier of expressions, trained on real pictures, that says which expression an edit shows (CA).
+
+A plain ResNet18 (He et al., 2016) from scratch, as EF-GAN and MTSS use it. Its accuracy on real test pictures bounds
+what an edit can reach, so it is always given with CA.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from benchmark.core.errors import RunFailed, UserError
+from benchmark.interface import Augmentation
+from benchmark.protocol import EXPRESSIONS
+from benchmark.settings import chosen, published
+from benchmark.training.augmentation import augment
+from benchmark.training.checkpoint import (
+    below,
+    load_tensors,
+    optimizer_tensors,
+    prefixed,
+    restore_optimizer,
+    save_tensors,
+)
+from benchmark.training.sampling import TrainingSet
+
+WEIGHTS, ABOUT = "judge.safetensors", "judge.json"
+PREDICT_BATCH = 32
+HASHED = 256
+"""Pictures that are hashed at once."""
+FEW = 4
+"""Pixels of a map whose convolution is a product of matrices."""
+SAVE_SECONDS = 10.0
+"""Least time between two saved states: one is 90 MB, and an epoch of a small set takes two seconds."""
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """How the judge is trained."""
+
+    epochs: int = chosen(16, "between the 10 and the 40 epochs measured in docs/metrics.md; a profile names its own")
+    batch: int = chosen(32, "small, so that a few hundred pictures give enough steps")
+    learning_rate: float = chosen(1e-3, "peak; 5e-4 learns more slowly (docs)")
+    warm_up: float = chosen(0.1, "share of the steps in which the rate rises; then it falls along a cosine to 0")
+    weight_decay: float = chosen(0.05, "AdamW's, on matrices and kernels only")
+    label_smoothing: float = chosen(0.1, "Szegedy et al., 2016; the set is small and its labels are sure")
+    shift: float = chosen(0.03, "largest shift to each side, as a share of the side; 0.08 learns more slowly (docs)")
+    flip: bool = chosen(True, "all expressions but contempt are symmetric, and contempt keeps its name mirrored")
+    brightness: float = chosen(0.1, "torchvision's ColorJitter; 0.2 learns more slowly (docs)")
+    contrast: float = chosen(0.1, "as brightness")
+    zero_init_last: bool = chosen(False, "timm's default (True) stays at chance for six epochs more (docs)")
+    architecture: str = published("resnet18", "EF-GAN, MTSS (Sec. 4.1): ResNet-18; timm's, without pre-training")
+
+
+class Judge:
+    """A trained classifier for pictures of one size."""
+
+    def __init__(self, network: nn.Module, size: int, settings: JudgeSettings, device: str = "cpu") -> None:
+        self.network, self.size, self.settings, self.device = network.eval(), size, settings, device
+
+    def predict(self, images: NDArray[np.uint8], progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
+        """N x 8 probabilities of `protocol.EXPRESSIONS` for `images` (N x S x S x 3, uint8).
+
+        Raises UserError for pictures of another size than it was trained on.
+        """
+        if images.shape[1:] != (self.size, self.size, 3) or images.dtype != np.uint8:
+            raise UserError(
+                f"the judge reads {self.size} x {self.size} RGB pictures, not {images.shape[1:]} {images.dtype}"
+            )
+        found = np.empty((len(images), len(EXPRESSIONS)), dtype=np.float32)
+        with torch.inference_mode(), _exact(self.device):
+            for start in range(0, len(images), PREDICT_BATCH):
+                batch = _unit(images[start : start + PREDICT_BATCH], self.device)
+                found[start : start + len(batch)] = self.network(_centred(batch)).softmax(1).cpu().numpy()
+                if progress is not None:
+                    progress(start + len(batch))
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write `judge.safetensors` and `judge.json` into an existing folder, each whole or not at all."""
+        state = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
+        about = {"size": self.size, "expressions": EXPRESSIONS, "settings": dataclasses.asdict(self.settings)}
+        partial = folder / f"{WEIGHTS}.tmp"
+        save_file(state, partial)
+        partial.replace(folder / WEIGHTS)
+        partial = folder / f"{ABOUT}.tmp"
+        partial.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        partial.replace(folder / ABOUT)
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Judge:
+        """Read what `save` wrote. Raises UserError for a damaged folder."""
+        try:
+            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+            settings = JudgeSettings(**about["settings"])
+            network = _network(settings, 0)
+            network.load_state_dict(load_file(folder / WEIGHTS))
+            return cls(network.to(device), int(about["size"]), settings, device)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise UserError(
+                f"{folder} holds no judge that can be read ({reason}): remove it and train it again"
+            ) from error
+
+
+def train_judge(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    settings: JudgeSettings,
+    seed: int,
+    state: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
+    rows: NDArray[np.integer] | None = None,
+) -> Judge:
+    """Train on `images` (N x S x S x 3, uint8; with `rows`, N numbers, on these of them) and `labels` (N, index into
+    `protocol.EXPRESSIONS`).
+
+    All randomness is from `seed`. With `state`, a file, training is saved after an epoch now and then and goes on from
+    there; the weights are then the same, bit for bit on a CPU with as many threads, as without a break. `progress` is
+    given the epochs done and their number. Raises UserError where `state` is of another training, RunFailed where the
+    loss is no number.
+    """
+    count = len(images if rows is None else rows)
+    if count != len(labels) or count == 0:
+        raise ValueError(f"{count} images and {len(labels)} labels are nothing to learn from")
+    training = _Training(TrainingSet(images, labels.astype(np.int64), rows=rows), settings, seed, device)
+    if state is not None and state.exists():
+        training.restore(state)
+    saved = time.monotonic()
+    with _exact(device):
+        while training.epoch < settings.epochs:
+            training.run_epoch()
+            if progress is not None:
+                progress(training.epoch, settings.epochs)
+            if state is not None and time.monotonic() - saved > SAVE_SECONDS:
+                training.save(state)
+                saved = time.monotonic()
+    return Judge(training.network, images.shape[1], settings, device)
+
+
+class _Training:
+    """A training between two epochs."""
+
+    def __init__(self, data: TrainingSet, settings: JudgeSettings, seed: int, device: str) -> None:
+        self.data, self.settings, self.device = data, settings, device
+        self.labels = torch.from_numpy(data.labels).to(device)
+        self.identity = _identity(data, settings, seed)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.network = _network(settings, seed).to(device)
+        decayed = [parameter for parameter in self.network.parameters() if parameter.dim() > 1]
+        others = [parameter for parameter in self.network.parameters() if parameter.dim() <= 1]
+        groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+        self.epoch = 0
+        # A last batch much smaller than the others would give batch normalisation poor statistics: all are about equal.
+        self.batches = max(1, round(len(data) / settings.batch))
+
+    def run_epoch(self) -> None:
+        """Every picture once, in a new order. Raises RunFailed where a loss was no number."""
+        self.network.train()
+        order = torch.randperm(len(self.data), generator=self.generator)
+        total = torch.zeros((), device=self.device)
+        for number, indices in enumerate(order.tensor_split(self.batches)):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._rate(self.epoch * self.batches + number)
+            pictures = self.data.take(indices.numpy()).permute(0, 3, 1, 2)
+            batch = self._augmented(pictures.to(self.device, non_blocking=True))
+            loss = F.cross_entropy(
+                self.network(batch),
+                self.labels[indices.to(self.device, non_blocking=True)],
+                label_smoothing=self.settings.label_smoothing,
+            )
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            total += loss.detach()
+        if not math.isfinite(total.item()):
+            raise RunFailed(f"the judge's loss is no number in epoch {self.epoch + 1}: lower its learning rate")
+        self.epoch += 1
+
+    def _rate(self, step: int) -> float:
+        """One cycle: up linearly, down along a cosine (Smith and Topin, 2018)."""
+        done = (step + 1) / (self.settings.epochs * self.batches)
+        rise = self.settings.warm_up
+        share = done / rise if done < rise else (1.0 + math.cos(math.pi * (done - rise) / (1.0 - rise))) / 2.0
+        return self.settings.learning_rate * share
+
+    def _augmented(self, batch: Tensor) -> Tensor:
+        """N x 3 x S x S shifted (the edge repeated), flipped, brighter or darker, in [-1, 1]: every draw from the
+        generator, in a fixed order.
+        """
+        settings = self.settings
+        reach = round(settings.shift * batch.shape[2])
+        count, side = len(batch), batch.shape[2]
+        moves = torch.randint(-reach, reach + 1, (2, count, 1), generator=self.generator)
+        rows, columns = (torch.arange(side) + moves).clamp(0, side - 1).to(batch.device, non_blocking=True)
+        first = torch.arange(count, device=batch.device)[:, None, None]
+        shifted = batch.permute(0, 2, 3, 1)[first, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        how = Augmentation(flip=settings.flip, brightness=settings.brightness, contrast=settings.contrast)
+        return augment(shifted, how, self.generator)[0]
+
+    def save(self, path: Path) -> None:
+        """Everything that the next epoch depends on, in one file."""
+        tensors = prefixed("network", self.network.state_dict())
+        tensors |= prefixed("optimizer", optimizer_tensors(self.optimizer))
+        tensors["generator"] = self.generator.get_state()
+        save_tensors(path, tensors, {"identity": self.identity, "epoch": self.epoch})
+
+    def restore(self, path: Path) -> None:
+        """Put `save`'s file back. Raises UserError where it is of another training."""
+        tensors, text = load_tensors(path)
+        if text.get("identity") != self.identity:
+            raise UserError(f"{path} is of a judge with other pictures or settings: remove it to begin anew")
+        self.network.load_state_dict(below("network", tensors))
+        restore_optimizer(self.optimizer, below("optimizer", tensors))
+        self.generator.set_state(tensors["generator"])
+        self.epoch = int(text["epoch"])
+
+
+def _identity(data: TrainingSet, settings: JudgeSettings, seed: int) -> str:
+    """A digest of all that decides the weights."""
+    shape = (len(data), *data.images.shape[1:])
+    digest = hashlib.sha256(json.dumps([dataclasses.asdict(settings), seed, shape], sort_keys=True).encode())
+    for numbers in np.array_split(np.arange(len(data)), math.ceil(len(data) / HASHED)):
+        digest.update(data.take(numbers).numpy().tobytes())
+    digest.update(data.labels.tobytes())
+    return digest.hexdigest()
+
+
+class _Conv2d(nn.Conv2d):
+    """`nn.Conv2d`; where it leaves few pixels, a CPU computes it as one product of matrices.
+
+    Libraries tile a convolution by its pixels. 512 channels at 2 x 2 pixels: 15 ms, forwards and backwards, instead of
+    31 (batch 32, one core with AVX-512).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x inputs x H x W to N x outputs x H' x W'."""
+        (size, _), (stride, _) = self.kernel_size, self.stride
+        pad = int(self.padding[0])
+        height, width = ((length + 2 * pad - size) // stride + 1 for length in x.shape[2:])
+        if x.is_cuda or size == 1 or height * width > FEW or self.groups > 1:
+            return super().forward(x)
+        patches = F.pad(x, (pad, pad, pad, pad)).unfold(2, size, stride).unfold(3, size, stride)
+        rows = patches.permute(0, 2, 3, 4, 5, 1).reshape(len(x) * height * width, -1)
+        made = F.linear(rows, self.weight.permute(0, 2, 3, 1).flatten(1), self.bias)
+        return made.view(len(x), height, width, -1).permute(0, 3, 1, 2)
+
+
+def _network(settings: JudgeSettings, seed: int) -> nn.Module:
+    """The network with weights drawn from `seed`; the global generator is left as it was."""
+    import timm
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network: Any = timm.create_model(
+            settings.architecture,
+            pretrained=False,
+            num_classes=len(EXPRESSIONS),
+            zero_init_last=settings.zero_init_last,
+        )
+    assert isinstance(network, nn.Module)
+    for layer in network.modules():
+        if type(layer) is nn.Conv2d:
+            layer.__class__ = _Conv2d  # it has the same parameters, and timm takes no class for its convolutions
+    return network.to(memory_format=torch.channels_last)
+
+
+def _unit(images: NDArray[np.uint8], device: str) -> Tensor:
+    """N x S x S x 3 levels to N x 3 x S x S in [0, 1]."""
+    return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 255.0
+
+
+def _centred(batch: Tensor) -> Tensor:
+    """[0, 1] to [-1, 1]."""
+    return batch * 2.0 - 1.0
+
+
+def _exact(device: str) -> AbstractContextManager[Any]:
+    """On a GPU: the same kernels every time, and no TF32."""
+    if torch.device(device).type == "cpu":
+        return nullcontext()
+    flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    return flags

@@ -1,0 +1,224 @@
+"""A finished suite: answered from what is remembered, if it is certain to be the plan's answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.house.test_pipeline import ROOT, configure, report_of
+
+from benchmark import run
+from benchmark.config import load_profile, load_suite
+from benchmark.core.artifacts import Store
+from benchmark.core.hashes import Stamps, sha256_of
+from benchmark.data.source import open_source
+from benchmark.pipeline import finished
+from benchmark.pipeline.finished import Finished, Question, device_at_a_glance
+from benchmark.stages.features import ExtractorChoice
+from benchmark.training.device import choose_device
+
+HEAVY = {
+    "torch",
+    "torchvision",
+    "timm",
+    "pandas",
+    "pyarrow",
+    "mlflow",
+    "matplotlib",
+    "skimage",
+    "scipy",
+    "lightning_fabric",
+}
+
+
+@pytest.fixture(scope="module")
+def arguments(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Path]) -> list[str]:
+    """A method of the house in its smallest size."""
+    folder = tmp_path_factory.mktemp("config")
+    arguments = configure(folder)
+    row = {"id": "s-t", "label": "StarGAN (T)", "method": "stargan", "guide": "T", "data": "F"}
+    (folder / "dummies.yaml").write_text(yaml.safe_dump({"title": "One", "rows": [row]}))
+    profile = yaml.safe_load((folder / "tiny.yaml").read_text())
+    profile |= {"width": 0.125, "iterations": {"default": 1}, "overrides": {}}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(profile))
+    return [*arguments, "--data", f"rendered:{make_faces(identities=5)}", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, arguments: list[str]) -> Path:
+    out = tmp_path_factory.mktemp("done")
+    assert run.main([*arguments, "--out", str(out)]) == 0
+    return out
+
+
+def copied(done: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(done, tmp_path / "out"))
+
+
+def test_a_second_call_imports_nothing_heavy_and_says_the_same(done: Path, arguments: list[str]) -> None:
+    code = (
+        "import sys; from benchmark import run\n"
+        "status = run.main(sys.argv[1:])\n"
+        f"heavy = {HEAVY!r} & set(sys.modules)\n"
+        "sys.exit(f'imports {heavy}' if heavy else status)"
+    )
+    for form in ([], ["--json"]):
+        call = [sys.executable, "-c", code, *arguments, "--out", str(done), *form]
+        answer = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+        assert answer.returncode == 0, answer.stderr
+        assert answer.stderr == ""
+        assert answer.stdout
+    assert answer.stdout == (report_of(done) / "results.json").read_text(encoding="utf-8")
+
+
+def test_what_is_remembered_is_the_plans_own_answer(done: Path) -> None:
+    (path,) = (done / "cache" / "finished").iterdir()
+    remembered = json.loads(path.read_text())
+    manifests = {manifest["key"]: str(place.parent.relative_to(done)) for place, manifest in manifests_of(done)}
+    assert remembered == {
+        "report": json.loads((report_of(done) / "manifest.json").read_text())["key"],
+        "folders": manifests,
+    }
+
+
+def manifests_of(done: Path) -> list[tuple[Path, dict[str, str]]]:
+    return [(path, json.loads(path.read_text())) for path in done.glob("*/*/manifest.json")]
+
+
+def test_damage_is_found_without_the_plan(
+    done: Path, arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = copied(done, tmp_path)
+    monkeypatch.setattr("benchmark.pipeline.plan.Plan.__init__", None)
+    assert run.main([*arguments, "--out", str(out)]) == 0
+    weights = next((out / "train").glob("*/weights.safetensors"))
+    before = weights.stat()
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    capfd.readouterr()
+    assert run.main([*arguments, "--out", str(out)]) == 2
+    assert "weights.safetensors is not what its manifest says" in capfd.readouterr().err
+
+
+def test_a_report_that_is_gone_is_made_again(done: Path, arguments: list[str], tmp_path: Path) -> None:
+    out = copied(done, tmp_path)
+    shutil.rmtree(report_of(out))
+    assert run.main([*arguments, "--out", str(out)]) == 0
+    assert (report_of(out) / "results.json").read_bytes() == (report_of(done) / "results.json").read_bytes()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"report": "x"}', '{"report": "x", "folders": []}'])
+def test_a_memory_that_is_none_is_not_asked(done: Path, arguments: list[str], tmp_path: Path, text: str) -> None:
+    out = copied(done, tmp_path)
+    (path,) = (out / "cache" / "finished").iterdir()
+    path.write_text(text)
+    assert run.main([*arguments, "--out", str(out)]) == 0
+
+
+def test_every_part_of_the_question_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite, profile = load_suite("table1"), load_profile("quick")
+    source = open_source("rendered", tmp_path / "cache")
+    extractor = ExtractorChoice("efficientnet-lite0", "0" * 64, True)
+    asked = {
+        "suite": suite,
+        "profile": profile,
+        "source": source,
+        "seeds": (0,),
+        "extractor": extractor,
+        "device": "cpu",
+    }
+    store = Store(tmp_path)
+
+    def answered(**change: object) -> bool:
+        return Finished(store, Question(**{**asked, **change})).report() is not None  # type: ignore[arg-type]
+
+    folder = tmp_path / "reports" / "r"
+    folder.mkdir(parents=True)
+    manifest = {
+        "key": "k", "kind": "reports", "name": "r", "settings": {}, "inputs": {}, "version": 1, "files": {},
+        "facts": {}, "seconds": 0, "made": {},
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert not answered()
+    Finished(store, Question(**asked)).remember("k", {"k": "reports/r"})  # type: ignore[arg-type]
+    assert answered()
+    other = open_source("rendered", tmp_path / "cache")
+    other.version = 2  # type: ignore[misc]
+    row = dataclasses.replace(suite.rows[0], variant={"learning_rate": 1.0})
+    for change in (
+        {"suite": suite.only(["mtss"])},
+        {"suite": dataclasses.replace(suite, rows=(row, *suite.rows[1:]))},
+        {"profile": dataclasses.replace(profile, judge_epochs=profile.judge_epochs + 1)},
+        {"profile": dataclasses.replace(profile, overrides={})},
+        {"source": other},
+        {"seeds": (0, 1)},
+        {"extractor": dataclasses.replace(extractor, identity="1" * 64)},
+        {"device": "cuda"},
+    ):
+        assert not answered(**change), change
+    monkeypatch.setattr(finished, "_code", lambda: "changed")
+    assert not answered()
+
+
+def test_the_code_is_all_that_a_key_may_depend_on() -> None:
+    files = {str(path.relative_to(ROOT)) for path in finished._files()}
+    assert {"benchmark/pipeline/plan.py", "baselines/stargan.py", "results/paper/table1.yaml"} <= files
+    assert {"benchmark/data/splits/rendered.yaml", "models/mtss/__init__.py"} <= files
+
+
+def test_methods_from_elsewhere_are_not_remembered(tmp_path: Path) -> None:
+    suite = load_suite("table1")
+    foreign = dataclasses.replace(suite, rows=(dataclasses.replace(suite.rows[0], method="my.module:Method"),))
+    source = open_source("rendered", tmp_path / "cache")
+    extractor = ExtractorChoice("efficientnet-lite0", "0" * 64, True)
+    asked = Finished(Store(tmp_path), Question(foreign, load_profile("quick"), source, (0,), extractor, "cpu"))
+    asked.remember("k", {"k": "reports/r"})
+    assert not (tmp_path / "cache" / "finished").exists()
+
+
+def test_the_device_at_a_glance_is_the_one_that_torch_finds() -> None:
+    assert device_at_a_glance("cpu") == "cpu"
+    assert device_at_a_glance("cuda") is None
+    assert device_at_a_glance("auto") in (choose_device("auto"), None)
+
+
+def test_a_hash_is_remembered_until_anything_of_the_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    monkeypatch.setattr("benchmark.core.hashes.SETTLED", -1)
+    stamps = Stamps(tmp_path / "cache" / "stamps.json")
+    digest = stamps.trusted(path)
+    assert digest == sha256_of(path)
+    stamps.save()
+    monkeypatch.setattr("benchmark.core.hashes.sha256_of", lambda path: "computed")
+    again = Stamps(tmp_path / "cache" / "stamps.json")
+    assert again.trusted(path) == digest
+    assert again.hashed(path) == "computed"
+    status = path.stat()
+    for change in (
+        lambda: path.write_bytes(b"another"),
+        lambda: os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns)),
+        lambda: path.write_bytes(b"longer than it was"),
+    ):
+        change()
+        assert Stamps(tmp_path / "cache" / "stamps.json").trusted(path) == "computed"
+
+
+def test_a_file_that_has_just_changed_is_hashed_again(tmp_path: Path) -> None:
+    """Two changes within a tick of the clock have one time."""
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    stamps = Stamps(tmp_path / "stamps.json")
+    stamps.trusted(path)
+    stamps.save()
+    assert not (tmp_path / "stamps.json").exists()
