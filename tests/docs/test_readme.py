@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from tests.house.test_pipeline import configure, report_of
 
 from benchmark.__main__ import COMMANDS
 from benchmark.data.faceset import FaceSet
 from benchmark.report.results import load_results
+from tests.pipeline.test_pipeline import configure, report_of
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from tests.house.test_pipeline import METHOD, configure
 
 from baselines.efgan import EFGANSettings
 from baselines.ganimation import GANimationSettings
@@ -35,6 +34,7 @@ from benchmark.stages.train import Train, load_checkpoint
 from benchmark.training import checkpoint
 from benchmark.training.registry import find_method
 from tests.data.openface_files import row, write
+from tests.pipeline.test_pipeline import METHOD, configure
 
 SIZE = 32
 RNG = np.random.default_rng(4)

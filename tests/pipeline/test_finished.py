@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.house.test_pipeline import ROOT, configure, report_of
 
 from benchmark import run
 from benchmark.config import load_profile, load_suite
@@ -24,6 +23,7 @@ from benchmark.pipeline import finished
 from benchmark.pipeline.finished import Finished, Question, device_at_a_glance
 from benchmark.stages.features import ExtractorChoice
 from benchmark.training.device import choose_device
+from tests.pipeline.test_pipeline import ROOT, configure, report_of
 
 HEAVY = {
     "torch",

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
-from tests.house.test_outside import Blocks
 
 from benchmark import edits, run, score
 from benchmark.config import load_profile, load_suite
@@ -26,6 +25,7 @@ from benchmark.protocol import EXPRESSIONS
 from benchmark.report.results import load_results
 from benchmark.stages.features import ExtractorChoice
 from benchmark.stages.judge import load_judge
+from tests.external.test_external import Blocks
 
 METHOD = "tests.dummy:Dummy"
 ROWS = [

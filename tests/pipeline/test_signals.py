@@ -260,7 +260,7 @@ def test_a_worker_leaves_ctrl_c_to_its_parent(tmp_path: Path) -> None:
 def test_a_stop_of_a_worker_that_python_only_reports_is_not_lost(tmp_path: Path) -> None:
     worker = Worker(
         tmp_path,
-        "from tests.house.test_signals import in_a_callback_of_the_collector, wait_for_a_signal\n"
+        "from tests.pipeline.test_signals import in_a_callback_of_the_collector, wait_for_a_signal\n"
         "def work(line, equipment):\n"
         "    in_a_callback_of_the_collector(signal.SIGTERM)\n"
         "    wait_for_a_signal()\n"

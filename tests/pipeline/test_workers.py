@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.house.test_pipeline import METHOD, ROOT, configure, report_of
 
 from benchmark import run
 from benchmark.pipeline import workers as jobs
 from benchmark.pipeline.worker_process import WorkerProcess
+from tests.pipeline.test_pipeline import METHOD, ROOT, configure, report_of
 
 STATE = "state.safetensors"
 ITERATIONS = 40

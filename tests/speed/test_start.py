@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 from pytest_benchmark.fixture import BenchmarkFixture
-from tests.house.test_pipeline import ROOT, configure
 
 from benchmark import run
 from benchmark.__main__ import COMMANDS
+from tests.pipeline.test_pipeline import ROOT, configure
 from tests.speed.rows import give_row
 
 Called = Callable[[], None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from tests.faces.test_facs import RAFD
 
 from benchmark.core.errors import UserError
 from benchmark.data.photos import finding
@@ -16,6 +15,7 @@ from benchmark.data.photos.units import units_of, vector
 from benchmark.data.rafd import RaFD
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARK_MIRROR
 from tests.photo_folders import portrait, rendered
+from tests.rendering.test_facs import RAFD
 
 JAW = slice(0, 17)
 
