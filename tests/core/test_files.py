@@ -1,0 +1,77 @@
+"""Only regular files are opened, through links too; whatever else a path may be is a reason in words."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from benchmark.core.errors import UserError
+from benchmark.core.files import fault_of, open_regular, read_regular, require_file
+
+
+@pytest.fixture
+def special(tmp_path: Path) -> dict[str, Path]:
+    """A path of every kind that is no regular file, and a link to each."""
+    paths = {
+        "a folder": tmp_path / "folder",
+        "a named pipe": tmp_path / "pipe",
+        "a socket": tmp_path / "socket",
+        "a device": Path("/dev/zero"),
+    }
+    paths["a folder"].mkdir()
+    os.mkfifo(paths["a named pipe"])
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.fspath(paths["a socket"]))
+    for kind, path in list(paths.items()):
+        link = tmp_path / f"link to {kind}"
+        link.symlink_to(path)
+        paths[f"{kind} "] = link
+    return paths
+
+
+def test_what_is_no_regular_file_is_never_opened(special: dict[str, Path]) -> None:
+    for kind, path in special.items():
+        words = f"is {kind.strip()}, not a file"
+        for call in (lambda path=path: open_regular(path), lambda path=path: read_regular(path, 10)):
+            with pytest.raises(OSError, match="not a file") as error:
+                call()
+            assert error.value.strerror == f"it {words}"
+        assert fault_of(path) == words
+        with pytest.raises(UserError, match=f"^--aus .* {words}$"):
+            require_file(path, "--aus")
+
+
+def test_names_that_lead_nowhere(tmp_path: Path) -> None:
+    loop, other = tmp_path / "loop", tmp_path / "other"
+    loop.symlink_to(other)
+    other.symlink_to(loop)
+    for path, words in (
+        (tmp_path / "none", "is missing"),
+        (loop, "cannot be read (Too many levels of symbolic links)"),
+        (tmp_path / ("x" * 300), "cannot be read (File name too long)"),
+        (Path("a\0b"), "cannot be read (embedded null byte)"),
+    ):
+        assert fault_of(path) == words
+        with pytest.raises(OSError, match=words.partition("(")[2].rstrip(")") or "No such file"):
+            open_regular(path)
+
+
+def test_sizes_are_limited_before_anything_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    assert read_regular(link, 5) == b"12345"
+    assert fault_of(link) == ""
+    assert require_file(link, "--aus") == link
+    with pytest.raises(OSError, match=r"it has 0\.0 MB, and at most 0 MB are read"):
+        open_regular(path, 4)
+    with path.open("r+b") as stream:
+        stream.truncate(1 << 42)  # no byte of it is on the disk
+    with pytest.raises(OSError, match=r"it has 4,194,304.0 MB, and at most 1 MB are read"):
+        read_regular(path, 1 << 20)
+    with pytest.raises(OSError, match="are read"):
+        read_regular(Path("/proc/self/status"), 10)  # a regular file that tells no size
