@@ -16,7 +16,7 @@ from benchmark.core.errors import RunFailed, UserError
 
 if TYPE_CHECKING:
     from benchmark.core.progress import Reporter
-    from benchmark.editing.guides import Goal, Wish
+    from benchmark.editing.guides import EditRequest, EditTarget
     from benchmark.editing.jobs import Jobs
     from benchmark.editing.work import Outcome, Task
 
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def synthesize(arguments: argparse.Namespace) -> int:
     """Check what can be checked at once, load the model, edit."""
-    wish = _wish(arguments)
+    request = _wish(arguments)
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be at least 1, not {arguments.threads}")
     if arguments.openface is not None and not arguments.openface.is_dir():
@@ -80,16 +80,16 @@ def synthesize(arguments: argparse.Namespace) -> int:
     from benchmark.core.progress import Reporter
     from benchmark.editing.jobs import find_jobs
 
-    inputs = {"--reference": wish.reference, "--aus": wish.aus}
+    inputs = {"--reference": request.reference, "--aus": request.aus}
     jobs = find_jobs(arguments.source, arguments.out, {name: path for name, path in inputs.items() if path})
     reporter = Reporter(arguments.quiet)
-    task = _task(arguments, wish, _teller(reporter))
+    task = _task(arguments, request, _teller(reporter))
     if jobs.left_out:
         more = f" and {len(jobs.left_out) - SHOWN} more" if len(jobs.left_out) > SHOWN else ""
         _teller(reporter)(f"left out, for they are no pictures: {', '.join(jobs.left_out[:SHOWN])}{more}")
     outcomes = _folder(task, jobs, reporter) if jobs.folder else [_single(task, jobs)]
     if arguments.json:
-        sys.stdout.write(json.dumps(_report(arguments, wish, task, outcomes), indent=1) + "\n")
+        sys.stdout.write(json.dumps(_report(arguments, request, task, outcomes), indent=1) + "\n")
     else:
         sys.stdout.write(_summary(outcomes, arguments.out, jobs.folder) + "\n")
     failed = sum(outcome.state == "failed" for outcome in outcomes)
@@ -98,13 +98,13 @@ def synthesize(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _wish(arguments: argparse.Namespace) -> Wish:
-    from benchmark.editing.guides import DEFAULT_SEED, Wish
+def _wish(arguments: argparse.Namespace) -> EditRequest:
+    from benchmark.editing.guides import DEFAULT_SEED, EditRequest
 
     if arguments.seed is not None and not arguments.target:
         raise UserError("--seed draws the latent of --target: without one it has no part in the edit")
     seed = DEFAULT_SEED if arguments.seed is None else arguments.seed
-    return Wish(arguments.target, seed, arguments.reference, arguments.aus)
+    return EditRequest(arguments.target, seed, arguments.reference, arguments.aus)
 
 
 def _teller(reporter: Reporter) -> Callable[[str], None]:
@@ -118,15 +118,15 @@ def _teller(reporter: Reporter) -> Callable[[str], None]:
     return tell
 
 
-def _task(arguments: argparse.Namespace, wish: Wish, tell: Callable[[str], None]) -> Task:
+def _task(arguments: argparse.Namespace, request: EditRequest, tell: Callable[[str], None]) -> Task:
     """The model, and what it is to do."""
     import warnings
 
     import torch
 
     from benchmark.editing.editor import Editor
-    from benchmark.editing.guides import ALL, goals_of
-    from benchmark.editing.portraits import Album
+    from benchmark.editing.guides import ALL, edit_targets
+    from benchmark.editing.portraits import PortraitReader
     from benchmark.editing.work import Task
     from benchmark.training.device import choose_device
 
@@ -136,25 +136,25 @@ def _task(arguments: argparse.Namespace, wish: Wish, tell: Callable[[str], None]
     editor = Editor(arguments.checkpoint, choose_device(arguments.device))
     if not editor.framing_known:
         tell("the checkpoint does not say where its training pictures have the face: RaFD's centred square is assumed")
-    album = Album(editor.size, editor.framing, arguments.openface, tell)
-    goals = goals_of(wish, type(editor.method), editor.name, album)
-    tell(_announcement(editor.name, goals, wish))
-    return Task(editor, album, goals, arguments.overwrite, wish.target == ALL)
+    reader = PortraitReader(editor.size, editor.framing, arguments.openface, tell)
+    targets = edit_targets(request, type(editor.method), editor.name, reader)
+    tell(_announcement(editor.name, targets, request))
+    return Task(editor, reader, targets, arguments.overwrite, request.target == ALL)
 
 
-def _announcement(name: str, goals: Sequence[Goal], wish: Wish) -> str:
+def _announcement(name: str, targets: Sequence[EditTarget], request: EditRequest) -> str:
     """How the method is guided, in a line."""
     from benchmark.editing.guides import ALL, units_text
 
-    first = goals[0]
+    first = targets[0]
     if first.guide == "T":
-        return f"{name}, label-guided: {wish.target}, seed {wish.seed}"
+        return f"{name}, label-guided: {request.target}, seed {request.seed}"
     if first.units is None or first.reference is not None:
         return f"{name}, reference-guided: {first.name}"
-    if wish.target is None:
+    if request.target is None:
         return f"{name}, guided by action units: {first.name} ({units_text(first.units)})"
-    detail = f" ({units_text(first.units)})" if len(goals) == 1 else ""
-    what = "RaFD's prototypes" if wish.target == ALL else f"RaFD's prototype of {wish.target}"
+    detail = f" ({units_text(first.units)})" if len(targets) == 1 else ""
+    what = "RaFD's prototypes" if request.target == ALL else f"RaFD's prototype of {request.target}"
     return f"{name}, guided by action units: {what}{detail}"
 
 
@@ -202,19 +202,21 @@ def _summary(outcomes: Sequence[Outcome], out: Path, folder: bool) -> str:
     return shown(f"{out}: {'; '.join(parts)}")
 
 
-def _report(arguments: argparse.Namespace, wish: Wish, task: Task, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _report(
+    arguments: argparse.Namespace, request: EditRequest, task: Task, outcomes: Sequence[Outcome]
+) -> dict[str, Any]:
     """The schema of --json."""
     import dataclasses
 
     from benchmark.protocol import ACTION_UNITS
 
-    first = task.goals[0]
+    first = task.targets[0]
     units = None if first.units is None or task.strip else dict(zip(ACTION_UNITS, first.units.tolist(), strict=True))
     guided = {
-        "target": wish.target,
-        "seed": wish.seed if first.guide == "T" else None,
-        "reference": str(wish.reference) if wish.reference else None,
-        "aus": str(wish.aus) if wish.aus else None,
+        "target": request.target,
+        "seed": request.seed if first.guide == "T" else None,
+        "reference": str(request.reference) if request.reference else None,
+        "aus": str(request.aus) if request.aus else None,
         "units": units,
         "checkpoint": str(arguments.checkpoint),
     }

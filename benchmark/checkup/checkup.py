@@ -14,10 +14,10 @@ from benchmark.core.artifacts import Artifact
 from benchmark.core.errors import UserError
 from benchmark.core.paths import readable
 from benchmark.data.faceset import FaceSet
-from benchmark.data.photos.filling import ORDER
-from benchmark.data.photos.listing import BY_NAME, SetAside
-from benchmark.data.photos.preparing import ASIDE, aside_table, read_aside
+from benchmark.data.photos.index import BY_NAME, SetAside
+from benchmark.data.photos.preparation import ASIDE, aside_table, read_aside
 from benchmark.data.photos.source import Photographs
+from benchmark.data.photos.stand_ins import ORDER
 from benchmark.data.source import DataSource
 from benchmark.metrics.features import FLOOR
 from benchmark.pipeline.requirements import Gaps, Pictures
@@ -79,7 +79,7 @@ def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckU
     faces = FaceSet.load(prepared.folder)
     table, facts = faces.table, dict(prepared.manifest.facts)
     if isinstance(source, Photographs):  # a stray file is none of the set's, which may have been prepared before
-        facts |= {"left_out": dict(source.listing.left_out), "others": source.listing.others}
+        facts |= {"left_out": dict(source.index.left_out), "others": source.index.others}
     per_person = table.groupby("identity").size()
     fullest = int(per_person.max())
     counts: dict[Kind, dict[str, int]] = {}
@@ -113,7 +113,7 @@ def _aside(source: DataSource, folder: Path) -> pd.DataFrame:
         return aside_table([])
     found: list[Any] = read_aside(folder / ASIDE).to_dict("records")
     seen = [SetAside(**row) for row in found if row["reason"] not in BY_NAME]
-    return aside_table([*source.listing.aside, *seen])
+    return aside_table([*source.index.aside, *seen])
 
 
 def _not_found(table: pd.DataFrame) -> dict[str, str]:

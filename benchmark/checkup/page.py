@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from benchmark.checkup.checkup import SURE, CheckUp
 from benchmark.core.hashes import write_text
 from benchmark.data.faceset import FaceSet
-from benchmark.data.photos.listing import REASONS
+from benchmark.data.photos.index import REASONS
 from benchmark.metrics.crop import tight_box
 
 if TYPE_CHECKING:

@@ -14,16 +14,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.data.photos.listing import (
+from benchmark.data.photos.index import (
     HALF_NAMED,
-    Listing,
     Photo,
+    PhotoIndex,
     SetAside,
+    build_index,
     half_named,
     is_picture,
     relative,
     scan,
-    tidy,
 )
 from benchmark.data.photos.source import Photographs
 
@@ -56,7 +56,7 @@ class CFEE(Photographs):
     gives no intensities, and C (3) is taken."""
 
     @classmethod
-    def listing_of(cls, folder: Path) -> Listing:
+    def index_folder(cls, folder: Path) -> PhotoIndex:
         """By the names."""
         photos, aside, others, compound = [], [], 0, 0
         for path in scan(folder):
@@ -80,4 +80,4 @@ class CFEE(Photographs):
                 face = f"{subject}_{expression}{frame}"
                 photos.append(Photo(path, face, subject, "cfee", expression, 90, "frontal"))
         left_out = {COMPOUND: compound} if compound else {}
-        return tidy(folder, photos, aside, left_out, others)
+        return build_index(folder, photos, aside, left_out, others)

@@ -23,7 +23,16 @@ import numpy as np
 from benchmark.core.errors import UserError, did_you_mean
 from benchmark.core.paths import printable
 from benchmark.data.openface import Row, X, Y, read_header, read_rows
-from benchmark.data.photos.listing import Listing, Photo, SetAside, is_picture, most_frequent, relative, scan, tidy
+from benchmark.data.photos.index import (
+    Photo,
+    PhotoIndex,
+    SetAside,
+    build_index,
+    is_picture,
+    most_frequent,
+    relative,
+    scan,
+)
 from benchmark.data.photos.source import Photographs, instead_of
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
 from benchmark.protocol import ACTION_UNITS, CAMERAS, GAZES
@@ -47,7 +56,7 @@ class Folder(Photographs):
     prototypes: ClassVar[Mapping[str, Mapping[int, float]]] = {}
 
     @classmethod
-    def listing_of(cls, folder: Path) -> Listing:
+    def index_folder(cls, folder: Path) -> PhotoIndex:
         """By the table."""
         table, columns, rows = find_table(folder)
         photos: list[Photo] = []
@@ -80,9 +89,9 @@ class Folder(Photographs):
         files = [path for path in scan(folder) if path not in lines and path not in refused and path != table]
         strangers = sum(map(is_picture, files))
         left_out = {"pictures that the table does not name": strangers} if strangers else {}
-        return tidy(folder, photos, aside, left_out, len(files) - strangers, (table,))
+        return build_index(folder, photos, aside, left_out, len(files) - strangers, (table,))
 
-    def _nothing(self, found: Listing) -> str:
+    def _nothing(self, found: PhotoIndex) -> str:
         first = found.aside[0]  # a table has lines
         return (
             f"no line of {found.tables[0]} names a picture that can be used: {first.path}: {first.detail} "

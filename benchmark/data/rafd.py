@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.core.errors import did_you_mean
-from benchmark.data.photos.listing import (
+from benchmark.data.photos.index import (
     HALF_NAMED,
-    Listing,
     Photo,
+    PhotoIndex,
     SetAside,
+    build_index,
     half_named,
     is_picture,
     relative,
     scan,
-    tidy,
 )
 from benchmark.data.photos.source import Photographs
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
@@ -96,7 +96,7 @@ class RaFD(Photographs):
     range given."""
 
     @classmethod
-    def listing_of(cls, folder: Path) -> Listing:
+    def index_folder(cls, folder: Path) -> PhotoIndex:
         """By the names."""
         photos, aside, others = [], [], 0
         for path in scan(folder):
@@ -112,4 +112,4 @@ class RaFD(Photographs):
                 aside.append(SetAside(relative(path, folder), "misnamed", str(error)))
                 continue
             photos.append(Photo(path, name.face_id, name.identity, name.group, name.expression, name.camera, name.gaze))
-        return tidy(folder, photos, aside, others=others)
+        return build_index(folder, photos, aside, others=others)

@@ -10,7 +10,7 @@ import torch
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import sha256_of
 from benchmark.data.framing import RAFD, Framing
-from benchmark.editing.guides import Goal
+from benchmark.editing.guides import EditTarget
 from benchmark.editing.portraits import Portrait
 from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import KNOWLEDGE
@@ -51,7 +51,7 @@ class Editor:
         return self.method.shape.size
 
     @torch.no_grad()
-    def edit(self, portrait: Portrait, goal: Goal) -> np.ndarray:
+    def edit(self, portrait: Portrait, target: EditTarget) -> np.ndarray:
         """S x S x 3 uint8. Raises UserError where the method needs what is not known of the source, and where it
         makes no picture of it.
         """
@@ -65,15 +65,15 @@ class Editor:
             torch.from_numpy(portrait.units[None]).to(self.device),
             torch.from_numpy(portrait.landmarks[None]).to(self.device),
         )
-        units = None if goal.units is None else torch.from_numpy(goal.units[None]).float().to(self.device)
-        target = Target(
-            goal.guide,
-            torch.tensor([goal.label], device=self.device),
-            [goal.seed],
-            None if goal.reference is None else to_tensor(goal.reference[None], self.device),
+        units = None if target.units is None else torch.from_numpy(target.units[None]).float().to(self.device)
+        wanted = Target(
+            target.guide,
+            torch.tensor([target.label], device=self.device),
+            [target.seed],
+            None if target.reference is None else to_tensor(target.reference[None], self.device),
             units,
         )
-        edited = self.method.edit(sources, target)
+        edited = self.method.edit(sources, wanted)
         if not bool(torch.isfinite(edited).all()):
             raise UserError("the checkpoint makes a picture of it that has no finite numbers")
         return np.asarray(to_pictures(edited)[0])

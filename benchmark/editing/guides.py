@@ -16,7 +16,7 @@ from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, Guide
 from benchmark.rendering.facs import PROTOTYPES
 
 if TYPE_CHECKING:
-    from benchmark.editing.portraits import Album
+    from benchmark.editing.portraits import PortraitReader
     from benchmark.interface import Method
 
 ALL = "all"
@@ -24,7 +24,7 @@ DEFAULT_SEED = 0
 
 
 @dataclass(frozen=True)
-class Wish:
+class EditRequest:
     """What was asked for: an expression or `all`, or a picture, or a file of action units. `seed` is the latent's."""
 
     target: str | None = None
@@ -43,7 +43,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Goal:
+class EditTarget:
     """One target of one edit. label: index into `EXPRESSIONS`, -1 where unknown; reference: S x S x 3 uint8; units:
     17 in [0, 5].
     """
@@ -56,7 +56,7 @@ class Goal:
     units: np.ndarray | None = None
 
     def recipe(self) -> dict[str, Any]:
-        """All that decides the edit beside source and checkpoint; equal goals have equal recipes."""
+        """All that decides the edit beside source and checkpoint; equal targets have equal recipes."""
         shown = {"reference": self.reference, "units": self.units}
         hashes = {
             name: hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
@@ -68,20 +68,22 @@ class Goal:
         return {"guide": self.guide, **named, **latent, **hashes}
 
 
-def goals_of(wish: Wish, method: type[Method], name: str, album: Album) -> list[Goal]:
-    """The targets: one, or with `all` one for each expression. Raises UserError for a wish that the method cannot
+def edit_targets(request: EditRequest, method: type[Method], name: str, reader: PortraitReader) -> list[EditTarget]:
+    """The targets: one, or with `all` one for each expression. Raises UserError for a request that the method cannot
     grant.
     """
-    if wish.reference is not None:
-        return [_by_reference(wish.reference, method, name, album)]
-    if wish.aus is not None:
-        return [_by_units(wish.aus, method, name)]
-    target = wish.target or ALL
+    if request.reference is not None:
+        return [_by_reference(request.reference, method, name, reader)]
+    if request.aus is not None:
+        return [_by_units(request.aus, method, name)]
+    target = request.target or ALL
     wanted = EXPRESSIONS if target == ALL else (target,)
     if "T" in method.guides:
-        return [Goal(each, "T", EXPRESSIONS.index(each), wish.seed) for each in wanted]
+        return [EditTarget(each, "T", EXPRESSIONS.index(each), request.seed) for each in wanted]
     if method.reference == "units" and "R" in method.guides:
-        return [Goal(each, "R", EXPRESSIONS.index(each), wish.seed, units=prototype_units(each)) for each in wanted]
+        return [
+            EditTarget(each, "R", EXPRESSIONS.index(each), request.seed, units=prototype_units(each)) for each in wanted
+        ]
     raise UserError(f"--target {target}: {name} is guided by references alone, so give it a picture: --reference FILE")
 
 
@@ -97,11 +99,11 @@ def units_text(units: np.ndarray) -> str:
     return ", ".join(f"{name.removesuffix('_r')} {value:.4g}" for name, value in named if value) or "all 0"
 
 
-def _by_reference(path: Path, method: type[Method], name: str, album: Album) -> Goal:
+def _by_reference(path: Path, method: type[Method], name: str, reader: PortraitReader) -> EditTarget:
     if "R" not in method.guides:
         raise UserError(f"--reference {path}: {name} takes no reference; --target EXPRESSION tells it what to do")
     try:
-        portrait = album.read(path)
+        portrait = reader.read(path)
     except UserError as error:
         raise UserError(f"--reference {path}: {error}") from error
     if method.reference == "units":
@@ -110,13 +112,13 @@ def _by_reference(path: Path, method: type[Method], name: str, album: Album) -> 
                 f"--reference {path}: {name} reads its action units, which are not known: put OpenFace's "
                 f"{path.with_suffix('.csv').name} beside it, or give them with --aus FILE"
             )
-        return Goal(path.name, "R", portrait.label, DEFAULT_SEED, units=portrait.units)
+        return EditTarget(path.name, "R", portrait.label, DEFAULT_SEED, units=portrait.units)
     units = None if portrait.lacks(frozenset({"units"})) else portrait.units
-    return Goal(path.name, "R", portrait.label, DEFAULT_SEED, portrait.image, units)
+    return EditTarget(path.name, "R", portrait.label, DEFAULT_SEED, portrait.image, units)
 
 
-def _by_units(path: Path, method: type[Method], name: str) -> Goal:
+def _by_units(path: Path, method: type[Method], name: str) -> EditTarget:
     if method.reference != "units" or "R" not in method.guides:
         instead = "--target EXPRESSION" if "T" in method.guides else "--reference FILE"
         raise UserError(f"--aus {path}: {name} is not guided by action units; {instead} tells it what to do")
-    return Goal(path.name, "R", -1, DEFAULT_SEED, units=read_units(path))
+    return EditTarget(path.name, "R", -1, DEFAULT_SEED, units=read_units(path))

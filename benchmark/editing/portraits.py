@@ -56,7 +56,7 @@ class Portrait:
         return [what for what in sorted(needed) if np.isnan(values[what]).any()]
 
 
-class Album:
+class PortraitReader:
     """Reads photographs for a model that edits pictures of `size` px. `openface` is a folder with OpenFace's CSV files,
     named as the pictures are; else they lie beside the pictures. `say` is told how a picture was framed, where a person
     should know.

@@ -12,9 +12,9 @@ from PIL import Image
 from benchmark.core.errors import UserError
 from benchmark.data.framing import How
 from benchmark.editing.editor import Editor
-from benchmark.editing.guides import Goal
+from benchmark.editing.guides import EditTarget
 from benchmark.editing.jobs import Job, recipe_of, write_png
-from benchmark.editing.portraits import Album, Portrait
+from benchmark.editing.portraits import Portrait, PortraitReader
 from benchmark.report.strip import draw_strip
 
 State = Literal["made", "there", "other", "failed"]
@@ -39,15 +39,15 @@ class Task:
     """One editor, one target or a strip of all (`names`: what stands under its pictures), one way to read pictures."""
 
     editor: Editor
-    album: Album
-    goals: Sequence[Goal]
+    reader: PortraitReader
+    targets: Sequence[EditTarget]
     overwrite: bool
     strip: bool
 
     def recipe(self) -> dict[str, Any]:
         """All that decides what is made of a source."""
         editor = self.editor
-        made = self.goals[0].recipe() if not self.strip else {"strip": [goal.recipe() for goal in self.goals]}
+        made = self.targets[0].recipe() if not self.strip else {"strip": [target.recipe() for target in self.targets]}
         return {"method": editor.name, "version": editor.method.version, "checkpoint": editor.identity[:16], **made}
 
     def run(self, jobs: Sequence[Job], check_sources: bool) -> Iterator[Outcome]:
@@ -59,7 +59,7 @@ class Task:
             try:
                 if job.fault:
                     raise UserError(job.fault)
-                portrait = self.album.read(job.source, job.name) if check_sources or self._wanted(job) else None
+                portrait = self.reader.read(job.source, job.name) if check_sources or self._wanted(job) else None
                 recipe = {**self.recipe(), **({"source": portrait.hash} if portrait else {})}
                 if portrait is None or not self._wanted(job):
                     found = recipe_of(job.out)
@@ -76,9 +76,9 @@ class Task:
 
     def _drawn(self, portrait: Portrait) -> Image.Image:
         """The edit, or the strip."""
-        edits = [self.editor.edit(portrait, goal) for goal in self.goals]
+        edits = [self.editor.edit(portrait, target) for target in self.targets]
         if self.strip:
-            return draw_strip(portrait.image, edits, [goal.name for goal in self.goals]).image
+            return draw_strip(portrait.image, edits, [target.name for target in self.targets]).image
         return Image.fromarray(edits[0])
 
 

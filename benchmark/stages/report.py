@@ -15,7 +15,7 @@ import pandas as pd
 from benchmark.config import Profile, Suite, SuiteRow
 from benchmark.core.artifacts import Artifact
 from benchmark.data.faceset import ALIGNED, FaceSet
-from benchmark.data.photos.preparing import ASIDE, read_aside
+from benchmark.data.photos.preparation import ASIDE, read_aside
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.report.files import FACES
 from benchmark.report.results import Features, JudgeReading, JudgeResult, Override, Row, Scores, SuiteResults, Training

@@ -13,11 +13,11 @@ from benchmark.core.errors import UserError, unknown
 from benchmark.core.paths import readable
 from benchmark.data.faceset import FaceSet
 from benchmark.data.openface import read_face
-from benchmark.data.photos.finding import needed_packages
-from benchmark.data.photos.listing import Listing
-from benchmark.data.photos.looking import How, Wish, has_landmarks
-from benchmark.data.photos.preparing import prepare_photos
-from benchmark.data.photos.units import Prototypes
+from benchmark.data.photos.action_units import Prototypes
+from benchmark.data.photos.face_detection import needed_packages
+from benchmark.data.photos.index import PhotoIndex
+from benchmark.data.photos.inspection import How, PrepareOptions, has_landmarks
+from benchmark.data.photos.preparation import prepare_photos
 from benchmark.data.source import SOURCES, Advance, DataSource, Prepared, source_class
 from benchmark.data.split import LEAST_PEOPLE, SALT, draw_test_identities, listed_test_identities
 from benchmark.protocol import Knowledge
@@ -59,19 +59,19 @@ class Photographs(DataSource):
 
     @classmethod
     @abstractmethod
-    def listing_of(cls, folder: Path) -> Listing:
+    def index_folder(cls, folder: Path) -> PhotoIndex:
         """What the names of the folder's pictures say."""
 
     @cached_property
-    def listing(self) -> Listing:
+    def index(self) -> PhotoIndex:
         """The pictures, without those left out. Raises UserError where there is none."""
         assert self.folder is not None  # the base class has seen to it
-        found = self.listing_of(self.folder)
+        found = self.index_folder(self.folder)
         if not found.photos:
             raise UserError(self._nothing(found))
         return found.without(self.leave_out) if self.leave_out else found
 
-    def _nothing(self, found: Listing) -> str:
+    def _nothing(self, found: PhotoIndex) -> str:
         if not found.aside and not found.left_out and not found.others:
             return f"{self.folder} is empty"
         assert self.folder is not None
@@ -84,7 +84,7 @@ class Photographs(DataSource):
     @cached_property
     def knows(self) -> frozenset[Knowledge]:  # type: ignore[override]
         """Landmarks where faces are looked for or given, action units where they are measured, given or posed."""
-        photos = self.listing.photos
+        photos = self.index.photos
         known: set[Knowledge] = set()
         if self.find or all(photo.landmarks is not None for photo in photos):
             known.add("landmarks")
@@ -95,19 +95,19 @@ class Photographs(DataSource):
     @cached_property
     def _openface(self) -> list[Path]:
         """OpenFace's CSV files beside the pictures."""
-        return sorted({photo.openface for photo in self.listing.photos if photo.openface is not None})
+        return sorted({photo.openface for photo in self.index.photos if photo.openface is not None})
 
     def files(self) -> list[Path]:
         """Pictures, tables and OpenFace's files."""
-        return sorted({*(photo.path for photo in self.listing.photos), *self.listing.tables, *self._openface})
+        return sorted({*(photo.path for photo in self.index.photos), *self.index.tables, *self._openface})
 
     def count(self) -> int:
         """Pictures."""
-        return len(self.listing.photos)
+        return len(self.index.photos)
 
     def describe(self) -> str:
         """Count and preparation."""
-        people = len({photo.identity for photo in self.listing.photos})
+        people = len({photo.identity for photo in self.index.photos})
         ways = {
             "centre": "centred square",
             "face": "the square in which the face lies where RaFD's have it",
@@ -115,7 +115,7 @@ class Photographs(DataSource):
         }
         left_out = f", without {' and '.join(self.leave_out)}" if self.leave_out else ""
         return (
-            f"{len(self.listing.photos):,} photographs of {people} people{left_out}, upright, {ways[self.how]}, resized"
+            f"{len(self.index.photos):,} photographs of {people} people{left_out}, upright, {ways[self.how]}, resized"
         )
 
     def split_settings(self) -> dict[str, Any]:
@@ -148,23 +148,23 @@ class Photographs(DataSource):
         """The same pictures, whole."""
         other = type(self)(self.folder, self.cache, self.chosen)
         other.how = "uncropped"
-        other.__dict__["listing"] = self.listing  # names are the same
+        other.__dict__["index"] = self.index  # names are the same
         return other
 
     def prepare(self, size: int, folder: Path, workers: int, advance: Advance) -> Prepared:
         """Side by side, and resumable. Raises UserError where dlib is missing, the people are too few to split, or no
         picture can be used.
         """
-        self.split({photo.identity: photo.group for photo in self.listing.photos})  # said before the work
-        wish = Wish(size, self.how, self.find, self.fixed_cameras)
-        return prepare_photos(self.listing, wish, self.prototypes, self.split, folder, workers, advance)
+        self.split({photo.identity: photo.group for photo in self.index.photos})  # said before the work
+        options = PrepareOptions(size, self.how, self.find, self.fixed_cameras)
+        return prepare_photos(self.index, options, self.prototypes, self.split, folder, workers, advance)
 
     def check(self) -> None:
         """Raises UserError where something is missing that preparing needs."""
         try:
             needed_packages()
         except UserError:
-            if self.find and not all(map(has_landmarks, self.listing.photos)):
+            if self.find and not all(map(has_landmarks, self.index.photos)):
                 raise
 
     def load(self, size: int, advance: Advance) -> FaceSet:
@@ -181,7 +181,7 @@ def instead_of(name: str, folder: Path) -> str:
         kind = source_class(other)
         if other in (name, "folder") or not issubclass(kind, Photographs):
             continue
-        if kind.listing_of(folder).photos:
+        if kind.index_folder(folder).photos:
             return f"{kind.title}: --data {other}:{folder}"
     if name != "folder" and _has_table(folder):
         return f"pictures with a table: --data folder:{folder}"
@@ -193,7 +193,7 @@ def _has_table(folder: Path) -> bool:
     kind = source_class("folder")
     assert issubclass(kind, Photographs)
     try:
-        return bool(kind.listing_of(folder).photos)
+        return bool(kind.index_folder(folder).photos)
     except UserError:
         return False
 

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from benchmark.core.errors import UserError
-from benchmark.data.photos import finding
-from benchmark.data.photos.filling import Seen, fill, mirrored_place
-from benchmark.data.photos.finding import Finder
-from benchmark.data.photos.listing import Photo
-from benchmark.data.photos.units import units_of, vector
+from benchmark.data.photos import face_detection
+from benchmark.data.photos.action_units import action_units_of, vector
+from benchmark.data.photos.face_detection import FaceDetector
+from benchmark.data.photos.index import Photo
+from benchmark.data.photos.stand_ins import LocatedFace, find_stand_ins, mirrored_place
 from benchmark.data.rafd import RaFD
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARK_MIRROR
 from tests.photo_folders import portrait, rendered
@@ -21,8 +21,8 @@ JAW = slice(0, 17)
 
 
 @pytest.fixture(scope="module")
-def finder() -> Finder:
-    return Finder()
+def detector() -> FaceDetector:
+    return FaceDetector()
 
 
 def eye_distance(landmarks: np.ndarray) -> float:
@@ -37,13 +37,13 @@ def to_line(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.norm(points[:, None] - nearest, axis=-1).min(1))
 
 
-def test_dlib_finds_rendered_frontal_faces_to_six_hundredths(finder: Finder) -> None:
+def test_dlib_finds_rendered_frontal_faces_to_six_hundredths(detector: FaceDetector) -> None:
     """Means over 68 points and ten people, of 64 px enlarged eight times, in distances between the eyes. Nothing but
     the line fixes where on it a point of the jaw is: those are measured to the line, except in the neutral faces.
     """
     errors, neutral = [], []
     for face in rendered(range(0, 40, 4), (90,)):
-        found = finder.find(face.picture)
+        found = detector.detect(face.picture)
         assert found is not None, (face.identity, face.expression)
         distances = np.linalg.norm(found.landmarks - face.landmarks, axis=1) / eye_distance(face.landmarks)
         if face.expression == "neutral":
@@ -55,27 +55,27 @@ def test_dlib_finds_rendered_frontal_faces_to_six_hundredths(finder: Finder) -> 
     assert np.mean(neutral) < 0.06
 
 
-def test_landmarks_are_in_the_pixels_of_the_picture(finder: Finder) -> None:
+def test_landmarks_are_in_the_pixels_of_the_picture(detector: FaceDetector) -> None:
     """The same face in a picture of another shape and size is found at the same place of it."""
     face = next(rendered((3,), (90,)))
-    square = finder.find(face.picture)
-    tall = finder.find(portrait(face.picture, 300, 450))
+    square = detector.detect(face.picture)
+    tall = detector.detect(portrait(face.picture, 300, 450))
     assert square is not None
     assert tall is not None
     expected = (square.landmarks + 0.5) * (300 / 64) - 0.5 + (0, 75)
     assert np.linalg.norm(tall.landmarks - expected, axis=1).mean() < 0.05 * eye_distance(expected)
 
 
-def test_no_face_is_none(finder: Finder) -> None:
-    assert finder.find(Image.new("RGB", (200, 300), (120, 90, 60)), fine=True) is None
+def test_no_face_is_none(detector: FaceDetector) -> None:
+    assert detector.detect(Image.new("RGB", (200, 300), (120, 90, 60)), fine=True) is None
 
 
-def test_small_faces_are_found_when_looked_for_finely(finder: Finder) -> None:
+def test_small_faces_are_found_when_looked_for_finely(detector: FaceDetector) -> None:
     face = next(rendered((3,), (90,))).picture.resize((200, 200), Image.Resampling.BICUBIC)
     scene = Image.new("RGB", (1400, 1000), (200, 200, 200))
     scene.paste(face, (900, 500))
-    assert finder.find(scene) is None
-    found = finder.find(scene, fine=True)
+    assert detector.detect(scene) is None
+    found = detector.detect(scene, fine=True)
     assert found is not None
     assert (found.landmarks > (900, 500)).all()
     assert (found.landmarks < (1100, 700)).all()
@@ -83,13 +83,13 @@ def test_small_faces_are_found_when_looked_for_finely(finder: Finder) -> None:
 
 def test_without_dlib_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
-        raise finding.importlib.metadata.PackageNotFoundError(name)
+        raise face_detection.importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(finding.importlib.metadata, "version", missing)
+    monkeypatch.setattr(face_detection.importlib.metadata, "version", missing)
     with pytest.raises(
         UserError, match=r"dlib-bin is not installed: python -m pip install .*photos.*faces=none"
     ) as why:
-        finding.needed_packages()
+        face_detection.needed_packages()
     assert "\n" not in str(why.value)
 
 
@@ -105,8 +105,8 @@ POINTS = np.random.default_rng(0).uniform(100, 500, (68, 2))
 
 def filled_for(wanted: Photo, *found: tuple[Photo, np.ndarray]) -> tuple[np.ndarray, str] | None:
     photos = [wanted, *(one for one, _ in found)]
-    seen = {number: Seen(points, 681, 1024) for number, (_, points) in enumerate(found, 1)}
-    made = fill(photos, seen, dict.fromkeys(range(len(photos)), (681, 1024)))
+    seen = {number: LocatedFace(points, 681, 1024) for number, (_, points) in enumerate(found, 1)}
+    made = find_stand_ins(photos, seen, dict.fromkeys(range(len(photos)), (681, 1024)))
     assert set(made) <= {0}
     return (made[0].landmarks, made[0].by) if 0 in made else None
 
@@ -135,23 +135,23 @@ def test_then_another_gaze_then_the_cameras_mean_then_nobody() -> None:
 
 def test_a_face_that_stands_in_has_the_other_pictures_size() -> None:
     photos = [photo(0), photo(0, "left")]
-    made = fill(photos, {1: Seen(POINTS, 681, 1024)}, {0: (1362, 2048), 1: (681, 1024)})
+    made = find_stand_ins(photos, {1: LocatedFace(POINTS, 681, 1024)}, {0: (1362, 2048), 1: (681, 1024)})
     np.testing.assert_allclose(made[0].landmarks, 2 * POINTS + 0.5, atol=1e-9)
 
 
 def test_a_few_odd_faces_are_no_cameras_mean() -> None:
     photos = [photo(0, person=f"{number:02d}") for number in range(21)]
     sizes = dict.fromkeys(range(21), (681, 1024))
-    few = {number: Seen(POINTS, 681, 1024) for number in range(2)}
-    assert fill(photos, few, sizes) == {}
-    enough = {number: Seen(POINTS, 681, 1024) for number in range(3)}
-    assert len(fill(photos, enough, sizes)) == 18
+    few = {number: LocatedFace(POINTS, 681, 1024) for number in range(2)}
+    assert find_stand_ins(photos, few, sizes) == {}
+    enough = {number: LocatedFace(POINTS, 681, 1024) for number in range(3)}
+    assert len(find_stand_ins(photos, enough, sizes)) == 18
 
 
 def test_a_copy_that_was_cut_to_the_square_has_the_whole_pictures_face() -> None:
     photos = [photo(90), photo(90, "left")]
-    whole = Seen(POINTS, 681, 1025)
-    made = fill(photos, {0: whole}, {0: (681, 1025), 1: (681, 681)})[1]
+    whole = LocatedFace(POINTS, 681, 1025)
+    made = find_stand_ins(photos, {0: whole}, {0: (681, 1025), 1: (681, 681)})[1]
     np.testing.assert_allclose(made.landmarks, POINTS - (0, 172), atol=1e-9)
 
 
@@ -159,9 +159,9 @@ def test_a_picture_that_lies_has_its_face_elsewhere() -> None:
     """One that lies on its side gets no stand-in, where three others stand."""
     photos = [photo(45), photo(135), photo(45, expression="sad"), photo(45, expression="angry")]
     standing, lying = (68, 102), (102, 68)
-    seen = {1: Seen(np.random.default_rng(0).uniform(0, 60, (68, 2)), *standing)}
-    assert set(fill(photos, seen, {0: standing, 1: standing, 2: standing, 3: standing})) == {0}
-    assert not fill(photos, seen, {0: lying, 1: standing, 2: standing, 3: standing})
+    seen = {1: LocatedFace(np.random.default_rng(0).uniform(0, 60, (68, 2)), *standing)}
+    assert set(find_stand_ins(photos, seen, {0: standing, 1: standing, 2: standing, 3: standing})) == {0}
+    assert not find_stand_ins(photos, seen, {0: lying, 1: standing, 2: standing, 3: standing})
 
 
 def test_mirroring_twice_is_nothing() -> None:
@@ -188,11 +188,11 @@ def test_rafds_prototypes_are_those_published() -> None:
 def test_measured_units_win_and_fill_their_gaps_by_expression() -> None:
     photos = [photo(90), photo(90, person="02"), photo(45, person="03"), photo(90, expression="sad")]
     own = np.linspace(0, 5, 17)
-    made = units_of(photos, [own, None, None, None], RaFD.prototypes)
+    made = action_units_of(photos, [own, None, None, None], RaFD.prototypes)
     assert made.by == ["measured", "mean of others", "mean of others", "mean of others"]
     np.testing.assert_allclose(made.values[1], own)
     np.testing.assert_allclose(made.values[3], own)
     assert "measured in 1 pictures; 3 without" in made.note
-    loud = units_of(photos, [None] * 4, RaFD.prototypes)
+    loud = action_units_of(photos, [None] * 4, RaFD.prototypes)
     assert "ACTION UNITS ARE NOT MEASURED" in loud.note
     assert set(loud.by) == {"prototype"}

@@ -13,7 +13,7 @@ from PIL import Image
 from benchmark.core.errors import UserError
 from benchmark.data.cfee import CFEE
 from benchmark.data.folder import Folder
-from benchmark.data.photos.listing import Listing
+from benchmark.data.photos.index import PhotoIndex
 from benchmark.data.rafd import RaFD, RaFDName
 from benchmark.data.source import open_source
 from benchmark.data.spelling import OTHER_WORDS, expression_of
@@ -22,8 +22,8 @@ from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 from tests.photo_folders import write_cfee, write_rafd, write_table
 
 
-def reasons(listing: Listing) -> dict[str, tuple[str, str]]:
-    return {one.path: (one.reason, one.detail) for one in listing.aside}
+def reasons(index: PhotoIndex) -> dict[str, tuple[str, str]]:
+    return {one.path: (one.reason, one.detail) for one in index.aside}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_rafd_nested_and_flat_are_one_data_set(tmp_path: Path) -> None:
         (tmp_path / "flat" / path.name.replace(".jpg", ".JPG").replace("_surprised_", "_surprise_")).write_bytes(
             path.read_bytes()
         )
-    nested, flat = (RaFD.listing_of(tmp_path / name) for name in ("nested", "flat"))
+    nested, flat = (RaFD.index_folder(tmp_path / name) for name in ("nested", "flat"))
     assert [photo.face_id for photo in nested.photos] == [photo.face_id for photo in flat.photos]
     assert len(nested.photos) == 32
     assert nested.photos[0].face_id == "01_angry_045_frontal"
@@ -83,7 +83,7 @@ def test_what_is_not_rafds_is_set_aside_and_said(tmp_path: Path) -> None:
     (root / "._hidden.jpg").write_text("a system's own")
     (root / "__MACOSX").mkdir()
     (root / "__MACOSX" / good.name).write_text("a system's own")
-    found = RaFD.listing_of(root)
+    found = RaFD.index_folder(root)
     assert len(found.photos) == 16
     assert found.others == 1
     said = reasons(found)
@@ -98,7 +98,7 @@ def test_links_that_lead_back_are_walked_once(tmp_path: Path) -> None:
     root = write_rafd(tmp_path, range(2))
     (root / "090" / "back").symlink_to(root)
     (root / "again").symlink_to(root / "090")
-    found = RaFD.listing_of(root)
+    found = RaFD.index_folder(root)
     assert (len(found.photos), found.aside) == (16, ())
 
 
@@ -106,10 +106,10 @@ def test_odd_files_are_no_pictures_and_odd_names_are_said(tmp_path: Path) -> Non
     root = write_rafd(tmp_path, range(1))
     os.mkfifo(root / "Rafd090_02_Caucasian_male_happy_frontal.jpg")
     (Path(os.fsdecode(os.fsencode(root) + b"/J\xf6rg.jpg"))).write_bytes(b"x")
-    found = RaFD.listing_of(root)
+    found = RaFD.index_folder(root)
     assert len(found.photos) == 8
     (root / "red\x1b[31m\n.jpg").write_bytes(b"x")
-    assert [one.path for one in RaFD.listing_of(root).aside] == ["J\\xf6rg.jpg", "red\\x1b[31m\\n.jpg"]
+    assert [one.path for one in RaFD.index_folder(root).aside] == ["J\\xf6rg.jpg", "red\\x1b[31m\\n.jpg"]
     source = open_source(f"rafd:{root}", tmp_path / "cache")
     assert len(source.content_key()) == 64
 
@@ -137,9 +137,9 @@ def test_people_and_groups_are_left_out(tmp_path: Path) -> None:
         return made
 
     whole, without = source(""), source(",leave-out=kid+05")
-    assert {photo.identity for photo in whole.listing.photos} == {f"{number:02d}" for number in range(1, 7)}
-    assert {photo.identity for photo in without.listing.photos} == {"01", "02", "04", "06"}
-    assert without.listing.left_out == {"people left out": 16}
+    assert {photo.identity for photo in whole.index.photos} == {f"{number:02d}" for number in range(1, 7)}
+    assert {photo.identity for photo in without.index.photos} == {"01", "02", "04", "06"}
+    assert without.index.left_out == {"people left out": 16}
     assert "without 05 and kid" in without.describe()
     assert whole.split_settings() != without.split_settings()
     assert whole.content_key() != without.content_key()
@@ -152,7 +152,7 @@ def test_cfee_has_seven_of_the_eight(tmp_path: Path) -> None:
     place = root / "CFEE_Database_230" / "01-04" / "Images1"
     (place / "77_101_1.jpg").write_bytes(b"")
     (place / "02_101_1.txt").write_text("no picture")
-    found = CFEE.listing_of(root)
+    found = CFEE.index_folder(root)
     assert {photo.expression for photo in found.photos} == set(EXPRESSIONS) - {"contemptuous"}
     assert len(found.photos) == 21
     assert found.left_out == {"compound expressions": 3}
@@ -179,7 +179,7 @@ def test_a_table_is_read_by_name(tmp_path: Path) -> None:
         f"fear,a\\2.png,bob,,,{',' * 16}",
     ]
     (tmp_path / "faces.csv").write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
-    found = Folder.listing_of(tmp_path)
+    found = Folder.index_folder(tmp_path)
     first, second = found.photos
     assert (first.face_id, first.identity, first.expression, first.camera, first.gaze) == (
         "a__1", "ann", "happy", 45, "left"
@@ -266,7 +266,7 @@ def test_the_list_is_used_where_its_people_are_there(tmp_path: Path) -> None:
 
 
 def test_a_table_needs_no_names(tmp_path: Path) -> None:
-    found = Folder.listing_of(write_table(tmp_path / "mine", range(2), landmarks=True))
+    found = Folder.index_folder(write_table(tmp_path / "mine", range(2), landmarks=True))
     assert len(found.photos) == 16
     assert found.photos[0].landmarks is not None
     assert found.photos[0].landmarks.shape == (68, 2)
@@ -283,7 +283,7 @@ def table_of(root: Path, lines: list[str], files: tuple[str, ...]) -> Path:
 def test_paths_that_are_nearly_alike_are_different_faces(tmp_path: Path) -> None:
     files = ("p1 happy.png", "p1_happy.png", "a.jpg", "a.png", "x/y.png", "x__y.png", "b.png")
     lines = ["path,identity,expression", *(f"{name},ann,happy" for name in files)]
-    found = Folder.listing_of(table_of(tmp_path, lines, files))
+    found = Folder.index_folder(table_of(tmp_path, lines, files))
     assert found.aside == ()
     names = {photo.path.name if photo.path.parent == tmp_path else "y": photo.face_id for photo in found.photos}
     assert len(set(names.values())) == 7
@@ -291,13 +291,13 @@ def test_paths_that_are_nearly_alike_are_different_faces(tmp_path: Path) -> None
     assert names["a.jpg"].startswith("a-")
     # Whatever else is in the folder, and wherever it lies.
     (tmp_path / "elsewhere").mkdir()
-    again = Folder.listing_of(table_of(tmp_path / "elsewhere", lines, files))
+    again = Folder.index_folder(table_of(tmp_path / "elsewhere", lines, files))
     assert {photo.face_id for photo in again.photos} == set(names.values())
 
 
 def test_lines_that_contradict_each_other_leave_the_picture_out(tmp_path: Path) -> None:
     lines = ["path,identity,expression", "", "1.png,ann,happy", "2.png,ann,sad", "1.png,ann,sad", "2.png,ann,sadness"]
-    found = Folder.listing_of(table_of(tmp_path, lines, ("1.png", "2.png")))
+    found = Folder.index_folder(table_of(tmp_path, lines, ("1.png", "2.png")))
     assert [photo.face_id for photo in found.photos] == ["2"]
     assert reasons(found) == {
         "1.png": ("misnamed", "faces.csv, line 3 and faces.csv, line 5 say different things of it"),
@@ -308,7 +308,7 @@ def test_lines_that_contradict_each_other_leave_the_picture_out(tmp_path: Path) 
 def test_a_group_that_is_given_for_some_is_that_of_all(tmp_path: Path) -> None:
     lines = ["path,identity,expression,group", "1.png,ann,happy,old", "2.png,ann,sad,", "3.png,ann,angry,",
              "4.png,bob,sad,"]  # fmt: skip
-    found = Folder.listing_of(table_of(tmp_path, lines, ("1.png", "2.png", "3.png", "4.png")))
+    found = Folder.index_folder(table_of(tmp_path, lines, ("1.png", "2.png", "3.png", "4.png")))
     assert found.aside == ()
     assert [photo.group for photo in found.photos] == ["old", "old", "old", "folder"]
 
@@ -326,13 +326,13 @@ def test_a_table_of_nothing_is_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
     (tmp_path / "faces.csv").write_bytes("path,identity,expression\n1.png,J\u00f6rg,sad\n".encode("latin-1"))
     with pytest.raises(UserError, match=r"faces.csv is no CSV file in UTF-8 \(byte 32\): save it as 'CSV UTF-8'"):
-        Folder.listing_of(tmp_path)
+        Folder.index_folder(tmp_path)
 
 
 def test_a_folder_without_a_table_that_is_another_set_is_said(tmp_path: Path) -> None:
     root = write_rafd(tmp_path / "rafd", range(1))
     with pytest.raises(UserError, match="has no table, and holds RaFD: --data rafd:"):
-        Folder.listing_of(root)
+        Folder.index_folder(root)
 
 
 def test_half_downloads_and_pictures_nobody_reads_are_said(tmp_path: Path) -> None:
@@ -341,21 +341,21 @@ def test_half_downloads_and_pictures_nobody_reads_are_said(tmp_path: Path) -> No
     for suffix in ("", ".jpg.part", ".csv", ".txt"):
         (root / f"{name}{suffix}").write_bytes(b"x")
     (root / f"{name}.heic").write_bytes(b"x")
-    found = RaFD.listing_of(root)
+    found = RaFD.index_folder(root)
     assert {path for path, (reason, _) in reasons(found).items() if reason == "misnamed"} == {name, f"{name}.jpg.part"}
     assert "half a download" in reasons(found)[name][1]
     assert f"{name}.heic" in {photo.path.name for photo in found.photos}  # which is then broken, and said
     assert found.others == 1  # the text; the CSV is taken for OpenFace's
     (tmp_path / "cfee").mkdir()
     (tmp_path / "cfee" / "02_110_2555.jpg.part").write_bytes(b"x")
-    assert reasons(CFEE.listing_of(tmp_path / "cfee"))["02_110_2555.jpg.part"][0] == "misnamed"
+    assert reasons(CFEE.index_folder(tmp_path / "cfee"))["02_110_2555.jpg.part"][0] == "misnamed"
 
 
 def test_a_person_of_two_groups_equally_often_is_nobodys(tmp_path: Path) -> None:
     root = write_rafd(tmp_path, range(2))
     for path in sorted((root / "090").glob("Rafd090_01_*"))[:4]:
         path.rename(path.with_name(path.name.replace("Caucasian_female", "Moroccan_male")))
-    found = RaFD.listing_of(root)
+    found = RaFD.index_folder(root)
     assert {photo.identity for photo in found.photos} == {"02"}
     assert len(found.aside) == 8
     assert {detail for _, detail in reasons(found).values()} == {
@@ -388,21 +388,21 @@ def test_options_that_say_nothing_or_two_things_are_one_line(tmp_path: Path, opt
 def test_every_file_of_a_folder_is_counted_once(
     tmp_path: Path, lines: list[str], counts: tuple[int, dict[str, int], int]
 ) -> None:
-    found = Folder.listing_of(table_of(tmp_path, ["path,identity,expression", *lines], ("1.png", "2.png")))
+    found = Folder.index_folder(table_of(tmp_path, ["path,identity,expression", *lines], ("1.png", "2.png")))
     assert (len(found.photos), dict(found.left_out), found.others) == counts
 
 
 def test_a_hidden_table_is_none(tmp_path: Path) -> None:
     root = table_of(tmp_path, ["path,identity,expression", "1.png,ann,happy"], ("1.png",))
     (root / ".faces.csv").write_text("path,identity,expression\n1.png,bob,sad\n")
-    (found,) = Folder.listing_of(root).photos
+    (found,) = Folder.index_folder(root).photos
     assert found.identity == "ann"
 
 
 @pytest.mark.parametrize("path", [".", "./", "\u82b1" * 100 + ".png"])
 def test_names_that_no_file_can_have_are_set_aside(tmp_path: Path, path: str) -> None:
     lines = ["path,identity,expression", "1.png,ann,happy", f"{path},ann,sad"]
-    found = Folder.listing_of(table_of(tmp_path, lines, ("1.png",)))
+    found = Folder.index_folder(table_of(tmp_path, lines, ("1.png",)))
     assert len(found.photos) == 1
     ((reason, detail),) = reasons(found).values()
     assert reason == "misnamed"
@@ -412,7 +412,7 @@ def test_names_that_no_file_can_have_are_set_aside(tmp_path: Path, path: str) ->
 def test_columns_that_differ_in_capitals_only_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "faces.csv").write_text("path,identity,expression,Path\na.png,ann,sad,b.png\n")
     with pytest.raises(UserError, match="has two columns 'path' and 'Path': keep one"):
-        Folder.listing_of(tmp_path)
+        Folder.index_folder(tmp_path)
 
 
 def test_other_data_sets_are_named_both_ways(tmp_path: Path) -> None:
@@ -448,6 +448,6 @@ def test_openface_writes_one_folder_for_a_nested_set(tmp_path: Path) -> None:
     (root / "processed").mkdir()
     for path in (root / "090").iterdir():
         (root / "processed" / f"{path.stem}.CSV").write_text("x")
-    found = RaFD.listing_of(root)
+    found = RaFD.index_folder(root)
     assert {photo.openface for photo in found.photos} == set((root / "processed").iterdir())
     assert found.others == 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.data.photos.listing import Photo
+from benchmark.data.photos.index import Photo
 from benchmark.protocol import ACTION_UNITS
 
 Prototypes = Mapping[str, Mapping[int, float]]
@@ -15,7 +15,7 @@ Prototypes = Mapping[str, Mapping[int, float]]
 
 
 @dataclass(frozen=True)
-class Units:
+class ActionUnits:
     """values: N x 17, NaN where nobody knows. by: for each who says so. note: for the report, "" where all is as it
     should be.
     """
@@ -25,7 +25,9 @@ class Units:
     note: str
 
 
-def units_of(photos: Sequence[Photo], measured: Sequence[np.ndarray | None], prototypes: Prototypes) -> Units:
+def action_units_of(
+    photos: Sequence[Photo], measured: Sequence[np.ndarray | None], prototypes: Prototypes
+) -> ActionUnits:
     """Measured where any picture's are (those that lack them then have the mean of their expression's at their camera,
     or of their expression's), else the prototypes.
     """
@@ -34,7 +36,7 @@ def units_of(photos: Sequence[Photo], measured: Sequence[np.ndarray | None], pro
         return _measured(photos, measured)
     if not prototypes:
         nothing = np.full((len(photos), len(ACTION_UNITS)), np.nan)
-        return Units(
+        return ActionUnits(
             nothing,
             ["nobody"] * len(photos),
             "Action units: none (no columns, no CSV files of OpenFace that have them).",
@@ -46,7 +48,7 @@ def units_of(photos: Sequence[Photo], measured: Sequence[np.ndarray | None], pro
         "has the FACS prototype of the expression that was posed, one vector for each expression. What methods driven "
         "by action units (GANimation, Cascade EF-GAN) make of these says little of what they make of measured ones."
     )
-    return Units(values, ["prototype"] * len(photos), note)
+    return ActionUnits(values, ["prototype"] * len(photos), note)
 
 
 def vector(units: Mapping[int, float]) -> np.ndarray:
@@ -54,7 +56,7 @@ def vector(units: Mapping[int, float]) -> np.ndarray:
     return np.array([units.get(int(name[2:4]), 0.0) for name in ACTION_UNITS])
 
 
-def _measured(photos: Sequence[Photo], measured: Sequence[np.ndarray | None]) -> Units:
+def _measured(photos: Sequence[Photo], measured: Sequence[np.ndarray | None]) -> ActionUnits:
     groups: dict[tuple[str, ...], list[np.ndarray]] = {}
     for photo, own in zip(photos, measured, strict=True):
         if own is not None:
@@ -72,7 +74,7 @@ def _measured(photos: Sequence[Photo], measured: Sequence[np.ndarray | None]) ->
             f"; {lacking:,} without a CSV file in which OpenFace found a face have the mean of their expression's, or "
             "of all where their expression has none"
         )
-    return Units(np.stack(values), by, f"{note}.")
+    return ActionUnits(np.stack(values), by, f"{note}.")
 
 
 def _groups(photo: Photo) -> tuple[tuple[str, ...], ...]:

@@ -16,8 +16,8 @@ from benchmark.core.errors import UserError
 from benchmark.data.framing import RAFD, Square, frame
 from benchmark.data.openface import OpenFace, read_face
 from benchmark.data.photo import cut_square, read_upright
-from benchmark.data.photos.finding import Finder
-from benchmark.data.photos.listing import Photo, Reason
+from benchmark.data.photos.face_detection import FaceDetector
+from benchmark.data.photos.index import Photo, Reason
 from benchmark.protocol import SUBSET_CAMERAS
 
 How = Literal["centre", "face", "uncropped"]
@@ -38,7 +38,7 @@ WEAK = 0.5
 
 
 @dataclass(frozen=True)
-class Wish:
+class PrepareOptions:
     """How pictures are prepared. find: look for faces where nobody says where they are; fixed: all cameras see faces of
     one size, large ones.
     """
@@ -50,7 +50,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Looked:
+class Inspection:
     """What was seen. problem: why it can't be used, or None. turned: degrees counterclockwise by which it was turned
     upright, beside its EXIF orientation. useless: why OpenFace's file is of no use, "" where it is or there is none.
     landmarks: 68 x 2 in pixels of the upright picture, or None. square: what was
@@ -79,45 +79,47 @@ class Looked:
         return said
 
     @classmethod
-    def of(cls, fact: dict[str, Any]) -> Looked:
+    def of(cls, fact: dict[str, Any]) -> Inspection:
         """What `fact` has said."""
         arrays = {name: None if fact[name] is None else np.array(fact[name]) for name in ("landmarks", "units")}
         square = None if fact["square"] is None else Square(*fact["square"])
         return cls(**{**fact, **arrays, "square": square})
 
 
-def look(photo: Photo, wish: Wish, finder: Finder | None) -> tuple[Looked, np.ndarray | None]:
+def inspect_photo(
+    photo: Photo, options: PrepareOptions, detector: FaceDetector | None
+) -> tuple[Inspection, np.ndarray | None]:
     """A picture, and its pixels (size x size x 3 uint8) where its square is known already."""
     try:
         raw = photo.path.read_bytes()
     except OSError as error:
-        return Looked("", "broken", f"cannot be read ({error.strerror})"), None
+        return Inspection("", "broken", f"cannot be read ({error.strerror})"), None
     digest = hashlib.sha256(raw).hexdigest()
     if not raw:
-        return Looked(digest, "truncated", "the file is empty"), None
+        return Inspection(digest, "truncated", "the file is empty"), None
     try:
         picture = read_upright(io.BytesIO(raw))
     except (OSError, ValueError) as error:
-        return Looked(digest, _reason(error), _one_line(error)), None
-    if min(picture.size) < wish.size:
-        detail = f"{picture.width} x {picture.height} px, and {wish.size} px are asked for"
-        return Looked(digest, "tiny", detail, *picture.size), None
+        return Inspection(digest, _reason(error), _one_line(error)), None
+    if min(picture.size) < options.size:
+        detail = f"{picture.width} x {picture.height} px, and {options.size} px are asked for"
+        return Inspection(digest, "tiny", detail, *picture.size), None
     openface, useless = _read_openface(photo)
     units = photo.units if photo.units is not None else openface.units if openface else None
-    landmarks, by, turned = _face(photo, picture, openface, wish, finder)
+    landmarks, by, turned = _face(photo, picture, openface, options, detector)
     if turned:
         picture = picture.rotate(turned, expand=True)
     try:
-        square = _square(landmarks, *picture.size, wish)
+        square = _square(landmarks, *picture.size, options)
     except ValueError as error:
-        return Looked(digest, "landmarks", _one_line(error), *picture.size), None
-    if wish.how == "face" and square is not None and square.side * ENLARGED < wish.size:
-        detail = f"the square round its face has {square.side:.0f} px, and {wish.size} px are asked for"
-        return Looked(digest, "tiny", detail, *picture.size), None
-    seen = Looked(
+        return Inspection(digest, "landmarks", _one_line(error), *picture.size), None
+    if options.how == "face" and square is not None and square.side * ENLARGED < options.size:
+        detail = f"the square round its face has {square.side:.0f} px, and {options.size} px are asked for"
+        return Inspection(digest, "tiny", detail, *picture.size), None
+    seen = Inspection(
         digest, None, "", *picture.size, turned, is_grey(picture), landmarks, by, units, square, useless,
     )  # fmt: skip
-    return seen, None if square is None else cut_square(picture, square, wish.size)
+    return seen, None if square is None else cut_square(picture, square, options.size)
 
 
 def cut_again(path: Path, turned: int, square: Square, size: int) -> np.ndarray:
@@ -139,10 +141,10 @@ def choose_square(landmarks: np.ndarray | None, width: int, height: int, how: Ho
     return None if landmarks is None else found.square
 
 
-def _square(landmarks: np.ndarray | None, width: int, height: int, wish: Wish) -> Square | None:
+def _square(landmarks: np.ndarray | None, width: int, height: int, options: PrepareOptions) -> Square | None:
     """The square; the centred one where nobody will ever say where the face is."""
-    found = choose_square(landmarks, width, height, wish.how)
-    return Square.centred(width, height) if found is None and not wish.find else found
+    found = choose_square(landmarks, width, height, options.how)
+    return Square.centred(width, height) if found is None and not options.find else found
 
 
 def is_grey(picture: Image.Image) -> bool:
@@ -170,20 +172,24 @@ def _read_openface(photo: Photo) -> tuple[OpenFace | None, str]:
 
 
 def _face(
-    photo: Photo, picture: Image.Image, openface: OpenFace | None, wish: Wish, finder: Finder | None
+    photo: Photo,
+    picture: Image.Image,
+    openface: OpenFace | None,
+    options: PrepareOptions,
+    detector: FaceDetector | None,
 ) -> tuple[np.ndarray | None, By | None, int]:
     """Landmarks, who says so, and by how much the picture has to be turned."""
     if photo.landmarks is not None:
         return photo.landmarks, "the table", 0
     if openface is not None and openface.landmarks is not None:
         return openface.landmarks, "OpenFace", 0
-    if finder is None or not wish.find:
+    if detector is None or not options.find:
         return None, None, 0
-    found = [(0, finder.find(picture, fine=not wish.fixed))]
-    # Seen from before, hardly a face is missed: the picture may lie. Seen from elsewhere, a wide one may.
+    found = [(0, detector.detect(picture, fine=not options.fixed))]
+    # LocatedFace from before, hardly a face is missed: the picture may lie. LocatedFace from elsewhere, a wide one may.
     may_lie = photo.camera == 90 or (picture.width > picture.height and photo.camera in SUBSET_CAMERAS["F&P"])
     if may_lie and (found[0][1] is None or found[0][1].score < WEAK):
-        found += [(turned, finder.find(picture.rotate(turned, expand=True))) for turned in TURNS]
+        found += [(turned, detector.detect(picture.rotate(turned, expand=True))) for turned in TURNS]
     best = max(found, key=lambda item: item[1].score if item[1] else -1.0)
     return (best[1].landmarks, "dlib", best[0]) if best[1] else (None, None, 0)
 

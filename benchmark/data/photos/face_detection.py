@@ -40,7 +40,7 @@ def needed_packages() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Face:
+class FaceDetection:
     """A face that was found. landmarks: 68 x 2 float64 (x, y) in the picture's pixels, centres at integers. score: the
     detector's; 0 is the least that it calls a face, faces seen from before have 1 and more.
     """
@@ -49,7 +49,7 @@ class Face:
     score: float
 
 
-class Finder:
+class FaceDetector:
     """Finds faces, on as many threads as one likes: each has a detector of its own, the trees are shared."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Finder:
         self._trees: Any = dlib.shape_predictor(str(_trees()))
         self._local = threading.local()
 
-    def find(self, picture: Image.Image, fine: bool = False) -> Face | None:
+    def detect(self, picture: Image.Image, fine: bool = False) -> FaceDetection | None:
         """The largest face of an RGB picture; None where none is found. fine: look for smaller faces, too."""
         for side in (SIDE, FINE_SIDE) if fine else (SIDE,):
             scale = side / max(picture.size)
@@ -74,7 +74,9 @@ class Finder:
                 box, score = max(zip(boxes, scores, strict=True), key=lambda found: found[0].area())
                 points = np.array([(part.x, part.y) for part in self._trees(pixels, box).parts()], np.float64)
                 assert points.shape == (LANDMARKS, 2)
-                return Face((points + 0.5) * (picture.width / width, picture.height / height) - 0.5, float(score))
+                return FaceDetection(
+                    (points + 0.5) * (picture.width / width, picture.height / height) - 0.5, float(score)
+                )
         return None
 
     def _detector(self) -> Any:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.data.photos.listing import Photo
+from benchmark.data.photos.index import Photo
 from benchmark.protocol import GAZES, LANDMARK_MIRROR
 
 ORDER = ("the table", "OpenFace", "dlib", "mirrored pose", "another gaze", "the camera's mean", "nobody")
@@ -32,7 +32,7 @@ Place = tuple[str, str, int, str]
 
 
 @dataclass(frozen=True)
-class Seen:
+class LocatedFace:
     """A face that was found: 68 x 2 landmarks in pixels, centres at integers, of a picture of this size."""
 
     landmarks: np.ndarray
@@ -48,7 +48,9 @@ class Seen:
         return np.asarray((self.landmarks + 0.5 - corner) / side)
 
 
-def fill(photos: Sequence[Photo], seen: Mapping[int, Seen], sizes: Mapping[int, tuple[int, int]]) -> dict[int, Filled]:
+def find_stand_ins(
+    photos: Sequence[Photo], seen: Mapping[int, LocatedFace], sizes: Mapping[int, tuple[int, int]]
+) -> dict[int, StandIn]:
     """What stands in for the faces of `sizes` (number of the photo to width and height) that are not `seen`; those for
     which nothing does are not in it, nor pictures that lie on their side where that camera's others stand.
     """
@@ -62,15 +64,15 @@ def fill(photos: Sequence[Photo], seen: Mapping[int, Seen], sizes: Mapping[int, 
     for number, (width, height) in sizes.items():
         shapes.setdefault(photos[number].camera, []).append(width / height)
     usual = {camera: statistics.median_low(found) for camera, found in shapes.items()}
-    filled = {}
+    stand_ins = {}
     for number, size in sizes.items():
         if number in seen or _lies(size[0] / size[1], usual[photos[number].camera]):
             continue
         found = _stand_in(place_of(photos[number]), at, mean)
         if found is not None:
             corner, side = _centred(*size)
-            filled[number] = Filled(found[0] * side + corner - 0.5, found[1])
-    return filled
+            stand_ins[number] = StandIn(found[0] * side + corner - 0.5, found[1])
+    return stand_ins
 
 
 def _centred(width: int, height: int) -> tuple[np.ndarray, int]:
@@ -85,7 +87,7 @@ def _lies(shape: float, usual: float) -> bool:
 
 
 @dataclass(frozen=True)
-class Filled:
+class StandIn:
     """Landmarks in pixels, and one of `ORDER`."""
 
     landmarks: np.ndarray

@@ -1,4 +1,4 @@
-"""All pictures of a listing, looked at side by side and kept in one file; what an interrupted call has done stays done.
+"""All pictures of an index, inspected in parallel and written into one file; an interrupted call is resumed.
 
 dlib and Pillow let go of Python's lock while they work, so threads are enough.
 """
@@ -19,11 +19,18 @@ from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
 from benchmark.data.faceset import COLUMNS, IMAGES, PLACEMENT, TABLE
 from benchmark.data.framing import Square
-from benchmark.data.photos.filling import ORDER, Filled, Seen, fill
-from benchmark.data.photos.finding import Finder, needed_packages
-from benchmark.data.photos.listing import REASONS, Listing, Photo, Reason, SetAside, relative
-from benchmark.data.photos.looking import Looked, Wish, choose_square, cut_again, has_landmarks, look
-from benchmark.data.photos.units import Prototypes, units_of
+from benchmark.data.photos.action_units import Prototypes, action_units_of
+from benchmark.data.photos.face_detection import FaceDetector, needed_packages
+from benchmark.data.photos.index import REASONS, Photo, PhotoIndex, Reason, SetAside, relative
+from benchmark.data.photos.inspection import (
+    Inspection,
+    PrepareOptions,
+    choose_square,
+    cut_again,
+    has_landmarks,
+    inspect_photo,
+)
+from benchmark.data.photos.stand_ins import ORDER, LocatedFace, StandIn, find_stand_ins
 from benchmark.data.source import Advance, Prepared
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARKS, SUBSET_CAMERAS
 
@@ -31,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ASIDE, ASIDE_COLUMNS = "set-aside.csv", ("path", "reason", "detail")
-_PIXELS, _LOOKED = "pixels.part.npy", "looked.part.jsonl"
+_PIXELS, _INSPECTED = "pixels.part.npy", "inspected.part.jsonl"
 CHUNK = 16
 """Pictures that a thread takes at once."""
 Split = Callable[[Mapping[str, str]], tuple[list[str], str]]
@@ -40,47 +47,53 @@ Split = Callable[[Mapping[str, str]], tuple[list[str], str]]
 
 @dataclass(frozen=True)
 class _Kept:
-    """A picture that is used: its number in the listing, what was seen, and its landmarks, found or stood in for."""
+    """A picture that is used: its number in the index, what was seen, and its landmarks, found or stood in for."""
 
     number: int
     photo: Photo
-    looked: Looked
+    inspection: Inspection
     landmarks: np.ndarray | None
     by: str
 
 
 def prepare_photos(
-    listing: Listing, wish: Wish, prototypes: Prototypes, split: Split, folder: Path, workers: int, advance: Advance
+    index: PhotoIndex,
+    options: PrepareOptions,
+    prototypes: Prototypes,
+    split: Split,
+    folder: Path,
+    workers: int,
+    advance: Advance,
 ) -> Prepared:
-    """Prepare a listing in `folder`: `IMAGES`, `TABLE` and `ASIDE`. Raises UserError where nothing is left to use."""
-    finder = Finder() if wish.find and not all(map(has_landmarks, listing.photos)) else None
-    pixels, looked = _look_at_all(listing, wish, finder, folder, workers, advance)
-    aside = {number: (seen.problem, seen.detail) for number, seen in enumerate(looked) if seen.problem}
-    aside |= _duplicates(listing, looked, aside)
-    greys = [number for number, seen in enumerate(looked) if number not in aside and seen.grey]
-    mostly_grey = 2 * len(greys) > len(looked) - len(aside)
+    """Prepare an index in `folder`: `IMAGES`, `TABLE` and `ASIDE`. Raises UserError where nothing is left to use."""
+    detector = FaceDetector() if options.find and not all(map(has_landmarks, index.photos)) else None
+    pixels, inspections = _inspect_all(index, options, detector, folder, workers, advance)
+    aside = {number: (seen.problem, seen.detail) for number, seen in enumerate(inspections) if seen.problem}
+    aside |= _duplicates(index, inspections, aside)
+    greys = [number for number, seen in enumerate(inspections) if number not in aside and seen.grey]
+    mostly_grey = 2 * len(greys) > len(inspections) - len(aside)
     if not mostly_grey:
         aside |= dict.fromkeys(greys, ("grey", "no colour in it"))
-    filled = _stand_ins(listing, wish, looked, aside)
-    aside |= _faceless(listing, wish, looked, aside, filled)
+    stand_ins = _stand_ins(index, options, inspections, aside)
+    aside |= _faceless(index, options, inspections, aside, stand_ins)
     kept = [
-        _keep(number, photo, looked[number], filled)
-        for number, photo in enumerate(listing.photos)
+        _keep(number, photo, inspections[number], stand_ins)
+        for number, photo in enumerate(index.photos)
         if number not in aside
     ]
     refused = [
-        *listing.aside,
-        *(SetAside(relative(listing.photos[n].path, listing.root), *why) for n, why in sorted(aside.items())),
+        *index.aside,
+        *(SetAside(relative(index.photos[n].path, index.root), *why) for n, why in sorted(aside.items())),
     ]
     if not kept:
         shown = "; ".join(f"{one.path}: {one.detail}" for one in refused[:3])
         raise UserError(
-            f"none of the {len(listing.photos):,} pictures of {listing.root} can be used: {_counts(refused)} ({shown}"
+            f"none of the {len(index.photos):,} pictures of {index.root} can be used: {_counts(refused)} ({shown}"
             f"{'; ...' if len(refused) > 3 else ''})"
         )
-    kept = _cut_late(kept, wish, pixels, workers)
+    kept = _cut_late(kept, options, pixels, workers)
     try:
-        table, notes = _table(kept, listing, wish, prototypes, split)
+        table, notes = _table(kept, index, options, prototypes, split)
     except UserError as error:
         if not refused:
             raise
@@ -90,26 +103,26 @@ def prepare_photos(
     table.to_parquet(folder / TABLE, index=False)
     aside_table(refused).to_csv(folder / ASIDE, index=False)
     (folder / _PIXELS).unlink(missing_ok=True)
-    (folder / _LOOKED).unlink()
+    (folder / _INSPECTED).unlink()
     turned = int((table["turned"] != 0).sum())
     if turned:
         lay = "1 picture lay" if turned == 1 else f"{turned:,} pictures lay"
         notes.append(f"{lay} on the side or upside down; faces showed which way is up.")
-    useless = [one.looked.useless.replace(f"{listing.root}/", "") for one in kept if one.looked.useless]
+    useless = [one.inspection.useless.replace(f"{index.root}/", "") for one in kept if one.inspection.useless]
     if useless:
         notes.append(f"{_files(len(useless))} written by OpenFace and could not be used: benchmark.prepare names them.")
-    notes += _enlarged(kept, wish)
+    notes += _enlarged(kept, options)
     if mostly_grey:
         notes.append(f"{len(greys):,} pictures are grey: most of the set is, so they were kept.")
     facts = {
         "aside": dict(Counter(one.reason for one in refused)),
-        "left_out": dict(listing.left_out),
-        "others": listing.others,
+        "left_out": dict(index.left_out),
+        "others": index.others,
         "landmarks_by": _counted(table["landmarks_by"], ORDER),
         "units_by": {name: int(count) for name, count in table["units_by"].value_counts().items()},
         "turned": turned,
         "useless": useless,
-        "finder": needed_packages() if "dlib" in set(table["landmarks_by"]) else {},
+        "detector": needed_packages() if "dlib" in set(table["landmarks_by"]) else {},
         "notes": [
             *notes,
             *([f"{_files(len(refused))} set aside: {_counts(refused)} ({ASIDE} has each)."] if refused else []),
@@ -119,11 +132,16 @@ def prepare_photos(
 
 
 # ------------------------------------------------------------------------------------------------------------ looking
-def _look_at_all(
-    listing: Listing, wish: Wish, finder: Finder | None, folder: Path, workers: int, advance: Advance
-) -> tuple[np.ndarray, list[Looked]]:
+def _inspect_all(
+    index: PhotoIndex,
+    options: PrepareOptions,
+    detector: FaceDetector | None,
+    folder: Path,
+    workers: int,
+    advance: Advance,
+) -> tuple[np.ndarray, list[Inspection]]:
     """N x S x S x 3, mapped, and what was seen of each; goes on from what the folder holds."""
-    count, shape = len(listing.photos), (len(listing.photos), wish.size, wish.size, 3)
+    count, shape = len(index.photos), (len(index.photos), options.size, options.size, 3)
     done = _resumed(folder, shape)
     place = folder / _PIXELS
     pixels: np.ndarray = np.lib.format.open_memmap(
@@ -133,17 +151,17 @@ def _look_at_all(
     missing = [number for number in range(count) if number not in done]
     chunks = [missing[start : start + CHUNK] for start in range(0, len(missing), CHUNK)]
 
-    def look_at(numbers: list[int]) -> list[tuple[int, Looked]]:
+    def look_at(numbers: list[int]) -> list[tuple[int, Inspection]]:
         seen = []
         for number in numbers:
-            found, picture = look(listing.photos[number], wish, finder)
+            found, picture = inspect_photo(index.photos[number], options, detector)
             if picture is not None:
                 pixels[number] = picture
             seen.append((number, found))
             advance(1)
         return seen
 
-    with (folder / _LOOKED).open("a" if done else "w", encoding="utf-8") as log:
+    with (folder / _INSPECTED).open("a" if done else "w", encoding="utf-8") as log:
         if not done:
             log.write(json.dumps(shape) + "\n")
         for result in _side_by_side(look_at, chunks, workers):
@@ -153,9 +171,9 @@ def _look_at_all(
     return pixels, [done[number] for number in range(count)]
 
 
-def _resumed(folder: Path, shape: tuple[int, ...]) -> dict[int, Looked]:
+def _resumed(folder: Path, shape: tuple[int, ...]) -> dict[int, Inspection]:
     """What an interrupted call has seen, all of whose pixels are there."""
-    log = folder / _LOOKED
+    log = folder / _INSPECTED
     if not log.exists() or not (folder / _PIXELS).exists():
         return {}
     first, *lines = log.read_text(encoding="utf-8").splitlines() or [""]
@@ -167,7 +185,7 @@ def _resumed(folder: Path, shape: tuple[int, ...]) -> dict[int, Looked]:
             number, fact = json.loads(line)
         except ValueError:  # cut off in the middle of a line: only the last can be
             break
-        done[int(number)] = Looked.of(fact)
+        done[int(number)] = Inspection.of(fact)
     # Whole lines only, so that new ones do not follow half a one.
     write_text(log, "".join(f"{line}\n" for line in (first, *lines[: len(done)])))
     return done
@@ -187,94 +205,102 @@ def _side_by_side(work: Callable[[Any], Any], items: Sequence[Any], workers: int
 Aside = dict[int, tuple[Reason, str]]
 
 
-def _duplicates(listing: Listing, looked: Sequence[Looked], aside: Mapping[int, Any]) -> Aside:
+def _duplicates(index: PhotoIndex, inspections: Sequence[Inspection], aside: Mapping[int, Any]) -> Aside:
     """Pictures with the bytes of others. Where all show the same, the first is kept; where their names contradict each
     other, none is, for nobody can tell which is right.
     """
     same: dict[str, list[int]] = {}
-    for number, seen in enumerate(looked):
+    for number, seen in enumerate(inspections):
         if number not in aside:
             same.setdefault(seen.sha256, []).append(number)
     found: Aside = {}
     for numbers in same.values():
-        photos = [listing.photos[number] for number in numbers]
+        photos = [index.photos[number] for number in numbers]
         shown = {(photo.identity, photo.expression, photo.camera, photo.gaze) for photo in photos}
         contradiction = "" if len(shown) == 1 else ", whose name says something else: nobody can tell which is right"
         for number in (numbers[1:] if len(shown) == 1 else numbers) if len(numbers) > 1 else ():
             other = photos[1] if number == numbers[0] else photos[0]
-            found[number] = ("duplicate", f"the same bytes as {relative(other.path, listing.root)}{contradiction}")
+            found[number] = ("duplicate", f"the same bytes as {relative(other.path, index.root)}{contradiction}")
     return found
 
 
-def _stand_ins(listing: Listing, wish: Wish, looked: Sequence[Looked], aside: Mapping[int, Any]) -> dict[int, Filled]:
-    used = [number for number in range(len(looked)) if number not in aside]
+def _stand_ins(
+    index: PhotoIndex, options: PrepareOptions, inspections: Sequence[Inspection], aside: Mapping[int, Any]
+) -> dict[int, StandIn]:
+    used = [number for number in range(len(inspections)) if number not in aside]
     seen = {
-        number: Seen(found.landmarks, found.width, found.height)
-        for number, found in ((number, looked[number]) for number in used)
+        number: LocatedFace(found.landmarks, found.width, found.height)
+        for number, found in ((number, inspections[number]) for number in used)
         if found.landmarks is not None
     }
-    if wish.find and used and not seen:
+    if options.find and used and not seen:
         raise UserError(
-            f"no face was found in any of {len(used):,} pictures of {listing.root}: are these faces, and upright? "
+            f"no face was found in any of {len(used):,} pictures of {index.root}: are these faces, and upright? "
             "(faces=none, behind the folder and a comma, goes without)"
         )
-    if not (wish.find and wish.fixed):
+    if not (options.find and options.fixed):
         return {}
-    return fill(listing.photos, seen, {number: (looked[number].width, looked[number].height) for number in used})
+    return find_stand_ins(
+        index.photos, seen, {number: (inspections[number].width, inspections[number].height) for number in used}
+    )
 
 
 def _faceless(
-    listing: Listing, wish: Wish, looked: Sequence[Looked], aside: Mapping[int, Any], filled: Mapping[int, Filled]
+    index: PhotoIndex,
+    options: PrepareOptions,
+    inspections: Sequence[Inspection],
+    aside: Mapping[int, Any],
+    stand_ins: Mapping[int, StandIn],
 ) -> Aside:
     """Pictures that have no landmarks and need some; at cameras that no subset has, none are needed."""
-    if not wish.find:
+    if not options.find:
         return {}
     return {
         number: ("no face", f"camera {photo.camera:03d}")
-        for number, photo in enumerate(listing.photos)
-        if number not in aside and number not in filled and looked[number].landmarks is None
+        for number, photo in enumerate(index.photos)
+        if number not in aside and number not in stand_ins and inspections[number].landmarks is None
         and photo.camera in SUBSET_CAMERAS["F&P"]
     }  # fmt: skip
 
 
-def _keep(number: int, photo: Photo, seen: Looked, filled: Mapping[int, Filled]) -> _Kept:
+def _keep(number: int, photo: Photo, seen: Inspection, stand_ins: Mapping[int, StandIn]) -> _Kept:
     if seen.landmarks is not None and seen.by is not None:
         return _Kept(number, photo, seen, seen.landmarks, seen.by)
-    stand_in = filled.get(number)
+    stand_in = stand_ins.get(number)
     if stand_in is not None:
         return _Kept(number, photo, seen, stand_in.landmarks, stand_in.by)
     return _Kept(number, photo, seen, None, "nobody")
 
 
-def _cut_late(kept: list[_Kept], wish: Wish, pixels: np.ndarray, workers: int) -> list[_Kept]:
+def _cut_late(kept: list[_Kept], options: PrepareOptions, pixels: np.ndarray, workers: int) -> list[_Kept]:
     """Cut those whose square waited for a face that stands in."""
 
     def cut(place: int) -> tuple[int, _Kept]:
         one = kept[place]
-        width, height = one.looked.width, one.looked.height
-        square = choose_square(one.landmarks, width, height, wish.how) or Square.centred(width, height)
-        pixels[one.number] = cut_again(one.photo.path, one.looked.turned, square, wish.size)
-        return place, replace(one, looked=replace(one.looked, square=square))
+        width, height = one.inspection.width, one.inspection.height
+        square = choose_square(one.landmarks, width, height, options.how) or Square.centred(width, height)
+        pixels[one.number] = cut_again(one.photo.path, one.inspection.turned, square, options.size)
+        return place, replace(one, inspection=replace(one.inspection, square=square))
 
-    late = [place for place, one in enumerate(kept) if one.looked.square is None]
+    late = [place for place, one in enumerate(kept) if one.inspection.square is None]
     cut_now = dict(_side_by_side(cut, late, workers))
     return [cut_now.get(place, one) for place, one in enumerate(kept)]
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
 def _table(
-    kept: Sequence[_Kept], listing: Listing, wish: Wish, prototypes: Prototypes, split: Split
+    kept: Sequence[_Kept], index: PhotoIndex, options: PrepareOptions, prototypes: Prototypes, split: Split
 ) -> tuple[pd.DataFrame, list[str]]:
     """The face table, and what a report has to say of it."""
     import pandas as pd
 
     photos = [one.photo for one in kept]
-    units = units_of(photos, [one.looked.units for one in kept], prototypes)
+    units = action_units_of(photos, [one.inspection.units for one in kept], prototypes)
     tested, how = split({photo.identity: photo.group for photo in photos})
     test = set(tested)
-    landmarks = [_in_square(one, wish.size) for one in kept]
+    landmarks = [_in_square(one, options.size) for one in kept]
     known = [np.isfinite(points).all() for points in landmarks]
-    squares = [one.looked.square for one in kept]
+    squares = [one.inspection.square for one in kept]
     table = pd.DataFrame(
         {
             "face_id": [photo.face_id for photo in photos],
@@ -287,17 +313,17 @@ def _table(
             "landmarks": landmarks,
             "visible": [np.full(LANDMARKS, whether) for whether in known],
             "split": ["test" if photo.identity in test else "train" for photo in photos],
-            "file": [relative(photo.path, listing.root) for photo in photos],
-            "width": [one.looked.width for one in kept],
-            "height": [one.looked.height for one in kept],
-            "turned": [one.looked.turned for one in kept],
+            "file": [relative(photo.path, index.root) for photo in photos],
+            "width": [one.inspection.width for one in kept],
+            "height": [one.inspection.height for one in kept],
+            "turned": [one.inspection.turned for one in kept],
             "landmarks_by": [one.by for one in kept],
             "units_by": units.by,
             "square": [list(square.box()) if square else [] for square in squares],
         }
     )
-    if wish.how == "uncropped":
-        table[PLACEMENT] = wish.how
+    if options.how == "uncropped":
+        table[PLACEMENT] = options.how
     lost = [name for name in EXPRESSIONS if name not in set(table["expression"])]
     notes = [units.note, _landmark_note(table), how, f"No picture shows: {', '.join(lost)}." if lost else ""]
     assert set(COLUMNS) <= set(table.columns)
@@ -306,15 +332,15 @@ def _table(
 
 def _in_square(one: _Kept, size: int) -> np.ndarray:
     """136 float32 in pixels of the prepared picture."""
-    if one.landmarks is None or one.looked.square is None:
+    if one.landmarks is None or one.inspection.square is None:
         return np.full(2 * LANDMARKS, np.nan, np.float32)
-    return one.looked.square.moved(one.landmarks, size).astype(np.float32).ravel()
+    return one.inspection.square.moved(one.landmarks, size).astype(np.float32).ravel()
 
 
 def _landmark_note(table: pd.DataFrame) -> str:
     counts = _counted(table["landmarks_by"], ORDER)
     if set(counts) == {"nobody"}:
-        return "Landmarks: none were looked for."
+        return "Landmarks: none were inspections for."
     unused = sorted({f"{camera:03d}" for camera in table["camera"][table["landmarks_by"] == ORDER[-1]]})
     where = f" at cameras {' and '.join(unused)}, which no suite uses" if unused else ""
     return f"Landmarks are by {', '.join(f'{name} ({count:,})' for name, count in counts.items())}{where}."
@@ -336,9 +362,9 @@ def _counts(refused: Sequence[SetAside]) -> str:
     return ", ".join(f"{counts[reason]:,} {reason}" for reason in REASONS if counts[reason])
 
 
-def _enlarged(kept: Sequence[_Kept], wish: Wish) -> list[str]:
+def _enlarged(kept: Sequence[_Kept], options: PrepareOptions) -> list[str]:
     """How many faces are smaller than they are shown."""
-    factors = [wish.size / one.looked.square.side for one in kept if one.looked.square is not None]
+    factors = [options.size / one.inspection.square.side for one in kept if one.inspection.square is not None]
     large = [factor for factor in factors if factor > 1.05]
     if not large:
         return []

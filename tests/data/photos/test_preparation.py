@@ -16,9 +16,9 @@ from benchmark.core.errors import UserError
 from benchmark.data.faceset import FaceSet
 from benchmark.data.framing import RAFD, face_square
 from benchmark.data.photo import read_square, read_upright
-from benchmark.data.photos import preparing
+from benchmark.data.photos import preparation
 from benchmark.data.photos import source as photographs
-from benchmark.data.photos.preparing import ASIDE
+from benchmark.data.photos.preparation import ASIDE
 from benchmark.data.rafd import RaFD
 from benchmark.data.source import DataSource, open_source
 from tests.data.openface_files import row, write
@@ -181,7 +181,7 @@ def test_a_tables_landmarks_are_taken_without_dlib(tmp_path: Path, monkeypatch: 
     def refuse() -> None:
         raise AssertionError("dlib was asked for")
 
-    monkeypatch.setattr(preparing, "Finder", refuse)
+    monkeypatch.setattr(preparation, "FaceDetector", refuse)
     source = open_source(f"folder:{root}", tmp_path / "cache")
     source.check()
     faces, facts = prepare(source, tmp_path / "out")
@@ -222,7 +222,7 @@ def test_openface_alone_needs_no_dlib(tmp_path: Path, monkeypatch: pytest.Monkey
     def refuse() -> None:
         raise UserError("no dlib")
 
-    monkeypatch.setattr(preparing, "Finder", refuse)
+    monkeypatch.setattr(preparation, "FaceDetector", refuse)
     monkeypatch.setattr(photographs, "needed_packages", refuse)
     root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy", "sad"))
     points = np.random.default_rng(0).uniform(60, 110, (68, 2)).round(1)
@@ -231,7 +231,7 @@ def test_openface_alone_needs_no_dlib(tmp_path: Path, monkeypatch: pytest.Monkey
     source = open_source(f"rafd:{root}", tmp_path / "cache")
     source.check()
     faces, facts = prepare(source, tmp_path / "out")
-    assert (facts["landmarks_by"], facts["finder"], facts["others"]) == ({"OpenFace": 8}, {}, 0)
+    assert (facts["landmarks_by"], facts["detector"], facts["others"]) == ({"OpenFace": 8}, {}, 0)
     np.testing.assert_allclose(faces.landmarks_of(0), (points + 0.5 - (0, 43)) * (64 / 170) - 0.5, atol=1e-4)
     next((root / "090" / "openface").iterdir()).unlink()
     with pytest.raises(UserError, match="no dlib"):
@@ -294,31 +294,31 @@ def test_a_cut_preparation_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch
     source = open_source(f"rafd:{root}", tmp_path / "cache")
     prepare(source, tmp_path / "whole", workers=2)
     looked: list[str] = []
-    look = preparing.look
+    inspect_photo = preparation.inspect_photo
 
-    def counted(photo, wish, finder):  # type: ignore[no-untyped-def]
+    def counted(photo, options, detector):  # type: ignore[no-untyped-def]
         if len(looked) == 20:
             raise KeyboardInterrupt
         looked.append(photo.face_id)
-        return look(photo, wish, finder)
+        return inspect_photo(photo, options, detector)
 
-    monkeypatch.setattr(preparing, "look", counted)
-    monkeypatch.setattr(preparing, "CHUNK", 4)
+    monkeypatch.setattr(preparation, "inspect_photo", counted)
+    monkeypatch.setattr(preparation, "CHUNK", 4)
     (tmp_path / "cut").mkdir()
     with pytest.raises(KeyboardInterrupt):
         source.prepare(64, tmp_path / "cut", 1, lambda _: None)
-    log = tmp_path / "cut" / "looked.part.jsonl"
+    log = tmp_path / "cut" / "inspected.part.jsonl"
     kept = len(log.read_text().splitlines()) - 1
     assert 12 <= kept <= 20
     with log.open("a") as stream:
         stream.write(json.dumps([31, {"sha256": "half a line"}])[:-9])
     again: list[str] = []
 
-    def noted(photo, wish, finder):  # type: ignore[no-untyped-def]
+    def noted(photo, options, detector):  # type: ignore[no-untyped-def]
         again.append(photo.face_id)
-        return look(photo, wish, finder)
+        return inspect_photo(photo, options, detector)
 
-    monkeypatch.setattr(preparing, "look", noted)
+    monkeypatch.setattr(preparation, "inspect_photo", noted)
     prepare(source, tmp_path / "cut")
     assert len(again) == 32 - kept
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
@@ -328,7 +328,7 @@ def test_what_was_begun_for_another_size_is_not_gone_on_with(tmp_path: Path) -> 
     root = write_rafd(tmp_path / "rafd", range(4), expressions=("happy",))
     source = open_source(f"rafd:{root}", tmp_path / "cache")
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "looked.part.jsonl").write_text("[4, 32, 32, 3]\n")
+    (tmp_path / "out" / "inspected.part.jsonl").write_text("[4, 32, 32, 3]\n")
     np.save(tmp_path / "out" / "pixels.part.npy", np.zeros((4, 32, 32, 3), np.uint8))
     faces, _ = prepare(source, tmp_path / "out")
     assert faces.images.shape == (4, 64, 64, 3)

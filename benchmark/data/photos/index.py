@@ -76,7 +76,7 @@ class SetAside:
 
 
 @dataclass(frozen=True)
-class Listing:
+class PhotoIndex:
     """A folder's pictures, by face_id. left_out: how many were left out on purpose, by why. others: how many files are
     no pictures. tables: files beside the pictures that decide what they show.
     """
@@ -88,7 +88,7 @@ class Listing:
     others: int = 0
     tables: tuple[Path, ...] = ()
 
-    def without(self, people: Iterable[str]) -> Listing:
+    def without(self, people: Iterable[str]) -> PhotoIndex:
         """Without some people: identities, groups, or what a group's name begins with before a hyphen (`kid`). Raises
         UserError for one who is not there.
         """
@@ -108,7 +108,7 @@ class Listing:
                 f"leave-out={name}: nobody of that name or group in {self.root} (groups: {', '.join(groups)}; people: "
                 f"{_few(sorted({photo.identity for photo in self.photos}))})"
             )
-        return Listing(self.root, tuple(kept), self.aside, dict(left_out), self.others, self.tables)
+        return PhotoIndex(self.root, tuple(kept), self.aside, dict(left_out), self.others, self.tables)
 
 
 def scan(root: Path) -> Iterator[Path]:
@@ -167,15 +167,15 @@ UNFINISHED = frozenset({".crdownload", ".download", ".filepart", ".opdownload", 
 HALF_NAMED = "has the name of a picture and no picture's suffix: is it half a download?"
 
 
-def tidy(
+def build_index(
     root: Path,
     photos: Iterable[Photo],
     aside: Iterable[SetAside] = (),
     left_out: Mapping[str, int] | None = None,
     others: int = 0,
     tables: tuple[Path, ...] = (),
-) -> Listing:
-    """A listing in which each face is there once, and each person belongs to one group: pictures that say otherwise
+) -> PhotoIndex:
+    """An index in which each face is there once, and each person belongs to one group: pictures that say otherwise
     than most are misnamed, and of two of one face the first is kept.
     """
     every, refused = sorted(photos, key=lambda photo: (photo.face_id, str(photo.path))), list(aside)
@@ -204,7 +204,7 @@ def tidy(
         replace(photo, openface=beside[photo.path]) if beside.get(photo.path) in used else photo
         for photo in kept.values()
     ]
-    return Listing(root, tuple(found), tuple(refused), dict(left_out or {}), others - len(used), tables)
+    return PhotoIndex(root, tuple(found), tuple(refused), dict(left_out or {}), others - len(used), tables)
 
 
 def most_frequent(groups: Counter[str]) -> str | None:
