@@ -51,7 +51,7 @@ def import_checkpoint(arguments: argparse.Namespace) -> int:
     from benchmark.importing.convert import import_weights
     from benchmark.importing.fit import DoesNotFit
     from benchmark.importing.write import check_place, write_checkpoint
-    from benchmark.stages.train import CHECKPOINT
+    from benchmark.stages.checkpoints import CHECKPOINT
 
     check_place(arguments.out)
     try:

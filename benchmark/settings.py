@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from benchmark.core.errors import UserError, did_you_mean
+from benchmark.core.errors import UserError, did_you_mean, quoted
 
 Origin = Literal["published", "chosen"]
 S = TypeVar("S")
@@ -53,7 +53,7 @@ def make_settings(cls: type[S], overrides: Mapping[str, Any], where: str) -> S:
     values: dict[str, Any] = {}
     for name, value in overrides.items():
         if name not in hints:
-            raise UserError(f"{where}: no setting '{name}' in {cls.__name__}{did_you_mean(name, hints)}")
+            raise UserError(f"{where}: no setting {quoted(name)} in {cls.__name__}{did_you_mean(name, hints)}")
         values[name] = _checked(value, hints[name], f"{where}: {name}")
     return cls(**values)
 
@@ -62,15 +62,15 @@ def _checked(value: Any, kind: Any, where: str) -> Any:
     """`value` if it is of type `kind` (an int is taken for a float, a list for a tuple), else UserError."""
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise UserError(f"{where} must be one of {', '.join(map(repr, get_args(kind)))}, not {value!r}")
+            raise UserError(f"{where} must be one of {', '.join(map(repr, get_args(kind)))}, not {quoted(value)}")
         return value
     if get_origin(kind) is tuple:
         if not isinstance(value, (list, tuple)):
-            raise UserError(f"{where} must be a list, not {value!r}")
+            raise UserError(f"{where} must be a list, not {quoted(value)}")
         inner = get_args(kind)[0]
         return tuple(_checked(item, inner, where) for item in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise UserError(f"{where} must be of type {getattr(kind, '__name__', kind)}, not {value!r}")
+        raise UserError(f"{where} must be of type {getattr(kind, '__name__', kind)}, not {quoted(value)}")
     return value

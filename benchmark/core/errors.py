@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from benchmark.core.paths import printable
+
 
 class UserError(Exception):
     """The input is wrong: the message says what, where, and what to do. Exit status 2."""
@@ -12,6 +14,15 @@ class UserError(Exception):
 
 class RunFailed(Exception):  # noqa: N818 - it is a verdict on a run, not an error of a caller
     """The input was right and the work failed all the same (a loss became NaN, say). Exit status 1."""
+
+
+def quoted(value: object, most: int = 60) -> str:
+    """Return `repr(value)` as a message quotes it: in one line, cut to `most` characters."""
+    try:
+        text = printable(repr(value))
+    except ValueError:  # an integer of more digits than Python prints
+        return "a number of too many digits"
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -9,13 +9,13 @@ import torch
 
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import sha256_of
-from benchmark.data.framing import RAFD, Framing
+from benchmark.data.framing import RAFD
 from benchmark.editing.guides import EditTarget
 from benchmark.editing.portraits import Portrait
 from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import KNOWLEDGE
+from benchmark.stages.checkpoints import CHECKPOINT, open_checkpoint
 from benchmark.stages.synthesize import to_pictures, to_tensor
-from benchmark.stages.train import CHECKPOINT, describe_checkpoint
 from benchmark.training.device import compute_deterministically
 from benchmark.training.trainer import WEIGHTS
 
@@ -34,15 +34,11 @@ class Editor:
         if not (folder / CHECKPOINT).is_file():
             raise UserError(_elsewhere(folder))
         self.device = device
-        found = describe_checkpoint(folder)
-        self.method: Method = found.load(device)
+        checkpoint = open_checkpoint(folder)
+        self.method: Method = checkpoint.load(device)
         compute_deterministically(device)
-        self.name = found.method
-        try:
-            framing = Framing.of(found.text.get("framing"))
-        except ValueError as error:
-            raise UserError(f"{folder / CHECKPOINT}: 'framing' is damaged: {error}") from error
-        self.framing, self.framing_known = framing or RAFD, framing is not None
+        self.name = checkpoint.method
+        self.framing, self.framing_known = checkpoint.framing or RAFD, checkpoint.framing is not None
         self.identity = sha256_of(folder / WEIGHTS)
 
     @property

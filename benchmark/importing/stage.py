@@ -8,9 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-
 from benchmark.config import Profile, Suite, SuiteRow, load_profile, names
 from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.errors import UserError, unknown
@@ -18,34 +15,42 @@ from benchmark.importing.read import sha256
 from benchmark.protocol import Subset
 from benchmark.settings import documented
 from benchmark.stages.base import Context, Made, Work
-from benchmark.stages.train import CHECKPOINT, CheckpointStage, Described, describe_checkpoint
-from benchmark.training.checkpoint import prefixed
+from benchmark.stages.checkpoints import CHECKPOINT, Checkpoint, first_not_finite, open_checkpoint
+from benchmark.stages.train import CheckpointStage
+from benchmark.training.checkpoint import load_tensors
 from benchmark.training.trainer import WEIGHTS
 
 
 class Imported(CheckpointStage):
-    """A checkpoint that was made elsewhere; what it holds decides the key, not where it lies."""
+    """A checkpoint that was made elsewhere. Its content decides the key, not its path."""
 
     kind = "imported"
 
     def __init__(self, folder: Path) -> None:
-        found = describe_checkpoint(folder)
+        checkpoint = open_checkpoint(folder)
         digests = {name: sha256(folder / name) for name in (CHECKPOINT, WEIGHTS)}
-        _check_whole(folder, found, digests)
-        self._folder, self._digests, self._facts = folder, digests, _facts(folder, found)
-        self.method, self.method_class = found.method, found.method_class
-        self.settings, self.shape = found.settings, found.shape
-        self.iterations = self._facts["iterations"]
-        self.origin = _origin(folder, found)
-        self.imported = bool(found.text.get("imported"))
+        _check_whole(checkpoint, digests)
+        text = checkpoint.text
+        self._folder, self._digests = folder, digests
+        self._facts = {
+            "iterations": text.iterations,
+            "images_seen": text.images_seen,
+            "updates": text.updates,
+            "parameters": text.parameters,
+            "changed_settings": text.changed_settings,
+        }
+        self.method, self.method_class = checkpoint.method, checkpoint.method_class
+        self.settings, self.shape = checkpoint.settings, checkpoint.shape
+        self.iterations, self.imported = text.iterations, text.imported
+        self.origin = _origin(checkpoint)
         settings = {
-            "method": found.method,
-            "method_version": found.method_class.version,
-            "settings": dataclasses.asdict(found.settings),
-            "shape": dataclasses.asdict(found.shape),
+            "method": checkpoint.method,
+            "method_version": checkpoint.method_class.version,
+            "settings": dataclasses.asdict(checkpoint.settings),
+            "shape": dataclasses.asdict(checkpoint.shape),
             "files": digests,
         }
-        super().__init__(f"import {found.method} {digests[WEIGHTS][:8]}", settings, {})
+        super().__init__(f"import {checkpoint.method} {digests[WEIGHTS][:8]}", settings, {})
 
     def title(self, subset: Subset) -> str:
         """`mtss F&P imported 01234567`."""
@@ -65,66 +70,38 @@ class Imported(CheckpointStage):
         return Made([CHECKPOINT, WEIGHTS], self._facts)
 
 
-def _facts(folder: Path, found: Described) -> dict[str, Any]:
-    """What reports print of a training, as far as it is known. Raises UserError where it is nonsense."""
-    counts = {name: found.text.get(name) for name in ("iterations", "images_seen")}
-    by_network = {name: found.text.get(name, {}) for name in ("updates", "parameters")}
-    changed = {"changed_settings": found.text.get("changed_settings", {})}
-    wrong = [name for name, count in counts.items() if not (count is None or isinstance(count, int))]
-    wrong += [name for name, table in {**by_network, **changed}.items() if not isinstance(table, dict)]
-    wrong += [n for n in by_network if n not in wrong and not all(isinstance(c, int) for c in by_network[n].values())]
-    if wrong:
-        raise UserError(f"{folder / CHECKPOINT} is damaged: '{wrong[0]}' is {found.text[wrong[0]]!r}")
-    return {**counts, **by_network, **changed}
-
-
-def _origin(folder: Path, found: Described) -> str:
+def _origin(checkpoint: Checkpoint) -> str:
     """Where it is from, for a footnote."""
-    text, name = found.text, found.method_class.__name__
-    if not text.get("imported"):
-        iterations, subset, seed = (text.get(key, "unknown") for key in ("iterations", "subset", "seed"))
-        return f"{name} was not trained here: a training of {iterations} iterations on {subset}, seed {seed}"
-    try:
-        files = ", ".join(f"{file['name']}, SHA-256 {file['sha256'][:12]}..." for file in text["origin"]["files"])
-        return f"{name} was not trained here: a checkpoint of {text['origin']['code']} ({files})"
-    except (TypeError, KeyError) as error:
-        raise UserError(f"the checkpoint {folder} is damaged: it does not say where it is from ({error})") from error
-
-
-# -------------------------------------------------------------------------------------------- is it whole
-def _check_whole(folder: Path, found: Described, digests: Mapping[str, str]) -> None:
-    """Raises UserError where a file is not what was written, or not what its settings describe."""
-    for name, digest in _recorded(folder, found).items():
-        if name in digests and digests[name] != digest:
-            raise UserError(f"the checkpoint {folder} is damaged: {name} is not what was written there")
-    with torch.device("meta"):
-        model = found.method_class(found.settings, found.shape)
-    wanted = prefixed("model", model.state_dict())
-    for name, network in model.averaged().items():
-        wanted |= prefixed(f"average.{name}", network.state_dict())
-    wanted = {name: tensor for name, tensor in wanted.items() if name.split(".")[1] not in found.absent}
-    try:
-        with safe_open(folder / WEIGHTS, "pt") as stream:
-            shapes = {name: tuple(stream.get_slice(name).get_shape()) for name in stream.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"the checkpoint {folder} is damaged: {WEIGHTS} cannot be read ({error})") from error
-    wrong = [name for name, tensor in wanted.items() if shapes.get(name) != tuple(tensor.shape)]
-    wrong += [name for name in shapes if name not in wanted]
-    if wrong:
-        raise UserError(
-            f"the checkpoint {folder} is not of {found.method_class.__name__} as its {CHECKPOINT} describes it: "
-            f"{len(wrong)} tensors do not fit, '{wrong[0]}' for one"
+    text, name = checkpoint.text, checkpoint.method_class.__name__
+    if text.origin is None:
+        iterations, subset, seed = (
+            "unknown" if value is None else value for value in (text.iterations, text.subset, text.seed)
         )
+        return f"{name} was not trained here: a training of {iterations} iterations on {subset}, seed {seed}"
+    files = ", ".join(f"{file.name}, SHA-256 {file.sha256[:12]}..." for file in text.origin.files)
+    return f"{name} was not trained here: a checkpoint of {text.origin.code} ({files})"
 
 
-def _recorded(folder: Path, found: Described) -> dict[str, str]:
+def _check_whole(checkpoint: Checkpoint, digests: Mapping[str, str]) -> None:
+    """Raise UserError where a file is not what was written, does not fit the settings, or holds NaN or infinity."""
+    for name, digest in _recorded(checkpoint).items():
+        if name in digests and digests[name] != digest:
+            raise UserError(f"the checkpoint {checkpoint.folder} is damaged: {name} is not what was written there")
+    checkpoint.check_weights()
+    tensors, _ = load_tensors(checkpoint.folder / WEIGHTS)
+    if name := first_not_finite(tensors):
+        raise UserError(f"{checkpoint.folder / WEIGHTS}: '{name}' holds numbers that are not finite")
+
+
+def _recorded(checkpoint: Checkpoint) -> dict[str, str]:
     """SHA-256 of its files by name, as far as an import or a training left a record."""
-    try:
-        recorded = {name: str(file["sha256"]) for name, file in dict(found.text.get("files", {})).items()}
-        if (folder / MANIFEST).exists():
-            recorded |= {name: file.sha256 for name, file in Manifest.read(folder / MANIFEST).files.items()}
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"the checkpoint {folder} is damaged: its record cannot be read ({error})") from error
+    recorded = {name: file.sha256 for name, file in checkpoint.text.files.items()}
+    path = checkpoint.folder / MANIFEST
+    if path.exists():
+        try:
+            recorded |= {name: file.sha256 for name, file in Manifest.read(path).files.items()}
+        except ValueError as error:
+            raise UserError(f"the checkpoint {checkpoint.folder} is damaged: {error}") from error
     return recorded
 
 

@@ -13,7 +13,8 @@ from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
 from benchmark.importing.convert import Weights
 from benchmark.importing.read import sha256
-from benchmark.stages.train import CHECKPOINT, changed_settings
+from benchmark.stages.checkpoints import CHECKPOINT
+from benchmark.stages.train import changed_settings
 from benchmark.training.checkpoint import save_tensors
 from benchmark.training.trainer import WEIGHTS
 

@@ -17,8 +17,9 @@ from benchmark.data.faceset import FaceSet
 from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import EXPRESSIONS, Guide
 from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.checkpoints import load_checkpoint
 from benchmark.stages.prepare import Prepare, load_faces
-from benchmark.stages.train import CheckpointStage, load_checkpoint
+from benchmark.stages.train import CheckpointStage
 from benchmark.training.device import compute_deterministically
 
 EDITED, EDITS, DONE = "edited.npy", "edits.parquet", "done.json"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +21,12 @@ from benchmark.interface import Method, Shape
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, KNOWLEDGE, Knowledge, Subset
 from benchmark.settings import documented, make_settings
 from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.checkpoints import CHECKPOINT
 from benchmark.stages.prepare import Prepare, load_faces_for
 from benchmark.training.precision import check_precision
 from benchmark.training.registry import find_method
 from benchmark.training.sampling import TrainingSet
-from benchmark.training.trainer import LOSSES, WEIGHTS, Budget, Trainer, load_for_editing
-
-CHECKPOINT = "checkpoint.json"
+from benchmark.training.trainer import LOSSES, WEIGHTS, Budget, Trainer
 
 
 class CheckpointStage(Stage):
@@ -174,53 +171,3 @@ def changed_settings(settings: Any) -> dict[str, Any]:
     """The settings that differ from their defaults, which are the published values."""
     defaults = {row.name: row.value for row in documented(type(settings))}
     return {row.name: row.value for row in documented(settings) if row.value != defaults[row.name]}
-
-
-@dataclass(frozen=True)
-class Described:
-    """What the `checkpoint.json` of `folder` says. text: all of it. absent: networks that are not in the weights, and
-    not needed for edits.
-    """
-
-    folder: Path
-    method: str
-    method_class: type[Method]
-    settings: Any
-    shape: Shape
-    absent: tuple[str, ...]
-    text: Mapping[str, Any]
-
-    def load(self, device: str) -> Method:
-        """The method with its weights, ready to edit. Raises UserError where they are damaged."""
-        method = self.method_class(self.settings, self.shape)
-        load_for_editing(method, self.folder / WEIGHTS, self.absent)
-        return method.to(device)
-
-
-def describe_checkpoint(folder: Path) -> Described:
-    """What a folder's checkpoint is, without its weights. Raises UserError where the folder holds none."""
-    path = folder / CHECKPOINT
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder, so it holds no checkpoint")
-    if not path.is_file():
-        raise UserError(f"{folder} holds no checkpoint: there is no {CHECKPOINT} in it")
-    try:
-        text = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error})") from error
-    try:
-        method, settings, shape = text["method"], dict(text["settings"]), Shape(**text["shape"])
-        absent = tuple(text.get("absent", ()))
-        cls = find_method(method)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({type(error).__name__}: {error})") from error
-    layout = cls.published_checkpoint()
-    needed = set(absent) - {network.attribute for network in (layout.networks if layout else ()) if network.optional}
-    if needed:
-        raise UserError(f"{path}: edits need its {' and '.join(map(str, needed))}, which it says is absent")
-    return Described(folder, method, cls, make_settings(cls.Settings, settings, str(path)), shape, absent, text)
-
-
-def load_checkpoint(folder: Path, device: str) -> Method:
-    """The method of a finished training or an import, ready to edit. Raises UserError where the folder holds none."""
-    return describe_checkpoint(folder).load(device)

@@ -28,9 +28,10 @@ from benchmark.interface import Faces, Shape, Target
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 from benchmark.report.figures import PAPER
 from benchmark.report.strip import draw_strip
+from benchmark.stages.checkpoints import load_checkpoint
 from benchmark.stages.prepare import Prepare
 from benchmark.stages.synthesize import to_pictures, to_tensor
-from benchmark.stages.train import Train, load_checkpoint
+from benchmark.stages.train import Train
 from benchmark.training import checkpoint
 from benchmark.training.registry import find_method
 from tests.data.openface_files import row, write

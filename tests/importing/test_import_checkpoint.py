@@ -27,7 +27,7 @@ from baselines.stargan import StarGAN, StarGANSettings
 from baselines.stargan import published_names as stargan_names
 from benchmark import import_checkpoint
 from benchmark.interface import Faces, Method, Shape, Target
-from benchmark.stages.train import describe_checkpoint, load_checkpoint
+from benchmark.stages.checkpoints import load_checkpoint, open_checkpoint
 from benchmark.training.registry import METHODS, find_method
 from models.mtss import MTSS, MTSSSettings
 from models.mtss.generator import published_names as mtss_names
@@ -137,7 +137,7 @@ def test_edits_are_those_of_the_published_file(cases: dict[str, Case], name: str
     loaded = load_checkpoint(tmp_path / "out", "cpu")
     for guide in case.guides:
         assert torch.equal(edits(loaded, guide), edits(case.method, guide)), guide
-    found = describe_checkpoint(tmp_path / "out")
+    found = open_checkpoint(tmp_path / "out")
     assert found.settings == case.method.settings
     assert found.absent == (() if whole else ("discriminator",))
     if whole:
@@ -258,7 +258,7 @@ def test_what_cannot_be_seen_is_said(
     assert "width 0.0625" in captured.out
     assert call("stargan", cases["stargan"].files, tmp_path / "b") == 0
     assert f"pictures of {SIZE} px, as the discriminator's last layer tells" in capsys.readouterr().err
-    assert describe_checkpoint(tmp_path / "b").shape.size == SIZE
+    assert open_checkpoint(tmp_path / "b").shape.size == SIZE
     assert call("ganimation", cases["ganimation"].files, tmp_path / "c") == 0
     assert "OpenFace's 17" in capsys.readouterr().err
     assert call("mtss", cases["mtss"].files, tmp_path / "d", "--size", "64", "--json") == 0
