@@ -111,7 +111,7 @@ def test_the_report_knows_rows_of_one_run_by_their_keys(
 
 
 def test_what_the_report_prints_is_in_its_key(faces: Path, tmp_path: Path) -> None:
-    text = (Path(run.__file__).parent / "suites" / "table2.yaml").read_text()
+    text = (Path(run.__file__).parent / "config" / "suites" / "table2.yaml").read_text()
     changes = {
         "as it is": ("", ""),
         "extended": ("extended: true", "extended: false"),

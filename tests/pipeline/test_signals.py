@@ -169,7 +169,7 @@ class Worker:
         script = folder / "worker.py"
         script.write_text(
             "import signal, sys, time\n"
-            "from benchmark import messages, worker\n"
+            "from benchmark.pipeline import messages, worker\n"
             "from benchmark.core.cli import held_signals\n"
             f"{work}\n"
             "worker.work = work\n"
