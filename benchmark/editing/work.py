@@ -16,6 +16,7 @@ from benchmark.editing.guides import EditTarget
 from benchmark.editing.jobs import Job, recipe_of, write_png
 from benchmark.editing.portraits import Portrait, PortraitReader
 from benchmark.report.strip import draw_strip
+from benchmark.stages.train import code_setting
 
 State = Literal["made", "there", "other", "failed"]
 
@@ -48,7 +49,8 @@ class Task:
         """All that decides what is made of a source."""
         editor = self.editor
         made = self.targets[0].recipe() if not self.strip else {"strip": [target.recipe() for target in self.targets]}
-        return {"method": editor.name, "version": editor.method.version, "checkpoint": editor.identity[:16], **made}
+        method = {"method": editor.name, "version": editor.method.version, **code_setting(editor.name)}
+        return {**method, "checkpoint": editor.identity[:16], **made}
 
     def run(self, jobs: Sequence[Job], check_sources: bool) -> Iterator[Outcome]:
         """Every job's outcome. `check_sources`: hold the source, too, against what an existing output was made of (an

@@ -19,7 +19,7 @@ import benchmark
 from benchmark.config import Profile, Suite
 from benchmark.core.artifacts import MANIFEST, Store
 from benchmark.core.hashes import write_text
-from benchmark.training.registry import METHODS
+from benchmark.training.registry import code_digest, is_known
 
 if TYPE_CHECKING:
     from benchmark.data.source import DataSource
@@ -67,6 +67,7 @@ class Question:
             [extractor.name, extractor.identity, extractor.published, extractor.allow_other_weights],
             self.device,
             _code(),
+            [code_digest(row.method) for row in self.suite.rows if is_known(row.method)],
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -76,15 +77,13 @@ class Finished:
 
     def __init__(self, store: Store, question: Question) -> None:
         self._store = store
-        # A method from elsewhere may change without a trace in our code.
-        known = all(row.method in METHODS for row in question.suite.rows)
-        self._path = store.root / "cache" / "finished" / f"{question.key}.json" if known else None
+        self._path = store.root / "cache" / "finished" / f"{question.key}.json"
 
     def report(self) -> Path | None:
         """The folder of the report, all artifacts behind it held against their hashes; None where the plan has to be
         asked. Raises UserError where an artifact is damaged.
         """
-        if self._path is None or not self._path.exists():
+        if not self._path.exists():
             return None
         try:
             remembered = json.loads(self._path.read_text(encoding="utf-8"))
@@ -102,9 +101,8 @@ class Finished:
 
     def remember(self, report: str, folders: dict[str, str]) -> None:
         """A plan is done: the key of its report, and all its folders by key."""
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(self._path, json.dumps({"report": report, "folders": folders}, indent=1))
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self._path, json.dumps({"report": report, "folders": folders}, indent=1))
 
 
 def _code() -> str:

@@ -19,7 +19,7 @@ from benchmark.protocol import EXPRESSIONS, Guide
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.checkpoints import load_checkpoint
 from benchmark.stages.prepare import Prepare, load_faces
-from benchmark.stages.train import CheckpointStage
+from benchmark.stages.train import CheckpointStage, code_setting
 from benchmark.training.device import compute_deterministically
 
 EDITED, EDITS, DONE = "edited.npy", "edits.parquet", "done.json"
@@ -40,6 +40,7 @@ class Synthesize(Stage):
         self._pictures, self._tested = prepare.source.count, prepare.source.test_share
         gallery = "gallery " if edits.gallery is not None else ""
         settings = {"guide": guide, "edits": edits.settings, "batch": BATCH, "device": device}
+        settings |= code_setting(train.method)
         targets = f" to {', '.join(edits.targets)}" if edits.targets else ""
         name = f"synthesize {gallery}{train.title(edits.subset)} {guide}{targets}"
         super().__init__(name, settings, {"checkpoint": train, "faces": prepare})

@@ -24,7 +24,7 @@ from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.checkpoints import CHECKPOINT
 from benchmark.stages.prepare import Prepare, load_faces_for
 from benchmark.training.precision import check_precision
-from benchmark.training.registry import find_method
+from benchmark.training.registry import code_digest, find_method
 from benchmark.training.sampling import TrainingSet
 from benchmark.training.trainer import LOSSES, WEIGHTS, Budget, Trainer
 
@@ -52,6 +52,12 @@ class CheckpointStage(Stage):
         """What a table says of it: the method's word, and a precision that is not the default's."""
         coarse = "" if self.precision == DEFAULT else f"Trained with {MEANING[self.precision]}."
         return " ".join(said for said in (self.method_class.footnote, coarse) if said)
+
+
+def code_setting(method: str) -> dict[str, str]:
+    """What a key has of a method's code: nothing for this repository's methods, whose versions tell."""
+    digest = code_digest(method)
+    return {"method_code": digest} if digest else {}
 
 
 class Train(CheckpointStage):
@@ -95,6 +101,7 @@ class Train(CheckpointStage):
             "seed": seed,
             "device": device,
             **({} if self.precision == DEFAULT else {"precision": self.precision}),
+            **code_setting(method),
         }
         # What changes nothing is not named, so that the same training has the same name in every suite.
         changed = [key for key in sorted(variant) if getattr(self.settings, key) != getattr(plain, key)]

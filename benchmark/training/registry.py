@@ -1,4 +1,4 @@
-"""Methods by name. Nothing of a method is imported before somebody asks for it.
+"""Methods by name. Nothing of a method is imported before it is asked for.
 
 A method of another package is found through the entry point group `fesbench.methods`:
 
@@ -10,11 +10,14 @@ A suite may also name one that is not installed at all by its import path, `mypa
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import sys
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from benchmark.core.errors import UserError, unknown
+from benchmark.core.errors import UserError, error_line, unknown
+from benchmark.core.source_code import source_digest
 
 if TYPE_CHECKING:
     from benchmark.interface import Method
@@ -28,10 +31,12 @@ METHODS: dict[str, str] = {
     "hisd": "baselines.hisd:HiSD",
     "mtss": "models.mtss:MTSS",
 }
+_loaded: dict[str, str] = {}
+"""Digests of the modules that this process has imported, as they were then."""
 
 
 def known_methods() -> dict[str, str]:
-    """Name to `module:Class`, ours and those of installed packages; ours win."""
+    """Name to `module:Class` of this repository's methods and those of installed packages; this repository's win."""
     return {entry.name: entry.value for entry in entry_points(group=GROUP)} | METHODS
 
 
@@ -41,21 +46,53 @@ def is_known(name: str) -> bool:
 
 
 def find_method(name: str) -> type[Method]:
-    """The class called `name`. Raises UserError for an unknown name or an import that fails."""
+    """The class called `name`. Raises UserError for an unknown name and for an import that fails."""
     from benchmark.interface import Method
 
-    if not is_known(name):
-        raise unknown("method", name, known_methods())
-    path = name if ":" in name else known_methods()[name]
-    module, _, attribute = path.partition(":")
+    module, attribute = _import_path(name)
+    if name not in METHODS and module not in sys.modules:
+        _loaded.pop(module, None)
+        code_digest(name)
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"method '{name}'{_meaning(name, path)} does not import: {error}") from error
+        raise UserError(f"method '{name}'{_meaning(name)} does not import: {error}") from error
+    except Exception as error:  # whatever the code of a module raises
+        raise UserError(f"method '{name}'{_meaning(name)} does not import: {error_line(error)}") from error
     if not (isinstance(found, type) and issubclass(found, Method)):
-        raise UserError(f"method '{name}'{_meaning(name, path)} is not a Method (benchmark.interface)")
+        raise UserError(f"method '{name}'{_meaning(name)} is not a Method (benchmark.interface)")
     return found
 
 
-def _meaning(name: str, path: str) -> str:
-    return "" if name == path else f", which is {path},"
+def code_digest(name: str) -> str:
+    """SHA-256 of the class name and source of a method from outside this repository; "" for one of this repository.
+
+    Of a module that this process has imported, the source is that of the import. Raises UserError as `find_method`
+    does, and where the source is not a file.
+    """
+    module, attribute = _import_path(name)
+    if name in METHODS:
+        return ""
+    if module not in sys.modules or module not in _loaded:
+        try:
+            _loaded[module] = source_digest(module)
+        except OSError as error:
+            raise UserError(f"method '{name}'{_meaning(name)} has no source to take a digest of: {error}") from error
+        except ModuleNotFoundError as error:
+            raise UserError(f"method '{name}'{_meaning(name)} does not import: {error}") from error
+    return hashlib.sha256(f"{attribute}|{_loaded[module]}".encode()).hexdigest()
+
+
+def _import_path(name: str) -> tuple[str, str]:
+    """Module and class of a method. Raises UserError for an unknown name and for what is no import path."""
+    path = name if ":" in name else known_methods().get(name)
+    if path is None:
+        raise unknown("method", name, known_methods())
+    module, _, attribute = path.partition(":")
+    if not all(part.isidentifier() for part in [*module.split("."), attribute]):
+        raise UserError(f"method '{name}'{_meaning(name)} is no import path: write \"package.module:Class\"")
+    return module, attribute
+
+
+def _meaning(name: str) -> str:
+    return "" if ":" in name else f", which is {known_methods()[name]},"

@@ -174,14 +174,20 @@ def test_the_code_is_all_that_a_key_may_depend_on() -> None:
     assert {"benchmark/data/splits/rendered.yaml", "models/mtss/__init__.py"} <= files
 
 
-def test_methods_from_elsewhere_are_not_remembered(tmp_path: Path) -> None:
+def test_an_edited_method_from_elsewhere_is_another_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_method.py").write_text("import my_helper\n")
+    (tmp_path / "my_helper.py").write_text("LEVEL = 1\n")
     suite = load_suite("table1")
-    foreign = dataclasses.replace(suite, rows=(dataclasses.replace(suite.rows[0], method="my.module:Method"),))
+    foreign = dataclasses.replace(suite, rows=(dataclasses.replace(suite.rows[0], method="my_method:Method"),))
     source = open_source("rendered", tmp_path / "cache")
     extractor = ExtractorChoice("efficientnet-lite0", "0" * 64, True)
-    asked = Finished(Store(tmp_path), Question(foreign, load_profile("quick"), source, (0,), extractor, "cpu"))
-    asked.remember("k", {"k": "reports/r"})
-    assert not (tmp_path / "cache" / "finished").exists()
+    question = Question(foreign, load_profile("quick"), source, (0,), extractor, "cpu")
+    before = question.key
+    (tmp_path / "my_helper.py").write_text("LEVEL = 1  # a comment\n")
+    assert question.key == before
+    (tmp_path / "my_helper.py").write_text("LEVEL = 2\n")
+    assert question.key != before
 
 
 def test_the_device_at_a_glance_is_the_one_that_torch_finds() -> None:
