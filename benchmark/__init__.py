@@ -1,3 +1,3 @@
-"""fesbench: one protocol for training and measuring facial expression synthesis."""
+"""One protocol for training and measuring facial expression synthesis."""
 
 __version__ = "0.1.0"

@@ -41,7 +41,7 @@ def write_edits(arguments: argparse.Namespace) -> int:
     """Prepare the faces, then write the list, unless it is there."""
     from benchmark.config import load_profile, load_suite
     from benchmark.core.artifacts import Store
-    from benchmark.data.source import open_source
+    from benchmark.data.registry import open_source
     from benchmark.external.write import PreparedFaces, gather, is_there, write
     from benchmark.pipeline.context import make_missing, open_context
     from benchmark.stages.base import made_by

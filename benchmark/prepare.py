@@ -42,7 +42,7 @@ def prepare(arguments: argparse.Namespace) -> int:
     from benchmark.config import load_profile
     from benchmark.core.artifacts import Store
     from benchmark.core.errors import UserError
-    from benchmark.data.source import open_source
+    from benchmark.data.registry import open_source
     from benchmark.pipeline.context import make_missing, open_context
     from benchmark.stages.base import made_by
     from benchmark.stages.prepare import Prepare, load_faces

@@ -147,7 +147,7 @@ def _question(
     import dataclasses
 
     from benchmark.config import features_for
-    from benchmark.data.source import open_source
+    from benchmark.data.registry import open_source
     from benchmark.pipeline.finished import Question, device_at_a_glance
 
     source = open_source(arguments.data, store.root / "cache")

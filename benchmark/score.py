@@ -111,7 +111,7 @@ def score_results(arguments: argparse.Namespace) -> int:
     from benchmark.config import features_for
     from benchmark.core.artifacts import Store
     from benchmark.core.progress import counted
-    from benchmark.data.source import open_source
+    from benchmark.data.registry import open_source
     from benchmark.external.answer import examine_answer, find_answer
     from benchmark.external.listing import expected_files, read_listing
     from benchmark.external.row import OutsideScorer

@@ -16,8 +16,8 @@ from benchmark.core.errors import RunFailed, UserError
 
 if TYPE_CHECKING:
     from benchmark.core.progress import Reporter
+    from benchmark.editing.file_pairs import FilePairs
     from benchmark.editing.guides import EditRequest, EditTarget
-    from benchmark.editing.jobs import Jobs
     from benchmark.editing.work import Outcome, Task
 
 EXAMPLES = (
@@ -78,20 +78,20 @@ def synthesize(arguments: argparse.Namespace) -> int:
         raise UserError(f"--openface {arguments.openface} is no folder")
 
     from benchmark.core.progress import Reporter
-    from benchmark.editing.jobs import find_jobs
+    from benchmark.editing.file_pairs import find_pairs
 
     inputs = {"--reference": request.reference, "--aus": request.aus}
-    jobs = find_jobs(arguments.source, arguments.out, {name: path for name, path in inputs.items() if path})
+    pairs = find_pairs(arguments.source, arguments.out, {name: path for name, path in inputs.items() if path})
     reporter = Reporter(arguments.quiet)
     task = _task(arguments, request, _teller(reporter))
-    if jobs.left_out:
-        more = f" and {len(jobs.left_out) - SHOWN} more" if len(jobs.left_out) > SHOWN else ""
-        _teller(reporter)(f"left out, for they are no pictures: {', '.join(jobs.left_out[:SHOWN])}{more}")
-    outcomes = _folder(task, jobs, reporter) if jobs.folder else [_single(task, jobs)]
+    if pairs.left_out:
+        more = f" and {len(pairs.left_out) - SHOWN} more" if len(pairs.left_out) > SHOWN else ""
+        _teller(reporter)(f"left out, for they are no pictures: {', '.join(pairs.left_out[:SHOWN])}{more}")
+    outcomes = _folder(task, pairs, reporter) if pairs.folder else [_single(task, pairs)]
     if arguments.json:
         sys.stdout.write(json.dumps(_report(arguments, request, task, outcomes), indent=1) + "\n")
     else:
-        sys.stdout.write(_summary(outcomes, arguments.out, jobs.folder) + "\n")
+        sys.stdout.write(_summary(outcomes, arguments.out, pairs.folder) + "\n")
     failed = sum(outcome.state == "failed" for outcome in outcomes)
     if failed:
         raise RunFailed(f"{failed} of {len(outcomes)} pictures could not be edited (they are named above)")
@@ -158,26 +158,26 @@ def _announcement(name: str, targets: Sequence[EditTarget], request: EditRequest
     return f"{name}, guided by action units: {what}{detail}"
 
 
-def _single(task: Task, jobs: Jobs) -> Outcome:
-    """The one job. Raises UserError where it cannot be done, or would do away with something else."""
-    (job,) = jobs.jobs
-    (outcome,) = task.run(jobs.jobs, check_sources=True)
+def _single(task: Task, pairs: FilePairs) -> Outcome:
+    """The one pair. Raises UserError where it cannot be done, or would do away with something else."""
+    (pair,) = pairs.pairs
+    (outcome,) = task.run(pairs.pairs, check_sources=True)
     if outcome.state == "failed":
-        raise UserError(f"{job.source}: {outcome.reason}")
+        raise UserError(f"{pair.source}: {outcome.reason}")
     if outcome.state == "other":
-        raise UserError(f"--out {job.out} is there already and was made otherwise: --overwrite makes it anew")
+        raise UserError(f"--out {pair.out} is there already and was made otherwise: --overwrite makes it anew")
     return outcome
 
 
-def _folder(task: Task, jobs: Jobs, reporter: Reporter) -> list[Outcome]:
-    """All jobs, with a line for each that failed."""
+def _folder(task: Task, pairs: FilePairs, reporter: Reporter) -> list[Outcome]:
+    """All pairs, with a line for each that failed."""
     from benchmark.editing.work import shown
 
     outcomes = []
-    with reporter.bar("edit", len(jobs.jobs)) as bar:
-        for job, outcome in zip(jobs.jobs, task.run(jobs.jobs, check_sources=False), strict=True):
+    with reporter.bar("edit", len(pairs.pairs)) as bar:
+        for pair, outcome in zip(pairs.pairs, task.run(pairs.pairs, check_sources=False), strict=True):
             if outcome.state == "failed":
-                text = shown(f"failed: {job.name}: {outcome.reason}")
+                text = shown(f"failed: {pair.name}: {outcome.reason}")
                 reporter.console.print(text, markup=False, emoji=False, soft_wrap=True)
             outcomes.append(outcome)
             bar.advance(1)

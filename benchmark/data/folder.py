@@ -33,7 +33,8 @@ from benchmark.data.photos.index import (
     relative,
     scan,
 )
-from benchmark.data.photos.source import Photographs, instead_of
+from benchmark.data.photos.source import Photographs
+from benchmark.data.source import NotThisDataSetError
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
 from benchmark.protocol import ACTION_UNITS, CAMERAS, GAZES
 
@@ -54,6 +55,14 @@ class Folder(Photographs):
     fixed_cameras = False
     test_fraction = 0.15
     prototypes: ClassVar[Mapping[str, Mapping[int, float]]] = {}
+
+    @classmethod
+    def title_of(cls, folder: Path) -> str:
+        """By its table."""
+        try:
+            return "pictures with a table" if cls.index_folder(folder).photos else ""
+        except UserError:
+            return ""
 
     @classmethod
     def index_folder(cls, folder: Path) -> PhotoIndex:
@@ -150,11 +159,8 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
             f"{folder} has several tables: {found[0][0].name} and {found[1][0].name}; keep one of them there"
         )
     if not found:
-        other = instead_of("folder", folder)
-        if other:
-            raise UserError(f"{folder} has no table, and holds {other}")
         why = near[0] if near else f"there is no CSV file with the columns {HEADER} in {folder}"
-        raise UserError(f"--data folder:{folder}: {why}")
+        raise NotThisDataSetError(f"--data folder:{folder}: {why}", f"{folder} has no table, and holds")
     table, columns = found[0]
     for name in read_header(table):
         if name.lower() in READ and columns[name.lower()] != name:

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from benchmark.core.errors import UserError
 from benchmark.data.faceset import ALIGNED, COLUMNS, PLACEMENT, FaceSet
-from benchmark.data.source import Advance, DataSource
+from benchmark.data.source import Advance, DataSource, NotThisDataSetError
 from benchmark.data.split import SALT, draw_test_identities, listed_test_identities
 from benchmark.protocol import LANDMARKS
 from benchmark.rendering.placement import PLACEMENTS
@@ -48,6 +48,11 @@ class Rendered(DataSource):
     def _committed(self) -> Path:
         return COMMITTED
 
+    @classmethod
+    def title_of(cls, folder: Path) -> str:
+        """By its table."""
+        return "a rendered set" if (folder / "faces.parquet").exists() else ""
+
     def uncropped(self) -> DataSource:
         """The committed non-aligned set, or the folder's pictures that are not aligned."""
         if self.folder is not None and not any(
@@ -64,14 +69,10 @@ class Rendered(DataSource):
         if self.folder is None:
             return [self._committed]
         if not (self.folder / "faces.parquet").exists():
-            from benchmark.data.photos.source import instead_of  # which reads the other sets' names
-
-            other = instead_of(self.name, self.folder)
-            if other:
-                raise UserError(f"{self.folder} is no rendered set: it holds {other}")
-            raise UserError(
+            raise NotThisDataSetError(
                 f"{self.folder} holds no finished rendered set (no faces.parquet); the benchmark.render command that "
-                "began it goes on where it was"
+                "began it goes on where it was",
+                f"{self.folder} is no rendered set: it holds",
             )
         every = sorted(self.folder.glob("*.png"))
         taken = [path for path in every if self._takes(placement_of(path.stem))]

@@ -1,15 +1,10 @@
-"""Data sets by name: what `--data` accepts, and the one interface behind it.
-
-A new data set is one file with a `DataSource` and one line in `SOURCES`.
-"""
+"""The interface of data sets: where faces come from. `benchmark.data.registry` knows them by name."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,13 +19,6 @@ from benchmark.protocol import Knowledge
 if TYPE_CHECKING:
     from benchmark.data.faceset import FaceSet
 
-SOURCES: dict[str, str] = {
-    "rendered": "benchmark.data.rendered_set:Rendered",
-    "rafd": "benchmark.data.rafd:RaFD",
-    "cfee": "benchmark.data.cfee:CFEE",
-    "folder": "benchmark.data.folder:Folder",
-}
-
 Advance = Callable[[int], None]
 
 
@@ -42,6 +30,17 @@ class Prepared:
 
     files: list[str]
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NotThisDataSetError(UserError):
+    """A folder that holds nothing of the data set, and maybe another one.
+
+    `holds` and `rather` stand before and behind the title of that one: "DIR holds", ", not RaFD".
+    """
+
+    def __init__(self, message: str, holds: str, rather: str = "") -> None:
+        super().__init__(message)
+        self.holds, self.rather = holds, rather
 
 
 class DataSource(ABC):
@@ -83,7 +82,12 @@ class DataSource(ABC):
 
     @abstractmethod
     def files(self) -> list[Path]:
-        """Every file that the set is made from, sorted. Raises UserError where there is none."""
+        """Every file that the set is made from, sorted. Raises NotThisDataSetError where there is none."""
+
+    @classmethod
+    def title_of(cls, folder: Path) -> str:
+        """What a folder holds, if its names are those of this data set: "RaFD"; "" if not."""
+        return ""
 
     @abstractmethod
     def load(self, size: int, advance: Advance) -> FaceSet:
@@ -124,46 +128,6 @@ class DataSource(ABC):
     def content_key(self) -> str:
         """SHA-256 of the content of `files`, so that the same pictures are the same data set wherever they lie."""
         return content_hash(self.files(), self.folder or Path(), self.cache)
-
-
-def open_source(spec: str, cache: Path) -> DataSource:
-    """The source for `--data` text such as `rendered`, `rafd:DIR` or `rafd:DIR,leave-out=kid`. `cache` is a folder for
-    content hashes.
-    """
-    name, colon, rest = spec.partition(":")
-    if name not in SOURCES:
-        raise unknown("data set", name, SOURCES)
-    # A folder's own name may look as if options followed it.
-    folder, *options = [rest] if rest and os.path.isdir(rest) else _OPTION.split(rest)  # noqa: PTH112 - never raises
-    if colon and not folder:
-        raise UserError(f"--data {spec}: a folder must follow the colon")
-    chosen: dict[str, str] = {}
-    for option, value in zip(options[::2], options[1::2], strict=True):
-        if option in chosen:
-            raise UserError(f"--data {spec}: {option} is there twice")
-        if not value:
-            raise UserError(f"--data {spec}: a value must follow {option}=")
-        chosen[option] = value
-    try:
-        place = Path(folder).expanduser() if folder else None
-        if place is not None:
-            place.is_dir()
-    except PermissionError as error:
-        raise UserError(f"--data {spec}: cannot be read ({error.strerror}): check its permissions") from error
-    except (RuntimeError, OSError) as error:
-        raise UserError(f"--data {name}: '{folder[:80]}' is no folder's name ({error})") from error
-    return source_class(name)(place, cache, chosen)
-
-
-_OPTION = re.compile(r",([a-z-]+)=")
-"""What separates the folder from its options."""
-
-
-def source_class(name: str) -> type[DataSource]:
-    """The class behind a name of `SOURCES`."""
-    module, _, attribute = SOURCES[name].partition(":")
-    found: type[DataSource] = getattr(importlib.import_module(module), attribute)
-    return found
 
 
 def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:

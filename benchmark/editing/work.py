@@ -12,8 +12,8 @@ from PIL import Image
 from benchmark.core.errors import UserError
 from benchmark.data.framing import How
 from benchmark.editing.editor import Editor
+from benchmark.editing.file_pairs import FilePair, recipe_of, write_png
 from benchmark.editing.guides import EditTarget
-from benchmark.editing.jobs import Job, recipe_of, write_png
 from benchmark.editing.portraits import Portrait, PortraitReader
 from benchmark.report.strip import draw_strip
 from benchmark.stages.train import code_setting
@@ -52,29 +52,29 @@ class Task:
         method = {"method": editor.name, "version": editor.method.version, **code_setting(editor.name)}
         return {**method, "checkpoint": editor.identity[:16], **made}
 
-    def run(self, jobs: Sequence[Job], check_sources: bool) -> Iterator[Outcome]:
-        """Every job's outcome. `check_sources`: hold the source, too, against what an existing output was made of (an
+    def run(self, pairs: Sequence[FilePair], check_sources: bool) -> Iterator[Outcome]:
+        """Every pair's outcome. `check_sources`: hold the source, too, against what an existing output was made of (an
         existing output is then not left alone without its source having been read).
         """
-        for job in jobs:
-            source, out = str(job.source), str(job.out)
+        for pair in pairs:
+            source, out = str(pair.source), str(pair.out)
             try:
-                if job.fault:
-                    raise UserError(job.fault)
-                portrait = self.reader.read(job.source, job.name) if check_sources or self._wanted(job) else None
+                if pair.fault:
+                    raise UserError(pair.fault)
+                portrait = self.reader.read(pair.source, pair.name) if check_sources or self._wanted(pair) else None
                 recipe = {**self.recipe(), **({"source": portrait.hash} if portrait else {})}
-                if portrait is None or not self._wanted(job):
-                    found = recipe_of(job.out)
+                if portrait is None or not self._wanted(pair):
+                    found = recipe_of(pair.out)
                     same = isinstance(found, dict) and recipe.items() <= found.items()
                     yield Outcome(source, out, "there" if same else "other")
                     continue
-                write_png(self._drawn(portrait), job.out, recipe)
+                write_png(self._drawn(portrait), pair.out, recipe)
                 yield Outcome(source, out, "made", portrait.framed.square.box(), portrait.framed.how)
             except UserError as error:
                 yield Outcome(source, out, "failed", reason=str(error))
 
-    def _wanted(self, job: Job) -> bool:
-        return self.overwrite or not job.out.exists()
+    def _wanted(self, pair: FilePair) -> bool:
+        return self.overwrite or not pair.out.exists()
 
     def _drawn(self, portrait: Portrait) -> Image.Image:
         """The edit, or the strip."""

@@ -1,3 +1,1 @@
-"""Results made elsewhere: the list of edits that a program in any language can work through, and the row that its
-pictures become.
-"""
+"""Results of other programs: the list of edits that they are asked for, and the table row of their pictures."""

@@ -16,7 +16,7 @@ from benchmark.protocol import EXPRESSIONS, SUBSETS, Subset
 if TYPE_CHECKING:
     import pandas as pd
 
-    from benchmark.data.edits import EditList
+    from benchmark.data.edit_lists import EditList
 
 SCHEMA = 1
 Features = Literal["inception", "efficientnet-lite0"]
@@ -85,7 +85,7 @@ class Listing:
 
     def edit_list(self, subset: Subset) -> EditList:
         """The edits of a subset as the harness asks its own methods for them."""
-        from benchmark.data.edits import EditList
+        from benchmark.data.edit_lists import EditList
 
         return EditList(subset, self.seed, self.targets_per_source, targets=self.targets)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.core.artifacts import Manifest, Recipe, Store
-from benchmark.data.edits import EditList
+from benchmark.data.edit_lists import EditList
 from benchmark.external.listing import Listing
 from benchmark.protocol import Subset
 from benchmark.report.results import Row, SuiteResults, load_results

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.core.errors import UserError
-from benchmark.data.edits import EditList
+from benchmark.data.edit_lists import EditList
 from benchmark.data.photo import read_pixels
 from benchmark.external.answer import Pictures, digest_of, pixels_digest
 from benchmark.stages.base import Context, Made, Stage, Work

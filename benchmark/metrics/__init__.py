@@ -1,2 +1,1 @@
-"""What is measured, one file per metric; docs/metrics.md holds the definitions and says what may be compared with
-what."""
+"""Metrics, one file each; docs/metrics.md defines them and says what may be compared with what."""

@@ -12,7 +12,7 @@ from benchmark.config import Profile, Suite, SuiteRow
 from benchmark.core.artifacts import Artifact, Store
 from benchmark.core.errors import UserError
 from benchmark.core.tracking import TrackedRow
-from benchmark.data.edits import edit_lists
+from benchmark.data.edit_lists import edit_lists
 from benchmark.data.faceset import FaceSet
 from benchmark.data.source import DataSource
 from benchmark.importing.stage import Imported

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmark.config import Profile, Suite, SuiteRow
 from benchmark.core.errors import UserError
-from benchmark.data.edits import edit_lists, why_no_edits
+from benchmark.data.edit_lists import edit_lists, why_no_edits
 from benchmark.data.faceset import FaceSet
 from benchmark.data.source import DataSource
 from benchmark.data.split import lowest_ranked

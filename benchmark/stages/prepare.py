@@ -58,7 +58,7 @@ def load_faces(folder: Path) -> FaceSet:
 
 def load_faces_for(subset: Subset, folder: Path) -> FaceSet:
     """The same, for long work on a subset. Raises UserError where its pictures cannot be edited in the end."""
-    from benchmark.data.edits import why_no_edits  # pandas, which a finished suite does without
+    from benchmark.data.edit_lists import why_no_edits  # pandas, which a finished suite does without
 
     faces = load_faces(folder)
     why = why_no_edits(faces, subset)

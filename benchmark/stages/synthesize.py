@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmark.core.errors import RunFailed, UserError
 from benchmark.core.hashes import write_text
-from benchmark.data.edits import EditList
+from benchmark.data.edit_lists import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import EXPRESSIONS, Guide

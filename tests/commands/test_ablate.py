@@ -13,7 +13,7 @@ import yaml
 from benchmark import ablate, run
 from benchmark.config import Profile, SuiteRow, load_profile, load_suite, names
 from benchmark.core.errors import UserError
-from benchmark.data.source import open_source
+from benchmark.data.registry import open_source
 from benchmark.pipeline.plan import Plan
 from benchmark.stages.features import choose_extractor
 from benchmark.stages.train import Train

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from benchmark.data.alignment import brought_into_frame, learned_places, similarity
 from benchmark.data.faceset import FaceSet
-from benchmark.data.source import open_source
+from benchmark.data.registry import open_source
 
 points = arrays(np.float64, (68, 2), elements=st.floats(-50, 50, width=32)).filter(lambda p: p.std(0).min() > 1)
 

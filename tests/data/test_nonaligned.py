@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from benchmark.core.errors import UserError
-from benchmark.data.edits import EditList
+from benchmark.data.edit_lists import EditList
 from benchmark.data.faceset import COLUMNS, FaceSet
+from benchmark.data.registry import open_source
 from benchmark.data.rendered_set import NON_ALIGNED, NonAligned
-from benchmark.data.source import DataSource, open_source
+from benchmark.data.source import DataSource
 from benchmark.protocol import ACTION_UNITS
 from benchmark.rendering.placement import FAR_FIELD, TILT, draw_framing
 from tests.photo_folders import write_cfee

@@ -13,7 +13,9 @@ from PIL import Image
 
 from benchmark.core.errors import UserError
 from benchmark.data.photo import read_square
-from benchmark.data.source import content_hash, open_source
+from benchmark.data.registry import open_source
+from benchmark.data.source import content_hash
+from tests.photo_folders import write_rafd
 
 
 def test_names_and_options_of_data_sets(tmp_path: Path) -> None:
@@ -34,9 +36,8 @@ def test_names_and_options_of_data_sets(tmp_path: Path) -> None:
 
 
 def test_a_specification_is_made_again_of_its_source(tmp_path: Path) -> None:
-    folder = tmp_path / "with, comma=and more"
-    folder.mkdir()
-    spec = f"rafd:{folder},faces=none,leave-out=05+kid"
+    folder = write_rafd(tmp_path / "with, comma=and more", range(3))
+    spec = f"rafd:{folder},faces=none,leave-out=01+02"
     source = open_source(spec, tmp_path)
     assert source.folder == folder
     assert source.spec == spec

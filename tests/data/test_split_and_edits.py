@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.core.errors import UserError
-from benchmark.data.edits import EditList, pair_seed, why_no_edits
+from benchmark.data.edit_lists import EditList, pair_seed, why_no_edits
 from benchmark.data.faceset import COLUMNS, FaceSet, no_landmarks, no_visibility
 from benchmark.data.rendered_set import TEST_FRACTION, Rendered
 from benchmark.data.split import draw_test_identities, listed_test_identities, lowest_ranked

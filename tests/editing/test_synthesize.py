@@ -22,7 +22,7 @@ from benchmark import synthesize
 from benchmark.config import load_profile
 from benchmark.core.progress import Reporter
 from benchmark.data.framing import Framing
-from benchmark.data.source import open_source
+from benchmark.data.registry import open_source
 from benchmark.editing.guides import prototype_units
 from benchmark.interface import Faces, Shape, Target
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS

@@ -21,7 +21,7 @@ import yaml
 from PIL import Image
 
 from benchmark import edits, run, score
-from benchmark.data.edits import EditList
+from benchmark.data.edit_lists import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.data.photo import read_pixels
 from benchmark.protocol import ACTION_UNITS, EDIT_SEED, EXPRESSIONS, Subset

@@ -18,7 +18,7 @@ from baselines.stargan import StarGAN, StarGANSettings, published_names
 from benchmark import import_checkpoint, run
 from benchmark.config import Suite, load_profile, load_suite
 from benchmark.core.errors import UserError
-from benchmark.data.source import open_source
+from benchmark.data.registry import open_source
 from benchmark.importing.stage import choose_checkpoints
 from benchmark.interface import Shape
 from benchmark.pipeline.plan import Plan

@@ -18,7 +18,7 @@ from benchmark import run
 from benchmark.config import load_profile, load_suite
 from benchmark.core.artifacts import Store
 from benchmark.core.hashes import Stamps, sha256_of
-from benchmark.data.source import open_source
+from benchmark.data.registry import open_source
 from benchmark.pipeline import finished
 from benchmark.pipeline.finished import Finished, Question, device_at_a_glance
 from benchmark.stages.features import ExtractorChoice

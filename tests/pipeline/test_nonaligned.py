@@ -19,7 +19,7 @@ from benchmark.config import load_profile, load_suite
 from benchmark.core.errors import UserError
 from benchmark.data.alignment import brought_into_frame, learned_places
 from benchmark.data.faceset import FaceSet
-from benchmark.data.source import open_source
+from benchmark.data.registry import open_source
 from benchmark.pipeline.plan import Plan
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.results import load_results

@@ -10,7 +10,8 @@ import pytest
 
 from benchmark.config import Suite, SuiteRow, load_profile, load_suite
 from benchmark.data.faceset import FaceSet
-from benchmark.data.source import DataSource, open_source
+from benchmark.data.registry import open_source
+from benchmark.data.source import DataSource
 from benchmark.data.split import lowest_ranked
 from benchmark.pipeline.requirements import Gaps, Pictures
 from benchmark.protocol import ACTION_UNITS

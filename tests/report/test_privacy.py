@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmark.core.tracking import Tracker, is_local
-from benchmark.data.source import SOURCES, source_class
+from benchmark.data.registry import SOURCES, source_class
 from benchmark.report.files import FACES, FILES
 
 

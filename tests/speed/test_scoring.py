@@ -29,7 +29,7 @@ from scipy import linalg
 from skimage import metrics
 
 from benchmark.core.artifacts import Store
-from benchmark.data.edits import EditList
+from benchmark.data.edit_lists import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.data.rendered_set import Rendered
 from benchmark.metrics.features.weights import INCEPTION

@@ -13,7 +13,7 @@ from torch import nn
 
 from benchmark.config import load_profile
 from benchmark.core.errors import UserError
-from benchmark.data.source import open_source
+from benchmark.data.registry import open_source
 from benchmark.interface import Progress, Shape
 from benchmark.settings import make_settings
 from benchmark.stages.prepare import Prepare

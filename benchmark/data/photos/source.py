@@ -18,7 +18,7 @@ from benchmark.data.photos.face_detection import needed_packages
 from benchmark.data.photos.index import PhotoIndex
 from benchmark.data.photos.inspection import How, PrepareOptions, has_landmarks
 from benchmark.data.photos.preparation import prepare_photos
-from benchmark.data.source import SOURCES, Advance, DataSource, Prepared, source_class
+from benchmark.data.source import Advance, DataSource, NotThisDataSetError, Prepared
 from benchmark.data.split import LEAST_PEOPLE, SALT, draw_test_identities, listed_test_identities
 from benchmark.protocol import Knowledge
 
@@ -62,22 +62,23 @@ class Photographs(DataSource):
     def index_folder(cls, folder: Path) -> PhotoIndex:
         """What the names of the folder's pictures say."""
 
+    @classmethod
+    def title_of(cls, folder: Path) -> str:
+        """By the names of its pictures."""
+        return cls.title if cls.index_folder(folder).photos else ""
+
     @cached_property
     def index(self) -> PhotoIndex:
         """The pictures, without those left out. Raises UserError where there is none."""
         assert self.folder is not None  # the base class has seen to it
         found = self.index_folder(self.folder)
         if not found.photos:
-            raise UserError(self._nothing(found))
+            raise NotThisDataSetError(self._nothing(found), f"{self.folder} holds", f", not {self.title}")
         return found.without(self.leave_out) if self.leave_out else found
 
     def _nothing(self, found: PhotoIndex) -> str:
         if not found.aside and not found.left_out and not found.others:
             return f"{self.folder} is empty"
-        assert self.folder is not None
-        other = instead_of(self.name, self.folder)
-        if other:
-            return f"{self.folder} holds {other.replace(':', f', not {self.title}:', 1)}"
         why = f"; {found.aside[0].path}: {found.aside[0].detail}" if found.aside else ""
         return f"{self.folder} holds no picture named as {self.title} names them ({self.like}){why}"
 
@@ -173,29 +174,6 @@ class Photographs(DataSource):
             self.prepare(size, Path(scratch), 1, advance)
             found = FaceSet.load(Path(scratch))
             return FaceSet(found.images[:].copy(), found.table)
-
-
-def instead_of(name: str, folder: Path) -> str:
-    """`RaFD: --data rafd:DIR` for the other data set that a folder holds, by its names, or ""."""
-    for other in SOURCES:
-        kind = source_class(other)
-        if other in (name, "folder") or not issubclass(kind, Photographs):
-            continue
-        if kind.index_folder(folder).photos:
-            return f"{kind.title}: --data {other}:{folder}"
-    if name != "folder" and _has_table(folder):
-        return f"pictures with a table: --data folder:{folder}"
-    return f"a rendered set: --data rendered:{folder}" if (folder / "faces.parquet").exists() else ""
-
-
-def _has_table(folder: Path) -> bool:
-    """Whether `folder:` reads it."""
-    kind = source_class("folder")
-    assert issubclass(kind, Photographs)
-    try:
-        return bool(kind.index_folder(folder).photos)
-    except UserError:
-        return False
 
 
 def _people(count: int) -> str:

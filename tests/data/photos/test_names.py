@@ -15,7 +15,7 @@ from benchmark.data.cfee import CFEE
 from benchmark.data.folder import Folder
 from benchmark.data.photos.index import PhotoIndex
 from benchmark.data.rafd import RaFD, RaFDName
-from benchmark.data.source import open_source
+from benchmark.data.registry import open_source
 from benchmark.data.spelling import OTHER_WORDS, expression_of
 from benchmark.data.split import listed_test_identities
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
@@ -332,7 +332,7 @@ def test_a_table_of_nothing_is_one_line(tmp_path: Path) -> None:
 def test_a_folder_without_a_table_that_is_another_set_is_said(tmp_path: Path) -> None:
     root = write_rafd(tmp_path / "rafd", range(1))
     with pytest.raises(UserError, match="has no table, and holds RaFD: --data rafd:"):
-        Folder.index_folder(root)
+        open_source(f"folder:{root}", tmp_path / "cache")
 
 
 def test_half_downloads_and_pictures_nobody_reads_are_said(tmp_path: Path) -> None:

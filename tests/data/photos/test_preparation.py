@@ -20,7 +20,8 @@ from benchmark.data.photos import preparation
 from benchmark.data.photos import source as photographs
 from benchmark.data.photos.preparation import ASIDE
 from benchmark.data.rafd import RaFD
-from benchmark.data.source import DataSource, open_source
+from benchmark.data.registry import open_source
+from benchmark.data.source import DataSource
 from tests.data.openface_files import row, write
 from tests.photo_folders import portrait, rafd_name, rendered, write_cfee, write_rafd, write_table
 

@@ -25,7 +25,7 @@ RECIPE = "fesbench"
 
 
 @dataclass(frozen=True)
-class Job:
+class FilePair:
     """One picture to edit. name: its path below the folder that was asked for; fault: why it cannot be begun."""
 
     source: Path
@@ -35,16 +35,16 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Jobs:
+class FilePairs:
     """All of a call. left_out: names of files that were not taken for pictures."""
 
-    jobs: tuple[Job, ...]
+    pairs: tuple[FilePair, ...]
     left_out: tuple[str, ...] = ()
     folder: bool = False
 
 
-def find_jobs(source: Path, out: Path, inputs: Mapping[str, Path]) -> Jobs:
-    """The jobs for --source and --out: a file and a file, or a folder (with those in it) and a folder.
+def find_pairs(source: Path, out: Path, inputs: Mapping[str, Path]) -> FilePairs:
+    """The pairs for --source and --out: a file and a file, or a folder (with those in it) and a folder.
 
     `inputs` are other files that are read, by option. Raises UserError where nothing can be begun.
     """
@@ -52,15 +52,15 @@ def find_jobs(source: Path, out: Path, inputs: Mapping[str, Path]) -> Jobs:
         found = _of_folder(source, out) if source.is_dir() else _of_file(source, out)
     except OSError as error:
         raise UserError(f"--source {source} cannot be read ({error.strerror or error})") from error
-    read = {job.source.resolve(): "--source" for job in found.jobs}
+    read = {pair.source.resolve(): "--source" for pair in found.pairs}
     read |= {path.resolve(): option for option, path in inputs.items()}
-    for job in found.jobs:
-        if job.out.resolve() in read:
-            raise UserError(f"--out would overwrite {job.out}, which {read[job.out.resolve()]} reads: choose another")
+    for pair in found.pairs:
+        if pair.out.resolve() in read:
+            raise UserError(f"--out would overwrite {pair.out}, which {read[pair.out.resolve()]} reads: choose another")
     return found
 
 
-def _of_file(source: Path, out: Path) -> Jobs:
+def _of_file(source: Path, out: Path) -> FilePairs:
     if not source.is_file():
         raise UserError(f"--source {source} is {'neither a file nor a folder' if source.exists() else 'missing'}")
     if out.is_dir():
@@ -69,10 +69,10 @@ def _of_file(source: Path, out: Path) -> Jobs:
         )
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: edits are written as PNG, so name it {out.with_suffix('.png')}")
-    return Jobs((Job(source, out, Path(source.name)),))
+    return FilePairs((FilePair(source, out, Path(source.name)),))
 
 
-def _of_folder(source: Path, out: Path) -> Jobs:
+def _of_folder(source: Path, out: Path) -> FilePairs:
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file and --source a folder: name a folder")
     if out.suffix.lower() in KINDS and not out.exists():
@@ -85,12 +85,12 @@ def _of_folder(source: Path, out: Path) -> Jobs:
     if not names:
         raise UserError(f"--source {source} has no pictures ({', '.join(sorted(KINDS))})")
     count = Counter(name.with_suffix(".png") for name in names)
-    jobs = []
+    pairs = []
     for name in names:
         made = name.with_suffix(".png")
         fault = f"{count[made]} sources would be written to {made}: rename all but one" if count[made] > 1 else ""
-        jobs.append(Job(source / name, out / made, name, fault))
-    return Jobs(tuple(jobs), tuple(left_out), folder=True)
+        pairs.append(FilePair(source / name, out / made, name, fault))
+    return FilePairs(tuple(pairs), tuple(left_out), folder=True)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
