@@ -1,0 +1,104 @@
+"""Intervals of a mean over few independent values, by Student's t distribution.
+
+Seeds and test identities are two sources of error, and an interval is of one of them. A bootstrap of a few seeds covers
+too little (three seeds: 75 % where 95 % is asked for), and edits are not independent of each other: those of one
+identity share its face, so values are averaged for each identity first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+CONFIDENCE = 0.95
+P_VALUE_SEEDS = 5
+"""With fewer seeds no test can reject at 5 %, so none is made: each seed is shown, and a t interval."""
+
+Source = Literal["seeds", "identities"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval of a mean, and the source of error it is of.
+
+    low, high: None with fewer than two independent values. values: number of independent values (seeds or identities).
+    """
+
+    of: Source
+    estimate: float
+    low: float | None
+    high: float | None
+    values: int
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the length, or None where there is no interval."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+
+def t_interval(values: ArrayLike, of: Source, confidence: float = CONFIDENCE) -> Interval:
+    """The t interval of the mean of independent `values` (at least one). Raises ValueError for none."""
+    sample = _sample(values)
+    return interval_from_error(float(sample.mean()), _standard_error(sample), len(sample), of, confidence)
+
+
+def interval_from_error(
+    estimate: float, standard_error: float, values: int, of: Source, confidence: float = CONFIDENCE
+) -> Interval:
+    """estimate +- t(values - 1) standard errors; no bounds with fewer than two values."""
+    if values < 2:
+        return Interval(of, estimate, None, None, values)
+    half = float(stats.t.ppf((1 + confidence) / 2, values - 1)) * standard_error
+    return Interval(of, estimate, estimate - half, estimate + half, values)
+
+
+def prediction_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Where one new seed falls: mean +- t(n - 1) s sqrt(1 + 1/n). Raises ValueError for fewer than two seeds."""
+    sample = _sample(values)
+    if len(sample) < 2:
+        raise ValueError("a prediction interval needs two seeds at least")
+    half = float(stats.t.ppf((1 + confidence) / 2, len(sample) - 1)) * float(sample.std(ddof=1))
+    half *= math.sqrt(1 + 1 / len(sample))
+    return float(sample.mean()) - half, float(sample.mean()) + half
+
+
+def seeds_difference(first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Welch's t interval of mean(first) - mean(second). Trainings of two methods share no randomness, so seeds are not
+    paired.
+
+    values: the smaller number of seeds.
+    """
+    a, b = _sample(first), _sample(second)
+    estimate, fewest = float(a.mean() - b.mean()), min(len(a), len(b))
+    if fewest < 2:
+        return Interval("seeds", estimate, None, None, fewest)
+    if a.std() == b.std() == 0:  # Welch's degrees of freedom are 0 / 0
+        return Interval("seeds", estimate, estimate, estimate, fewest)
+    bounds = stats.ttest_ind(a, b, equal_var=False).confidence_interval(confidence)
+    return Interval("seeds", estimate, float(bounds.low), float(bounds.high), fewest)
+
+
+def identity_means(values: NDArray[np.floating], identities: Sequence[str]) -> dict[str, float]:
+    """Mean of each identity's values, in the order of names. NaN is left out, and who has nothing else."""
+    names, place = np.unique(np.asarray(identities, str), return_inverse=True)
+    known = np.isfinite(values)
+    counts = np.bincount(place[known], minlength=len(names))
+    sums = np.bincount(place[known], np.asarray(values, float)[known], minlength=len(names))
+    return {str(names[i]): float(sums[i] / counts[i]) for i in np.flatnonzero(counts)}
+
+
+def _sample(values: ArrayLike) -> NDArray[np.float64]:
+    sample = np.asarray(values, np.float64)
+    if sample.ndim != 1 or not len(sample):
+        raise ValueError("at least one value is needed")
+    return sample
+
+
+def _standard_error(sample: NDArray[np.float64]) -> float:
+    return float(sample.std(ddof=1) / math.sqrt(len(sample))) if len(sample) > 1 else math.nan
