@@ -190,7 +190,12 @@ class Method(nn.Module, ABC):
         return 1.0
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:
-        """What a user should know of the losses' recent means (a saturated unit, say); the trainer prints each once."""
+        """Ways in which the training is failing, by recent means of its losses: a sentence each, with what to do.
+
+        A function of `means` alone; a loss that has not been computed yet is missing. The trainer prints each sentence
+        once. A sentence that holds at the end or most of the time marks the training as failed, so it must not change
+        from call to call (no numbers in it).
+        """
         return []
 
     @classmethod

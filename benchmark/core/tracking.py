@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TAG = "fesbench.plan"
 ROW_TAG = "fesbench.row"
+FAILED_TAG = "fesbench.failed"
 EXPERIMENT = "fesbench"
 BATCH = 900
 """MLflow takes at most 1,000 metrics at once."""
@@ -82,11 +83,15 @@ class Tracker:
 
         return sink
 
-    def row(self, name: str, history: pd.DataFrame, metrics: Mapping[str, float]) -> None:
-        """Log a finished row: the losses not logged yet, and its metrics; its run is then finished."""
+    def row(
+        self, name: str, history: pd.DataFrame, metrics: Mapping[str, float], failures: Collection[str] = ()
+    ) -> None:
+        """Log a finished row: the losses not logged yet, its metrics, how its training failed (a tag). Ends its run."""
         from mlflow.entities import Metric
 
         client = self._open()
+        if failures:
+            client.set_tag(self._children[name], FAILED_TAG, "; ".join(failures)[:5000])
         self._log_losses(client, name, history)
         now = int(time.time() * 1000)
         client.log_batch(self._children[name], [Metric(key, value, now, 0) for key, value in metrics.items()])

@@ -38,6 +38,7 @@ class Imported(CheckpointStage):
             "updates": text.updates,
             "parameters": text.parameters,
             "changed_settings": text.changed_settings,
+            "failures": list(text.failures),
         }
         self.method, self.method_class = checkpoint.method, checkpoint.method_class
         self.settings, self.shape = checkpoint.settings, checkpoint.shape

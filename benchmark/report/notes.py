@@ -111,6 +111,15 @@ def seeds_note(results: SuiteResults) -> str:
     return f"One training seed ({seeds}), so no spread is known."
 
 
+def failure_note(row: Row) -> str:
+    """Which of its trainings failed by their own measure, and how."""
+    if not row.failed:
+        return ""
+    seeds = f" ({len(row.failed)} of {len(row.seeds)} seeds)" if len(row.seeds) > 1 else ""
+    by_seed = (f"seed {seed} {'; '.join(failures)}" for seed, failures in row.failed.items())
+    return f"Training failed by its own measure{seeds}: {'; '.join(by_seed)}"
+
+
 def obstacle_note(comparison: Comparison) -> str:
     """Why nothing is subtracted: first what holds for every column, then what holds for some."""
     columns = comparison.columns

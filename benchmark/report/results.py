@@ -107,6 +107,8 @@ class Row:
     note: str = ""
     same_as: str = ""
     origin: str = ""
+    failed: dict[int, list[str]] = field(default_factory=dict)
+    """By seed, how a training failed by its own measure: `from iteration 235: ...`. No seed where none did."""
 
     def values(self, metric: str) -> list[float]:
         """The metric over the seeds that have it."""
@@ -242,6 +244,7 @@ def _suite_results(raw: dict[str, Any]) -> SuiteResults:
         seeds = {int(seed): Scores(**scores) for seed, scores in row.pop("seeds").items()}
         trainings = {int(seed): name for seed, name in row.pop("trainings").items()}
         training = row.pop("training")
+        row["failed"] = {int(seed): failures for seed, failures in row.get("failed", {}).items()}
         rows.append(Row(**row, seeds=seeds, trainings=trainings, training=Training(**training) if training else None))
     judges = {
         subset: {int(seed): JudgeResult(**judge) for seed, judge in by_seed.items()}

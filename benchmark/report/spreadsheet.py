@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Cell, Comparison, our_label, why_not
+from benchmark.report.notes import failure_note
 from benchmark.report.results import METRICS, Row, SuiteResults
 from benchmark.report.tables import edit_counts, training_seconds
 
@@ -69,6 +70,7 @@ def _row(row: Row) -> Line:
         "guide": row.guide,
         "data": row.subset,
         "not_available": row.missing,
+        "failed": failure_note(row),
         "seeds": len(row.seeds),
         "N": counts[0] if counts else None,
     }

@@ -10,6 +10,7 @@ from benchmark.core.progress import duration
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Cell, Column, Comparison, Difference, our_label, why_not
 from benchmark.report.notes import (
+    failure_note,
     not_as_published,
     notes,
     overrides_note,
@@ -211,8 +212,9 @@ def expressions_table(results: SuiteResults) -> Table:
 # ---------------------------------------------------------------------------------------------- entries
 def model(row: Row, results: SuiteResults, footnotes: Footnotes) -> Entry:
     """A row's label with all that is to be said of it."""
-    said = (row.note, not_as_published(row, results), row.footnote, row.origin)
-    return Entry(row.label, tuple(sorted({mark for text in said for mark in footnotes.mark(text)})))
+    said = (failure_note(row), row.note, not_as_published(row, results), row.footnote, row.origin)
+    marks = tuple(sorted({mark for text in said for mark in footnotes.mark(text)}))
+    return Entry(f"{row.label}, failed" if row.failed else row.label, marks)
 
 
 def measured(cell: Cell, footnotes: Footnotes) -> Entry:

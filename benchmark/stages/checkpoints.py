@@ -97,6 +97,7 @@ class CheckpointText(_Part):
     updates: dict[str, int] = Field(default_factory=dict)
     parameters: dict[str, int] = Field(default_factory=dict)
     changed_settings: dict[str, JsonValue] = Field(default_factory=dict)
+    failures: tuple[str, ...] = ()
     framing: FramingText | None = None
 
     @field_validator("settings", "changed_settings")

@@ -55,7 +55,7 @@ class Report(Stage):
     """The end of a suite."""
 
     kind = "reports"
-    version = 3
+    version = 4
 
     def __init__(
         self,
@@ -223,9 +223,14 @@ class Report(Stage):
             facts["changed_settings"],
             manifest.settings["settings"],
         )
+        failed = {
+            seed: list(self.read(f"train {row.id} {seed}", context).manifest.facts.get("failures", ()))
+            for seed in entry.trains
+        }
         return dataclasses.replace(
             said,
             seeds=measured,
+            failed={seed: failures for seed, failures in failed.items() if failures},
             training=training,
             footnote=train.footnote,
             trainings={seed: stage.title(row.data) for seed, stage in entry.trains.items() if not stage.origin},
@@ -262,7 +267,7 @@ class Report(Stage):
                 metrics = {key: value for key, value in scores.metrics.items() if value is not None}
                 metrics |= {f"ca/{name}": value for name, value in scores.ca_by_expression.items()}
                 history = losses.get(row.trainings.get(seed, ""), pd.DataFrame({"iteration": []}))
-                context.tracker.row(child_name(entry.row, seed), history, metrics)
+                context.tracker.row(child_name(entry.row, seed), history, metrics, row.failed.get(seed, ()))
         judged = {
             f"judge accuracy {subset.replace('&', '')}": judge[JUDGE_SEED].accuracy
             for subset, judge in results.judges.items()

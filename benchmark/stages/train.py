@@ -64,7 +64,7 @@ class Train(CheckpointStage):
     """One method trained on the train identities of one subset."""
 
     kind = "train"
-    version = 2
+    version = 3
 
     def __init__(
         self,
@@ -138,12 +138,16 @@ class Train(CheckpointStage):
                 bar, lambda text: context.reporter.warn(f"{self.name}: {text}"), context.tracker.losses(self.recipe.key)
             )
         trainer.write_result()
+        failures = trainer.failures()
+        for failure in failures:
+            context.reporter.warn(f"{self.name} failed by its own measure {failure}")
         facts = {
             "iterations": trainer.position.iteration,
             "images_seen": trainer.position.images,
             "updates": trainer.position.updates,
             "parameters": trainer.parameters(),
             "changed_settings": changed_settings(self.settings),
+            "failures": failures,
             "framing": _framing(data, faces.size),
             "final_losses": trainer.losses().ffill().iloc[-1].drop("iteration").to_dict(),
         }

@@ -30,6 +30,7 @@ from benchmark.interface import Faces, Method, Progress, Shape
 from benchmark.training import checkpoint
 from benchmark.training.checkpoint import Position
 from benchmark.training.device import compute_deterministically
+from benchmark.training.failures import CLIPPED, failures
 from benchmark.training.precision import arithmetic
 from benchmark.training.sampling import TrainingFaces, TrainingSet
 
@@ -115,8 +116,7 @@ class Trainer:
         with held_signals() as received, arithmetic(self.precision):
             while self.position.iteration < self.budget.iterations:
                 for name, value in self._step().items():
-                    self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
-                    self.position.summed[name] = self.position.summed.get(name, 0) + 1
+                    self._add(name, value)
                 bar.advance(1)
                 done = self.position.iteration
                 last = done == self.budget.iterations
@@ -157,9 +157,15 @@ class Trainer:
         optimizer.zero_grad(set_to_none=True)
         self._fabric.backward(loss)
         if self.method.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self._clipped[name], self.method.clip_norm, foreach=True)
+            norm = nn.utils.clip_grad_norm_(self._clipped[name], self.method.clip_norm, foreach=True)
+            self._add(CLIPPED + name, (norm > self.method.clip_norm).float())
         optimizer.step()
         self.position.updates[name] += 1
+
+    def _add(self, name: str, value: Tensor) -> None:
+        """Count a value towards the mean of the next row of the history."""
+        self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
+        self.position.summed[name] = self.position.summed.get(name, 0) + 1
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -200,7 +206,8 @@ class Trainer:
         means_now = (means.get(name, math.nan) for name in self.position.loss_names)
         self._history.append([float(self.position.iteration), *means_now])
         self._sums, self.position.summed = {}, {}
-        bar.note("  ".join(f"{name} {value:.3g}" for name, value in list(means.items())[:4]))
+        shown = [(name, mean) for name, mean in means.items() if not name.startswith(CLIPPED)]
+        bar.note("  ".join(f"{name} {value:.3g}" for name, value in shown[:4]))
         for warning in self.method.warnings(means):
             if warning not in self.position.warned:
                 self.position.warned.append(warning)
@@ -210,6 +217,10 @@ class Trainer:
         """Iteration and the mean of each loss since the row before; NaN where it was not computed since then."""
         table = pd.DataFrame(self._history, columns=["iteration", *self.position.loss_names])
         return table.astype({"iteration": int})
+
+    def failures(self) -> list[str]:
+        """How the training failed by its own measure, a sentence each (`benchmark.training.failures`)."""
+        return failures(self.losses(), self.method.warnings)
 
     # ------------------------------------------------------------------------------------------------ its state
     def save(self) -> None:
