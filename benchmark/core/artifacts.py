@@ -1,32 +1,58 @@
-"""Artifacts: folders that are named by what made them, complete or not there at all.
+"""Artifacts: folders named after their recipe, complete or not there at all.
 
 The key of an artifact is a hash of everything that decides its content. A folder counts only once its `manifest.json`
-is in it; the folder is built beside its place, under a name that ends in `.partial`, and moved there by one rename
-after the manifest is written. What a killed stage left in its `.partial` folder (a trainer's state, say) is there for
-the next try.
+is in it. A stage works in a folder of the same name that ends in `.partial`; one rename finishes it after the manifest
+is written. What a killed stage left in its `.partial` folder (the state of a training, say) is there for the next call.
+
+A manifest holds the hash of every file and one of itself. An artifact that differs from its manifest is damaged: who
+can make it anew renames it to `.damaged` first, and everyone else is told by `Damaged`.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, quoted
+from benchmark.core.files import read_regular
 from benchmark.core.hashes import Stamps, sha256_of, sync, write_text
 
 MANIFEST = "manifest.json"
-PARTIAL = ".partial"
+PARTIAL, DAMAGED = ".partial", ".damaged"
+FORMAT = 2
+"""Of manifests. Those of format 1 had no hash of themselves; they are taken for damaged."""
+LARGEST_MANIFEST = 256 << 20
+POLL = 0.2
+PATIENCE = 60.0
+"""Seconds between two tries, and in all, for an artifact that another process makes: a worker whose parent was killed
+saves its state and ends."""
+Tell = Callable[[str], None]
+
+
+class Damaged(UserError):  # noqa: N818 - the name says what is wrong
+    """An artifact is not what its manifest says."""
+
+    def __init__(self, folder: Path, why: str) -> None:
+        super().__init__(
+            f"the artifact {folder} is damaged ({why}); the command that made it sets it aside and makes it anew"
+        )
+        self.folder, self.why = folder, why
+
+    def __reduce__(self) -> tuple[type[Damaged], tuple[Path, str]]:
+        return Damaged, (self.folder, self.why)
 
 
 def canonical(value: Any) -> str:
@@ -36,19 +62,19 @@ def canonical(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides an artifact's content: its kind, the stage's settings and version, and the keys of its
-    inputs.
-    """
+    """Everything that decides an artifact's content: kind, settings and version of the stage, keys of its inputs."""
 
     kind: str
     name: str
     settings: Mapping[str, Any]
     inputs: Mapping[str, str]
     version: int
+    files: tuple[str, ...] = ()
+    """Names of files that the artifact must have. No part of the key."""
 
     @cached_property
     def key(self) -> str:
-        """64 hex digits. The name has no part in it: it is for people."""
+        """64 hex digits. The name is for people and has no part in it."""
         content = {
             "kind": self.kind,
             "settings": self.settings,
@@ -59,14 +85,14 @@ class Recipe:
 
     @property
     def folder(self) -> str:
-        """Where it lies below the store's root."""
+        """The folder's path below the store's root."""
         slug = re.sub(r"[^a-z0-9]+", "-", self.name.lower().replace("&", "")).strip("-")
         return f"{self.kind}/{slug}-{self.key[:12]}"
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of an artifact as its manifest has it."""
+    """Size and SHA-256 of a file of an artifact."""
 
     bytes: int
     sha256: str
@@ -74,7 +100,7 @@ class File:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `manifest.json` says: the recipe, the files, and how, when and with what the artifact was made."""
+    """The content of `manifest.json`: recipe, files, and how, when and with what the artifact was made."""
 
     key: str
     kind: str
@@ -84,20 +110,41 @@ class Manifest:
     version: int
     files: Mapping[str, File]
     facts: Mapping[str, Any]
-    """What the stage found out and later stages or estimates want (counts, accuracy); part of the result."""
+    """What the stage measured and later stages or estimates need (counts, accuracy); part of the result."""
     seconds: float
     made: Mapping[str, Any]
     """The environment (command, time, platform, versions, commit) and the amount of work. No part of the key."""
 
     @classmethod
-    def read(cls, path: Path) -> Manifest:
-        """Parse a manifest. Raises ValueError where it is not one."""
+    def read(cls, path: Path, older: bool = False) -> Manifest:
+        """Parse a manifest and check it against its own hash. Raises ValueError.
+
+        older: accept also one of format 1, which has no such hash.
+        """
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
+            raw = json.loads(read_regular(path, LARGEST_MANIFEST))
+            if "format" not in raw and not older:
+                raise ValueError("it was written by an earlier version")
+            written = raw.pop("format", 1), raw.pop("sha256", None)
+            if written != (1, None) and written != (FORMAT, _digest(raw)):
+                raise ValueError("it is not what was written")
+            if wrong := [name for name in raw["files"] if Path(name).name != name or name == MANIFEST]:
+                raise ValueError(f"{quoted(wrong[0])} is no name of a file in a folder")
             raw["files"] = {name: File(**file) for name, file in raw["files"].items()}
             return cls(**raw)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{path} is not a manifest: {error}") from error
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            reason = error.strerror or error if isinstance(error, OSError) else error
+            raise ValueError(f"{path.name}: {reason}") from error
+
+    def dump(self) -> str:
+        """The text of `manifest.json`."""
+        content = json.loads(json.dumps(asdict(self)))  # names that are numbers become text, as they are read again
+        content |= {"sha256": _digest(content), "format": FORMAT}
+        return json.dumps(content, indent=1, sort_keys=True) + "\n"
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -113,77 +160,114 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._checked: dict[str, Artifact] = {}
+        self._verified: dict[str, Artifact] = {}
         self._stamps = Stamps(root / "cache" / "checked-files.json")
 
     def find(self, recipe: Recipe) -> Artifact | None:
-        """The finished artifact, its files held against their hashes, or None. Raises UserError where it is damaged."""
-        if recipe.key not in self._checked:
-            found = self._checked_folder(recipe.folder, recipe.key, self._stamps.hashed)
-            if found is None:
+        """Return the finished artifact, its files hashed, or None. Raises Damaged."""
+        if recipe.key not in self._verified:
+            artifact = self._verify(recipe.folder, recipe.key, self._stamps.hashed, recipe.files)
+            if artifact is None:
                 return None
-            self._checked[recipe.key] = found
-        return self._checked[recipe.key]
+            self._verified[recipe.key] = artifact
+        return self._verified[recipe.key]
 
-    def check(self, folders: Mapping[str, str]) -> None:
-        """Raises UserError where a finished artifact is damaged, one that nobody is about to read.
+    def find_or_set_aside(self, recipe: Recipe, tell: Tell, locked: bool = False) -> Artifact | None:
+        """Return the finished artifact, or None where it must be made; a damaged one is renamed, with a line.
 
-        folders: by key. A file that has had its hash is not hashed again until its size, its times or its inode change.
+        locked: whether this process is inside `making`.
         """
-        for key, folder in folders.items():
-            self._checked_folder(folder, key, self._stamps.trusted)
-        self._stamps.save()
+        try:
+            return self.find(recipe)
+        except Damaged:
+            with suppress(Busy), nullcontext() if locked else _locked(self._lock(recipe), recipe.name):
+                try:  # another process may have made it anew meanwhile
+                    return self.find(recipe)
+                except Damaged as error:
+                    aside = free_name(error.folder, DAMAGED)
+                    error.folder.rename(aside)
+                    tell(f"{error.folder} was damaged ({error.why}): set aside as {aside.name}, and made anew")
+            return None
 
-    def _checked_folder(self, name: str, key: str, hashed: Callable[[Path], str]) -> Artifact | None:
-        """The artifact in that folder, or None where there is none."""
+    def damaged(self, recipes: Mapping[str, str]) -> list[str]:
+        """Return the keys of those that are damaged.
+
+        recipes: folder below the root by key. A file is hashed again only if its size, times or inode have changed.
+        """
+        damaged = []
+        for key, folder in recipes.items():
+            try:
+                self._verify(folder, key, self._stamps.trusted)
+            except Damaged:
+                damaged.append(key)
+        self._stamps.save()
+        return damaged
+
+    def _verify(
+        self, name: str, key: str, digest_of: Callable[[Path], str], needed: tuple[str, ...] = ()
+    ) -> Artifact | None:
+        """Return the artifact in a folder, or None where there is no such folder. Raises Damaged."""
         folder = self.root / name
-        if not (folder / MANIFEST).exists():
-            if folder.exists():
-                raise UserError(
-                    f"{folder} has no {MANIFEST}, so it is no artifact: remove it, and the same command makes it again"
-                )
+        if not os.path.lexists(folder):
             return None
         try:
             manifest = Manifest.read(folder / MANIFEST)
         except ValueError as error:
-            raise _damaged(folder, str(error)) from error
+            raise Damaged(folder, str(error)) from error
         if manifest.key != key:
-            raise _damaged(folder, "its manifest has another key")
+            raise Damaged(folder, "its manifest is of another artifact")
+        if missing := sorted(set(needed) - set(manifest.files)):
+            raise Damaged(folder, f"its manifest lists no {missing[0]}")
         for name, file in manifest.files.items():
             path = folder / name
-            if not path.is_file() or path.stat().st_size != file.bytes or hashed(path) != file.sha256:
-                raise _damaged(folder, f"{name} is not what its manifest says")
+            if (
+                not path.is_file()
+                or path.stat().st_size != file.bytes
+                # What is remembered of a file may be damaged too.
+                or (digest_of(path) != file.sha256 and self._stamps.hashed(path) != file.sha256)
+            ):
+                raise Damaged(folder, f"{name} is not what its manifest says")
         return Artifact(folder, manifest)
 
     def exists(self, recipe: Recipe) -> bool:
-        """Whether it is finished, by its manifest alone (nothing is hashed)."""
-        return (self.root / recipe.folder / MANIFEST).exists()
+        """Whether it is finished, by its manifest's presence alone."""
+        return (self.root / recipe.folder / MANIFEST).is_file()
 
     def begun(self, recipe: Recipe) -> bool:
-        """Whether an earlier call has left something to go on from."""
+        """Whether an earlier call has left something to resume from."""
         partial = self.root / (recipe.folder + PARTIAL)
         return partial.is_dir() and any(partial.iterdir())
 
     def manifests(self, kind: str) -> Iterator[Manifest]:
-        """The manifests of all finished artifacts of a kind; unreadable ones are passed over."""
+        """The manifests of all finished artifacts of a kind; unreadable ones are skipped."""
         for path in sorted((self.root / kind).glob(f"*/{MANIFEST}")):
+            if path.parent.suffix in (PARTIAL, DAMAGED):
+                continue
             try:
                 yield Manifest.read(path)
             except ValueError:
                 continue
 
     @contextmanager
-    def making(self, recipe: Recipe) -> Iterator[Path]:
-        """The `.partial` folder to work in, locked against other processes. Call `finish` inside, last."""
+    def making(self, recipe: Recipe, tell: Tell = lambda _: None) -> Iterator[Path]:
+        """The `.partial` folder to work in, locked against other processes. Call `finish` inside, last.
+
+        Waits `PATIENCE` seconds, with a line, for another process that makes it. Raises Busy after that.
+        """
         partial = self.root / (recipe.folder + PARTIAL)
         partial.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(self.root / ".locks" / recipe.key[:24], recipe.name):
+        with _locked(self._lock(recipe), recipe.name, PATIENCE, tell):
+            if os.path.lexists(partial) and not partial.is_dir():
+                partial.rename(free_name(partial, DAMAGED))
             partial.mkdir(exist_ok=True)
             try:
                 yield partial
             finally:
                 if partial.exists() and not any(partial.iterdir()):
                     partial.rmdir()  # nothing was begun: leave no trace
+
+    def _lock(self, recipe: Recipe) -> Path:
+        return self.root / ".locks" / recipe.key[:24]
 
     def finish(
         self,
@@ -194,7 +278,7 @@ class Store:
         seconds: float,
         made: Mapping[str, Any],
     ) -> Artifact:
-        """Drop all but the files named in `keep`, write the manifest, and move the folder to its place."""
+        """Remove all but the files named in `keep`, write the manifest, and rename the folder."""
         for path in partial.iterdir():
             if path.name not in keep:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -205,18 +289,21 @@ class Store:
         )  # fmt: skip
         for name in keep:
             sync(partial / name)
-        write_text(partial / MANIFEST, json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n")
+        if missing := sorted(set(recipe.files) - set(files)):
+            raise RuntimeError(f"'{recipe.name}' left no {missing[0]}")
+        write_text(partial / MANIFEST, manifest.dump())
         folder = self.root / recipe.folder
         partial.replace(folder)
-        # As everyone reads it who comes later: what is made of it has one order of names, and lists for tuples.
-        self._checked[recipe.key] = Artifact(folder, Manifest.read(folder / MANIFEST))
-        return self._checked[recipe.key]
+        # Read again, so that whoever made it sees the order of names and the lists that later readers see.
+        self._verified[recipe.key] = Artifact(folder, Manifest.read(folder / MANIFEST))
+        return self._verified[recipe.key]
 
 
 @contextmanager
 def whole_folder(out: Path, option: str) -> Iterator[Path]:
-    """A folder to fill, which becomes `out` when the block ends, and is gone when it fails. Raises UserError, naming
-    `option`, where nothing can be written.
+    """A temporary folder that is renamed to `out` when the block ends, and removed when it fails.
+
+    Raises UserError, naming `option`, where nothing can be written.
     """
     refused = f"{option} {out} cannot be written ({{}}): choose another folder"
     try:
@@ -236,23 +323,40 @@ def whole_folder(out: Path, option: str) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _damaged(folder: Path, why: str) -> UserError:
-    return UserError(
-        f"the artifact {folder} is damaged ({why}): remove that folder, and the same command makes it again"
-    )
+def free_name(path: Path, suffix: str) -> Path:
+    """`path` with `suffix` added to its name, or with `.2` and so on before it where that is taken."""
+    numbers = itertools.chain([""], (f".{count}" for count in itertools.count(2)))
+    paths = (path.with_name(f"{path.name}{number}{suffix}") for number in numbers)
+    return next(free for free in paths if not os.path.lexists(free))
+
+
+class Busy(UserError):  # noqa: N818 - the name says what is wrong
+    """Another process makes the same artifact."""
 
 
 @contextmanager
-def _locked(path: Path, name: str) -> Iterator[None]:
-    """Hold an advisory lock; the kernel drops it when the process ends, however it ends. The empty file stays: to
-    remove it could leave two processes with locks on two files of one name."""
+def _locked(path: Path, name: str, patience: float = 0.0, tell: Tell = lambda _: None) -> Iterator[None]:
+    """Hold an advisory lock, which the kernel releases when the process ends, however it ends.
+
+    The empty file stays: if it were removed, two processes could hold locks on two files of one name. Raises Busy where
+    another process holds it for longer than `patience` seconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + patience
+    told = False
     with path.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another process is at work on '{name}' ({path}); wait for it, or give this one its "
-                "own --out or --store"
-            ) from None
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise Busy(
+                        f"another process is at work on '{name}' ({path}); wait for it, or give this one its own "
+                        "--out or --store"
+                    ) from None
+            if not told:
+                tell(f"{name}: waiting until another process, which is at work on it, ends")
+                told = True
+            time.sleep(POLL)
         yield

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmark.core.artifacts import DAMAGED, PARTIAL
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import sha256_of
 from benchmark.data.framing import RAFD
@@ -83,8 +84,8 @@ def _elsewhere(folder: Path) -> str:
             "runs puts checkpoints into runs/train/"
         )
     below = sorted(path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{CHECKPOINT}"))
-    below = [path for path in below if path.suffix != ".partial"]
-    if folder.suffix == ".partial":
+    below = [path for path in below if path.suffix not in (PARTIAL, DAMAGED)]
+    if folder.suffix == PARTIAL:
         hint = "its training is not finished; the same benchmark.run goes on with it"
     elif below:
         more = f" and {len(below) - SHOWN} more" if len(below) > SHOWN else ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.core.artifacts import Manifest, Recipe, Store
+from benchmark.core.artifacts import Damaged, Manifest, Recipe, Store
 from benchmark.data.edit_lists import EditList
 from benchmark.external.listing import Listing
 from benchmark.protocol import Subset
@@ -49,13 +49,13 @@ def find_neighbours(
     made = [manifest for manifest in store.manifests("reports") if _is_of(manifest, listing, prepare)]
     for manifest in sorted(made, key=lambda manifest: str(manifest.made.get("time", ""))):
         recipe = Recipe(manifest.kind, manifest.name, manifest.settings, manifest.inputs, manifest.version)
-        report = store.find(recipe)
-        if report is None:
-            continue
         try:
+            report = store.find(recipe)
+            if report is None:
+                continue
             results = load_results(report.folder / "results.json")
-        except ValueError:
-            continue  # written by another version of the benchmark
+        except (Damaged, ValueError):
+            continue  # damaged, or written by another version of the benchmark
         rows = tuple(row for row in results.rows if row.missing or _is_measured_with(row, manifest, store, rulers))
         found = Neighbours(report.folder, dataclasses.replace(results, rows=rows))
         if found.measured >= (best.measured if best else 1):

@@ -21,6 +21,7 @@ class Outside(Stage):
     """The pictures of one subset, known by their pixels: wherever they lie and whatever their row is called."""
 
     kind = "outside"
+    files = (EDITED, EDITS)
 
     def __init__(self, name: str, prepare: Prepare, edits: EditList, pictures: Pictures) -> None:
         self.edits, self.size, self._pictures = edits, prepare.size, pictures
@@ -49,7 +50,7 @@ class Outside(Stage):
         images.flush()
         del images
         edits.to_parquet(folder / EDITS, index=False)
-        return Made([EDITED, EDITS], {"edits": len(edits)})
+        return Made([*self.files], {"edits": len(edits)})
 
 
 def _read_again(path: Path, size: int) -> np.ndarray:

@@ -25,6 +25,7 @@ class Imported(CheckpointStage):
     """A checkpoint that was made elsewhere. Its content decides the key, not its path."""
 
     kind = "imported"
+    files = (CHECKPOINT, WEIGHTS)
 
     def __init__(self, folder: Path) -> None:
         checkpoint = open_checkpoint(folder)
@@ -68,7 +69,7 @@ class Imported(CheckpointStage):
             shutil.copyfile(self._folder / name, folder / name)
             if sha256(folder / name) != digest:
                 raise UserError(f"{self._folder / name} has changed while it was read")
-        return Made([CHECKPOINT, WEIGHTS], self._facts)
+        return Made([*self.files], self._facts)
 
 
 def _origin(checkpoint: Checkpoint) -> str:
@@ -100,7 +101,7 @@ def _recorded(checkpoint: Checkpoint) -> dict[str, str]:
     path = checkpoint.folder / MANIFEST
     if path.exists():
         try:
-            recorded |= {name: file.sha256 for name, file in Manifest.read(path).files.items()}
+            recorded |= {name: file.sha256 for name, file in Manifest.read(path, older=True).files.items()}
         except ValueError as error:
             raise UserError(f"the checkpoint {checkpoint.folder} is damaged: {error}") from error
     return recorded

@@ -21,5 +21,6 @@ def open_context(store: Store, device: str, threads: int | None, quiet: bool) ->
 
 
 def make_missing(stages: Sequence[Stage], context: Context) -> None:
-    """Make those that are not there, in the order given; those that are there are held against their hashes."""
-    make_all([stage for stage in stages if context.store.find(stage.recipe) is None], context)
+    """Make those that do not exist or are damaged, in the order given."""
+    tell = context.reporter.warn
+    make_all([stage for stage in stages if context.store.find_or_set_aside(stage.recipe, tell) is None], context)

@@ -80,9 +80,7 @@ class Finished:
         self._path = store.root / "cache" / "finished" / f"{question.key}.json"
 
     def report(self) -> Path | None:
-        """The folder of the report, all artifacts behind it held against their hashes; None where the plan has to be
-        asked. Raises UserError where an artifact is damaged.
-        """
+        """The folder of the report; None where the plan must be built, also where an artifact is damaged."""
         if not self._path.exists():
             return None
         try:
@@ -94,9 +92,8 @@ class Finished:
             report = self._store.root / folders[key]
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None  # only a memory
-        if not (report / MANIFEST).exists():
+        if not (report / MANIFEST).is_file() or self._store.damaged(folders):
             return None
-        self._store.check(folders)
         return report
 
     def remember(self, report: str, folders: dict[str, str]) -> None:

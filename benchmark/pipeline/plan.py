@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeVar
 
 from benchmark.config import Profile, Suite, SuiteRow
-from benchmark.core.artifacts import Artifact, Store
+from benchmark.core.artifacts import Artifact, Damaged, Store
 from benchmark.core.errors import UserError
 from benchmark.core.tracking import TrackedRow
 from benchmark.data.edit_lists import edit_lists
@@ -56,9 +57,11 @@ def check_disk(stages: Iterable[Stage], store: Store) -> None:
 
 
 def _prepared(stage: Prepare, store: Store | None) -> FaceSet | None:
-    """Its faces, if they are there."""
-    found = store.find(stage.recipe) if store is not None else None
-    return load_faces(found.folder) if found is not None else None
+    """Its faces, if they exist and are whole."""
+    with suppress(Damaged):  # whoever makes stages sets them aside
+        artifact = store.find(stage.recipe) if store is not None else None
+        return load_faces(artifact.folder) if artifact is not None else None
+    return None
 
 
 class Plan:
@@ -181,14 +184,31 @@ class Plan:
 
     def run(self, context: Context, jobs: int = 1) -> Artifact:
         """Make what is missing, `jobs` stages at a time; returns the report, which is all that a second call reads."""
-        missing = [stage for stage in self.stages if not context.store.exists(stage.recipe)]
-        if self.report in missing:
+        if missing := self._missing(context):
             rates = Rates(context.store, context.machine.threads)
             schedule = Schedule(missing, {stage.recipe.key: rates.expected(stage) for stage in missing})
             make_stages(schedule, self.report, context, jobs)
             context.reporter.say(context.peaks.sentence())
-        context.store.check(self.folders)  # so that damage is said now and not when it is next read
         return made_by(self.report, context)
+
+    def _missing(self, context: Context) -> list[Stage]:
+        """The stages to make, damaged ones set aside first: all that are missing if the report is; else those that were
+        damaged, with the inputs that they lack.
+        """
+        store, tell = context.store, context.reporter.warn
+        damaged = set(store.damaged(self.folders))
+        if not damaged and store.exists(self.report.recipe):
+            return []
+        for stage in self.stages:
+            if stage.recipe.key in damaged:
+                store.find_or_set_aside(stage.recipe, tell)
+        if not store.exists(self.report.recipe):
+            return [stage for stage in self.stages if not store.exists(stage.recipe)]
+        wanted: set[str] = set()
+        for stage in reversed(self.stages):  # each before those that it reads from
+            if stage.recipe.key in damaged | wanted and not store.exists(stage.recipe):
+                wanted |= {stage.recipe.key, *(given.recipe.key for given in stage.inputs.values())}
+        return [stage for stage in self.stages if stage.recipe.key in wanted and not store.exists(stage.recipe)]
 
     @property
     def folders(self) -> dict[str, str]:

@@ -70,11 +70,13 @@ class Stage(ABC):
     kind: str
     version: int = 1
     """Raise it when the same settings and inputs would give another content."""
+    files: tuple[str, ...] = ()
+    """Names of files that its artifact has at least."""
 
     def __init__(self, name: str, settings: Mapping[str, Any], inputs: Mapping[str, Stage]) -> None:
         self.inputs = inputs
         keys = {role: stage.recipe.key for role, stage in inputs.items()}
-        self.recipe: Recipe = Recipe(self.kind, name, settings, keys, self.version)
+        self.recipe: Recipe = Recipe(self.kind, name, settings, keys, self.version, self.files)
 
     @property
     def name(self) -> str:
@@ -110,11 +112,12 @@ def make_all(stages: Sequence[Stage], context: Context) -> None:
 
 
 def make(stage: Stage, context: Context) -> Artifact:
-    """Run one stage whose inputs are there, and put its artifact in its place (or take the one that another process
-    has made meanwhile).
+    """Run one stage whose inputs exist, and return its artifact, or the one that another process has made meanwhile.
+
+    A damaged artifact in its place is set aside.
     """
-    with context.store.making(stage.recipe) as folder:
-        made_meanwhile = context.store.find(stage.recipe)
+    with context.store.making(stage.recipe, context.reporter.warn) as folder:
+        made_meanwhile = context.store.find_or_set_aside(stage.recipe, context.reporter.warn, locked=True)
         if made_meanwhile is not None:
             return made_meanwhile
         started = time.monotonic()

@@ -66,6 +66,7 @@ class RealFeatures(Stage):
 
     kind = "features"
     version = 2
+    files = (WHOLE,)
 
     def __init__(
         self, prepare: Prepare, subset: Subset, extractor: ExtractorChoice, targets: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.prepare import Prepare, load_faces, load_faces_for
 from benchmark.training.device import compute_deterministically
-from benchmark.training.judge import Judge, JudgeSettings, train_judge
+from benchmark.training.judge import ABOUT, WEIGHTS, Judge, JudgeSettings, train_judge
 
 JUDGE_SEED = 0
 """One judge measures all runs of a subset, whatever their seeds: a ruler is not drawn anew for every measurement."""
@@ -27,6 +27,7 @@ class TrainJudge(Stage):
 
     kind = "judge"
     version = 2
+    files = (ABOUT, WEIGHTS)
 
     def __init__(self, prepare: Prepare, subset: Subset, epochs: int, device: str) -> None:
         self.subset = subset
@@ -53,7 +54,7 @@ class TrainJudge(Stage):
             )  # fmt: skip
         judge.save(folder)
         facts = _accuracy(judge, faces.images[test], faces.labels[test])
-        return Made([path.name for path in folder.iterdir() if path.name != STATE and path.suffix != ".tmp"], facts)
+        return Made([*self.files], facts)
 
 
 class ReadByJudge(Stage):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.core.errors import UserError
-from benchmark.data.faceset import FaceSet
+from benchmark.data.faceset import IMAGES, TABLE, FaceSet
 from benchmark.data.source import DataSource
 from benchmark.protocol import Subset
 from benchmark.stages.base import Context, Made, Stage, Work
@@ -15,6 +15,7 @@ class Prepare(Stage):
     """All faces of a data set at one size, with their split."""
 
     kind = "faces"
+    files = (IMAGES, TABLE)
 
     def __init__(self, source: DataSource, size: int) -> None:
         self.source, self.size = source, size

@@ -56,6 +56,7 @@ class Report(Stage):
 
     kind = "reports"
     version = 4
+    files = ("results.json",)
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ class Score(Stage):
 
     kind = "scores"
     version = 2
+    files = (PER_EDIT,)
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class Score(Stage):
             if (edits["target"] == name).any()
         }
         facts = {"edits": len(edits), "metrics": metrics, "reasons": reasons, "ca_by_expression": by_expression}
-        return Made([PER_EDIT], facts)
+        return Made([*self.files], facts)
 
     @staticmethod
     def _per_edit(

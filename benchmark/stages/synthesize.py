@@ -31,6 +31,7 @@ class Synthesize(Stage):
     """All edits of a list, made by one checkpoint under one guide."""
 
     kind = "synth"
+    files = (EDITED, EDITS)
 
     def __init__(self, train: CheckpointStage, prepare: Prepare, guide: Guide, edits: EditList, device: str) -> None:
         self.guide, self.edits, self.size = guide, edits, prepare.size
@@ -78,7 +79,7 @@ class Synthesize(Stage):
                 bar.advance(len(rows))
         del images
         edits.to_parquet(folder / EDITS, index=False)
-        return Made([EDITED, EDITS], {"edits": len(edits)})
+        return Made([*self.files], {"edits": len(edits)})
 
 
 def _open_images(folder: Path, shape: tuple[int, ...]) -> tuple[np.memmap, int]:

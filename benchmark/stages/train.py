@@ -65,6 +65,7 @@ class Train(CheckpointStage):
 
     kind = "train"
     version = 3
+    files = (WEIGHTS, LOSSES, CHECKPOINT)
 
     def __init__(
         self,
@@ -154,7 +155,7 @@ class Train(CheckpointStage):
         write_text(folder / CHECKPOINT, json.dumps({**self.recipe.settings, **facts}, indent=1, sort_keys=True) + "\n")
         spent = trainer.position
         timings = {"waiting_for_data": round(spent.waited / spent.seconds, 5)} if spent.seconds else {}
-        return Made([WEIGHTS, LOSSES, CHECKPOINT], facts, spent.seconds, spent.threads, timings)
+        return Made([*self.files], facts, spent.seconds, spent.threads, timings)
 
     def _data(self, faces: FaceSet) -> TrainingSet:
         names = lowest_ranked(faces.identities("train"), self.train_identities)

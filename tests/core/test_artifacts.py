@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import pickle
+import shutil
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.core.artifacts import MANIFEST, Recipe, Store, canonical
+from benchmark.core import artifacts, hashes
+from benchmark.core.artifacts import MANIFEST, Damaged, Manifest, Recipe, Store, canonical
 from benchmark.core.errors import UserError
 
-RECIPE = Recipe("train", "train mtss F&P seed 0", {"a": 1, "b": [1, 2]}, {"faces": "k"}, 1)
+RECIPE = Recipe("train", "train mtss F&P seed 0", {"a": 1, "b": [1, 2]}, {"faces": "k"}, 1, ("x.txt",))
 
 
 def make(store: Store, recipe: Recipe = RECIPE, text: str = "content") -> Path:
@@ -20,7 +29,7 @@ def make(store: Store, recipe: Recipe = RECIPE, text: str = "content") -> Path:
         (folder / "x.txt").write_text(text)
         (folder / "scratch").mkdir()
         (folder / "scratch" / "y").write_text("left behind")
-        return store.finish(recipe, folder, ["x.txt"], {"n": 1}, 2.0, {"command": "c"}).folder
+        return store.finish(recipe, folder, ["x.txt"], {"n": 400.3}, 2.0, {"command": "c"}).folder
 
 
 @given(
@@ -60,7 +69,7 @@ def test_a_finished_artifact_has_its_files_and_nothing_else(tmp_path: Path) -> N
     assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "x.txt"]
     found = Store(tmp_path).find(RECIPE)
     assert found is not None
-    assert found.manifest.facts == {"n": 1}
+    assert found.manifest.facts == {"n": 400.3}
     assert found.manifest.settings == RECIPE.settings
     assert not store.begun(RECIPE)
 
@@ -86,11 +95,11 @@ def test_an_interrupted_artifact_does_not_count_but_keeps_what_it_has(tmp_path: 
         assert (again / "state").read_text() == "half"
 
 
-def damage_text(folder: Path) -> None:
+def flip_text(folder: Path) -> None:
     (folder / "x.txt").write_text("c0ntent")
 
 
-def damage_length(folder: Path) -> None:
+def cut(folder: Path) -> None:
     (folder / "x.txt").write_text("cont")
 
 
@@ -98,7 +107,21 @@ def remove_file(folder: Path) -> None:
     (folder / "x.txt").unlink()
 
 
-def damage_manifest(folder: Path) -> None:
+def folder_for_a_file(folder: Path) -> None:
+    remove_file(folder)
+    (folder / "x.txt").mkdir()
+
+
+def pipe_for_a_file(folder: Path) -> None:
+    remove_file(folder)
+    os.mkfifo(folder / "x.txt")
+
+
+def remove_manifest(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+
+
+def other_manifest(folder: Path) -> None:
     (folder / MANIFEST).write_text('{"key": 1}')
 
 
@@ -106,20 +129,136 @@ def empty_manifest(folder: Path) -> None:
     (folder / MANIFEST).write_text("")
 
 
-def strange_manifest(folder: Path) -> None:
+def folder_for_a_manifest(folder: Path) -> None:
+    remove_manifest(folder)
+    (folder / MANIFEST).mkdir()
+
+
+def pipe_for_a_manifest(folder: Path) -> None:
+    remove_manifest(folder)
+    os.mkfifo(folder / MANIFEST)
+
+
+def deep_manifest(folder: Path) -> None:
+    (folder / MANIFEST).write_text('{"a":' * 10**5)
+
+
+def other_key(folder: Path) -> None:
+    rewrite(folder, key="0" * 64)
+
+
+def other_fact(folder: Path) -> None:
+    text = (folder / MANIFEST).read_text()
+    assert '"n": 400.3' in text
+    (folder / MANIFEST).write_text(text.replace('"n": 400.3', '"n": 500.3'))
+
+
+def foreign_file(folder: Path) -> None:
+    """A manifest that is whole by its own hash."""
+    rewrite(folder, files={"../../etc/passwd": {"bytes": 1, "sha256": "0" * 64}})
+
+
+def no_file(folder: Path) -> None:
+    rewrite(folder, files={})
+
+
+def earlier_format(folder: Path) -> None:
     text = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps({**text, "key": "0" * 64}))
+    del text["format"], text["sha256"]
+    (folder / MANIFEST).write_text(json.dumps(text))
 
 
-@pytest.mark.parametrize(
-    "damage", [damage_text, damage_length, remove_file, damage_manifest, empty_manifest, strange_manifest]
-)
-def test_damage_is_one_line_that_says_what_to_do(tmp_path: Path, damage: object) -> None:
+def file_for_the_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("")
+
+
+def link_to_nowhere(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to("nowhere")
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """Another manifest with a hash of itself."""
+    text = json.loads((folder / MANIFEST).read_text()) | changes
+    written = {name: value for name, value in text.items() if name not in ("format", "sha256")}
+    digest = hashlib.sha256(json.dumps(written, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps(text | {"sha256": digest}))
+
+
+DAMAGES = [
+    flip_text, cut, remove_file, folder_for_a_file, pipe_for_a_file, remove_manifest, other_manifest, empty_manifest,
+    folder_for_a_manifest, pipe_for_a_manifest, deep_manifest, other_key, other_fact, foreign_file, no_file,
+    earlier_format, file_for_the_folder, link_to_nowhere,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_one_line_and_set_aside(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     folder = make(Store(tmp_path))
-    damage(folder)  # type: ignore[operator]
-    with pytest.raises(UserError, match=r"is damaged \(.*\): remove that folder") as error:
+    damage(folder)
+    with pytest.raises(Damaged, match=r"is damaged \(.*\); the command that made it sets it aside") as error:
         Store(tmp_path).find(RECIPE)
     assert "\n" not in str(error.value)
+    assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
+    if damage is not no_file:  # what a stage needs, its recipe alone knows
+        assert Store(tmp_path).damaged({RECIPE.key: RECIPE.folder}) == [RECIPE.key]
+    told: list[str] = []
+    store = Store(tmp_path)
+    assert store.find_or_set_aside(RECIPE, told.append) is None
+    (line,) = told
+    assert line.startswith(f"{folder} was damaged (")
+    assert line.endswith(f"set aside as {folder.name}.damaged, and made anew")
+    assert not os.path.lexists(folder)
+    assert os.path.lexists(f"{folder}.damaged")
+    assert make(store) == folder
+    assert Store(tmp_path).find_or_set_aside(RECIPE, told.append) is not None
+    assert len(list(store.manifests(RECIPE.kind))) == len(told) == 1
+
+
+def test_every_flipped_bit_is_noticed_or_changes_nothing(tmp_path: Path) -> None:
+    """One bit of each byte of a manifest. What still is a manifest says the same."""
+    path = make(Store(tmp_path)) / MANIFEST
+    content = path.read_bytes()
+    whole = Manifest.read(path)
+    for place in range(len(content)):
+        for bit in (1 << place % 7, 32):  # 32: small letters for large ones, and white space
+            path.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
+            with suppress(ValueError):
+                assert Manifest.read(path) == whole
+
+
+def test_what_is_set_aside_keeps_its_name(tmp_path: Path) -> None:
+    for _ in range(3):
+        flip_text(make(Store(tmp_path)))
+        assert Store(tmp_path).find_or_set_aside(RECIPE, lambda _: None) is None
+    name = Path(RECIPE.folder).name
+    kept = sorted(path.name for path in (tmp_path / "train").iterdir())
+    assert kept == [f"{name}.2.damaged", f"{name}.3.damaged", f"{name}.damaged"]
+
+
+def test_damage_to_what_is_remembered_of_files_is_no_damage(tmp_path: Path) -> None:
+    make(Store(tmp_path))
+    wait = hashes.SETTLED
+    hashes.SETTLED = -(10**12)
+    try:
+        assert Store(tmp_path).damaged({RECIPE.key: RECIPE.folder}) == []
+    finally:
+        hashes.SETTLED = wait
+    cache = tmp_path / "cache" / "checked-files.json"
+    known = {name: ["0" * 64, *kept[1:]] for name, kept in json.loads(cache.read_text()).items()}
+    assert known
+    cache.write_text(json.dumps(known))
+    assert Store(tmp_path).damaged({RECIPE.key: RECIPE.folder}) == []
+
+
+def test_a_manifest_of_an_earlier_format_still_names_its_files(tmp_path: Path) -> None:
+    folder = make(Store(tmp_path))
+    whole = Manifest.read(folder / MANIFEST)
+    earlier_format(folder)
+    with pytest.raises(ValueError, match="earlier version"):
+        Manifest.read(folder / MANIFEST)
+    assert Manifest.read(folder / MANIFEST, older=True) == whole
 
 
 def test_a_stage_that_fails_before_it_begins_leaves_no_folder(tmp_path: Path) -> None:
@@ -129,15 +268,28 @@ def test_a_stage_that_fails_before_it_begins_leaves_no_folder(tmp_path: Path) ->
     assert not list((tmp_path / "train").iterdir())
 
 
-def test_a_folder_without_a_manifest_is_no_artifact(tmp_path: Path) -> None:
-    (tmp_path / RECIPE.folder).mkdir(parents=True)
-    with pytest.raises(UserError, match="so it is no artifact"):
-        Store(tmp_path).find(RECIPE)
-
-
-def test_two_at_once_are_refused(tmp_path: Path) -> None:
+def test_two_at_once_are_refused_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "PATIENCE", 0.3)
+    told: list[str] = []
     with Store(tmp_path).making(RECIPE):
-        second = Store(tmp_path).making(RECIPE)
+        second = Store(tmp_path).making(RECIPE, told.append)
         with pytest.raises(UserError, match="another process is at work"):
             second.__enter__()
+    assert told == [f"{RECIPE.name}: waiting until another process, which is at work on it, ends"]
+    make(Store(tmp_path))
+
+
+def test_one_waits_for_another_that_ends(tmp_path: Path) -> None:
+    """As the same command does right after kill -9, while the workers of the first still save their states."""
+    first = Store(tmp_path).making(RECIPE)
+    first.__enter__()
+    timer = threading.Timer(0.5, first.__exit__, (None, None, None))
+    timer.start()
+    make(Store(tmp_path))
+    timer.join()
+
+
+def test_a_file_where_the_work_is_done_is_moved_away(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / f"{RECIPE.folder}.partial").write_text("")
     make(Store(tmp_path))

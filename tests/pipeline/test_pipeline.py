@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from benchmark import run
+from benchmark.core.artifacts import MANIFEST
 from benchmark.report.results import load_results
 from tests.photo_folders import write_cfee, write_rafd, write_table
 
@@ -274,26 +276,36 @@ def test_wrong_input_is_one_line_and_exit_2(
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and "cache" not in path.parts]
 
 
-def test_a_damaged_artifact_is_one_line(
-    tmp_path: Path, arguments: list[str], whole: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("report_is_there", [True, False])
+def test_damaged_artifacts_are_set_aside_and_made_anew(
+    tmp_path: Path, arguments: list[str], whole: Path, report_is_there: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
+    """One of every kind, whether or not what was made of them is there."""
     copy = tmp_path / "copy"
     shutil.copytree(whole, copy)
-    weights = next((copy / "train").glob("*/weights.safetensors"))
-    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
-    assert run.main([*arguments, "--out", str(copy)]) == 2
-    error = capfd.readouterr().err
-    assert error.count("\n") == 1
-    assert "weights.safetensors is not what its manifest says" in error
+    kinds = ("faces", "train", "judge", "features", "synth", "scores")
+    damaged = sorted(next((copy / kind).iterdir()) for kind in kinds)
+    for number, folder in enumerate(damaged):
+        largest = max(folder.iterdir(), key=lambda path: (path.name != MANIFEST, path.stat().st_size))
+        path = largest if number % 2 else folder / MANIFEST
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 4
+        path.write_bytes(content)
+    if not report_is_there:
+        shutil.rmtree(copy / "reports")
+    assert run.main([*arguments, "--out", str(copy), "--quiet"]) == 0
+    lines = capfd.readouterr().err.splitlines()
+    assert sorted(line.partition(" was damaged (")[0] for line in lines) == [f"warning: {path}" for path in damaged]
+    for folder in damaged:
+        assert {path.name for path in folder.iterdir()} == {path.name for path in Path(f"{folder}.damaged").iterdir()}
+    assert (report_of(copy) / "results.json").read_bytes() == (report_of(whole) / "results.json").read_bytes()
+    assert run.main([*arguments, "--out", str(copy), "--quiet"]) == 0
+    assert capfd.readouterr().err == ""
 
 
 def test_too_little_disk_is_said_before_the_start(
     tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10_000_000))
     assert run.main([*arguments, "--out", str(tmp_path)]) == 2
