@@ -16,7 +16,7 @@ import yaml
 
 from benchmark import run
 from benchmark.config import load_profile, load_suite
-from benchmark.core.artifacts import Store
+from benchmark.core.artifacts import Manifest, Store
 from benchmark.core.hashes import Stamps, sha256_of
 from benchmark.data.registry import open_source
 from benchmark.pipeline import finished
@@ -93,19 +93,22 @@ def manifests_of(done: Path) -> list[tuple[Path, dict[str, str]]]:
     return [(path, json.loads(path.read_text())) for path in done.glob("*/*/manifest.json")]
 
 
-def test_damage_is_found_without_the_plan(
+def test_damage_is_found_without_the_plan_and_mended_by_it(
     done: Path, arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = copied(done, tmp_path)
-    monkeypatch.setattr("benchmark.pipeline.plan.Plan.__init__", None)
-    assert run.main([*arguments, "--out", str(out)]) == 0
+    with monkeypatch.context() as patched:
+        patched.setattr("benchmark.pipeline.plan.Plan.__init__", None)
+        assert run.main([*arguments, "--out", str(out)]) == 0
     weights = next((out / "train").glob("*/weights.safetensors"))
-    before = weights.stat()
-    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    before, content = weights.stat(), weights.read_bytes()
+    weights.write_bytes(content[:-1] + b"!")
     os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
     capfd.readouterr()
-    assert run.main([*arguments, "--out", str(out)]) == 2
-    assert "weights.safetensors is not what its manifest says" in capfd.readouterr().err
+    assert run.main([*arguments, "--out", str(out)]) == 0
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "was damaged (weights.safetensors is not what its manifest says): set aside as" in line
+    assert weights.read_bytes() == content
 
 
 def test_a_report_that_is_gone_is_made_again(done: Path, arguments: list[str], tmp_path: Path) -> None:
@@ -142,11 +145,8 @@ def test_every_part_of_the_question_counts(tmp_path: Path, monkeypatch: pytest.M
 
     folder = tmp_path / "reports" / "r"
     folder.mkdir(parents=True)
-    manifest = {
-        "key": "k", "kind": "reports", "name": "r", "settings": {}, "inputs": {}, "version": 1, "files": {},
-        "facts": {}, "seconds": 0, "made": {},
-    }  # fmt: skip
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    manifest = Manifest("k", "reports", "r", {}, {}, 1, {}, {}, 0, {})
+    (folder / "manifest.json").write_text(manifest.dump())
     assert not answered()
     Finished(store, Question(**asked)).remember("k", {"k": "reports/r"})  # type: ignore[arg-type]
     assert answered()
