@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write_edits(arguments: argparse.Namespace) -> int:
     """Prepare the faces, then write the list, unless it is there."""
-    from benchmark.config import load_profile, load_suite
+    from benchmark.config.profiles import load_profile
+    from benchmark.config.suites import load_suite
     from benchmark.core.artifacts import Store
     from benchmark.data.registry import open_source
     from benchmark.external.write import PreparedFaces, gather, is_there, write

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepare(arguments: argparse.Namespace) -> int:
     """Prepare the set (a suite then finds it prepared), and say what it is."""
-    from benchmark.config import load_profile
+    from benchmark.config.profiles import load_profile
     from benchmark.core.artifacts import Store
     from benchmark.core.errors import UserError
     from benchmark.data.registry import open_source

@@ -15,7 +15,8 @@ from benchmark.core.errors import UserError
 from benchmark.training.device import check_jobs, choose_device, choose_jobs
 
 if TYPE_CHECKING:
-    from benchmark.config import Profile, Suite
+    from benchmark.config.profiles import Profile
+    from benchmark.config.suites import Suite
     from benchmark.core.artifacts import Store
     from benchmark.importing.stage import Imported
     from benchmark.pipeline.finished import Question
@@ -95,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_suite(arguments: argparse.Namespace) -> int:
     """Check everything that can be checked at once, then work."""
-    from benchmark.config import load_profile, load_suite
+    from benchmark.config.profiles import load_profile
+    from benchmark.config.suites import load_suite
     from benchmark.core.artifacts import Store
     from benchmark.pipeline.finished import Finished
 
@@ -146,7 +148,7 @@ def _question(
     """All that the answer depends on."""
     import dataclasses
 
-    from benchmark.config import features_for
+    from benchmark.config.profiles import features_for
     from benchmark.data.registry import open_source
     from benchmark.pipeline.finished import Question, device_at_a_glance
 

@@ -108,7 +108,7 @@ def _check_mode(made: Parser, arguments: argparse.Namespace) -> bool:
 # ---------------------------------------------------------------------------------------------- a row of a table
 def score_results(arguments: argparse.Namespace) -> int:
     """Check list, data set and pictures, all before any long work; then measure."""
-    from benchmark.config import features_for
+    from benchmark.config.profiles import features_for
     from benchmark.core.artifacts import Store
     from benchmark.core.progress import counted
     from benchmark.data.registry import open_source

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from benchmark.config import Profile, load_suite, names
+from benchmark.config.loading import names
+from benchmark.config.profiles import Profile
+from benchmark.config.suites import SUITES, load_suite
 from benchmark.core.artifacts import Artifact
 from benchmark.core.errors import UserError
 from benchmark.core.paths import readable
@@ -101,7 +103,7 @@ def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckU
         not_found=_not_found(table),
         facts=facts,
         aside=_aside(source, prepared.folder),
-        suites=tuple(_suite(name, source, faces, profile) for name in names("suites")),
+        suites=tuple(_suite(name, source, faces, profile) for name in names(SUITES)),
     )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmark.config import Profile, Suite
+from benchmark.config.profiles import Profile
+from benchmark.config.suites import Suite
 from benchmark.core.artifacts import whole_folder
 from benchmark.core.errors import UserError
 from benchmark.data.faceset import FaceSet

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import Profile, Suite, SuiteRow, load_profile, names
+from benchmark.config.loading import names
+from benchmark.config.profiles import PROFILES, Profile, load_profile
+from benchmark.config.suites import Suite, SuiteRow
 from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.errors import UserError, unknown
 from benchmark.importing.read import sha256
@@ -150,7 +152,7 @@ def _check_size(found: Imported, folder: Path, profile: Profile) -> None:
     size = found.shape.size
     if size == profile.size:
         return
-    same = [name for name in names("profiles") if load_profile(name).size == size]
+    same = [name for name in names(PROFILES) if load_profile(name).size == size]
     raise UserError(
         f"the checkpoint {folder} edits pictures of {size} px, and profile {profile.name} has {profile.size} px: "
         f"choose a profile of {size} px ({', '.join(same) or 'none in the house: a YAML file of your own'})"

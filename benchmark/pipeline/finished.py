@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import benchmark
-from benchmark.config import Profile, Suite
+from benchmark.config.profiles import Profile
+from benchmark.config.suites import Suite
 from benchmark.core.artifacts import MANIFEST, Store
 from benchmark.core.hashes import write_text
 from benchmark.training.registry import code_digest, is_known

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeVar
 
-from benchmark.config import Profile, Suite, SuiteRow
+from benchmark.config.profiles import Profile
+from benchmark.config.suites import Suite, SuiteRow
 from benchmark.core.artifacts import Artifact, Damaged, Store
 from benchmark.core.errors import UserError
 from benchmark.core.tracking import TrackedRow

@@ -11,7 +11,8 @@ from functools import cache
 
 import numpy as np
 
-from benchmark.config import Profile, Suite, SuiteRow
+from benchmark.config.profiles import Profile
+from benchmark.config.suites import Suite, SuiteRow
 from benchmark.core.errors import UserError
 from benchmark.data.edit_lists import edit_lists, why_no_edits
 from benchmark.data.faceset import FaceSet

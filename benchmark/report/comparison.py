@@ -7,74 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 
-import yaml
-
-from benchmark.config import FULL_BUDGET
-from benchmark.core.errors import UserError, unknown
+from benchmark.config.paper import PaperColumn, Published, load_published, paper_path
+from benchmark.config.profiles import FULL_BUDGET
 from benchmark.protocol import SUBSETS, Subset
 from benchmark.report.results import METRICS, Direction, Features, Metric, Row, SuiteResults
 
-PAPER = Path(__file__).resolve().parents[2] / "results" / "paper"
-COLUMNS = ("FID", "FID(Cp)", "PSNR", "CA")
+COLUMNS: tuple[PaperColumn, ...] = get_args(PaperColumn)
 """The paper's columns in its order, also those of a suite that the paper has no table of."""
 DATA_LABELS = {"rafd": "RaFD", "rendered": "rendered faces", "cfee": "CFEE"}
 Verdict = Literal["better", "worse", "equal"]
 
 
-# ---------------------------------------------------------------------------------------------- the paper's side
-@dataclass(frozen=True)
-class Published:
-    """A table of the paper. `rows`: by row id, then column; a column that the paper leaves empty is not there."""
-
-    title: str
-    source: str
-    size: int
-    columns: tuple[str, ...]
-    rows: Mapping[str, Mapping[str, float]]
-
-
-def paper_path(stem: str) -> Path:
-    """The file of a published table. Raises UserError, with the nearest name, where there is none."""
-    path = PAPER / f"{stem}.yaml"
-    if not path.is_file():
-        raise unknown("published table", stem, (known.stem for known in PAPER.glob("*.yaml")))
-    return path
-
-
-def load_published(path: Path) -> Published:
-    """Read a published table. Raises UserError, naming file and row, for whatever is wrong in it."""
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML ({' '.join(str(error).split())})") from error
-    fields = {"title": str, "source": str, "size": int, "columns": list, "rows": dict}
-    if not isinstance(raw, dict) or set(raw) != set(fields):
-        raise UserError(f"{path} must have exactly these entries: {', '.join(fields)}")
-    for name, kind in fields.items():
-        if not isinstance(raw[name], kind):
-            raise UserError(f"{path}: '{name}' must be of type {kind.__name__}")
-    for column in raw["columns"]:
-        if column not in COLUMNS:
-            raise UserError(f"{path}: column '{column}' is none of {', '.join(COLUMNS)}")
-    rows = {str(row): _numbers(values, raw["columns"], f"{path}: row {row}") for row, values in raw["rows"].items()}
-    return Published(raw["title"], raw["source"], raw["size"], tuple(raw["columns"]), rows)
-
-
-def _numbers(values: Any, columns: list[str], where: str) -> dict[str, float]:
-    if not isinstance(values, dict):
-        raise UserError(f"{where}: must map columns to numbers")
-    for column, value in values.items():
-        if column not in columns:
-            raise UserError(f"{where}: '{column}' is none of the table's columns ({', '.join(columns)})")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UserError(f"{where}, {column}: {value!r} is no number (leave the column out where the paper does)")
-    return {column: float(value) for column, value in values.items()}
-
-
-# ---------------------------------------------------------------------------------------------- both sides
 @dataclass(frozen=True)
 class Column:
     """A column of the paper, and what of ours stands in it."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.config import SuiteFigure
+from benchmark.config.suites import SuiteFigure
 from benchmark.protocol import Guide
 from benchmark.report.ablation_figure import draw_ablation
 from benchmark.report.comparison import compare

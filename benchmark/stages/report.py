@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmark.config import Profile, Suite, SuiteRow
+from benchmark.config.paper import paper_path
+from benchmark.config.profiles import Profile
+from benchmark.config.suites import Suite, SuiteRow
 from benchmark.core.artifacts import Artifact
 from benchmark.data.faceset import ALIGNED, FaceSet
 from benchmark.data.photos.preparation import ASIDE, read_aside
@@ -316,6 +318,4 @@ def _arrange(row: SuiteRow, gallery: Artifact, faces: FaceSet) -> RowPictures:
 
 def _paper_hash(stem: str) -> str:
     """The published table is an input too."""
-    from benchmark.report.comparison import paper_path
-
     return hashlib.sha256(paper_path(stem).read_bytes()).hexdigest() if stem else ""

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.config import Profile
 from benchmark.config.precision import DEFAULT, MEANING, Precision
+from benchmark.config.profiles import Profile
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
 from benchmark.data.faceset import FaceSet

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from benchmark import ablate, run
-from benchmark.config import Profile, SuiteRow, load_profile, load_suite, names
-from benchmark.core.errors import UserError
+from benchmark.config.loading import names
+from benchmark.config.profiles import PROFILES, Profile, load_profile
+from benchmark.config.suites import SuiteRow, load_suite
 from benchmark.data.registry import open_source
 from benchmark.pipeline.plan import Plan
 from benchmark.stages.features import choose_extractor
@@ -46,7 +46,7 @@ def test_the_main_rows_are_the_papers_and_the_controls_are_not() -> None:
     assert (suite.paper, suite.ladder, suite.figure) == ("table2", True, "ablation")
 
 
-@pytest.mark.parametrize("profile", names("profiles"))
+@pytest.mark.parametrize("profile", names(PROFILES))
 def test_table_1_has_trained_b_and_the_full_model(profile: str, faces: Path) -> None:
     one, two = (planned(suite, load_profile(profile), faces) for suite in ("table1", "table2"))
     theirs = {stage.recipe.key: stage.recipe.folder for stage in one.stages}
@@ -152,29 +152,6 @@ def test_ablate_plans_table2(faces: Path, tmp_path: Path, capsys: pytest.Capture
     assert ablate.main(["--data", f"rendered:{faces}", "--out", str(tmp_path), "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("table2, profile quick")
-
-
-# ------------------------------------------------------------------------------------------------ the YAML
-ROW = {"id": "a", "label": "A", "method": "mtss", "guide": "R", "data": "F"}
-
-
-@pytest.mark.parametrize(
-    ("change", "row", "message"),
-    [
-        ({}, {"extended": "yes"}, "row 1: 'extended' must be of type bool, not 'yes'"),
-        ({}, {"note": 3}, "row 1: 'note' must be of type str, not 3"),
-        ({}, {"extended": True}, "every row is 'extended', so the main table has none"),
-        ({"figure": "ablaton"}, {}, "figure must be ablation, not 'ablaton'"),
-        ({"ladder": 1}, {}, "'ladder' must be of type bool, not 1"),
-    ],
-)
-def test_wrong_fields_are_named(
-    tmp_path: Path, change: dict[str, object], row: dict[str, object], message: str
-) -> None:
-    path = tmp_path / "s.yaml"
-    path.write_text(yaml.safe_dump({"title": "t", "rows": [{**ROW, **row}], **change}))
-    with pytest.raises(UserError, match=message):
-        load_suite(str(path))
 
 
 def test_a_part_of_a_suite_keeps_what_the_suite_says() -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 from baselines.efgan import EFGANSettings
 from baselines.ganimation import GANimationSettings
 from benchmark import synthesize
-from benchmark.config import load_profile
+from benchmark.config.profiles import load_profile
 from benchmark.core.progress import Reporter
 from benchmark.data.framing import Framing
 from benchmark.data.registry import open_source

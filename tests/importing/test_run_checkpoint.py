@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 
 from baselines.stargan import StarGAN, StarGANSettings, published_names
 from benchmark import import_checkpoint, run
-from benchmark.config import Suite, load_profile, load_suite
+from benchmark.config.profiles import load_profile
+from benchmark.config.suites import Suite, load_suite
 from benchmark.core.errors import UserError
 from benchmark.data.registry import open_source
 from benchmark.importing.stage import choose_checkpoints

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from benchmark import run
-from benchmark.config import load_profile, load_suite
+from benchmark.config.profiles import load_profile
+from benchmark.config.suites import load_suite
 from benchmark.core.artifacts import Manifest, Store
 from benchmark.core.hashes import Stamps, sha256_of
 from benchmark.data.registry import open_source

@@ -15,7 +15,8 @@ import yaml
 from PIL import Image
 
 from benchmark import edits, run, score
-from benchmark.config import load_profile, load_suite
+from benchmark.config.profiles import load_profile
+from benchmark.config.suites import load_suite
 from benchmark.core.errors import UserError
 from benchmark.data.alignment import brought_into_frame, learned_places
 from benchmark.data.faceset import FaceSet

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.config import Suite, SuiteRow, load_profile, load_suite
+from benchmark.config.profiles import load_profile
+from benchmark.config.suites import Suite, SuiteRow, load_suite
 from benchmark.data.faceset import FaceSet
 from benchmark.data.registry import open_source
 from benchmark.data.source import DataSource

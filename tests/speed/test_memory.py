@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmark.config import load_profile
+from benchmark.config.profiles import load_profile
 from benchmark.core.environment import peak_memory
 from benchmark.settings import make_settings
 from benchmark.training.registry import METHODS, find_method

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmark.config import load_profile
+from benchmark.config.profiles import load_profile
 from benchmark.training.device import choose_jobs
 from tests.speed.rows import give_row
 from tests.speed.test_steps import pictures, trainer

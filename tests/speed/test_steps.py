@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmark.config import load_profile
+from benchmark.config.profiles import load_profile
 from benchmark.interface import Method, Shape
 from benchmark.settings import make_settings
 from benchmark.training.registry import METHODS, find_method

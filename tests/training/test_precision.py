@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmark.config import load_profile
+from benchmark.config.profiles import load_profile
 from benchmark.core.errors import UserError
 from benchmark.data.registry import open_source
 from benchmark.interface import Progress, Shape

@@ -1,0 +1,92 @@
+"""Profiles: how much is spent on a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic.dataclasses import dataclass
+
+from benchmark.config.loading import HERE, find, load
+from benchmark.config.precision import DEFAULT, Precision
+from benchmark.config.suites import MethodName, Note, Title, or_empty
+from benchmark.core.errors import UserError
+from benchmark.core.models import STRICT
+
+PROFILES = HERE / "profiles"
+FULL_BUDGET = "paper"
+"""The profile that trains and measures as published."""
+FeatureSpace = Literal["inception", "efficientnet-lite0"]
+SMALLEST, LARGEST = 32, 4096
+Count = Annotated[int, Field(ge=1, le=10**9)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Overrides:
+    """Settings of one method that a profile changes, and why."""
+
+    why: Note
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Profile:
+    """How much is spent. Everything that is None is the method's or the protocol's own.
+
+    size: side of all pictures in pixels. width: share of the published channels. targets_per_source: edits of each test
+    picture, drawn from the seven. allow_small: measure sets below the floor too.
+    """
+
+    name: str
+    title: Title
+    notice: Note
+    size: Annotated[int, Field(ge=SMALLEST, le=LARGEST)]
+    width: Annotated[float, Field(gt=0, le=1)]
+    features: FeatureSpace
+    judge_epochs: Count
+    iterations: Mapping[MethodName, Count]
+    checkpoint_every: Count
+    log_every: Count
+    train_identities: Count | None = None
+    targets_per_source: Count | None = None
+    allow_small: bool = False
+    precision: Precision = DEFAULT
+    overrides: Annotated[Mapping[MethodName, Overrides], BeforeValidator(or_empty)] = field(default_factory=dict)
+
+    @field_validator("size")
+    @classmethod
+    def _power_of_two(cls, size: int) -> int:
+        if size & (size - 1):
+            raise ValueError(f"must be a power of two, not {size}")
+        return size
+
+    @field_validator("iterations")
+    @classmethod
+    def _default(cls, iterations: Mapping[str, int]) -> Mapping[str, int]:
+        if "default" not in iterations:
+            raise ValueError("need a 'default'")
+        return iterations
+
+    def iterations_of(self, method: str) -> int:
+        """Training iterations of a method ("default" for one that is not named)."""
+        return self.iterations.get(method, self.iterations["default"])
+
+
+def load_profile(name: str) -> Profile:
+    """The profile of that name or path. Raises UserError, naming file and field, for whatever is wrong in it."""
+    path: Path = find("profile", PROFILES, name)
+    profile: Profile = load(Profile, path, name=path.stem)
+    return profile
+
+
+def features_for(profile: str, stated: FeatureSpace, asked: FeatureSpace | None) -> FeatureSpace:
+    """The feature extractor: the one asked for, else the one that `profile` states. Raises UserError where the profile
+    takes no other than the published one.
+    """
+    features = asked or stated
+    if profile == FULL_BUDGET and features != "inception":
+        raise UserError(f"profile {FULL_BUDGET} measures FID as published: it takes no other features than inception")
+    return features

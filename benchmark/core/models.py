@@ -1,0 +1,104 @@
+"""Strict pydantic models of files: types are taken as they are, and a fault is one line that names file and field."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from benchmark.core.errors import UserError, did_you_mean, quoted
+from benchmark.core.paths import printable
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+"""Of every model: "3" is no number, 1 is no bool, and what nobody knows is refused."""
+MOST_OF_A_PATH = 100
+WORDS = {
+    "an object": "a mapping of names to values", "a valid array": "a list", "after validation": "here",
+    "a valid string": "text", "a valid integer": "a whole number", "a valid number": "a number",
+    "a valid boolean": "true or false", "less than or equal to": "at most", "greater than or equal to": "at least",
+}  # fmt: skip
+"""pydantic's words, and those of someone who writes YAML."""
+T = TypeVar("T")
+
+
+def parse_json(kind: type[T], text: str | bytes, where: object) -> T:
+    """JSON as a model. Raises UserError that begins with `where`."""
+    try:
+        parsed: T = _adapter(kind).validate_json(text)  # type: ignore[arg-type]  # a type is hashable
+        return parsed
+    except ValidationError as error:
+        raise UserError(f"{where}: {fault_line(error, kind)}") from error
+
+
+def parse(kind: type[T], data: Any, where: object) -> T:
+    """Values as JSON or YAML has them (lists, mappings, scalars) as a model. Raises UserError as `parse_json`."""
+    return parse_json(kind, json.dumps(data), where)
+
+
+def fault_line(error: ValidationError, kind: type) -> str:
+    """The first fault in one line: `row 1: guide must be 'T' or 'R', not 'X'`; how many more there are behind it."""
+    faults = error.errors(include_url=False, include_context=True)
+    first, more = faults[0], len(faults) - 1
+    rest = f" (and {more} more fault{'s' if more > 1 else ''})" if more else ""
+    return f"{_fault(first['type'], first['loc'], first['msg'], first['input'], kind)}{rest}"
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _fault(name: str, location: Sequence[str | int], message: str, value: Any, kind: type) -> str:
+    if name == "json_invalid":
+        return printable(f"cannot be read as JSON: {message.removeprefix('Invalid JSON: ')}")
+    if name in ("extra_forbidden", "unexpected_keyword_argument"):
+        *above, field = location
+        hint = did_you_mean(str(field)[:MOST_OF_A_PATH], _fields(kind, above))
+        return f"{_path(above, ': ')}no field {quoted(field)}{hint}"
+    if name in ("missing", "missing_argument"):
+        return f"{_path(location[:-1], ': ')}{quoted(location[-1])} is missing"
+    if location and location[-1] == "[key]":
+        location = (*location[:-2], "a key")
+    if name in ("value_error", "assertion_error"):
+        return f"{_path(location, ' ')}{message.partition(', ')[2]}"
+    shown = "" if isinstance(value, Mapping | list) and len(value) > 3 else f", not {quoted(value)}"
+    text = re.sub(r"^(Input|Dictionary|List|Tuple|String) should", "must", message)
+    for theirs, ours in WORDS.items():
+        text = text.replace(theirs, ours)
+    return f"{_path(location, ' ') or 'it '}{text}{shown}"
+
+
+def _path(location: Sequence[str | int], end: str) -> str:
+    """`row 1: guide` for ("rows", 0, "guide"), `overrides.mtss` for ("overrides", "mtss"); and `end` behind it."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path = f"{path.removesuffix('s')} {part + 1}"
+        else:
+            path += f"{': ' if path[-1:].isdigit() else '.' if path else ''}{printable(part)}"
+    if len(path) > MOST_OF_A_PATH:
+        path = f"{path[:MOST_OF_A_PATH]}..."
+    return path + end if path else ""
+
+
+def _fields(kind: Any, location: Sequence[str | int]) -> list[str]:
+    """The fields of the model at a location in another; none where it has no model."""
+    for part in location:
+        models = [kind, *get_args(kind)]
+        found = next((hint for model in models for name, hint in _hints(model).items() if name == part), None)
+        kind = found if found is not None else get_args(kind)[-1 if isinstance(part, str) else 0]
+    for model in (kind, *get_args(kind)):
+        if names := list(_hints(model)):
+            return names
+    return []
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    if not (dataclasses.is_dataclass(kind) or hasattr(kind, "model_fields")):
+        return {}
+    return {name: hint for name, hint in get_type_hints(kind).items() if name not in ("model_config",)}
