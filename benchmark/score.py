@@ -241,18 +241,20 @@ def _print(result: ScoreResult) -> None:
 
     table = Table("", "value", "better", "N", box=None, pad_edge=False)
     table.columns[1].justify = "right"
-    both = f"{result.fake.images} fake, {result.real.images} real"
-    kernel = "KID x 1000" + ("" if result.features.comparable else f" {result.features.column[2:]}")
-    rows = [
-        (result.features.column, f"{result.frechet:.3f}", "lower", both),
-        (kernel, f"{1000 * result.kid:.3f}", "lower", both),
-    ]
+    sets, pairs = f"{result.fake.images} fake, {result.real.images} real", ""
     if result.pairs is not None:
         identical = f", {result.pairs.identical} identical" if result.pairs.identical else ""
-        count = f"{result.pairs.pairs} pairs{identical}"
-        rows.append(("PSNR (dB)", f"{result.pairs.psnr:.3f}", "higher", count))
-        if result.pairs.ssim is not None:
-            rows.append(("SSIM", f"{result.pairs.ssim:.4f}", "higher", count))
+        pairs = f"{result.pairs.pairs} pairs{identical}"
+    rows = []
+    for metric in result.metrics:
+        value = result.scores[metric.key]
+        label = f"{metric.label} ({metric.unit})" if metric.unit else metric.label
+        if value is not None:
+            rows.append(
+                (label, f"{value:.{metric.decimals}f}", metric.direction, pairs if metric.per == "edit" else sets)
+            )
+        else:
+            sys.stderr.write(f"note: no {metric.label}: {result.reasons[metric.key]}\n")
     for row in rows:
         table.add_row(*(cell.replace("[", "\\[") for cell in row))
     Console(highlight=False).print(table)

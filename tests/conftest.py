@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from tests.face_folders import write_faces
+
+if TYPE_CHECKING:
+    from benchmark.metrics.metric import PairMetric
 
 # A gate must say the same of the same code: the examples are drawn from a fixed seed, and `pytest
 # --hypothesis-profile default` looks for new ones.
@@ -24,3 +28,14 @@ def make_faces(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return write_faces(tmp_path_factory.mktemp("faces"), **arguments)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def toy_metric() -> Iterator[PairMetric]:
+    """A metric that is registered for one test."""
+    from benchmark.metrics.registry import METRICS
+    from tests.metrics.toy import MAD
+
+    METRICS.append(MAD)
+    yield MAD
+    METRICS.remove(MAD)

@@ -14,9 +14,10 @@ from benchmark.external.listing import Listing, list_key
 from benchmark.external.neighbours import Neighbours, Ruler, find_neighbours
 from benchmark.external.result import OutsideResult, OutsideRow
 from benchmark.external.stage import Outside
+from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.context import make_missing
 from benchmark.protocol import Subset
-from benchmark.report.results import METRICS, Features, JudgeReading, JudgeResult, Row, Scores, SuiteResults
+from benchmark.report.results import Features, JudgeReading, JudgeResult, Row, Scores, SuiteResults
 from benchmark.stages.base import Context, made_by
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
@@ -102,7 +103,7 @@ class OutsideScorer:
         return OutsideRow(
             subset,
             Scores(**scored.manifest.facts),
-            next(metric.key for metric in METRICS if metric.paper in ("PSNR", f"PSNR:{subset}")),
+            next(metric.key for metric in METRICS if metric.paper.get(subset) == "PSNR"),
             JudgeResult(**made_by(stages.ruler.judge, context).manifest.facts),
             str(scored.folder),
             {

@@ -1,4 +1,4 @@
-"""FID, KID, and for equal names PSNR and SSIM, of two folders of pictures."""
+"""The metrics of two folders of pictures: all that compare sets, and for equal names those that compare pairs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from benchmark.core.progress import Reporter, counted
 from benchmark.data.picture_folder import Pictures
 from benchmark.metrics.features import FeatureExtractor
-from benchmark.metrics.frechet import frechet_distance
-from benchmark.metrics.kid import kernel_distance
-from benchmark.metrics.psnr import mean_psnr, psnr
-from benchmark.metrics.ssim import WINDOW, ssim
+from benchmark.metrics.metric import Description, Measurement, PairMetric, SetMetric
+from benchmark.metrics.registry import METRICS
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -42,41 +40,51 @@ class SpaceResult:
 
 @dataclass(frozen=True)
 class PairResult:
-    """Pictures of equal name and size. PSNR is capped at 100 dB a pair; SSIM is None where a picture is under 11
-    pixels."""
+    """Pictures of equal name and size; `identical` of the `pairs` are equal in every pixel."""
 
     pairs: int
     identical: int
-    psnr: float
-    ssim: float | None
 
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """Everything the command prints; docs/metrics.md documents it as the schema of --json."""
+    """Everything the command prints; docs/metrics.md documents it as the schema of --json.
+
+    metrics: descriptions of all that were asked for. scores: their values by key, None with a reason in `reasons`.
+    """
 
     real: SetResult
     fake: SetResult
     features: SpaceResult
-    frechet: float
-    kid: float
+    metrics: tuple[Description, ...]
+    scores: dict[str, float | None]
+    reasons: dict[str, str]
     pairs: PairResult | None
     notes: tuple[str, ...]
     schema: int = SCHEMA
 
 
 def measure(real: Pictures, fake: Pictures, extractor: FeatureExtractor, reporter: Reporter) -> ScoreResult:
-    """All numbers of two sets."""
-    ours, theirs = (_features(pictures, extractor, reporter) for pictures in (fake, real))
-    pairs, notes = _pairs(real, fake, reporter)
+    """Measure all metrics that need nothing but two folders, and for pairs equal names."""
+    sets = [metric for metric in METRICS if isinstance(metric, SetMetric) and metric.view == "whole"]
+    of_pairs = [metric for metric in METRICS if isinstance(metric, PairMetric) and metric.against == "truth"]
+    edits, truth = (_features(pictures, extractor, reporter) for pictures in (fake, real))
+    measured = {metric.key: metric.between(edits, truth, allow_small=True) for metric in sets}
+    equal, notes = _equal_names(real, fake)
+    pairs = None
+    if equal is not None:
+        pairs, by_pair = _compare(*equal, of_pairs, reporter)
+        measured |= by_pair
+    shown = [metric for metric in METRICS if metric.key in measured]
     return ScoreResult(
         real=_set_result(real),
         fake=_set_result(fake),
         features=SpaceResult(
             extractor.name, extractor.column, extractor.comparable, extractor.identity, extractor.dimensions
         ),
-        frechet=frechet_distance(ours, theirs),
-        kid=kernel_distance(ours, theirs),
+        metrics=tuple(metric.describe(extractor.column) for metric in shown),
+        scores={metric.key: measured[metric.key].value for metric in shown},
+        reasons={metric.key: measured[metric.key].reason for metric in shown if measured[metric.key].value is None},
         pairs=pairs,
         notes=(*_set_notes(real, fake, extractor), *notes),
     )
@@ -84,43 +92,37 @@ def measure(real: Pictures, fake: Pictures, extractor: FeatureExtractor, reporte
 
 def _features(pictures: Pictures, extractor: FeatureExtractor, reporter: Reporter) -> NDArray[np.float32]:
     """N x D, in the order of sizes."""
-    parts, done = [], 0
     with reporter.bar(f"features {pictures.folder.name}", len(pictures.paths)) as bar:
-        for portion in pictures.portions():
-            parts.append(extractor.features(portion, counted(bar)))
-            done += len(portion)
-    return np.concatenate(parts)
+        return np.concatenate([extractor.features(portion, counted(bar)) for portion in pictures.portions()])
 
 
-def _pairs(real: Pictures, fake: Pictures, reporter: Reporter) -> tuple[PairResult | None, list[str]]:
-    """PSNR and SSIM over pictures of equal name and size, and what to know about them."""
-    equal, other_size, twice = _equal_names(real, fake)
-    notes = []
-    if twice:
-        notes.append(f"{twice} names occur twice in a folder (a.png, a.jpg): such pictures are no pairs")
-    if other_size:
-        notes.append(f"{other_size} pictures of equal name have different sizes: no PSNR and SSIM for them")
-    if equal is None:
-        return None, notes
-    decibels, similarities, done = [], [], 0
-    with reporter.bar("pairs", len(equal[0].paths)) as bar:
-        tell = counted(bar)
-        for a, b in zip(equal[0].portions(), equal[1].portions(), strict=True):
-            decibels.append(psnr(a, b))
-            if min(a.shape[1:3]) >= WINDOW:
-                similarities.append(ssim(a, b))
-            done += len(a)
-            tell(done)
-    mean = mean_psnr(np.concatenate(decibels))
-    similarity = np.concatenate([*similarities, np.empty(0)])
-    if len(similarity) < mean.pairs:
-        notes.append(f"{mean.pairs - len(similarity)} pairs are smaller than SSIM's window of {WINDOW} pixels: no SSIM")
-        return PairResult(mean.pairs, mean.identical, mean.decibel, None), notes
-    return PairResult(mean.pairs, mean.identical, mean.decibel, float(similarity.mean())), notes
+def _compare(
+    real: Pictures, fake: Pictures, metrics: list[PairMetric], reporter: Reporter
+) -> tuple[PairResult, dict[str, Measurement]]:
+    """Compare pictures in equal order. A metric has no value where a picture is too small for it."""
+    smallest = min(side for size in real.sizes for side in size)
+    values: dict[str, list[NDArray[np.float64]]] = {
+        metric.key: [] for metric in metrics if metric.smallest_side <= smallest
+    }
+    identical = 0
+    with reporter.bar("pairs", len(real.paths)) as bar:
+        for truth, edits in zip(real.portions(), fake.portions(), strict=True):
+            identical += int((truth == edits).all(axis=(1, 2, 3)).sum())
+            for metric in metrics:
+                if metric.key in values:
+                    values[metric.key].append(metric.compare(edits, truth))
+            bar.advance(len(edits))
+    measured = {
+        metric.key: metric.summary(np.concatenate(values[metric.key]))
+        if metric.key in values
+        else Measurement(None, f"pairs have sides under {metric.smallest_side} pixels, the smallest that it measures")
+        for metric in metrics
+    }
+    return PairResult(len(real.paths), identical), measured
 
 
-def _equal_names(real: Pictures, fake: Pictures) -> tuple[tuple[Pictures, Pictures] | None, int, int]:
-    """The pictures of equal stem and size, in one order; how many differ in size; how many stems are ambiguous."""
+def _equal_names(real: Pictures, fake: Pictures) -> tuple[tuple[Pictures, Pictures] | None, list[str]]:
+    """The pictures of equal stem and size, in one order, or None; and notes on those that are no pairs."""
     counts = [Counter(path.stem for path in pictures.paths) for pictures in (real, fake)]
     common = counts[0].keys() & counts[1].keys()
     ambiguous = {stem for stem in common if max(count[stem] for count in counts) > 1}
@@ -130,14 +132,18 @@ def _equal_names(real: Pictures, fake: Pictures) -> tuple[tuple[Pictures, Pictur
     ]
     stems = sorted(common - ambiguous)
     equal = [stem for stem in stems if sides[0][stem][1] == sides[1][stem][1]]
-    other_size = len(stems) - len(equal)
+    notes = []
+    if ambiguous:
+        notes.append(f"{len(ambiguous)} names occur twice in a folder (a.png, a.jpg): such pictures are no pairs")
+    if len(equal) < len(stems):
+        notes.append(f"{len(stems) - len(equal)} pictures of equal name have different sizes: they are no pairs")
     if not equal:
-        return None, other_size, len(ambiguous)
+        return None, notes
     first, second = (
         Pictures(folder, tuple(side[stem][0] for stem in equal), tuple(side[stem][1] for stem in equal))
         for folder, side in zip((real.folder, fake.folder), sides, strict=True)
     )
-    return (first, second), other_size, len(ambiguous)
+    return (first, second), notes
 
 
 def _set_result(pictures: Pictures) -> SetResult:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.metrics.metric import SetMetric
+
 Matrix = NDArray[np.float64]
 
 
@@ -65,3 +67,24 @@ def _checked(features: NDArray[np.floating]) -> Matrix:
     if not np.isfinite(exact).all():
         raise ValueError("features must be finite")
     return exact
+
+
+FID = SetMetric(
+    key="fid",
+    label="FID",
+    label_elsewhere="FD{}",
+    direction="lower",
+    definition="Fréchet distance between the features of the edits and of the real test pictures of the subset",
+    paper={"F": "FID", "F&P": "FID"},
+    distance=frechet_distance,
+)
+FID_CROPPED = SetMetric(
+    key="fid_cropped",
+    label="FID(Cp)",
+    label_elsewhere="FD{}(Cp)",
+    direction="lower",
+    definition="the same Fréchet distance, of tight face boxes",
+    paper={"F": "FID(Cp)", "F&P": "FID(Cp)"},
+    distance=frechet_distance,
+    view="cropped",
+)

@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.metrics.metric import SetMetric
+
 BLOCK = 1024
 """Rows of the kernel matrix held at once: memory stays at BLOCK x M doubles, whatever N is."""
 
@@ -42,3 +44,27 @@ def _kernel_sum(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 def _self_sum(x: NDArray[np.float64]) -> float:
     """The sum of k(x_i, x_i), which the unbiased estimate leaves out."""
     return float(np.sum((np.sum(x**2, axis=1) / x.shape[1] + 1.0) ** 3))
+
+
+def thousandfold(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """The kernel distance times 1000, as it is printed."""
+    return 1000 * kernel_distance(a, b)
+
+
+KID = SetMetric(
+    key="kid",
+    label="KID × 1000",
+    label_elsewhere="KD{} × 1000",
+    direction="lower",
+    definition="unbiased kernel distance between the same features, times 1000",
+    distance=thousandfold,
+)
+KID_CROPPED = SetMetric(
+    key="kid_cropped",
+    label="KID(Cp) × 1000",
+    label_elsewhere="KD{}(Cp) × 1000",
+    direction="lower",
+    definition="the same kernel distance, of tight face boxes",
+    distance=thousandfold,
+    view="cropped",
+)

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmark.metrics.metric import PairMetric
 
 PEAK = 255.0
 
 CAP_DB = 100.0
 """What a pair counts at most in a mean. Two identical pictures have an infinite PSNR, and one such pair would make the
 mean infinite; to leave it out would punish the method that made it. 100 dB is out of reach of any visible difference
-(one level in one channel of one pixel of a 64 x 64 picture is 89 dB). How many pairs are identical is always given with
-the mean."""
-
-
-@dataclass(frozen=True)
-class MeanPsnr:
-    """The mean over pairs, each capped at `CAP_DB`; `identical` of the `pairs` were equal in every byte."""
-
-    decibel: float
-    pairs: int
-    identical: int
+(one level in one channel of one pixel of a 64 x 64 picture is 89 dB)."""
 
 
 def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -39,8 +29,42 @@ def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float64]:
         return np.asarray(10.0 * np.log10(PEAK**2 / error), dtype=np.float64)
 
 
-def mean_psnr(values: NDArray[np.float64]) -> MeanPsnr:
-    """The mean of `psnr`'s values (at least one)."""
+def mean_psnr(values: NDArray[np.float64]) -> float:
+    """The mean of `psnr`'s values (at least one), each capped at `CAP_DB`."""
     if len(values) == 0:
         raise ValueError("no pairs, no mean")
-    return MeanPsnr(float(np.minimum(values, CAP_DB).mean()), len(values), int(np.isinf(values).sum()))
+    return float(np.minimum(values, CAP_DB).mean())
+
+
+PSNR_REF = PairMetric(
+    key="psnr_ref",
+    label="PSNR-ref",
+    direction="higher",
+    unit="dB",
+    definition="PSNR to the reference, a real picture of another person with the target expression",
+    paper={"F&P": "PSNR"},
+    against="reference",
+    compare=psnr,
+    average=mean_psnr,
+)
+PSNR_TRUE = PairMetric(
+    key="psnr_true",
+    label="PSNR-true",
+    direction="higher",
+    unit="dB",
+    definition="PSNR to the true picture, of the same person, camera and gaze with the target expression",
+    paper={"F": "PSNR"},
+    against="truth",
+    compare=psnr,
+    average=mean_psnr,
+)
+PSNR_SRC = PairMetric(
+    key="psnr_src",
+    label="PSNR-src",
+    direction="higher",
+    unit="dB",
+    definition="PSNR to the source picture",
+    against="source",
+    compare=psnr,
+    average=mean_psnr,
+)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.metrics.metric import PairMetric
+
 SIGMA = 1.5
 RADIUS = 5
 WINDOW = 2 * RADIUS + 1
@@ -82,3 +84,15 @@ def _blur(planes: Maps) -> Maps:
         reach = size + 2 * RADIUS
         means[..., start : start + size] = rows[..., start : start + reach] @ BAND[:size, :reach].T
     return means
+
+
+SSIM = PairMetric(
+    key="ssim",
+    label="SSIM",
+    direction="higher",
+    decimals=4,
+    definition="SSIM to the true picture, as PSNR-true",
+    against="truth",
+    compare=ssim,
+    smallest_side=WINDOW,
+)

@@ -11,8 +11,10 @@ from typing import Literal, get_args
 
 from benchmark.config.paper import PaperColumn, Published, load_published, paper_path
 from benchmark.config.profiles import FULL_BUDGET
+from benchmark.metrics.metric import Direction, Metric
+from benchmark.metrics.registry import METRICS
 from benchmark.protocol import SUBSETS, Subset
-from benchmark.report.results import METRICS, Direction, Features, Metric, Row, SuiteResults
+from benchmark.report.results import Features, Row, SuiteResults
 
 COLUMNS: tuple[PaperColumn, ...] = get_args(PaperColumn)
 """The paper's columns in its order, also those of a suite that the paper has no table of."""
@@ -106,13 +108,7 @@ def controls(comparison: Comparison) -> Comparison:
 
 def our_label(metric: Metric, features: Features) -> str:
     """The heading of a metric: a distance in other features than the published Inception's is not called FID."""
-    family = features.column.removeprefix("FD").removeprefix("FID")
-    label = metric.label.replace(" x ", " × ")
-    if metric.key.startswith("fid"):
-        return label.replace("FID", features.column)
-    if metric.key.startswith("kid") and family:
-        return label.replace("KID", f"KD{family}")
-    return label
+    return metric.heading(features.column)
 
 
 def data_label(data: str) -> str:
@@ -146,7 +142,7 @@ def _column(name: str, results: SuiteResults, published: Published | None) -> Co
 
 
 def _reading(column: str, subset: Subset) -> Metric:
-    return next(metric for metric in METRICS if metric.paper in (column, f"{column}:{subset}"))
+    return next(metric for metric in METRICS if metric.paper.get(subset) == column)
 
 
 def _compared(row: Row, columns: Sequence[Column], published: Published | None) -> ComparedRow:

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
-from benchmark.report.results import METRICS
+from benchmark.metrics.registry import METRICS
 from benchmark.report.tables import Entry, Heading, Table
 
 DECIMALS = max(metric.decimals for metric in METRICS if metric.paper)

@@ -1,4 +1,4 @@
-"""The sentences under the tables: what bounds a number, how many pictures it is of, why it is not compared."""
+"""The sentences under the tables: what a number is read beside, how many pictures it is of, why it is not compared."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Comparison, data_label, our_label
-from benchmark.report.results import METRICS, JudgeResult, Row, SuiteResults
+from benchmark.report.results import JudgeResult, Row, SuiteResults
 
 FEW = 2048
 """With fewer pictures than Inception has features, a covariance has no full rank and the distance a large bias."""
+NO_BOUND = "edits can score lower or higher"
 
 
 def notes(comparison: Comparison) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ def judge_note(results: SuiteResults) -> str:
     if results.readings:
         kind = "aligned " if results.faces == "nonaligned" else ""
         return f"The judge names the expression of real {kind}test pictures in {listed(parts)}."
-    return f"CA is bounded by the judge's accuracy on the real test pictures: {listed(parts)}."
+    return f"Read CA beside the judge's accuracy on the real test pictures, {listed(parts)}: {NO_BOUND}."
 
 
 def reading_notes(results: SuiteResults) -> list[str]:
@@ -54,7 +56,7 @@ def reading_notes(results: SuiteResults) -> list[str]:
     every = [f"{read.accuracy:.2f} % of {read.images:,} ({subset})" for subset, read in results.readings.items()]
     lines = [_framing_note(results)] if other else []
     if not results.targets:
-        return [*lines, f"CA is bounded by the judge's accuracy on the real {kind}: {listed(every)}."]
+        return [*lines, f"Read CA beside the judge's accuracy on the real {kind}, {listed(every)}: {NO_BOUND}."]
     shown = listed(results.targets)
     target = [
         f"{read.target_accuracy:.2f} % of {read.target_images:,} ({subset})"
@@ -62,8 +64,8 @@ def reading_notes(results: SuiteResults) -> list[str]:
     ]
     return [
         *lines,
-        f"CA is bounded by the judge's accuracy on the real {kind} that show {shown}: {listed(target)}; of all "
-        f"expressions it names {listed(every)} rightly, where chance is {100 / len(EXPRESSIONS):g} %.",
+        f"Read CA beside the judge's accuracy on the real {kind} that show {shown}, {listed(target)}: {NO_BOUND}; of "
+        f"all expressions it names {listed(every)} rightly, where chance is {100 / len(EXPRESSIONS):g} %.",
         f"Only edits to {shown} are made, and distances are to the real {kind} that show {shown}.",
     ]
 

@@ -11,51 +11,16 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from benchmark.protocol import Guide, Subset
 
-SCHEMA = 2
-Direction = Literal["lower", "higher"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number of the tables. `label` is its column; `paper` the key under which results/paper has the published
-    value.
-    """
-
-    key: str
-    label: str
-    direction: Direction | None
-    decimals: int
-    definition: str
-    paper: str | None = None
-    unit: str = ""
-
-
-METRICS: tuple[Metric, ...] = (
-    Metric("fid", "FID", "lower", 2, "Fréchet distance of edits to the real test pictures of the subset", "FID"),
-    Metric("fid_cropped", "FID(Cp)", "lower", 2, "the same on tight face boxes", "FID(Cp)"),
-    Metric(
-        "psnr_unpaired", "PSNR-ref", "higher", 2,
-        "PSNR to a real picture of another person with the target expression (unpaired)", "PSNR:F&P", "dB",
-    ),
-    Metric(
-        "psnr_target", "PSNR", "higher", 2,
-        "PSNR to the real picture of the same person, camera and gaze with the target expression", "PSNR:F", "dB",
-    ),
-    Metric("ca", "CA", "higher", 2, "edits whose target expression the judge names", "CA", "%"),
-    Metric("psnr_source", "PSNR-src", "higher", 2, "PSNR to the source picture", None, "dB"),
-    Metric("ssim", "SSIM", "higher", 4, "SSIM to the same real picture as PSNR", None),
-    Metric("kid", "KID x 1000", "lower", 2, "unbiased kernel distance in the same features, times 1000", None),
-    Metric("kid_cropped", "KID(Cp) x 1000", "lower", 2, "the same on tight face boxes", None),
-)  # fmt: skip
+SCHEMA = 3
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One row measured with one seed. `metrics` has the keys of METRICS; None where it can't be measured, with the
+    """One row measured with one seed. `metrics` has the keys of the registry; None where it can't be measured, with the
     reason.
     """
 
@@ -131,7 +96,7 @@ class Row:
 
 @dataclass(frozen=True)
 class JudgeResult:
-    """How well the judge reads real faces: the bound on every CA of its subset."""
+    """How well the judge reads real faces: what CA of its subset is read beside."""
 
     accuracy: float
     """Percent of the real test pictures."""
@@ -150,7 +115,7 @@ class JudgeReading:
     images: int
     by_expression: dict[str, float]
     target_accuracy: float
-    """The same of those that show a target expression of the suite: the bound on CA."""
+    """The same of those that show a target expression of the suite: what CA is read beside."""
     target_images: int
     framed: int
     """Of all: faces that were brought to where the judge has learned them before it was asked, as those of edits are;

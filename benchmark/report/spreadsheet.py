@@ -6,10 +6,11 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Cell, Comparison, our_label, why_not
 from benchmark.report.notes import failure_note
-from benchmark.report.results import METRICS, Row, SuiteResults
+from benchmark.report.results import Row, SuiteResults
 from benchmark.report.tables import edit_counts, training_seconds
 
 Line = dict[str, object]

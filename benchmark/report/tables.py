@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from benchmark.core.progress import duration
+from benchmark.metrics.metric import Direction, Metric
+from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Cell, Column, Comparison, Difference, our_label, why_not
 from benchmark.report.notes import (
@@ -19,13 +21,13 @@ from benchmark.report.notes import (
     sentence,
     settings_text,
 )
-from benchmark.report.results import METRICS, Direction, Metric, Row, SuiteResults
+from benchmark.report.results import Row, SuiteResults
 
 EMPTY = "–"
 REAL = "real pictures"
 ELSEWHERE = "elsewhere"
 """In the place of a training's time: the checkpoint was given."""
-STEP_METRICS = tuple(metric for metric in METRICS if metric.key in ("fid", "psnr_target", "ca"))
+STEP_METRICS = tuple(metric for metric in METRICS if metric.key in ("fid", "psnr_true", "ca"))
 """Of which the steps table shows the changes."""
 ARROWS: dict[Direction | None, str] = {"lower": "↓", "higher": "↑", None: ""}
 
@@ -189,7 +191,7 @@ def cost_table(results: SuiteResults, timings: Mapping[str, float]) -> Table:
 
 
 def expressions_table(results: SuiteResults) -> Table:
-    """CA by target expression, and the judge's on real pictures, which bounds it."""
+    """CA by target expression, and the judge's accuracy on real pictures."""
     rows = []
     for row in results.rows:
         shares = [_mean(scores.ca_by_expression.get(name) for scores in row.seeds.values()) for name in EXPRESSIONS]

@@ -14,11 +14,13 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from benchmark.core.errors import UserError
+from benchmark.metrics.metric import Metric
+from benchmark.metrics.registry import METRICS
 from benchmark.report.comparison import Cell, ComparedRow, Comparison, compare, controls, why_not
 from benchmark.report.files import report_files
 from benchmark.report.markdown import superscript
 from benchmark.report.notes import data_line, notes, same_run_notes
-from benchmark.report.results import METRICS, Metric, SuiteResults, load_results
+from benchmark.report.results import SuiteResults, load_results
 from benchmark.report.tables import (
     Footnotes,
     difference,
@@ -33,7 +35,7 @@ from benchmark.report.tables import (
 UNLIMITED = 1000
 """Columns: wider than any table."""
 COLOURS = {"better": "green", "worse": "red", "equal": ""}
-BEYOND = ("fid_cropped", "psnr_target", "psnr_unpaired", "psnr_source", "ssim", "kid", "kid_cropped")
+BEYOND = ("fid_cropped", "psnr_true", "psnr_ref", "psnr_src", "ssim", "kid", "kid_cropped")
 """Metrics of the last table, but for a column that the main table has."""
 
 

@@ -57,7 +57,7 @@ class Report(Stage):
     """The end of a suite."""
 
     kind = "reports"
-    version = 4
+    version = 5
     files = ("results.json",)
 
     def __init__(
@@ -272,7 +272,7 @@ class Report(Stage):
                 history = losses.get(row.trainings.get(seed, ""), pd.DataFrame({"iteration": []}))
                 context.tracker.row(child_name(entry.row, seed), history, metrics, row.failed.get(seed, ()))
         judged = {
-            f"judge accuracy {subset.replace('&', '')}": judge[JUDGE_SEED].accuracy
+            f"judge_accuracy/{subset.replace('&', '_and_')}": judge[JUDGE_SEED].accuracy
             for subset, judge in results.judges.items()
         }
         private = {name for name in FACES if name in files} if self.prepare.source.licensed else set()

@@ -11,11 +11,10 @@ import pandas as pd
 import torch
 
 from benchmark.core.progress import counted
+from benchmark.metrics.ca import CA
 from benchmark.metrics.features import FLOOR
-from benchmark.metrics.frechet import frechet_distance
-from benchmark.metrics.kid import kernel_distance
-from benchmark.metrics.psnr import mean_psnr, psnr
-from benchmark.metrics.ssim import ssim
+from benchmark.metrics.metric import Edits, Measurement, PerEditMetric, SetMetric, View
+from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS
 from benchmark.stages.base import Context, Made, Stage, Work
 from benchmark.stages.features import ExtractorChoice, RealFeatures, crop_faces, load_features
@@ -31,7 +30,7 @@ class Score(Stage):
     """Every metric of one row of a suite, for one seed. `edits` is any stage that leaves EDITED and EDITS."""
 
     kind = "scores"
-    version = 2
+    version = 3
     files = (PER_EDIT,)
 
     def __init__(
@@ -45,7 +44,8 @@ class Score(Stage):
     ) -> None:
         self.extractor, self.allow_small = extractor, allow_small
         self._edits = edits
-        settings = {"allow_small": allow_small, "floor": FLOOR}
+        versions = {metric.key: metric.version for metric in METRICS}
+        settings = {"allow_small": allow_small, "floor": FLOOR, "metrics": versions}
         self._subset = judge.subset
         inputs = {"edits": edits, "faces": prepare, "judge": judge, "real": real, **learned(judge, prepare)}
         super().__init__(f"score {edits.name.removeprefix('synthesize ')}", settings, inputs)
@@ -61,44 +61,33 @@ class Score(Stage):
         synth = self.read("edits", context)
         images = np.load(synth.folder / EDITED)
         edits = pd.read_parquet(synth.folder / EDITS)
-        shown, _ = as_learned(self, self._subset, images, faces, edits["source"].to_numpy(), context)
-        per_edit = self._per_edit(images, shown, edits, faces.images, self.read("judge", context).folder)
+        sources = edits["source"].to_numpy()
+        shown, _ = as_learned(self, self._subset, images, faces, sources, context)
+        judged = load_judge(self.read("judge", context).folder).predict(shown).argmax(1)
+        per_edit = measure_edits(Edits(images, edits, faces, judged))
         per_edit.to_parquet(folder / PER_EDIT, index=False)
-        metrics, reasons = _pair_means(per_edit)
-        crops = crop_faces(images, faces, edits["source"].to_numpy())
-        whole, cropped = self._features(images, crops, context, folder)
-        real_whole, real_cropped = load_features(self.read("real", context))
-        distances = (("", whole, real_whole), ("_cropped", cropped, real_cropped))
-        for suffix, ours, real in distances:
-            self._distances(suffix, ours, real, metrics, reasons)
+        crops = crop_faces(images, faces, sources)
+        views: tuple[View, ...] = ("whole", "cropped")
+        ours = dict(zip(views, self._features(images, crops, context, folder), strict=True))
+        real = dict(zip(views, load_features(self.read("real", context)), strict=True))
+        measured: dict[str, Measurement] = {}
+        for metric in METRICS:
+            if isinstance(metric, PerEditMetric):
+                measured[metric.key] = metric.summary(per_edit[metric.key].to_numpy())
+            elif isinstance(metric, SetMetric):
+                measured[metric.key] = metric.between(ours[metric.view], real[metric.view], self.allow_small)
         by_expression = {
-            name: 100 * float(per_edit["correct"][edits["target"] == name].mean())
+            name: CA.average(per_edit[CA.key][edits["target"] == name].to_numpy())
             for name in EXPRESSIONS
             if (edits["target"] == name).any()
         }
-        facts = {"edits": len(edits), "metrics": metrics, "reasons": reasons, "ca_by_expression": by_expression}
+        facts = {
+            "edits": len(edits),
+            "metrics": {key: found.value for key, found in measured.items()},
+            "reasons": {key: found.reason for key, found in measured.items() if found.value is None},
+            "ca_by_expression": by_expression,
+        }
         return Made([*self.files], facts)
-
-    @staticmethod
-    def _per_edit(
-        images: np.ndarray, shown: np.ndarray, edits: pd.DataFrame, real: np.ndarray, judge_folder: Path
-    ) -> pd.DataFrame:
-        """The edit list with what is measured on single pictures; NaN where the set has no true picture. shown: what
-        the judge sees.
-        """
-        table = edits.copy()
-        table["psnr_source"] = psnr(images, real[edits["source"].to_numpy()])
-        table["psnr_unpaired"] = psnr(images, real[edits["reference"].to_numpy()])
-        known = (edits["truth"] >= 0).to_numpy()
-        for name, measure in (("psnr_target", psnr), ("ssim", ssim)):
-            values = np.full(len(edits), np.nan)
-            if known.any():
-                values[known] = measure(images[known], real[edits["truth"].to_numpy()[known]])
-            table[name] = values
-        named = load_judge(judge_folder).predict(shown).argmax(1)
-        table["judged"] = [EXPRESSIONS[label] for label in named]
-        table["correct"] = table["judged"] == table["target"]
-        return table
 
     def _features(
         self, images: np.ndarray, crops: np.ndarray | None, context: Context, folder: Path
@@ -115,39 +104,12 @@ class Score(Stage):
                     partial.rename(folder / name)
         return np.load(folder / FEATURES_WHOLE), np.load(folder / FEATURES_CROPPED) if crops is not None else None
 
-    def _distances(
-        self,
-        suffix: str,
-        ours: np.ndarray | None,
-        real: np.ndarray | None,
-        metrics: dict[str, float | None],
-        reasons: dict[str, str],
-    ) -> None:
-        """Fréchet and kernel distance, or why not."""
-        reason = ""
-        if ours is None or real is None:
-            reason = "the data set has no landmarks, and the crop is drawn round them"
-        elif min(len(ours), len(real)) < FLOOR and not self.allow_small:
-            reason = (
-                f"{min(len(ours), len(real))} pictures are fewer than {FLOOR} (--allow-small measures all the same)"
-            )
-        if reason or ours is None or real is None:
-            for key in (f"fid{suffix}", f"kid{suffix}"):
-                metrics[key], reasons[key] = None, reason
-            return
-        metrics[f"fid{suffix}"] = frechet_distance(ours, real)
-        metrics[f"kid{suffix}"] = 1000 * kernel_distance(ours, real)
 
-
-def _pair_means(per_edit: pd.DataFrame) -> tuple[dict[str, float | None], dict[str, str]]:
-    """Means over the edits, and the reasons for those that can't be had."""
-    metrics: dict[str, float | None] = {"ca": 100 * float(per_edit["correct"].mean())}
-    reasons: dict[str, str] = {}
-    for name in ("psnr_source", "psnr_unpaired", "psnr_target", "ssim"):
-        values = per_edit[name].dropna().to_numpy()
-        if len(values):
-            metrics[name] = float(values.mean()) if name == "ssim" else mean_psnr(values).decibel
-        else:
-            metrics[name] = None
-            reasons[name] = "the data set has no picture of the same person, camera and gaze with the target expression"
-    return metrics, reasons
+def measure_edits(edits: Edits) -> pd.DataFrame:
+    """The list of edits with a column for each metric of single edits, and the expression that the judge names."""
+    table = edits.table.copy()
+    for metric in METRICS:
+        if isinstance(metric, PerEditMetric):
+            table[metric.key] = metric.values(edits)
+    table["judged"] = [EXPRESSIONS[label] for label in edits.judged]
+    return table

@@ -1,7 +1,7 @@
 """The judge: a classifier of expressions, trained on real pictures, that says which expression an edit shows (CA).
 
-A plain ResNet18 (He et al., 2016) from scratch, as EF-GAN and MTSS use it. Its accuracy on real test pictures bounds
-what an edit can reach, so it is always given with CA.
+A plain ResNet18 (He et al., 2016) from scratch, as EF-GAN and MTSS use it. Its accuracy on real test pictures is
+always given with CA, which can be lower or higher.
 """
 
 from __future__ import annotations

@@ -244,7 +244,7 @@ def test_the_harnesses_own_edits_score_its_own_numbers_to_the_bit(
             for pattern in (f"*twin-{slug}-*", f"*dummy-{slug}-seed*")
         )
         pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
-    assert [row["psnr"] for row in result["rows"]] == ["psnr_unpaired", "psnr_target"]
+    assert [row["psnr"] for row in result["rows"]] == ["psnr_ref", "psnr_true"]
     assert result["report"] == str(next((house.out / "reports").iterdir()))
 
 
@@ -260,7 +260,7 @@ def test_the_table_has_the_row_beside_the_suites_own(
     for own, other in zip(lines["Dummy (T)"], lines["twin¹"], strict=True):
         assert own.split()[2:] == other.split()[1:]
     assert "¹  Made elsewhere" in main
-    assert "bounded by the judge's accuracy" in main
+    assert "Read CA beside the judge's accuracy" in main
 
 
 def test_the_second_call_makes_nothing(
@@ -308,7 +308,7 @@ def test_one_other_pixel_is_another_row(house: House, tmp_path: Path, capfd: pyt
     own = {subset: house.manifest(f"scores/*dummy-{slug}-seed*")["facts"] for subset, slug in SLUGS.items()}
     posed, frontal = result["rows"]
     assert posed["scores"] == own["F&P"]
-    assert frontal["scores"]["metrics"]["psnr_source"] != own["F"]["metrics"]["psnr_source"]
+    assert frontal["scores"]["metrics"]["psnr_src"] != own["F"]["metrics"]["psnr_src"]
 
 
 def test_rows_of_another_judge_do_not_stand_beside_it(

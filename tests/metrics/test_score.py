@@ -77,18 +77,20 @@ def test_numbers_are_those_of_the_metrics(folders: tuple[Path, Path], capsys: py
     result = measured(capsys, *folders)
     extractor = open_extractor("efficientnet-lite0")
     real, fake = extractor.features(crops(8, 0)), extractor.features(crops(6, 1))
-    assert result["frechet"] == pytest.approx(frechet_distance(fake, real), rel=1e-6)
-    assert result["kid"] == pytest.approx(kernel_distance(fake, real), rel=1e-6)
-    assert result["pairs"] == {
-        "pairs": 6,
-        "identical": 0,
-        "psnr": pytest.approx(psnr(crops(8, 0)[:6], crops(6, 1)).mean()),
+    assert result["scores"] == {
+        "fid": pytest.approx(frechet_distance(fake, real), rel=1e-6),
+        "kid": pytest.approx(1000 * kernel_distance(fake, real), rel=1e-6),
+        "psnr_true": pytest.approx(psnr(crops(8, 0)[:6], crops(6, 1)).mean()),
         "ssim": pytest.approx(ssim(crops(8, 0)[:6], crops(6, 1)).mean()),
     }
+    assert (result["pairs"], result["reasons"]) == ({"pairs": 6, "identical": 0}, {})
+    assert {metric["key"]: metric["label"] for metric in result["metrics"]} == {
+        "fid": "FD[lite0]", "psnr_true": "PSNR-true", "ssim": "SSIM", "kid": "KD[lite0] × 1000",
+    }  # fmt: skip
     assert result["real"]["sizes"] == {"32x32": 8}
     assert result["features"]["column"] == "FD[lite0]"
     assert result["features"]["comparable"] is False
-    assert result["schema"] == 1
+    assert result["schema"] == 2
     assert measured(capsys, *folders, "--batch", "1") == result
 
 
@@ -96,7 +98,7 @@ def test_table(folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -
     status, out, err = run(capsys, *folders, *LITE0, "--allow-small")
     assert status == 0
     heads = [line.split("  ")[0] for line in out.splitlines()[1:]]
-    assert [head.rstrip() for head in heads] == ["FD[lite0]", "KID x 1000 [lite0]", "PSNR (dB)", "SSIM"]
+    assert [head.rstrip() for head in heads] == ["FD[lite0]", "PSNR-true (dB)", "SSIM", "KD[lite0] × 1000"]
     assert out.count("6 fake, 8 real") == 2
     assert "FID" not in out
     assert "not comparable with published numbers" in err
@@ -104,8 +106,9 @@ def test_table(folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -
 
 def test_a_folder_and_itself(folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     result = measured(capsys, folders[0], folders[0])
-    assert result["frechet"] == pytest.approx(0.0, abs=1e-4)
-    assert result["pairs"] == {"pairs": 8, "identical": 8, "psnr": CAP_DB, "ssim": pytest.approx(1.0)}
+    assert result["scores"]["fid"] == pytest.approx(0.0, abs=1e-4)
+    assert result["pairs"] == {"pairs": 8, "identical": 8}
+    assert (result["scores"]["psnr_true"], result["scores"]["ssim"]) == (CAP_DB, pytest.approx(1.0))
 
 
 def test_mixed_sizes_are_measured_each_at_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +122,7 @@ def test_mixed_sizes_are_measured_each_at_its_own(tmp_path: Path, capsys: pytest
     assert result["pairs"]["pairs"] == 3
     extractor = open_extractor("efficientnet-lite0")
     both = np.concatenate([extractor.features(small), extractor.features(large)])
-    assert result["frechet"] == pytest.approx(frechet_distance(extractor.features(crops(6, 2)), both), rel=1e-6)
+    assert result["scores"]["fid"] == pytest.approx(frechet_distance(extractor.features(crops(6, 2)), both), rel=1e-6)
 
 
 def test_names_without_partner_or_with_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,8 +139,9 @@ def test_names_without_partner_or_with_two(tmp_path: Path, capsys: pytest.Captur
 def test_pictures_smaller_than_the_window_have_no_ssim(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     real, fake = write(tmp_path / "real", crops(3, 0, side=8)), write(tmp_path / "fake", crops(3, 1, side=8))
     result = measured(capsys, real, fake)
-    assert result["pairs"]["ssim"] is None
-    assert result["pairs"]["psnr"] > 0
+    assert result["scores"]["ssim"] is None
+    assert result["reasons"] == {"ssim": "pairs have sides under 11 pixels, the smallest that it measures"}
+    assert result["scores"]["psnr_true"] > 0
 
 
 def test_broken_files_are_all_named(folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,7 +178,8 @@ def test_other_pixel_formats_are_read(tmp_path: Path, capsys: pytest.CaptureFixt
     transparent.save(fake / "glass.png")
     result = measured(capsys, real, fake)
     assert result["fake"]["images"] == 4
-    assert result["pairs"] == {"pairs": 1, "identical": 1, "psnr": CAP_DB, "ssim": pytest.approx(1.0)}
+    assert result["pairs"] == {"pairs": 1, "identical": 1}
+    assert (result["scores"]["psnr_true"], result["scores"]["ssim"]) == (CAP_DB, pytest.approx(1.0))
 
 
 def test_small_sets_are_refused_with_the_reason(folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,7 +116,7 @@ def test_only_happy_and_only_non_aligned_pictures_are_edited(house: House) -> No
     per_edit = pd.read_parquet(next((house.out / "scores").glob("*-r-to-happy-*/per-edit.parquet")))
     first = np.load(synth / "edited.npy")[0].astype(float)
     true = faces.images[made["truth"].iloc[0]].astype(float)
-    assert per_edit["psnr_target"].iloc[0] == pytest.approx(10 * np.log10(255**2 / np.square(first - true).mean()))
+    assert per_edit["psnr_true"].iloc[0] == pytest.approx(10 * np.log10(255**2 / np.square(first - true).mean()))
 
 
 def test_distances_are_to_real_pictures_of_the_target(house: House) -> None:
@@ -155,7 +155,7 @@ def test_the_judges_accuracy_on_them_is_under_the_table(house: House) -> None:
     assert [EXPRESSIONS[label] for label in judge_of(edited).argmax(1)] == made["judged"].tolist()
     assert (results.faces, results.targets, results.data) == ("nonaligned", ("happy",), "rendered")
     page = (house.report / "table.md").read_text(encoding="utf-8")
-    assert f"that show happy: {reading.target_accuracy:.2f} % of 8 (F&P)" in page.replace("\\", "").replace(
+    assert f"that show happy, {reading.target_accuracy:.2f} % of 8 (F&P)" in page.replace("\\", "").replace(
         "&amp;", "&"
     )
     assert f"{reading.accuracy:.2f} % of 64 (F&P) rightly, where chance is 12.5 %" in page.replace("&amp;", "&")

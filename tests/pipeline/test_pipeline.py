@@ -93,7 +93,7 @@ def test_every_number_is_there_and_right(whole: Path) -> None:
     per_edit = pd.read_parquet(next((whole / "scores").glob("*-t-*/per-edit.parquet")))
     metrics = labelled.seeds[0].metrics
     assert metrics["ca"] == pytest.approx(100 * (per_edit["judged"] == per_edit["target"]).mean())
-    assert metrics["psnr_target"] == pytest.approx(per_edit["psnr_target"].clip(upper=100).mean())
+    assert metrics["psnr_true"] == pytest.approx(per_edit["psnr_true"].clip(upper=100).mean())
 
 
 def test_rows_share_one_training(whole: Path) -> None:

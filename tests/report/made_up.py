@@ -17,7 +17,7 @@ def scores(
     fid: float = 40.0, cropped: float | None = 20.0, ca: float = 90.0, edits: int = 1680, **more: float
 ) -> Scores:
     metrics: dict[str, float | None] = {
-        "fid": fid, "fid_cropped": cropped, "psnr_unpaired": 13.5, "psnr_target": 24.0, "ca": ca, "psnr_source": 27.25,
+        "fid": fid, "fid_cropped": cropped, "psnr_ref": 13.5, "psnr_true": 24.0, "ca": ca, "psnr_src": 27.25,
         "ssim": 0.8125, "kid": 31.5, "kid_cropped": 11.0 if cropped is not None else None, **more,
     }  # fmt: skip
     reasons = {} if cropped is not None else dict.fromkeys(("fid_cropped", "kid_cropped"), NO_LANDMARKS)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.metrics.registry import METRICS
 from benchmark.report.comparison import (
     Cell,
     ComparedRow,
@@ -14,7 +15,7 @@ from benchmark.report.comparison import (
     compare,
     our_label,
 )
-from benchmark.report.results import METRICS, Features, SuiteResults
+from benchmark.report.results import Features, SuiteResults
 from tests.report.made_up import ABSENT, LITE0, NO_LANDMARKS, ROWS, published_run, quick_run, scores
 from tests.report.made_up import row as made_row
 
@@ -58,8 +59,8 @@ def test_differences_are_those_of_the_printed_numbers() -> None:
 
 def test_psnr_is_the_unpaired_one_on_posed_faces_and_the_paired_one_on_frontal_ones() -> None:
     posed, frontal = cells(published_run())["PSNR"], cells(published_run(), FRONTAL_ROW)["PSNR"]
-    assert (posed.metric.key, posed.paper, posed.ours) == ("psnr_unpaired", 13.80, 13.5)
-    assert (frontal.metric.key, frontal.paper, frontal.ours) == ("psnr_target", 25.75, 24.0)
+    assert (posed.metric.key, posed.paper, posed.ours) == ("psnr_ref", 13.80, 13.5)
+    assert (frontal.metric.key, frontal.paper, frontal.ours) == ("psnr_true", 25.75, 24.0)
 
 
 def test_columns_that_the_paper_leaves_empty_have_no_difference() -> None:
@@ -120,7 +121,7 @@ def test_only_the_published_features_give_fid(features: Features | None, labels:
     used = features or published_run().features
     found = {metric.key: our_label(metric, used) for metric in METRICS}
     assert [found[key] for key in ("fid", "fid_cropped", "kid", "kid_cropped")] == labels
-    assert (found["psnr_target"], found["ca"]) == ("PSNR", "CA")
+    assert (found["psnr_true"], found["ca"]) == ("PSNR-true", "CA")
 
 
 def test_a_suite_without_a_published_table_has_the_papers_columns_and_none_of_its_numbers() -> None:

@@ -106,8 +106,8 @@ def test_markdown_shows_brackets_and_bars_as_they_are() -> None:
 # ------------------------------------------------------------------------------------------------ notes
 def test_notes_of_a_quick_run() -> None:
     assert notes(compare(quick_run())) == (
-        "CA is bounded by the judge's accuracy on the real test pictures: 93.33 % of 240 pictures (F&P) and 95.00 % of "
-        "80 pictures (F).",
+        "Read CA beside the judge's accuracy on the real test pictures, 93.33 % of 240 pictures (F&P) and 95.00 % of "
+        "80 pictures (F): edits can score lower or higher.",
         "N: edits for each seed, made from pictures of 10 test identities, measured against 240 (F&P) and 80 (F) real "
         "ones; 30 other identities were trained on.",
         "One training seed (0), so no spread is known.",
@@ -115,7 +115,7 @@ def test_notes_of_a_quick_run() -> None:
         "paper: 128 px); FID and FID(Cp) moreover in the features of efficientnet-lite0 (the paper: Inception as "
         "published), trained by profile quick (the paper: in full).",
         "PSNR: F&P rows show PSNR-ref, to a picture of another person, the only reading that fits the paper's 13 dB; "
-        "F rows show PSNR to the true picture of the same person. The extended table has all readings.",
+        "F rows show PSNR-true to the true picture of the same person. The extended table has all readings.",
         '"Ours" is MTSS, as the paper calls its own method; "measured" are the numbers of this run.',
         "FD[lite0] of fewer than 2,048 pictures is biased upwards (here as few as 80): at most rows of equal N can be "
         "ordered by it. KD[lite0], in the extended table, has no such bias.",
@@ -148,7 +148,7 @@ def test_only_distances_are_kept_apart_where_only_they_differ() -> None:
 def test_extended_tables() -> None:
     measures = markdown_cells(markdown(measures_table(quick_run())))
     assert measures[0] == [
-        "Model", "Data", "FD[lite0] ↓", "FD[lite0](Cp) ↓", "PSNR-ref ↑", "PSNR ↑", "CA ↑", "PSNR-src ↑", "SSIM ↑",
+        "Model", "Data", "FD[lite0] ↓", "FD[lite0](Cp) ↓", "PSNR-ref ↑", "PSNR-true ↑", "CA ↑", "PSNR-src ↑", "SSIM ↑",
         "KD[lite0] × 1000 ↓", "KD[lite0](Cp) × 1000 ↓", "N",
     ]  # fmt: skip
     assert measures[3] == [
@@ -211,7 +211,7 @@ def test_main_table_in_csv() -> None:
         "FID_verdict": "better", "FID_obstacles": "", "FID_note": "",
     }  # fmt: skip
     assert (ours["seeds"], ours["N"], ours["PSNR_metric"], rows[7]["PSNR_metric"]) == (
-        "3", "1680", "psnr_unpaired", "psnr_target",
+        "3", "1680", "psnr_ref", "psnr_true",
     )  # fmt: skip
     missing = rows[1]
     assert missing["not_available"] == "the method 'ganimation' is not in this version"

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS, GUIDES, SUBSETS
 from benchmark.report import results as results_module
 from benchmark.report.results import (
-    METRICS,
     Features,
     JudgeReading,
     JudgeResult,
@@ -121,7 +121,7 @@ def damaged(raw: dict[str, Any], *path: str | int, value: Any = None, drop: bool
 @pytest.mark.parametrize(
     ("path", "change", "error"),
     [
-        (("schema",), {"value": 1}, "$: 1 is not 2"),
+        (("schema",), {"value": 1}, "$: 1 is not 3"),
         (("rows", 0, "guide"), {"value": "X"}, "$.rows[0].guide: 'X' is none of ['T', 'R']"),
         (("rows", 0, "seeds", "0", "metrics", "fid"), {"value": "44"}, "'44' is not of type number or null"),
         (("rows", 0, "seeds", "0", "metrics", "fid"), {"drop": True}, "'fid' is missing"),
@@ -177,9 +177,9 @@ def test_the_page_documents_every_field_and_metric() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["[]", '{"schema": 1}', '{"schema": 2}', '{"schema": 2, "rows": 3}', "{"])
+@pytest.mark.parametrize("text", ["[]", '{"schema": 1}', '{"schema": 3}', '{"schema": 3, "rows": 3}', "{"])
 def test_what_is_no_results_file_is_a_value_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "results.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"is not a results file of schema 2|Expecting"):
+    with pytest.raises(ValueError, match=r"is not a results file of schema 3|Expecting"):
         load_results(path)

@@ -107,7 +107,7 @@ def not_aligned(**change: object) -> SuiteResults:
     return dataclasses.replace(made, **change)  # type: ignore[arg-type]
 
 
-def test_the_notes_say_what_bounds_ca_and_what_distances_are_to() -> None:
+def test_the_notes_say_what_ca_is_read_beside_and_what_distances_are_to() -> None:
     lines = notes(compare(not_aligned()))
     assert lines[0] == (
         "The judge names the expression of real aligned test pictures in 93.33 % of 240 pictures (F&P) and "
@@ -119,9 +119,9 @@ def test_the_notes_say_what_bounds_ca_and_what_distances_are_to() -> None:
         "rightly."
     )
     assert lines[2] == (
-        "CA is bounded by the judge's accuracy on the real non-aligned test pictures that show happy: 40.00 % of 90 "
-        "(F&P) and 50.00 % of 30 (F); of all expressions it names 31.25 % of 720 (F&P) and 37.50 % of 240 (F) rightly, "
-        "where chance is 12.5 %."
+        "Read CA beside the judge's accuracy on the real non-aligned test pictures that show happy, 40.00 % of 90 "
+        "(F&P) and 50.00 % of 30 (F): edits can score lower or higher; of all expressions it names 31.25 % of 720 "
+        "(F&P) and 37.50 % of 240 (F) rightly, where chance is 12.5 %."
     )
     assert lines[3] == (
         "Only edits to happy are made, and distances are to the real non-aligned test pictures that show happy."
@@ -132,11 +132,11 @@ def test_the_notes_say_what_bounds_ca_and_what_distances_are_to() -> None:
 def test_the_notes_without_targets_and_of_aligned_faces() -> None:
     every = notes(compare(not_aligned(targets=())))
     assert every[2].endswith(
-        "by the judge's accuracy on the real non-aligned test pictures: 31.25 % of 720 (F&P) and 37.50 % of 240 (F)."
+        "real non-aligned test pictures, 31.25 % of 720 (F&P) and 37.50 % of 240 (F): edits can score lower or higher."
     )
     aligned = notes(compare(not_aligned(faces="aligned")))
     assert aligned[1].startswith(
-        "CA is bounded by the judge's accuracy on the real test pictures that show happy: 40.00 %"
+        "Read CA beside the judge's accuracy on the real test pictures that show happy, 40.00 %"
     )
     assert not any("aligned" in line for line in aligned)
     read = not_aligned().readings

@@ -66,7 +66,7 @@ def test_the_page_has_all_parts(folder: Path) -> None:
         assert f"]({name})" in page
     assert "`learning_rate` = `0.001`, `width` = `0.125`" in page
     assert "- hisd: The published rates show noise.\n" in page
-    assert "- **FD\\[lite0\\]**: Fréchet distance of edits" in page
+    assert "- **FD\\[lite0\\]**: Fréchet distance between the features" in page
     assert f"judge F&P   {'1e' * 32}" in page.splitlines()
     assert "93.33 % of 240 pictures (F&P)" in page
 

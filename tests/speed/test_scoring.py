@@ -181,9 +181,9 @@ def plainly(cell: Cell, real: np.ndarray, judge_folder: Path, home: Path) -> tup
         decibels = {
             name: scikit_image.peak_signal_noise_ratio(real[place], image, data_range=255)
             for name, place in (
-                ("psnr_source", edit.source),
-                ("psnr_unpaired", edit.reference),
-                ("psnr_target", edit.truth),
+                ("psnr_src", edit.source),
+                ("psnr_ref", edit.reference),
+                ("psnr_true", edit.truth),
             )
         }
         similarity = scikit_image.structural_similarity(
@@ -262,7 +262,7 @@ def test_scoring_is_several_times_faster_and_says_the_same(
         for name, value in distances.items():
             ours = artifact.manifest.facts["metrics"][name]
             worst["distance"] = max(worst["distance"], abs(ours / value - 1))
-        for name in ("psnr_source", "psnr_unpaired", "psnr_target", "ssim"):
+        for name in ("psnr_src", "psnr_ref", "psnr_true", "ssim"):
             worst["pairs"] = max(worst["pairs"], float(np.abs(found[name] - by_picture[name]).max()))
         assert (found["judged"] == by_picture["judged"]).all()
     edits = sum(len(cell.edits) for cell in cells)

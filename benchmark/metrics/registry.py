@@ -1,0 +1,12 @@
+"""The metrics, in the order in which tables print them. A new one is a file beside this one and an entry here."""
+
+from __future__ import annotations
+
+from benchmark.metrics.ca import CA
+from benchmark.metrics.frechet import FID, FID_CROPPED
+from benchmark.metrics.kid import KID, KID_CROPPED
+from benchmark.metrics.metric import Metric
+from benchmark.metrics.psnr import PSNR_REF, PSNR_SRC, PSNR_TRUE
+from benchmark.metrics.ssim import SSIM
+
+METRICS: list[Metric] = [FID, FID_CROPPED, PSNR_REF, PSNR_TRUE, CA, PSNR_SRC, SSIM, KID, KID_CROPPED]
