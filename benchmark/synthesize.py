@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.core.cli import Parser, run_command
 from benchmark.core.errors import RunFailed, UserError
+from benchmark.core.files import fault_of
 
 if TYPE_CHECKING:
     from benchmark.core.progress import Reporter
@@ -30,9 +31,9 @@ DESCRIPTION = f"""{__doc__}
 
 Pictures of any size and kind are turned upright and cut to the square in which the face lies where the model's
 training pictures have it. Landmarks for that, and the action units that some methods need of the source, come from
-OpenFace's CSV beside the picture (a.csv for a.jpg) or in the folder --openface, or from the faces.parquet of a rendered
-set; without landmarks the centred square is taken. A method that is guided by action units (GANimation, EF-GAN) takes
-them from --aus, from those known of --reference, or, for --target, from RaFD's prototype of the expression."""
+OpenFace's CSV beside the picture (a.csv for a.jpg) or in --openface, or from the faces.parquet of a rendered set;
+without landmarks the centred square is taken. A method that is guided by action units (GANimation, EF-GAN) takes them
+from --aus, from those known of --reference, or, for --target, from RaFD's prototype of the expression."""
 SCHEMA = 1
 SHOWN = 3
 
@@ -54,7 +55,12 @@ def parser() -> Parser:
         "--aus", type=Path, metavar="FILE", help="action units, 0 to 5: OpenFace's CSV, or lines such as AU12,3.5"
     )
     made.add_argument("--seed", type=int, metavar="N", help="draws the latent of a label-guided edit (default: 0)")
-    made.add_argument("--openface", type=Path, metavar="DIR", help="OpenFace's CSV files, named as the pictures are")
+    made.add_argument(
+        "--openface",
+        type=Path,
+        metavar="PATH",
+        help="folder of OpenFace's CSV files, named as the pictures are; or its one file for all pictures of --source",
+    )
     made.add_argument("--overwrite", action="store_true", help="make pictures anew that are there already")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     made.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
@@ -74,8 +80,8 @@ def synthesize(arguments: argparse.Namespace) -> int:
     request = _wish(arguments)
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be at least 1, not {arguments.threads}")
-    if arguments.openface is not None and not arguments.openface.is_dir():
-        raise UserError(f"--openface {arguments.openface} is no folder")
+    if arguments.openface is not None and not arguments.openface.is_dir() and (fault := fault_of(arguments.openface)):
+        raise UserError(f"--openface {arguments.openface} {fault}")
 
     from benchmark.core.progress import Reporter
     from benchmark.editing.file_pairs import find_pairs
@@ -83,10 +89,13 @@ def synthesize(arguments: argparse.Namespace) -> int:
     inputs = {"--reference": request.reference, "--aus": request.aus}
     pairs = find_pairs(arguments.source, arguments.out, {name: path for name, path in inputs.items() if path})
     reporter = Reporter(arguments.quiet)
-    task = _task(arguments, request, _teller(reporter))
-    if pairs.left_out:
-        more = f" and {len(pairs.left_out) - SHOWN} more" if len(pairs.left_out) > SHOWN else ""
-        _teller(reporter)(f"left out, for they are no pictures: {', '.join(pairs.left_out[:SHOWN])}{more}")
+    tell = _teller(reporter)
+    task = _task(arguments, request, pairs, tell)
+    if pairs.others:
+        more = f" and {len(pairs.others) - SHOWN} more" if len(pairs.others) > SHOWN else ""
+        tell(f"left out, for they are no pictures: {', '.join(pairs.others[:SHOWN])}{more}")
+    for why, count in pairs.left_out.items():
+        tell(f"left out: {count:,} {why}")
     outcomes = _folder(task, pairs, reporter) if pairs.folder else [_single(task, pairs)]
     if arguments.json:
         sys.stdout.write(json.dumps(_report(arguments, request, task, outcomes), indent=1) + "\n")
@@ -118,7 +127,7 @@ def _teller(reporter: Reporter) -> Callable[[str], None]:
     return tell
 
 
-def _task(arguments: argparse.Namespace, request: EditRequest, tell: Callable[[str], None]) -> Task:
+def _task(arguments: argparse.Namespace, request: EditRequest, pairs: FilePairs, tell: Callable[[str], None]) -> Task:
     """The model, and what it is to do."""
     import warnings
 
@@ -137,6 +146,9 @@ def _task(arguments: argparse.Namespace, request: EditRequest, tell: Callable[[s
     if not editor.framing_known:
         tell("the checkpoint does not say where its training pictures have the face: RaFD's centred square is assumed")
     reader = PortraitReader(editor.size, editor.framing, arguments.openface, tell)
+    reader.find_tables(
+        arguments.source if pairs.folder else arguments.source.parent, [pair.source for pair in pairs.pairs]
+    )
     targets = edit_targets(request, type(editor.method), editor.name, reader)
     tell(_announcement(editor.name, targets, request))
     return Task(editor, reader, targets, arguments.overwrite, request.target == ALL)

@@ -21,11 +21,10 @@ from benchmark.data.photos.index import (
     SetAside,
     build_index,
     half_named,
-    is_picture,
     relative,
-    scan,
 )
 from benchmark.data.photos.source import Photographs
+from benchmark.data.picture_files import FolderWalk, is_picture
 
 NAME = re.compile(r"(?P<code>\d{2})_(?P<subject>\d{3})(?:_(?P<frame>\d+))?\.[a-z]+", re.IGNORECASE)
 LIKE = "01-04/Images1/02_110_2555.jpg"
@@ -59,7 +58,8 @@ class CFEE(Photographs):
     def index_folder(cls, folder: Path) -> PhotoIndex:
         """By the names."""
         photos, aside, others, compound = [], [], 0, 0
-        for path in scan(folder):
+        walk = FolderWalk(folder)
+        for path in walk:
             if not is_picture(path):
                 if half_named(path, NAME):
                     aside.append(SetAside(relative(path, folder), "misnamed", HALF_NAMED))
@@ -80,4 +80,4 @@ class CFEE(Photographs):
                 face = f"{subject}_{expression}{frame}"
                 photos.append(Photo(path, face, subject, "cfee", expression, 90, "frontal"))
         left_out = {COMPOUND: compound} if compound else {}
-        return build_index(folder, photos, aside, left_out, others)
+        return build_index(walk, photos, aside, left_out, others)

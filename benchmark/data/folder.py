@@ -22,18 +22,18 @@ import numpy as np
 
 from benchmark.core.errors import UserError, did_you_mean
 from benchmark.core.paths import printable
+from benchmark.data.layouts import layout_of
 from benchmark.data.openface import Row, X, Y, read_header, read_rows
 from benchmark.data.photos.index import (
     Photo,
     PhotoIndex,
     SetAside,
     build_index,
-    is_picture,
     most_frequent,
     relative,
-    scan,
 )
 from benchmark.data.photos.source import Photographs
+from benchmark.data.picture_files import FolderWalk, is_picture
 from benchmark.data.source import NotThisDataSetError
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
 from benchmark.protocol import ACTION_UNITS, CAMERAS, GAZES
@@ -95,10 +95,11 @@ class Folder(Photographs):
                 photos.append(first)
                 aside += [SetAside(name, "twofold", f"{where} names it, and {line}") for line in others]
         photos = _told_apart(_grouped(photos), folder)
-        files = [path for path in scan(folder) if path not in lines and path not in refused and path != table]
+        walk = FolderWalk(folder, frozenset({*lines, *refused}))
+        files = [path for path in walk if path not in lines and path not in refused and path != table]
         strangers = sum(map(is_picture, files))
         left_out = {"pictures that the table does not name": strangers} if strangers else {}
-        return build_index(folder, photos, aside, left_out, len(files) - strangers, (table,))
+        return build_index(walk, photos, aside, left_out, len(files) - strangers, (table,))
 
     def _nothing(self, found: PhotoIndex) -> str:
         first = found.aside[0]  # a table has lines
@@ -150,8 +151,6 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
         missing = [name for name in NEEDED if name not in columns]
         if not missing:
             found.append((path, columns))
-        elif len(header) == 1 and re.search(r"[;\t]", header[0]):
-            near.append(f"{path} has values separated by '{';' if ';' in header[0] else 'tabs'}': commas are needed")
         elif len(missing) < len(NEEDED):
             near.append(f"{path} has no column '{missing[0]}'{did_you_mean(missing[0], columns)}")
     if len(found) > 1:
@@ -159,6 +158,9 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
             f"{folder} has several tables: {found[0][0].name} and {found[1][0].name}; keep one of them there"
         )
     if not found:
+        layout = "" if near else layout_of(folder)
+        if layout:
+            raise NotThisDataSetError(f"{folder} holds {layout}", f"{folder} has no table, and holds")
         why = near[0] if near else f"there is no CSV file with the columns {HEADER} in {folder}"
         raise NotThisDataSetError(f"--data folder:{folder}: {why}", f"{folder} has no table, and holds")
     table, columns = found[0]

@@ -1,8 +1,9 @@
 """OpenFace's CSV files (Baltrusaitis et al., 2018): landmarks and action units of the faces it found.
 
-FaceLandmarkImg writes a row for each face of a picture, FeatureExtraction one for each frame. Columns differ between
-versions and options and have stray spaces before their names, so they are read by name alone: `x_0` to `x_67` and
-`y_0` to `y_67` (pixels of the upright picture), `AU01_r` to `AU45_r` (0 to 5), `confidence`, `success`.
+FaceLandmarkImg writes a row for each face of a picture, FeatureExtraction one for each frame of a video or picture of a
+folder. Columns differ between versions and options and have stray spaces before their names, so they are read by name
+alone: `x_0` to `x_67` and `y_0` to `y_67` (pixels of the upright picture), `AU01_r` to `AU45_r` (0 to 5), `confidence`,
+`success`, `frame`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,24 +19,32 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.core.errors import UserError, did_you_mean
+from benchmark.core.files import read_regular
 from benchmark.protocol import ACTION_UNIT_MAX, ACTION_UNITS, LANDMARKS
 
 X, Y = (tuple(f"{axis}_{number}" for number in range(LANDMARKS)) for axis in "xy")
 MARKS = frozenset({"confidence", "success", "face", "face_id", "frame", "timestamp", "x_0", "pose_Tx", "gaze_0_x"})
 """Columns by which a file shows that it is OpenFace's."""
 MOST_BYTES = 1 << 28
+COMPARABLE = 0.8
+"""Faces with at least this share of the highest confidence may all be the one that is meant; less sure ones are not."""
+
+
+class NoFaceError(UserError):
+    """OpenFace looked at a picture and found no face in it."""
 
 
 @dataclass(frozen=True)
 class OpenFace:
     """One face. landmarks: 68 x 2 float64 (x, y) in pixels, centres at integers; units: 17 float64 in [0, 5], in the
     order of `protocol.ACTION_UNITS`; each None where the file has no such columns. confidence: 0 to 1, or 1 where
-    the file has none.
+    the file has none. others: how many smaller faces of comparable confidence the picture has.
     """
 
     landmarks: np.ndarray | None
     units: np.ndarray | None
     confidence: float = 1.0
+    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,8 @@ class Row:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise UserError(f"{self.where}: column {column} is '{text}', not a number")
+            hint = ": decimals are written with a point" if _DECIMAL_COMMA.fullmatch(text) else ""
+            raise UserError(f"{self.where}: column {column} is '{text[:40]}', not a number{hint}")
         return value
 
     def unit(self, column: str) -> float:
@@ -64,25 +75,57 @@ class Row:
         return np.array([self.number(column) for column in columns])
 
 
-def read_face(path: Path) -> OpenFace:
-    """The face of a file; of several the one with the highest confidence, of equal ones the first. Rows whose `success`
-    is 0 are passed over.
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
-    Raises UserError, naming file and column, for a file that is not OpenFace's, lacks columns, has values that are no
-    numbers, or says that no face was found.
+
+def read_face(path: Path) -> OpenFace:
+    """The face of the file of one picture; see `face_of`. Raises UserError for the frames of a video, too: which of
+    them belongs to the picture, the file does not say.
     """
     columns, rows = read_rows(path)
+    frames = {row.cells["frame"] for row in rows} if "frame" in columns else set()
+    if len(frames) > 1:
+        raise UserError(
+            f"{path} has {len(frames):,} frames of a video or a folder, and one picture is meant: keep the lines of "
+            "its frame alone"
+        )
+    return face_of(path, columns, rows)
+
+
+def face_of(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> OpenFace:
+    """The face that rows of a file describe: of several the largest of those whose confidence is comparable with the
+    highest, of equal ones the more confident. Rows whose `success` is 0 are passed over.
+
+    Raises UserError, naming file and column, for a file that is not OpenFace's, lacks columns, has values that are no
+    numbers, or has several faces and nothing that tells which is the largest; NoFaceError where no face was found.
+    """
     has_landmarks, has_units = _complete(path, columns, (*X, *Y)), _complete(path, columns, ACTION_UNITS)
     if not has_landmarks and not has_units:
         raise UserError(f"{path} has neither landmarks (x_0, ...) nor action units (AU01_r, ...): is it OpenFace's?")
-    found = [row for row in rows if "success" not in columns or row.number("success") > 0]
-    if not found:
+    faces = [row for row in rows if "success" not in columns or row.number("success") > 0]
+    if not faces:
         why = f"success is 0 in all {len(rows)} rows" if rows else "it has no rows"
-        raise UserError(f"{path}: OpenFace found no face ({why})")
-    best = max(found, key=_confidence)
-    landmarks = np.stack([best.numbers(X), best.numbers(Y)], 1) if has_landmarks else None
-    units = np.array([best.unit(name) for name in ACTION_UNITS]) if has_units else None
-    return OpenFace(landmarks, units, _confidence(best))
+        raise NoFaceError(f"{path}: OpenFace found no face ({why})")
+    highest = max(map(_confidence, faces))
+    sure = [row for row in faces if _confidence(row) >= COMPARABLE * highest]
+    if len(sure) > 1 and not has_landmarks:
+        raise UserError(
+            f"{path} has {len(sure)} faces, and no landmarks (x_0, ...) that tell which is the largest: keep the line "
+            "of one"
+        )
+    face = max(sure, key=lambda row: (_extent(row), _confidence(row))) if has_landmarks else sure[0]
+    landmarks = _landmarks(face) if has_landmarks else None
+    units = np.array([face.unit(name) for name in ACTION_UNITS]) if has_units else None
+    return OpenFace(landmarks, units, _confidence(face), len(sure) - 1)
+
+
+def _landmarks(row: Row) -> np.ndarray:
+    return np.stack([row.numbers(X), row.numbers(Y)], 1)
+
+
+def _extent(row: Row) -> float:
+    """Square pixels of the box round a face's landmarks, to a whole number, so that shifted copies are equal."""
+    return round(float(np.ptp(_landmarks(row), axis=0).prod()))
 
 
 def read_units(path: Path) -> np.ndarray:
@@ -127,9 +170,7 @@ def _complete(path: Path, columns: Sequence[str], wanted: Sequence[str]) -> bool
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """All lines that are not empty (at least one): the number in the file, and the cells, stripped of spaces."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path} has {path.stat().st_size / 1e6:.0f} MB: that is no table of faces")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path, MOST_BYTES).decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""))
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except OSError as error:
@@ -141,6 +182,14 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
     filled = [(number, cells) for number, cells in lines if any(cells)]
     if not filled:
         raise UserError(f"{path} is empty")
+    first = text[: text.find("\n")] if "\n" in text else text
+    separator = next((sign for sign in ";\t" if first.count(sign) > first.count(",")), "")
+    if separator:
+        decimals = ", and decimals with points" if re.search(r"\d,\d", text) else ""
+        raise UserError(
+            f"{path} has values separated by {'semicolons' if separator == ';' else 'tabs'}: save it with commas "
+            f"between values{decimals}"
+        )
     return filled
 
 
@@ -154,9 +203,12 @@ def read_rows(path: Path) -> tuple[list[str], list[Row]]:
             raise UserError(f"{path}: column {name} is there twice")
     for number, line in lines:
         if len(line) != len(header):
-            raise UserError(
-                f"{path}, line {number}: {len(line)} values for {len(header)} columns: is the file cut off?"
+            why = (
+                "is the file cut off?"
+                if len(line) < len(header)
+                else "are decimals, or texts without quotation marks, written with commas?"
             )
+            raise UserError(f"{path}, line {number}: {len(line)} values for {len(header)} columns: {why}")
     rows = [Row(f"{path}, line {number}", dict(zip(header, line, strict=True))) for number, line in lines]
     return header, rows
 

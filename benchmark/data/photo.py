@@ -2,70 +2,123 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 from simplejpeg import decode_jpeg
 
+from benchmark.core.files import read_regular
 from benchmark.data.framing import Square
+from benchmark.data.picture_bytes import (
+    PNG_SIGNATURE,
+    bits_per_channel,
+    compression_of,
+    orientation_of,
+    without_metadata,
+)
 
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+"""Pillow's formats that are read. Others start an interpreter (EPS), need programs of the system (WMF), or hold no
+photographs.
+"""
+MOST_BYTES, MOST_PIXELS = 1 << 30, 178_956_970
+"""Of a picture's file, and of a picture: what Pillow itself takes for the largest that is no attack."""
 BACKGROUND = (255, 255, 255)
 """What shows through transparent pixels: RaFD's white wall."""
 
 SIXTEEN_BITS = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 """Pillow's modes of grey with more than 8 bits, whose conversion to RGB would cut levels off."""
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_DEPTH = 24
-"""The byte of a PNG file that says how many bits a channel has."""
-_PNG_HEAD = 26
-_ORIENTATION = 0x0112
 _JPEG = frozenset({"JPEG", "MPO"})
 _HARMLESS = re.compile(r"\b\d{1,2} extraneous bytes before marker 0xd9|Unsupported color conversion")
 """Padding behind the last pixel, which more than a hundred bytes are not; colours that only this check cannot turn to
 grey.
 """
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF's orientation, what turns a picture upright."""
 # Up to 179 million pixels are a large photograph; more Pillow refuses itself.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def read_upright(path: Path | BinaryIO) -> Image.Image:
-    """The whole picture (a file, or its bytes) as RGB, turned as its EXIF orientation says: any mode that Pillow reads
-    (grey and palette, 16 bits, CMYK), transparent pixels on `BACKGROUND`, of an animation the first frame.
-
-    Raises OSError or ValueError where it is broken.
+@dataclass(frozen=True)
+class Photograph:
+    """A decoded file. image: upright, RGB; bits: of a channel in the file; still: whether the file holds one picture;
+    compression: see `compression_of`.
     """
+
+    image: Image.Image
+    bits: int
+    still: bool
+    compression: str
+
+
+def read_photograph(source: Path | bytes) -> Photograph:
+    """Decode a file, or its bytes: any mode that Pillow reads (grey and palette, 16 bits, CMYK), transparent pixels on
+    `BACKGROUND`, of an animation the first frame, turned as its EXIF orientation says. Damage of other metadata plays
+    no part.
+
+    Raises OSError or ValueError where the pixels are damaged, the format is none of `FORMATS`, the path is no regular
+    file, or the file or the picture is too large.
+    """
+    content = source if isinstance(source, bytes) else read_regular(source, MOST_BYTES)
     try:
-        with Image.open(path) as opened:
-            opened.load()
-            if opened.format in _JPEG:
-                _check_jpeg(_content(path))
-            picture = ImageOps.exif_transpose(opened)
-        if picture.mode in SIXTEEN_BITS:
-            picture = _reduced(picture)
-        if picture.mode == "F":
-            raise ValueError("its pixels are floating-point numbers, which have no agreed white: convert it first")
-        if "transparency" in picture.info or {"A", "a"} & set(picture.getbands()):
-            rgba = picture.convert("RGBA")
-            picture = Image.new("RGBA", rgba.size, (*BACKGROUND, 255))
-            picture.alpha_composite(rgba)
-        return picture.convert("RGB")
+        return _decode(content)
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"has more than {MOST_PIXELS / 1e6:.0f} million pixels: reduce it first, or cut the face out"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ValueError("no picture that can be read: damaged, or of another kind than its name says") from error
     except (OSError, ValueError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise ValueError(str(error) or type(error).__name__) from error
 
 
-def _content(path: Path | BinaryIO) -> bytes:
-    if isinstance(path, Path):
-        return path.read_bytes()
-    path.seek(0)
-    return path.read()
+def _decode(content: bytes) -> Photograph:
+    file = without_metadata(content)
+    with Image.open(io.BytesIO(file.content), formats=FORMATS) as opened:
+        still = not getattr(opened, "is_animated", False)
+        bits, compression = bits_per_channel(opened, file.content), compression_of(opened, file.content)
+        opened.load()
+        if opened.format in _JPEG:
+            _check_jpeg(file.content)
+        orientation = file.orientation
+        if opened.format in ("WEBP", "AVIF"):
+            orientation = orientation_of(opened.info.get("exif", b""), opened.info.get("xmp", b""))
+        turn = _TURNS.get(orientation)  # of TIFF files Pillow has seen to it
+        return Photograph(_as_rgb(opened if turn is None else opened.transpose(turn)), bits, still, compression)
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode in SIXTEEN_BITS:
+        picture = _reduced(picture)
+    if picture.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, which have no agreed white: convert it first")
+    if "transparency" in picture.info or {"A", "a"} & set(picture.getbands()):
+        rgba = picture.convert("RGBA")
+        picture = Image.new("RGBA", rgba.size, (*BACKGROUND, 255))
+        picture.alpha_composite(rgba)
+    return picture.convert("RGB")
+
+
+def read_upright(source: Path | bytes) -> Image.Image:
+    """The picture of `read_photograph`."""
+    return read_photograph(source).image
 
 
 def _check_jpeg(raw: bytes) -> None:
@@ -120,19 +173,19 @@ def read_pixels(path: Path, size: int) -> np.ndarray:
     opaque alpha are RGB in other words and are taken; whatever is not raises ValueError with the reason, a damaged file
     OSError or ValueError.
     """
-    with path.open("rb") as stream:
-        head = stream.read(_PNG_HEAD)
-    if not head.startswith(_PNG_SIGNATURE) or len(head) < _PNG_HEAD:
+    content = read_regular(path, MOST_BYTES)
+    if not content.startswith(PNG_SIGNATURE):
         raise ValueError("is no PNG file (other formats may have lost what is measured)")
-    if head[_PNG_DEPTH] > 8:
-        raise ValueError(f"has {head[_PNG_DEPTH]} bits a channel, not 8")
-    with Image.open(path, formats=("PNG",)) as opened:
+    file = without_metadata(content)
+    with Image.open(io.BytesIO(file.content), formats=("PNG",)) as opened:
+        if (bits := bits_per_channel(opened, file.content)) > 8:
+            raise ValueError(f"has {bits} bits a channel, not 8")
         if opened.size != (size, size):
             raise ValueError(f"is {opened.width} x {opened.height} px, not {size} x {size}")
-        if getattr(opened, "n_frames", 1) > 1:
+        if getattr(opened, "is_animated", False):
             raise ValueError("is an animation")
         opened.load()
-        if opened.getexif().get(_ORIENTATION, 1) != 1:
+        if file.orientation != 1:
             raise ValueError("is turned by its EXIF orientation: turn the pixels instead")
         if "A" in opened.getbands() or "transparency" in opened.info:
             rgba = np.asarray(opened.convert("RGBA"))

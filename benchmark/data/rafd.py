@@ -23,11 +23,10 @@ from benchmark.data.photos.index import (
     SetAside,
     build_index,
     half_named,
-    is_picture,
     relative,
-    scan,
 )
 from benchmark.data.photos.source import Photographs
+from benchmark.data.picture_files import FolderWalk, is_picture
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
 from benchmark.protocol import CAMERAS
 
@@ -74,7 +73,7 @@ class RaFD(Photographs):
     """A folder with RaFD's pictures, flat or nested."""
 
     name = "rafd"
-    version = 4
+    version = 5
     title = "RaFD"
     like = LIKE
     framing = "centre"
@@ -99,7 +98,8 @@ class RaFD(Photographs):
     def index_folder(cls, folder: Path) -> PhotoIndex:
         """By the names."""
         photos, aside, others = [], [], 0
-        for path in scan(folder):
+        walk = FolderWalk(folder)
+        for path in walk:
             if not is_picture(path):
                 if half_named(path, NAME):
                     aside.append(SetAside(relative(path, folder), "misnamed", HALF_NAMED))
@@ -112,4 +112,4 @@ class RaFD(Photographs):
                 aside.append(SetAside(relative(path, folder), "misnamed", str(error)))
                 continue
             photos.append(Photo(path, name.face_id, name.identity, name.group, name.expression, name.camera, name.gaze))
-        return build_index(folder, photos, aside, others=others)
+        return build_index(walk, photos, aside, others=others)

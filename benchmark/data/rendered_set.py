@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import read_regular
+from benchmark.data.face_table import MOST_BYTES, NEEDED, parse_face_table
 from benchmark.data.faceset import ALIGNED, COLUMNS, PLACEMENT, FaceSet
+from benchmark.data.layouts import layout_of
+from benchmark.data.photo import read_upright
 from benchmark.data.source import Advance, DataSource, NotThisDataSetError
 from benchmark.data.split import SALT, draw_test_identities, listed_test_identities
-from benchmark.protocol import LANDMARKS
 from benchmark.rendering.placement import PLACEMENTS
 
 if TYPE_CHECKING:
@@ -69,9 +71,12 @@ class Rendered(DataSource):
         if self.folder is None:
             return [self._committed]
         if not (self.folder / "faces.parquet").exists():
+            layout = layout_of(self.folder)
             raise NotThisDataSetError(
-                f"{self.folder} holds no finished rendered set (no faces.parquet); the benchmark.render command that "
-                "began it goes on where it was",
+                f"{self.folder} holds {layout}"
+                if layout
+                else f"{self.folder} holds no finished rendered set (no faces.parquet); the benchmark.render command "
+                "that began it goes on where it was",
                 f"{self.folder} is no rendered set: it holds",
             )
         every = sorted(self.folder.glob("*.png"))
@@ -125,19 +130,22 @@ class Rendered(DataSource):
 
     def _whole(self) -> pd.DataFrame:
         """The table, checked against its hash where it is a committed one."""
-        import pandas as pd
-
         if self._table is None:
             path = self._committed if self.folder is None else self.folder / "faces.parquet"
-            raw = path.read_bytes()
+            try:
+                raw = read_regular(path, MOST_BYTES)
+            except OSError as error:
+                raise UserError(f"{path} cannot be read ({error.strerror})") from error
             if self.folder is None and hashlib.sha256(raw).hexdigest() != self.content_key():
                 raise UserError(
                     f"the rendered set is damaged (its SHA-256 is not the recorded one): restore {path} from git"
                 )
             try:
-                self._table = pd.read_parquet(io.BytesIO(raw))
-            except (OSError, ValueError) as error:
-                raise UserError(f"{path} is damaged: {error}") from error
+                self._table = parse_face_table(raw, NEEDED, optional=(PLACEMENT, "image"))
+            except ValueError as error:
+                raise UserError(
+                    f"{path} is damaged: {error}; the benchmark.render command that made the set makes it again"
+                ) from error
         return self._table
 
     def load(self, size: int, advance: Advance) -> FaceSet:
@@ -162,8 +170,6 @@ class Rendered(DataSource):
         landmarks = [
             np.asarray((np.asarray(row, np.float64) + 0.5) * scale - 0.5, np.float32) for row in table["landmarks"]
         ]
-        if any(len(row) != 2 * LANDMARKS for row in landmarks):
-            raise UserError(f"{self.files()[0]} is damaged: a picture has not {LANDMARKS} landmarks")
         listed, whole = self._listed(), self._whole()  # aligned or not, a person is on one side
         groups = dict(zip(whole["identity"], whole["group"], strict=True))
         test = set(listed if listed is not None else draw_test_identities(groups, TEST_FRACTION))
@@ -173,13 +179,13 @@ class Rendered(DataSource):
 
     def _picture(self, table: pd.DataFrame, index: int) -> Image.Image:
         face = table["face_id"].iloc[index]
-        source = io.BytesIO(table["image"].iloc[index]) if self.folder is None else self.folder / f"{face}.png"
+        source = bytes(table["image"].iloc[index]) if self.folder is None else self.folder / f"{face}.png"
         try:
-            with Image.open(source) as opened:
-                return opened.convert("RGB")
-        except (OSError, UnidentifiedImageError) as error:
+            return read_upright(source)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise UserError(
-                f"picture {face} cannot be read ({error}); the benchmark.render command renders it again"
+                f"picture {face} cannot be read ({reason}); the benchmark.render command renders it again"
             ) from error
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.core.errors import UserError, unknown
+from benchmark.core.files import open_regular
 from benchmark.core.paths import readable
 from benchmark.data.faceset import IMAGES, TABLE
 from benchmark.protocol import Knowledge
@@ -171,7 +172,7 @@ def _state(path: Path) -> str:
 def _digest(path: Path) -> str:
     """SHA-256 of a file, or why it can't be read: whether that is an error is for those to say who need the file."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         return str(error.strerror)

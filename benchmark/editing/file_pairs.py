@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from benchmark.core.errors import UserError
-from benchmark.data.picture_folder import EXTENSIONS
+from benchmark.core.files import fault_of, read_regular
+from benchmark.data.photo import MOST_BYTES
+from benchmark.data.picture_files import PICTURE_SUFFIXES, FolderWalk, is_picture
 
-KINDS = EXTENSIONS | {".avif", ".gif", ".jfif", ".jp2", ".tga"}
-"""Files of a folder that are taken for pictures."""
 NO_PICTURES = frozenset({".csv", ".json", ".parquet", ".txt", ".sha256"})
 """Files beside pictures that nobody takes for one."""
 RECIPE = "fesbench"
@@ -36,10 +37,13 @@ class FilePair:
 
 @dataclass(frozen=True)
 class FilePairs:
-    """All of a call. left_out: names of files that were not taken for pictures."""
+    """All of a call. others: names of files that are no pictures; left_out: how many files were left out, by why.
+    folder: whether --source is one.
+    """
 
     pairs: tuple[FilePair, ...]
-    left_out: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
     folder: bool = False
 
 
@@ -51,18 +55,19 @@ def find_pairs(source: Path, out: Path, inputs: Mapping[str, Path]) -> FilePairs
     try:
         found = _of_folder(source, out) if source.is_dir() else _of_file(source, out)
     except OSError as error:
-        raise UserError(f"--source {source} cannot be read ({error.strerror or error})") from error
-    read = {pair.source.resolve(): "--source" for pair in found.pairs}
-    read |= {path.resolve(): option for option, path in inputs.items()}
+        option = f"--out {out}" if error.filename and Path(error.filename) == out else f"--source {source}"
+        raise UserError(f"{option} cannot be read ({error.strerror or error})") from error
+    read = {os.path.realpath(pair.source): "--source" for pair in found.pairs}
+    read |= {os.path.realpath(path): option for option, path in inputs.items()}
     for pair in found.pairs:
-        if pair.out.resolve() in read:
-            raise UserError(f"--out would overwrite {pair.out}, which {read[pair.out.resolve()]} reads: choose another")
+        if reader := read.get(os.path.realpath(pair.out)):
+            raise UserError(f"--out would overwrite {pair.out}, which {reader} reads: choose another")
     return found
 
 
 def _of_file(source: Path, out: Path) -> FilePairs:
-    if not source.is_file():
-        raise UserError(f"--source {source} is {'neither a file nor a folder' if source.exists() else 'missing'}")
+    if fault := fault_of(source):
+        raise UserError(f"--source {source} {fault}")
     if out.is_dir():
         raise UserError(
             f"--out {out} is a folder and --source a file: name the picture, {out / (source.stem + '.png')}"
@@ -75,29 +80,26 @@ def _of_file(source: Path, out: Path) -> FilePairs:
 def _of_folder(source: Path, out: Path) -> FilePairs:
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file and --source a folder: name a folder")
-    if out.suffix.lower() in KINDS and not out.exists():
+    if is_picture(out) and not out.exists():
         raise UserError(f"--out {out} has a picture's name and --source {source} is a folder: name a folder")
     if out.resolve() == source.resolve() or source.resolve() in out.resolve().parents:
         raise UserError(f"--out {out} is in --source {source}, whose pictures the next call would edit: choose another")
-    files = sorted(path for path in _walk(source))
-    names = [path.relative_to(source) for path in files if path.suffix.lower() in KINDS]
-    left_out = [str(path.relative_to(source)) for path in files if path.suffix.lower() not in KINDS | NO_PICTURES]
+    walk = FolderWalk(source)
+    files = sorted(path.relative_to(source) for path in walk)
+    names = [name for name in files if is_picture(name)]
+    others = [str(name) for name in files if not is_picture(name) and name.suffix.lower() not in NO_PICTURES]
+    left_out = walk.left_out()
     if not names:
-        raise UserError(f"--source {source} has no pictures ({', '.join(sorted(KINDS))})")
+        why = "; ".join(f"{count:,} {what}" for what, count in left_out.items())
+        what = f"; left out: {why}" if why else f" ({', '.join(sorted(PICTURE_SUFFIXES))})"
+        raise UserError(f"--source {source} has no pictures{what}")
     count = Counter(name.with_suffix(".png") for name in names)
     pairs = []
     for name in names:
         made = name.with_suffix(".png")
         fault = f"{count[made]} sources would be written to {made}: rename all but one" if count[made] > 1 else ""
         pairs.append(FilePair(source / name, out / made, name, fault))
-    return FilePairs(tuple(pairs), tuple(left_out), folder=True)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder but hidden ones."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(place) / name for name in files if not name.startswith("."))
+    return FilePairs(tuple(pairs), tuple(others), left_out, folder=True)
 
 
 def write_png(image: Image.Image, path: Path, recipe: Mapping[str, Any]) -> None:
@@ -119,7 +121,7 @@ def write_png(image: Image.Image, path: Path, recipe: Mapping[str, Any]) -> None
 def recipe_of(path: Path) -> Any:
     """What a PNG says it was made with; None where it says nothing or is none."""
     try:
-        with Image.open(path) as opened:
+        with Image.open(io.BytesIO(read_regular(path, MOST_BYTES)), formats=("PNG",)) as opened:
             return json.loads(opened.info[RECIPE])
     except Exception:  # decoders raise nearly anything on files that are not theirs
         return None

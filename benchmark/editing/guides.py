@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.core.errors import UserError, unknown
+from benchmark.core.files import require_file
 from benchmark.data.openface import read_units
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, Guide
 from benchmark.rendering.facs import PROTOTYPES
@@ -38,8 +39,8 @@ class EditRequest:
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed {self.seed} is no seed: whole numbers from 0 to {2**32 - 1}")
         for option, path in (("--reference", self.reference), ("--aus", self.aus)):
-            if path is not None and not path.is_file():
-                raise UserError(f"{option} {path} is {'not a file' if path.exists() else 'missing'}")
+            if path is not None:
+                require_file(path, option)
 
 
 @dataclass(frozen=True)

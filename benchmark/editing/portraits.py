@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import UnidentifiedImageError
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import fault_of, read_regular
+from benchmark.data.face_table import KNOWN, MOST_BYTES, parse_face_table
 from benchmark.data.framing import Framed, Framing, frame
-from benchmark.data.openface import read_face
-from benchmark.data.photo import cut_square, read_upright
+from benchmark.data.openface import NoFaceError
+from benchmark.data.openface_tables import FaceTable, find_tables
+from benchmark.data.photo import cut_square, read_photograph
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARKS, Knowledge
 
 TABLE = "faces.parquet"
@@ -24,18 +26,21 @@ REACH = 0.5
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the face in a picture. landmarks: 68 x 2 in the picture's pixels; units: 17 in [0, 5]."""
+    """What is known of the face in a picture. landmarks: 68 x 2 in the picture's pixels; units: 17 in [0, 5].
+    not_found: whether OpenFace looked for a face in it and found none.
+    """
 
     landmarks: np.ndarray | None = None
     units: np.ndarray | None = None
     expression: str | None = None
+    not_found: bool = False
 
 
 @dataclass(frozen=True)
 class Portrait:
     """A photograph, framed. image: S x S x 3 uint8; units: 17 float32 in [0, 5]; landmarks: 68 x 2 float32 in pixels
     of `image`; NaN where unknown. label: index into `EXPRESSIONS`, -1 where unknown. box: left, top, right, bottom of
-    the square in the upright photograph.
+    the square in the upright photograph. not_found: see `Known`.
     """
 
     image: np.ndarray
@@ -43,6 +48,7 @@ class Portrait:
     landmarks: np.ndarray
     label: int
     framed: Framed
+    not_found: bool = False
 
     @property
     def hash(self) -> str:
@@ -57,15 +63,29 @@ class Portrait:
 
 
 class PortraitReader:
-    """Reads photographs for a model that edits pictures of `size` px. `openface` is a folder with OpenFace's CSV files,
-    named as the pictures are; else they lie beside the pictures. `say` is told how a picture was framed, where a person
-    should know.
+    """Reads photographs for a model that edits pictures of `size` px.
+
+    openface: a folder with OpenFace's CSV files, named as the pictures are, or one file for all pictures; else they lie
+    beside the pictures. tell: is called with a line on how a picture was read, where a person should know.
     """
 
-    def __init__(self, size: int, framing: Framing, openface: Path | None, say: Callable[[str], None]) -> None:
+    def __init__(self, size: int, framing: Framing, openface: Path | None, tell: Callable[[str], None]) -> None:
         self.size, self.framing, self.openface = size, framing, openface
-        self._say = say
-        self._tables: dict[Path, pd.DataFrame | None] = {}
+        self._tell = tell
+        self._rendered_tables: dict[Path, pd.DataFrame | None] = {}
+        self._face_tables: dict[Path, FaceTable] = {}
+
+    def find_tables(self, root: Path, pictures: Sequence[Path]) -> None:
+        """Find OpenFace's tables of pictures below `root` at once: only so can frames be assigned to them. Raises
+        UserError where `openface` is one file and cannot be assigned.
+        """
+        given = self.openface if self.openface is not None and not self.openface.is_dir() else None
+        found = find_tables(root, pictures, given=given)
+        self._face_tables |= found.by_picture
+        for why in found.unusable:
+            if given is not None:
+                raise UserError(f"--openface {why}")
+            self._tell(f"not used: {why}")
 
     def read(self, path: Path, name: Path | None = None) -> Portrait:
         """One photograph. `name` is its path below the folder that was asked for. Raises UserError with the reason, in
@@ -74,11 +94,14 @@ class PortraitReader:
         called = name or Path(path.name)
         known = self.known(path, called)
         try:
-            picture = read_upright(path)
+            photograph = read_photograph(path)
+            picture = photograph.image
             framed = frame(known.landmarks, *picture.size, self.framing)
             image = cut_square(picture, framed.square, self.size)
         except (OSError, ValueError) as error:
             raise UserError(_reason(error, path)) from error
+        if not photograph.still:
+            self._tell(f"first picture: {called} is an animation or has several pages")
         self._remark(called, framed, picture.size)
         landmarks = None if known.landmarks is None else framed.square.moved(known.landmarks, self.size)
         return Portrait(
@@ -87,18 +110,32 @@ class PortraitReader:
             _or_unknown(landmarks, LANDMARKS, 2),
             -1 if known.expression is None else EXPRESSIONS.index(known.expression),
             framed,
+            known.not_found,
         )
 
     def known(self, path: Path, name: Path) -> Known:
         """From OpenFace's CSV of the picture, or the table of the rendered set that it belongs to."""
-        places = [path.with_suffix(".csv")]
-        if self.openface is not None:
-            places.insert(0, (self.openface / name).with_suffix(".csv"))
-        for place in places:
-            if place.is_file():
-                face = read_face(place)
-                return Known(face.landmarks, face.units)
-        return self._rendered(path)
+        table = self._table_of(path, name)
+        if table is None:
+            return self._rendered(path)
+        try:
+            face = table.read()
+        except NoFaceError:
+            self._tell(f"no face: OpenFace found none in {name}")
+            return Known(not_found=True)
+        if face.others:
+            self._tell(f"largest face: OpenFace found {face.others + 1} of comparable confidence in {name}")
+        return Known(face.landmarks, face.units)
+
+    def _table_of(self, path: Path, name: Path) -> FaceTable | None:
+        if self.openface is not None and self.openface.is_dir():
+            for suffix in (".csv", ".CSV"):
+                place = (self.openface / name).with_suffix(suffix)
+                if fault_of(place) != "is missing":
+                    return FaceTable(place)
+        if path not in self._face_tables:  # a reference
+            self._face_tables |= find_tables(path.parent, [path]).by_picture
+        return self._face_tables.get(path)
 
     def _rendered(self, path: Path) -> Known:
         """What `faces.parquet` beside a picture says of it; nothing where there is none."""
@@ -106,42 +143,34 @@ class PortraitReader:
         if table is None or path.suffix != ".png" or path.stem not in table.index:
             return Known()
         row = table.loc[path.stem]
-        landmarks = np.asarray(row["landmarks"], np.float64).reshape(-1, 2)
-        units = row[list(ACTION_UNITS)].to_numpy(np.float64)
-        if landmarks.shape != (LANDMARKS, 2) or row["expression"] not in EXPRESSIONS:
-            raise UserError(f"{path.parent / TABLE} is damaged at {path.stem}: is it a rendered set?")
-        return Known(
-            landmarks if np.isfinite(landmarks).all() else None,
-            units if np.isfinite(units).all() else None,
-            str(row["expression"]),
-        )
+        landmarks = np.asarray(row["landmarks"], np.float64).reshape(LANDMARKS, 2)
+        return Known(landmarks, row[list(ACTION_UNITS)].to_numpy(np.float64), str(row["expression"]))
 
     def _table(self, folder: Path) -> pd.DataFrame | None:
         """The face table of a rendered set, by face."""
-        if folder not in self._tables:
+        if folder not in self._rendered_tables:
             file = folder / TABLE
-            if not file.is_file():
-                self._tables[folder] = None
+            if fault_of(file) == "is missing":
+                self._rendered_tables[folder] = None
                 return None
             try:
-                columns = ["face_id", "expression", "landmarks", *ACTION_UNITS]
-                table = pd.read_parquet(file, columns=columns).drop_duplicates("face_id")
-            except (OSError, ValueError, KeyError) as error:
+                table = parse_face_table(read_regular(file, MOST_BYTES), KNOWN)
+            except (OSError, ValueError) as error:
                 raise UserError(
                     f"{file} is no table of a rendered set ({_reason(error, file)}): move it away"
                 ) from error
-            self._tables[folder] = table.set_index("face_id")
-        return self._tables[folder]
+            self._rendered_tables[folder] = table.set_index("face_id")
+        return self._rendered_tables[folder]
 
     def _remark(self, name: Path, framed: Framed, size: tuple[int, int]) -> None:
         """What a person should know of how a picture was framed."""
         if framed.how == "centre":
-            self._say(f"centre square: no landmarks for {name}")
+            self._tell(f"centre square: no landmarks for {name}")
         outside = framed.square.outside(*size)
         if outside > REACH:
-            self._say(f"edge repeated: the square of {name} reaches {outside:.0f} px outside the picture")
+            self._tell(f"edge repeated: the square of {name} reaches {outside:.0f} px outside the picture")
         if framed.square.side < self.size:
-            self._say(f"enlarged: the square of {name} has {framed.square.side:.0f} px, the model's has {self.size}")
+            self._tell(f"enlarged: the square of {name} has {framed.square.side:.0f} px, the model's has {self.size}")
 
 
 def _or_unknown(values: np.ndarray | None, *shape: int) -> np.ndarray:
@@ -152,6 +181,4 @@ def _reason(error: Exception, path: Path) -> str:
     """An exception in a few words, on one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if isinstance(error, UnidentifiedImageError):
-        return "no picture that can be read: damaged, or of another kind than its name says"
     return " ".join(str(error).split()).replace(str(path), path.name) or type(error).__name__

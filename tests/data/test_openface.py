@@ -48,6 +48,42 @@ def test_the_most_confident_face_of_several_and_the_first_of_equals(tmp_path: Pa
     faces = [face(0.4, 1), face(0.9, 2), face(0.9, 3), face(0.2, 4)]
     found = read_face(write(tmp_path / "a.csv", faces))
     np.testing.assert_array_equal(found.landmarks, POINTS + 2)
+    assert found.others == 1
+
+
+@pytest.mark.parametrize(
+    ("person", "stranger", "chosen"),
+    [
+        (0.975, 0.98, "person"),  # a bystander in focus
+        (0.8, 0.98, "person"),
+        (0.98, 0.975, "person"),
+        (0.3, 0.98, "stranger"),  # what is large here is no face
+        (0.98, 0.2, "person"),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_largest_face_of_comparable_confidence(
+    tmp_path: Path, person: float, stranger: float, chosen: str, order: int
+) -> None:
+    faces = {
+        "person": row(POINTS, [1] * 17, confidence=person),
+        "stranger": row(POINTS / 4 + 300, [0] * 17, confidence=stranger),
+    }
+    found = read_face(write(tmp_path / "a.csv", list(faces.values())[::order]))
+    assert found.units is not None
+    assert found.units[0] == (chosen == "person")
+    assert found.others == (min(person, stranger) > 0.5)
+
+
+def test_several_faces_or_frames_that_nothing_tells_apart(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [face(0.9), face(0.95)], ["face", "confidence", *ACTION_UNITS])
+    with pytest.raises(UserError, match=r"a.csv has 2 faces, and no landmarks .*: keep the line of one"):
+        read_face(path)
+    columns = ["frame", " timestamp", " success", *IMAGE_COLUMNS[1:]]
+    path = write(tmp_path / "v.csv", [face(0.9, k, frame=k, success=1) for k in (1, 2, 3)], columns)
+    for read in (read_face, read_units):
+        with pytest.raises(UserError, match=r"v.csv has 3 frames of a video or a folder, and one picture is meant"):
+            read(path)
 
 
 def test_frames_without_success_are_passed_over(tmp_path: Path) -> None:
@@ -100,6 +136,27 @@ def test_faults_are_one_line_with_file_and_column(
         read_face(path)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (",", ";", "has values separated by semicolons: save it with commas between values"),
+        (",", "\t", "has values separated by tabs: save it with commas between values"),
+        (".", ",", "are decimals, or texts without quotation marks, written with commas?"),
+    ],
+)
+def test_what_programs_of_other_countries_write(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = write(tmp_path / "a.csv", [face(0.975)]).read_text().replace(old, new)
+    for content in (text, text.replace(".", ",")):
+        (tmp_path / "a.csv").write_text(content)
+        with pytest.raises(UserError) as error:
+            read_face(tmp_path / "a.csv")
+        assert said in str(error.value)
+    assert "and decimals with points" in str(error.value) or old == "."
+    (tmp_path / "a.csv").write_text('AU06,AU12,AU25\n"1,5",2,0\n')
+    with pytest.raises(UserError, match="column AU06 is '1,5', not a number: decimals are written with a point"):
+        read_units(tmp_path / "a.csv")
 
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from benchmark.data.photo import read_upright
+from benchmark.data.photo import read_photograph, read_pixels, read_upright
 
 RNG = np.random.default_rng(5)
 PIXELS = RNG.integers(0, 256, (24, 36, 3), dtype=np.uint8)
@@ -125,24 +127,158 @@ def zeroed(raw: bytes, start: float, end: float) -> bytes:
 def test_holes_in_a_jpeg_file_are_damage(how: dict[str, Any]) -> None:
     """Pillow reads on, and shows shifted or grey blocks."""
     raw = jpeg(**how)
-    assert read_upright(io.BytesIO(raw)).size == (200, 300)
+    assert read_upright(raw).size == (200, 300)
     for damaged in (zeroed(raw, 0.2, 0.4), zeroed(raw, 0.3, 0.9), zeroed(raw, 0.5, 0.98)):
         with Image.open(io.BytesIO(damaged)) as opened:
             opened.load()
         with pytest.raises(ValueError, match="is damaged"):
-            read_upright(io.BytesIO(damaged))
+            read_upright(damaged)
     noise = np.random.default_rng(0).integers(0, 256, 400, dtype=np.uint8).tobytes()
     middle = len(raw) // 2
     for damaged in (raw[:middle] + noise + raw[middle + 400 :], raw[:middle] + raw[middle + 1000 :]):
         with pytest.raises((OSError, ValueError)):
-            read_upright(io.BytesIO(damaged))
+            read_upright(damaged)
 
 
 def test_what_jpeg_files_may_have_beside_their_picture_is_none(tmp_path: Path) -> None:
     raw = jpeg()
     padded = raw[:-2] + bytes(40) + raw[-2:]
     for whole in (raw, padded, raw + b"what a camera adds" * 100):
-        np.testing.assert_array_equal(read_upright(io.BytesIO(whole)), read_upright(io.BytesIO(raw)))
+        np.testing.assert_array_equal(read_upright(whole), read_upright(raw))
     for mode in ("L", "CMYK"):
         Image.fromarray(PIXELS).convert(mode).save(tmp_path / "a.jpg")
         assert read(tmp_path / "a.jpg").shape == PIXELS.shape
+
+
+def metadata(kind: str) -> dict[str, Any]:
+    """How a picture is saved with metadata that is large or damaged."""
+    text = PngImagePlugin.PngInfo()
+    if kind == "text":
+        text.add_text("workflow", "x" * 2_000_000, zip=True)
+    if kind == "xmp":
+        text.add_itxt("XML:com.adobe.xmp", "<x>" + "y" * 2_000_000, zip=True)
+    damaged = {"exif": b"Exif\0\0no TIFF at all", "short exif": b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"}
+    icc = {"icc_profile": bytes(range(256)) * 8000} if kind == "icc" else {}
+    return {**({"exif": damaged[kind]} if kind in damaged else {}), **icc, **({"pnginfo": text} if text.chunks else {})}
+
+
+@pytest.mark.parametrize("kind", ["text", "xmp", "icc", "exif", "short exif"])
+def test_metadata_of_a_png_plays_no_part(tmp_path: Path, kind: str) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.png", **metadata(kind))
+    np.testing.assert_array_equal(read(tmp_path / "a.png"), PIXELS)
+    Image.fromarray(PIXELS[:24, :24]).save(tmp_path / "b.png", **metadata(kind))
+    np.testing.assert_array_equal(read_pixels(tmp_path / "b.png", 24), PIXELS[:24, :24])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_exif_with_any_bytes_changed_never_costs_a_picture(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:01 00:00:00"
+    stream = io.BytesIO()
+    Image.fromarray(PIXELS).save(stream, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    whole = stream.getvalue()
+    length = len(exif.tobytes()) - 6
+    start = whole.find(exif.tobytes()[6:])
+    assert start > 0
+    rng = np.random.default_rng(0)
+    upright = read_upright(whole)
+    turned_back = 0
+    for _ in range(150):
+        content = bytearray(whole)
+        for place in rng.integers(0, length, rng.integers(1, 5)):
+            content[start + int(place)] = rng.integers(256)
+        picture = read_upright(bytes(content))
+        assert picture.size in ((24, 36), (36, 24))
+        turned_back += picture.size == upright.size
+    assert turned_back > 75  # the orientation survives damage elsewhere
+
+
+def test_an_orientation_may_stand_in_text_or_in_xmp(tmp_path: Path) -> None:
+    stored = Image.fromarray(np.ascontiguousarray(ORIENTATIONS[6](PIXELS)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    profile = exif.tobytes().hex()
+    packet = '<rdf:Description tiff:Orientation="6"/>'
+    for key, value in (
+        ("Raw profile type exif", f"\nexif\n {len(profile) // 2}\n{profile}\n"),
+        ("XML:com.adobe.xmp", packet),
+    ):
+        for compressed in (False, True):
+            text = PngImagePlugin.PngInfo()
+            text.add_itxt(key, value, zip=compressed) if key.startswith("XML") else text.add_text(
+                key, value, compressed
+            )
+            stored.save(tmp_path / "a.png", pnginfo=text)
+            np.testing.assert_array_equal(read(tmp_path / "a.png"), PIXELS)
+    stored.save(tmp_path / "a.webp", lossless=True, xmp=packet.encode())
+    np.testing.assert_array_equal(read(tmp_path / "a.webp"), PIXELS)
+
+
+def png16(levels: np.ndarray) -> bytes:
+    """H x W x 3 uint16 as a PNG file, which Pillow does not write."""
+    height, width, _ = levels.shape
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in levels)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+def saved(image: Image.Image, kind: str, **how: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **how)
+    return stream.getvalue()
+
+
+def test_bits_pages_and_compression_are_told() -> None:
+    picture, other = Image.fromarray(PIXELS), Image.new("RGB", (36, 24), "red")
+    deep = PIXELS.astype(np.uint16) * 257
+    frames = {"save_all": True, "append_images": [other] * 3}
+    table = [
+        (saved(picture, "PNG"), 8, True, "lossless"),
+        (png16(deep), 16, True, "lossless"),
+        (b"P6 36 24\n# words\n65535\n" + deep.astype(">u2").tobytes(), 16, True, "lossless"),
+        (saved(Image.fromarray(GREY.astype(np.uint16) * 257), "TIFF"), 16, True, "lossless"),
+        (saved(Image.fromarray(GREY.astype(np.uint16) * 257), "JPEG2000"), 16, True, "lossless"),
+        (saved(picture, "JPEG2000", irreversible=True), 8, True, "JPEG 2000"),
+        (saved(picture, "PNG", **frames), 8, False, "lossless"),
+        (saved(picture, "GIF", **frames), 8, False, "GIF (256 colours)"),
+        (saved(picture, "TIFF", **frames), 8, False, "lossless"),
+        (saved(picture, "WEBP", lossless=True), 8, True, "lossless"),
+        (saved(picture, "WEBP"), 8, True, "WebP"),
+        (saved(picture, "AVIF"), 8, True, "AVIF"),
+        (saved(picture, "TIFF", compression="jpeg"), 8, True, "jpeg"),
+        *((saved(picture, "JPEG", quality=quality), 8, True, f"JPEG quality {quality}") for quality in (5, 50, 75, 95)),
+        (saved(picture, "MPO", **frames), 8, True, "JPEG quality 75"),  # a camera's preview is no second picture
+    ]
+    for content, bits, still, compression in table:
+        photograph = read_photograph(content)
+        assert (photograph.bits, photograph.still, photograph.compression) == (bits, still, compression), content[:12]
+
+
+def test_formats_that_start_a_program_are_no_pictures(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.eps")
+    Image.fromarray(PIXELS).save(tmp_path / "a.ico")
+    for name in ("a.eps", "a.ico"):
+        with pytest.raises(ValueError, match="no picture that can be read"):
+            read(tmp_path / name)
+
+
+def test_what_is_too_large_or_no_file_is_said_before_it_is_read(tmp_path: Path) -> None:
+    head = struct.pack(">I", 13) + b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    (tmp_path / "a.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + head + struct.pack(">I", zlib.crc32(head[4:])) + b"\0\0\0\0IDAT"
+    )
+    with pytest.raises(ValueError, match="has more than 179 million pixels: reduce it first"):
+        read(tmp_path / "a.png")
+    with (tmp_path / "b.png").open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(OSError, match="at most 1,024 MB are read"):
+        read(tmp_path / "b.png")
+    for path in (Path("/dev/zero"), tmp_path):
+        for call in (read_upright, lambda path: read_pixels(path, 8)):
+            with pytest.raises(OSError, match="not a file"):
+                call(path)

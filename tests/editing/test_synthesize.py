@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -457,13 +458,13 @@ def test_json_says_what_was_done(
         (["--target", "sad", "--seed", "-1"], "--seed -1 is no seed"),
         (["--aus", "{units}"], "tests.dummy:Dummy is not guided by action units; --target EXPRESSION tells it"),
         (["--aus", "none.csv"], "--aus none.csv is missing"),
-        (["--reference", "{folder}"], "is not a file"),
+        (["--reference", "{folder}"], "is a folder, not a file"),
         (["--reference", "{broken}"], "--reference {broken}: "),
         (["--reference", "{good}", "--seed", "3"], "--seed draws the latent of --target"),
         ([], "one of the arguments --target --reference --aus is required"),
         (["--target", "sad", "--reference", "{good}"], "not allowed with argument"),
         (["--target", "sad", "--threads", "0"], "--threads must be at least 1"),
-        (["--target", "sad", "--openface", "nowhere"], "--openface nowhere is no folder"),
+        (["--target", "sad", "--openface", "nowhere"], "--openface nowhere is missing"),
         (["--target", "sad", "--source", "none.png"], "--source none.png is missing"),
         (["--target", "sad", "--source", "{broken}"], "{broken}: no picture that can be read: damaged"),
         (["--target", "sad", "--source", "{folder}/empty", "--out", "{folder}/new"], "has no pictures"),
@@ -499,3 +500,129 @@ def test_wrong_input_is_one_line_and_exit_2(
     assert error.startswith("error: ")
     assert said.format(**names) in error
     assert sorted(tmp_path.rglob("*")) == before
+
+
+# ------------------------------------------------------------------------------------------------ folders as they are
+def test_linked_folders_are_edited_and_copies_are_not(
+    tmp_path: Path, trained: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    photos, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    save(photos / "a.png")
+    save(elsewhere / "b.jpe")
+    (photos / "linked").symlink_to(elsewhere)
+    (photos / "linked" / "back").symlink_to(photos)
+    for name in ("a.jpg", "a_aligned/face_det_000000.bmp"):
+        save(photos / "processed" / name)
+    os.mkfifo(photos / "pipe.png")
+    assert call(trained, "--source", photos, "--target", "happy", "--out", tmp_path / "out") == 0
+    shown, said = capfd.readouterr()
+    assert shown == f"{tmp_path / 'out'}: 2 made\n"
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.png")) == ["a.png", "b.png"]
+    assert "left out: 2 pictures in processed/, a folder of copies by its name" in said
+    assert "left out: 1 named pipes, sockets or devices" in said
+
+
+def test_a_folder_that_cannot_be_read_is_no_success(
+    tmp_path: Path, trained: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "photos" / "a.png")
+    save(tmp_path / "photos" / "closed" / "b.png")
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert call(trained, "--source", tmp_path / "photos", "--target", "happy", "--out", tmp_path / "out") == 2
+    assert "closed cannot be read (Permission denied): check its permissions" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.timeout(120)
+def test_what_is_no_file_is_one_line(tmp_path: Path, trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    good, pipe, circle = save(tmp_path / "a.png"), tmp_path / "pipe.png", tmp_path / "circle.png"
+    os.mkfifo(pipe)
+    circle.symlink_to(circle)
+    zero = tmp_path / "zero.png"
+    zero.symlink_to("/dev/zero")
+    long = tmp_path / f"{'x' * 300}.png"
+    calls: list[tuple[list[object], str]] = [
+        (["--source", pipe, "--target", "sad"], "is a named pipe, not a file"),
+        (["--source", zero, "--target", "sad"], "is a device, not a file"),
+        (["--source", circle, "--target", "sad"], "Too many levels of symbolic links"),
+        (["--source", long, "--target", "sad"], "File name too long"),
+        (["--source", good, "--aus", pipe], "--aus"),
+        (["--source", good, "--reference", zero], "--reference"),
+        (["--source", good, "--target", "sad", "--openface", pipe], "--openface"),
+    ]
+    for words, said in calls:
+        assert call(trained, *words, "--out", tmp_path / "o.png", "--quiet") == 2
+        error = capfd.readouterr().err
+        assert error.count("\n") == 1
+        assert said in error
+    (tmp_path / "a.csv").symlink_to(pipe)
+    assert call(trained, "--source", good, "--target", "sad", "--out", tmp_path / "o.png", "--quiet") == 2
+    assert "a.csv cannot be read (it is a named pipe, not a file)" in capfd.readouterr().err
+
+
+def test_openface_without_a_face_costs_only_methods_that_need_one(
+    tmp_path: Path, trained: Path, animated: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = save(tmp_path / "a.png")
+    columns = ["success", *(f"{axis}_{k}" for axis in "xy" for k in range(68)), *ACTION_UNITS]
+    write(tmp_path / "a.csv", [row(np.zeros((68, 2)), [0] * 17, success=0)], columns)
+    edited = edit(trained, tmp_path / "o.png", source)
+    said = capfd.readouterr().err
+    assert "no face: OpenFace found none in a.png" in said
+    assert "centre square: no landmarks for a.png" in said
+    (tmp_path / "a.csv").unlink()
+    assert edit(trained, tmp_path / "p.png", source) == edited
+    write(tmp_path / "a.csv", [row(np.zeros((68, 2)), [0] * 17, success=0)], columns)
+    cascade = tmp_path / "cascade"
+    cascade.mkdir()
+    untrained(cascade, "efgan", EFGANSettings(width=0.0625))
+    (tmp_path / "u.csv").write_text("AU12,5\n")
+    assert call(cascade, "--source", source, "--aus", tmp_path / "u.csv", "--out", tmp_path / "q.png", "--quiet") == 2
+    said = capfd.readouterr().err
+    assert "efgan needs its landmarks and action units, and OpenFace found no face in it" in said
+
+
+def test_one_file_of_openface_for_a_folder(tmp_path: Path, animated: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    photos = tmp_path / "photos"
+    for name in ("a.png", "b.png"):
+        save(photos / name)
+    columns = ["frame", "success", *(f"{axis}_{k}" for axis in "xy" for k in range(68)), *ACTION_UNITS]
+    angle = np.linspace(0, 6, 68)
+    circle = np.stack([16 + 8 * np.cos(angle), 16 + 8 * np.sin(angle)], 1)
+    rows = [row(circle, [k] * 17, frame=k, success=1) for k in (1, 2)]
+    table = write(tmp_path / "all.csv", rows, columns)
+    common = ["--aus", tmp_path / "u.csv", "--out"]
+    (tmp_path / "u.csv").write_text("AU12,5\n")
+    assert call(animated, "--source", photos, "--openface", table, *common, tmp_path / "out") == 0
+    assert "centre square" not in capfd.readouterr().err
+    write(photos / "processed" / "photos.csv", rows, columns)
+    assert call(animated, "--source", photos, *common, tmp_path / "same") == 0
+    assert "centre square" not in capfd.readouterr().err
+    assert [path.read_bytes() for path in sorted((tmp_path / "same").iterdir())] == [
+        path.read_bytes() for path in sorted((tmp_path / "out").iterdir())
+    ]
+    save(photos / "c.png")
+    assert call(animated, "--source", photos, "--openface", table, *common, tmp_path / "more") == 2
+    assert "all.csv has 2 frames, and" in capfd.readouterr().err
+
+
+def test_several_faces_and_several_pages_are_said(
+    tmp_path: Path, trained: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    angle = np.linspace(0, 6, 68)
+    circle = np.stack([np.cos(angle), np.sin(angle)], 1)
+    write(tmp_path / "a.csv", [row(c + r * circle, [1] * 17, confidence=0.9) for c, r in ((16, 12), (16, 3))])
+    save(tmp_path / "a.png")
+    edit(trained, tmp_path / "o.png", tmp_path / "a.png")
+    assert "largest face: OpenFace found 2 of comparable confidence in a.png" in capfd.readouterr().err
+    frames = [Image.fromarray(np.roll(PICTURE, k, 1)) for k in range(3)]
+    frames[0].save(tmp_path / "b.png", save_all=True, append_images=frames[1:])
+    edit(trained, tmp_path / "p.png", tmp_path / "b.png")
+    assert "first picture: b.png is an animation or has several pages" in capfd.readouterr().err

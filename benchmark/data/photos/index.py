@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -14,17 +13,8 @@ import numpy as np
 
 from benchmark.core.errors import UserError
 from benchmark.core.paths import readable
-
-SUFFIXES = frozenset(
-    {
-        *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2"),
-        *(".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
-    }
-)
-"""Of pictures; one of them that cannot be read is broken, and said."""
-SYSTEM_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN", "@eaDir"})
-OPENFACE_FOLDERS = (".", "processed", "openface")
-"""Where OpenFace's CSV of a picture may lie, from the picture's folder or the set's: `processed` is its own default."""
+from benchmark.data.openface_tables import FaceTable, find_tables
+from benchmark.data.picture_files import FolderWalk
 
 Reason = Literal[
     "misnamed", "twofold", "missing", "duplicate", "broken", "truncated", "tiny", "grey", "landmarks", "no face"
@@ -51,7 +41,7 @@ class Photo:
     """A picture of the set as its name, or its line of a table, has it.
 
     units: 17 action units in [0, 5]; landmarks: 68 x 2 in the pixels of the upright picture; None where not given.
-    openface: OpenFace's CSV file of its name, if there is one.
+    openface: its rows in OpenFace's CSV files, if there are any.
     """
 
     path: Path
@@ -63,7 +53,7 @@ class Photo:
     gaze: str
     units: np.ndarray | None = None
     landmarks: np.ndarray | None = None
-    openface: Path | None = None
+    openface: FaceTable | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +68,8 @@ class SetAside:
 @dataclass(frozen=True)
 class PhotoIndex:
     """A folder's pictures, by face_id. left_out: how many were left out on purpose, by why. others: how many files are
-    no pictures. tables: files beside the pictures that decide what they show.
+    no pictures. tables: files beside the pictures that decide what they show. copies: of each picture that shows a face
+    again, its path and that of the picture that is used. unusable: OpenFace's files that cannot be assigned, and why.
     """
 
     root: Path
@@ -87,6 +78,8 @@ class PhotoIndex:
     left_out: Mapping[str, int] = field(default_factory=dict)
     others: int = 0
     tables: tuple[Path, ...] = ()
+    copies: tuple[tuple[Path, Path], ...] = ()
+    unusable: tuple[str, ...] = ()
 
     def without(self, people: Iterable[str]) -> PhotoIndex:
         """Without some people: identities, groups, or what a group's name begins with before a hyphen (`kid`). Raises
@@ -108,51 +101,7 @@ class PhotoIndex:
                 f"leave-out={name}: nobody of that name or group in {self.root} (groups: {', '.join(groups)}; people: "
                 f"{_few(sorted({photo.identity for photo in self.photos}))})"
             )
-        return PhotoIndex(self.root, tuple(kept), self.aside, dict(left_out), self.others, self.tables)
-
-
-def scan(root: Path) -> Iterator[Path]:
-    """All files below a folder, sorted, without hidden ones and a system's own; each folder once, whatever links lead
-    to it. Raises UserError where a folder cannot be read.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"{error.filename} cannot be read ({error.strerror}): check its permissions")
-
-    walked = {_inode(root)}
-    for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
-        named = sorted(name for name in folders if not name.startswith(".") and name not in SYSTEM_FOLDERS)
-        folders.clear()
-        for name in named:
-            place = _inode(Path(folder, name))
-            if place not in walked:  # links may lead back
-                walked.add(place)
-                folders.append(name)
-        for name in sorted(files):
-            path = Path(folder, name)
-            if not name.startswith(".") and _is_file(path):
-                yield path
-
-
-def _inode(folder: Path) -> tuple[int, int]:
-    try:
-        status = folder.stat()
-    except OSError as error:
-        raise UserError(f"{folder} cannot be read ({error.strerror}): check its permissions") from error
-    return status.st_dev, status.st_ino
-
-
-def _is_file(path: Path) -> bool:
-    """A file, or a link to one or to nowhere; no pipe, which nobody fills."""
-    try:
-        return path.is_file() or path.is_symlink()
-    except OSError as error:  # the folder's names may be read, and what they stand for not
-        raise UserError(f"{path} cannot be read ({error.strerror}): check the folder's permissions") from error
-
-
-def is_picture(path: Path) -> bool:
-    """By its suffix."""
-    return path.suffix.lower() in SUFFIXES
+        return replace(self, photos=tuple(kept), left_out=dict(left_out))
 
 
 def half_named(path: Path, name: re.Pattern[str]) -> bool:
@@ -168,7 +117,7 @@ HALF_NAMED = "has the name of a picture and no picture's suffix: is it half a do
 
 
 def build_index(
-    root: Path,
+    walk: FolderWalk,
     photos: Iterable[Photo],
     aside: Iterable[SetAside] = (),
     left_out: Mapping[str, int] | None = None,
@@ -176,58 +125,48 @@ def build_index(
     tables: tuple[Path, ...] = (),
 ) -> PhotoIndex:
     """An index in which each face is there once, and each person belongs to one group: pictures that say otherwise
-    than most are misnamed, and of two of one face the first is kept.
+    than most are misnamed, and of two of one face the first is kept. walk: the folder's, after its end.
     """
+    root = walk.root
     every, refused = sorted(photos, key=lambda photo: (photo.face_id, str(photo.path))), list(aside)
     groups: dict[str, Counter[str]] = {}
     for photo in every:
         groups.setdefault(photo.identity, Counter())[photo.group] += 1
     kept: dict[str, Photo] = {}
+    copies: list[tuple[Path, Path]] = []
     for photo in every:
         usual, where = most_frequent(groups[photo.identity]), relative(photo.path, root)
         if usual is None:
             counts = groups[photo.identity]
-            said = " and ".join(sorted(name for name in counts if counts[name] == max(counts.values())))
-            detail = f"of person {photo.identity} as many pictures say {said}: nobody can tell which is right"
+            named = " and ".join(sorted(name for name in counts if counts[name] == max(counts.values())))
+            detail = f"of person {photo.identity} as many pictures say {named}: nobody can tell which is right"
             refused.append(SetAside(where, "misnamed", detail))
         elif photo.group != usual:
             detail = f"most pictures of person {photo.identity} say {usual}, this one says {photo.group}"
             refused.append(SetAside(where, "misnamed", detail))
         elif photo.face_id in kept:
-            other = relative(kept[photo.face_id].path, root)
-            refused.append(SetAside(where, "twofold", f"shows what {other} shows"))
+            other = kept[photo.face_id].path
+            copies.append((photo.path, other))
+            refused.append(SetAside(where, "twofold", f"shows what {relative(other, root)} shows"))
         else:
             kept[photo.face_id] = photo
-    beside = _openface_tables(root, (photo.path for photo in kept.values()))
-    used = set(beside.values()) - set(tables)
-    found = [
-        replace(photo, openface=beside[photo.path]) if beside.get(photo.path) in used else photo
-        for photo in kept.values()
-    ]
-    return PhotoIndex(root, tuple(found), tuple(refused), dict(left_out or {}), others - len(used), tables)
+    openface = find_tables(root, [photo.path for photo in kept.values()], tables)
+    return PhotoIndex(
+        root,
+        tuple(replace(photo, openface=openface.by_picture.get(photo.path)) for photo in kept.values()),
+        tuple(refused),
+        {**(left_out or {}), **walk.left_out()},
+        others - len({table.path for table in openface.by_picture.values()}),
+        tables,
+        tuple(copies),
+        openface.unusable,
+    )
 
 
 def most_frequent(groups: Counter[str]) -> str | None:
     """The group that most pictures say, if there is one."""
     (first, count), *others = groups.most_common(2)
     return None if others and others[0][1] == count else first
-
-
-def _openface_tables(root: Path, pictures: Iterable[Path]) -> dict[Path, Path]:
-    """Of each picture the first CSV file of its name beside it, or in the set's own folder of them; every folder is
-    read once.
-    """
-    tables: dict[Path, dict[str, Path]] = {}
-    found = {}
-    for path in pictures:
-        for folder in (place / name for place in (path.parent, root) for name in OPENFACE_FOLDERS):
-            if folder not in tables:
-                files = sorted(folder.glob("*.[cC][sS][vV]")) if folder.is_dir() else []
-                tables[folder] = {file.stem: file for file in reversed(files)}
-            if path.stem in tables[folder]:
-                found[path] = tables[folder][path.stem]
-                break
-    return found
 
 
 def relative(path: Path, root: Path) -> str:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import read_regular
 from benchmark.data.framing import RAFD, Square, frame
-from benchmark.data.openface import OpenFace, read_face
-from benchmark.data.photo import cut_square, read_upright
-from benchmark.data.photos.face_detection import FaceDetector
+from benchmark.data.openface import OpenFace
+from benchmark.data.photo import MOST_BYTES, cut_square, read_photograph, read_upright
+from benchmark.data.photos.face_detection import SURE, FaceDetector
 from benchmark.data.photos.index import Photo, Reason
 from benchmark.protocol import SUBSET_CAMERAS
 
@@ -33,8 +33,6 @@ ENLARGED = 2
 """By how much the square round a face may be enlarged; what has to be more is `tiny`."""
 TURNS = (90, 270, 180)
 """Degrees, counterclockwise, by which a picture without a sure face is turned to look again."""
-WEAK = 0.5
-"""A score below which a face may be none: a face upside down is now and then taken for one."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,8 @@ class Inspection:
     units: np.ndarray | None = None
     square: Square | None = None
     useless: str = ""
+    other_faces: int = 0
+    still: bool = True
 
     def fact(self) -> dict[str, Any]:
         """As JSON has it, to the last bit."""
@@ -91,22 +91,23 @@ def inspect_photo(
 ) -> tuple[Inspection, np.ndarray | None]:
     """A picture, and its pixels (size x size x 3 uint8) where its square is known already."""
     try:
-        raw = photo.path.read_bytes()
+        raw = read_regular(photo.path, MOST_BYTES)
     except OSError as error:
         return Inspection("", "broken", f"cannot be read ({error.strerror})"), None
     digest = hashlib.sha256(raw).hexdigest()
     if not raw:
         return Inspection(digest, "truncated", "the file is empty"), None
     try:
-        picture = read_upright(io.BytesIO(raw))
+        photograph = read_photograph(raw)
     except (OSError, ValueError) as error:
         return Inspection(digest, _reason(error), _one_line(error)), None
+    picture = photograph.image
     if min(picture.size) < options.size:
         detail = f"{picture.width} x {picture.height} px, and {options.size} px are asked for"
         return Inspection(digest, "tiny", detail, *picture.size), None
     openface, useless = _read_openface(photo)
     units = photo.units if photo.units is not None else openface.units if openface else None
-    landmarks, by, turned = _face(photo, picture, openface, options, detector)
+    landmarks, by, turned, others = _face(photo, picture, openface, options, detector)
     if turned:
         picture = picture.rotate(turned, expand=True)
     try:
@@ -118,6 +119,7 @@ def inspect_photo(
         return Inspection(digest, "tiny", detail, *picture.size), None
     seen = Inspection(
         digest, None, "", *picture.size, turned, is_grey(picture), landmarks, by, units, square, useless,
+        others, photograph.still,
     )  # fmt: skip
     return seen, None if square is None else cut_square(picture, square, options.size)
 
@@ -166,7 +168,7 @@ def _read_openface(photo: Photo) -> tuple[OpenFace | None, str]:
     if photo.openface is None:
         return None, ""
     try:
-        return read_face(photo.openface), ""
+        return photo.openface.read(), ""
     except UserError as error:
         return None, str(error)
 
@@ -177,21 +179,21 @@ def _face(
     openface: OpenFace | None,
     options: PrepareOptions,
     detector: FaceDetector | None,
-) -> tuple[np.ndarray | None, By | None, int]:
-    """Landmarks, who says so, and by how much the picture has to be turned."""
+) -> tuple[np.ndarray | None, By | None, int, int]:
+    """Landmarks, their source, degrees by which the picture has to be turned, and how many other faces are in it."""
     if photo.landmarks is not None:
-        return photo.landmarks, "the table", 0
+        return photo.landmarks, "the table", 0, openface.others if openface else 0
     if openface is not None and openface.landmarks is not None:
-        return openface.landmarks, "OpenFace", 0
+        return openface.landmarks, "OpenFace", 0, openface.others
     if detector is None or not options.find:
-        return None, None, 0
+        return None, None, 0, 0
     found = [(0, detector.detect(picture, fine=not options.fixed))]
     # LocatedFace from before, hardly a face is missed: the picture may lie. LocatedFace from elsewhere, a wide one may.
     may_lie = photo.camera == 90 or (picture.width > picture.height and photo.camera in SUBSET_CAMERAS["F&P"])
-    if may_lie and (found[0][1] is None or found[0][1].score < WEAK):
+    if may_lie and (found[0][1] is None or found[0][1].score < SURE):
         found += [(turned, detector.detect(picture.rotate(turned, expand=True))) for turned in TURNS]
     best = max(found, key=lambda item: item[1].score if item[1] else -1.0)
-    return (best[1].landmarks, "dlib", best[0]) if best[1] else (None, None, 0)
+    return (best[1].landmarks, "dlib", best[0], best[1].others) if best[1] else (None, None, 0, 0)
 
 
 def _reason(error: Exception) -> Reason:
@@ -200,6 +202,4 @@ def _reason(error: Exception) -> Reason:
 
 def _one_line(error: Exception) -> str:
     """What a decoder says, without the addresses of what it read from."""
-    if isinstance(error, UnidentifiedImageError):
-        return "is no picture that can be decoded"
     return re.sub(r"<[^>]* at 0x[0-9a-f]+>", "the file", " ".join(str(error).split()))[:160]

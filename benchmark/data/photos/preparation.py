@@ -5,6 +5,7 @@ dlib and Pillow let go of Python's lock while they work, so threads are enough.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import read_regular
 from benchmark.core.hashes import write_text
+from benchmark.core.paths import readable
 from benchmark.data.faceset import COLUMNS, IMAGES, PLACEMENT, TABLE
 from benchmark.data.framing import Square
+from benchmark.data.photo import MOST_BYTES
 from benchmark.data.photos.action_units import Prototypes, action_units_of
 from benchmark.data.photos.face_detection import FaceDetector, needed_packages
 from benchmark.data.photos.index import REASONS, Photo, PhotoIndex, Reason, SetAside, relative
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 
 ASIDE, ASIDE_COLUMNS = "set-aside.csv", ("path", "reason", "detail")
 _PIXELS, _INSPECTED = "pixels.part.npy", "inspected.part.jsonl"
+SHOWN_NAMES = 3
 CHUNK = 16
 """Pictures that a thread takes at once."""
 Split = Callable[[Mapping[str, str]], tuple[list[str], str]]
@@ -108,10 +113,16 @@ def prepare_photos(
     if turned:
         lay = "1 picture lay" if turned == 1 else f"{turned:,} pictures lay"
         notes.append(f"{lay} on the side or upside down; faces showed which way is up.")
-    useless = [one.inspection.useless.replace(f"{index.root}/", "") for one in kept if one.inspection.useless]
+    useless = [one.inspection.useless for one in kept if one.inspection.useless]
+    useless = [text.replace(f"{index.root}/", "") for text in (*index.unusable, *useless)]
     if useless:
         notes.append(f"{_files(len(useless))} written by OpenFace and could not be used: benchmark.prepare names them.")
     notes += _enlarged(kept, options)
+    notes += _copy_notes(index, inspections)
+    several = "In {} several faces were found; of those of comparable confidence the largest was taken"
+    notes += _listed(kept, lambda inspection: inspection.other_faces > 0, several)
+    animated = "Of {} that are animations or have several pages the first picture was taken"
+    notes += _listed(kept, lambda inspection: not inspection.still, animated)
     if mostly_grey:
         notes.append(f"{len(greys):,} pictures are grey: most of the set is, so they were kept.")
     facts = {
@@ -369,6 +380,40 @@ def _enlarged(kept: Sequence[_Kept], options: PrepareOptions) -> list[str]:
     if not large:
         return []
     return [f"Enlarged, because their faces are small: {len(large):,} of the pictures, {max(large):.1f} times at most."]
+
+
+def _copy_notes(index: PhotoIndex, inspections: Sequence[Inspection]) -> list[str]:
+    """That faces are there twice in pictures of different content, and from which folders the pictures were taken."""
+    used = {photo.path: seen.sha256 for photo, seen in zip(index.photos, inspections, strict=True)}
+    folders: Counter[tuple[str, str]] = Counter()
+    for copy, original in index.copies:
+        if original in used and _sha256(copy) != used[original]:
+            folders[relative(original.parent, index.root), relative(copy.parent, index.root)] += 1
+    if not folders:
+        return []
+    pairs = [f"{used}/ and not {other}/ ({count:,})" for (used, other), count in folders.most_common(4)]
+    more = ", ..." if len(folders) > len(pairs) else ""
+    return [
+        f"{folders.total():,} faces are there in two pictures of DIFFERENT content; those used are from "
+        f"{', '.join(pairs)}{more}: move the folder away whose pictures are not meant."
+    ]
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(read_regular(path, MOST_BYTES)).hexdigest()
+    except OSError:
+        return ""
+
+
+def _listed(kept: Sequence[_Kept], chosen: Callable[[Inspection], bool], sentence: str) -> list[str]:
+    """A sentence on some pictures, `{}` in it being their number, with the first of their names."""
+    names = [one.photo.path.name for one in kept if chosen(one.inspection)]
+    if not names:
+        return []
+    count = "1 picture" if len(names) == 1 else f"{len(names):,} pictures"
+    shown = ", ".join(map(readable, names[:SHOWN_NAMES])) + (", ..." if len(names) > SHOWN_NAMES else "")
+    return [f"{sentence.format(count)} ({shown})."]
 
 
 def _write_images(folder: Path, pixels: np.ndarray, numbers: Sequence[int]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,12 +12,14 @@ from typing import Any, ClassVar, Literal
 from benchmark.core.errors import UserError, unknown
 from benchmark.core.paths import readable
 from benchmark.data.faceset import FaceSet
-from benchmark.data.openface import read_face
+from benchmark.data.layouts import layout_of
+from benchmark.data.openface_tables import FaceTable
 from benchmark.data.photos.action_units import Prototypes
 from benchmark.data.photos.face_detection import needed_packages
 from benchmark.data.photos.index import PhotoIndex
 from benchmark.data.photos.inspection import How, PrepareOptions, has_landmarks
 from benchmark.data.photos.preparation import prepare_photos
+from benchmark.data.picture_files import COPIES
 from benchmark.data.source import Advance, DataSource, NotThisDataSetError, Prepared
 from benchmark.data.split import LEAST_PEOPLE, SALT, draw_test_identities, listed_test_identities
 from benchmark.protocol import Knowledge
@@ -31,7 +33,7 @@ class Photographs(DataSource):
     """
 
     licensed = True
-    version = 3
+    version = 4
     options = frozenset({"leave-out", "faces"})
     title: ClassVar[str]
     like: ClassVar[str]
@@ -79,6 +81,15 @@ class Photographs(DataSource):
     def _nothing(self, found: PhotoIndex) -> str:
         if not found.aside and not found.left_out and not found.others:
             return f"{self.folder} is empty"
+        copies = [why for why in found.left_out if why.endswith(COPIES)]
+        if copies and not found.aside:
+            return (
+                f"{self.folder} holds no pictures but {copies[0]}: if those are meant, name that folder, "
+                f"--data {self.name}:DIR"
+            )
+        assert self.folder is not None  # the base class has seen to it
+        if layout := layout_of(self.folder):
+            return f"{self.folder} holds {layout}"
         why = f"; {found.aside[0].path}: {found.aside[0].detail}" if found.aside else ""
         return f"{self.folder} holds no picture named as {self.title} names them ({self.like}){why}"
 
@@ -89,14 +100,23 @@ class Photographs(DataSource):
         known: set[Knowledge] = set()
         if self.find or all(photo.landmarks is not None for photo in photos):
             known.add("landmarks")
-        if self.prototypes or any(photo.units is not None for photo in photos) or any(map(_has_units, self._openface)):
+        if (
+            self.prototypes
+            or any(photo.units is not None for photo in photos)
+            or any(map(_has_units, self._openface_tables))
+        ):
             known.add("units")
         return frozenset(known)
 
+    @property
+    def _openface_tables(self) -> Iterator[FaceTable]:
+        """OpenFace's rows of the pictures."""
+        return (photo.openface for photo in self.index.photos if photo.openface is not None)
+
     @cached_property
     def _openface(self) -> list[Path]:
-        """OpenFace's CSV files beside the pictures."""
-        return sorted({photo.openface for photo in self.index.photos if photo.openface is not None})
+        """OpenFace's CSV files."""
+        return sorted({table.path for table in self._openface_tables})
 
     def files(self) -> list[Path]:
         """Pictures, tables and OpenFace's files."""
@@ -180,9 +200,9 @@ def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
 
 
-def _has_units(table: Path) -> bool:
-    """Whether a CSV file of OpenFace's can be used for action units."""
+def _has_units(table: FaceTable) -> bool:
+    """Whether OpenFace's rows of a picture can be used for action units."""
     try:
-        return read_face(table).units is not None
+        return table.read().units is not None
     except UserError:
         return False

@@ -224,7 +224,7 @@ def test_a_folder_of_something_else_is_one_line(tmp_path: Path, files: dict[str,
         ({}, "there is no CSV file with the columns path,identity,expression"),
         ({"a.csv": "path,identity\n1.png,x\n"}, "a.csv has no column 'expression'"),
         ({"a.csv": "path,identity,expresion\n1,2,3\n"}, "no column 'expression'; did you mean 'expresion'"),
-        ({"a.csv": "path;identity;expression\n"}, "a.csv has values separated by ';': commas are needed"),
+        ({"a.csv": "path;identity;expression\n"}, "a.csv has values separated by semicolons: save it with commas"),
         ({"a.csv": "path,identity,expression\n1,2\n"}, "a.csv, line 2: 2 values for 3 columns"),
         (
             {"a.csv": "path,identity,expression\n", "b.csv": "path,identity,expression\n"},
@@ -449,5 +449,5 @@ def test_openface_writes_one_folder_for_a_nested_set(tmp_path: Path) -> None:
     for path in (root / "090").iterdir():
         (root / "processed" / f"{path.stem}.CSV").write_text("x")
     found = RaFD.index_folder(root)
-    assert {photo.openface for photo in found.photos} == set((root / "processed").iterdir())
+    assert {photo.openface.path for photo in found.photos if photo.openface} == set((root / "processed").iterdir())
     assert found.others == 0

@@ -1,0 +1,106 @@
+"""The table of a rendered set (`faces.parquet`), checked before anything is made of it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.protocol import ACTION_UNITS, CAMERAS, EXPRESSIONS, GAZES, LANDMARKS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_BYTES, MOST_ROWS = 1 << 31, 10_000_000
+"""Of a table's file, and of a table."""
+KNOWN = ("face_id", "expression", *ACTION_UNITS, "landmarks")
+"""The columns that say what is known of a face."""
+NEEDED = ("face_id", "identity", "group", "expression", "camera", "gaze", *ACTION_UNITS, "landmarks", "visible")
+"""Those of a set."""
+_WORDS = {"expression": EXPRESSIONS, "camera": CAMERAS, "gaze": GAZES}
+
+
+def parse_face_table(content: bytes, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a Parquet file and check it: `columns` are there, `optional` ones where the file has them.
+
+    Raises ValueError, saying what is wrong with which face, for a file that is not Parquet or is damaged, a column that
+    is missing, a face that is there twice or whose name leads out of the folder, words and cameras that are not the
+    protocol's, and action units or landmarks (68 points) that are no finite numbers.
+    """
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(io.BytesIO(content))
+        rows, names = file.metadata.num_rows, set(file.schema_arrow.names)
+    except Exception as error:  # Arrow raises many kinds on damaged files
+        raise ValueError(f"it is no Parquet file, or a damaged one ({_in_short(error)})") from error
+    lacking = [name for name in columns if name not in names]
+    if lacking:
+        raise ValueError(f"column {lacking[0]}{f' and {len(lacking) - 1} more' if len(lacking) > 1 else ''} is missing")
+    if not 0 < rows <= MOST_ROWS:
+        raise ValueError(f"it has {rows:,} rows")
+    try:
+        table = pd.read_parquet(io.BytesIO(content), columns=[*columns, *(name for name in optional if name in names)])
+    except Exception as error:  # as above
+        raise ValueError(f"it is a damaged Parquet file ({_in_short(error)})") from error
+    _check_words(table)
+    _check_numbers(table)
+    return table
+
+
+def _check_words(table: pd.DataFrame) -> None:
+    faces = table["face_id"]
+    for column in ("face_id", "identity", "group", "placement"):
+        if column in table and (wrong := [value for value in table[column] if not isinstance(value, str)]):
+            raise ValueError(f"column {column} has {_shown(wrong[0])}, which is no text")
+    odd = [face for face in faces if not face or "/" in face or "\0" in face or face in (".", "..")]
+    if odd:
+        raise ValueError(f"{odd[0][:60]!r} is no name of a face")
+    twofold = faces[faces.duplicated()]
+    if len(twofold):
+        raise ValueError(f"face {twofold.iloc[0][:60]} is there twice")
+    for column, known in _WORDS.items():
+        if column in table:
+            wrong_rows = ~table[column].isin(known).to_numpy()
+            if wrong_rows.any():
+                face, value = faces[wrong_rows].iloc[0], table[column][wrong_rows].iloc[0]
+                raise ValueError(f"face {face[:60]} has {column} {_shown(value)}")
+
+
+def _check_numbers(table: pd.DataFrame) -> None:
+    for column in ACTION_UNITS:
+        try:
+            values = table[column].to_numpy(np.float64)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"column {column} has texts for numbers ({_in_short(error)})") from error
+        _check_all(table, np.isfinite(values), f"has no finite number as {column}")
+    for column, length in (("landmarks", 2 * LANDMARKS), ("visible", LANDMARKS)):
+        if column not in table:
+            continue
+        usable = [_is_list_of_numbers(value, length) for value in table[column]]
+        what = f"{LANDMARKS} landmarks in finite numbers" if column == "landmarks" else f"{length} values of {column}"
+        _check_all(table, np.array(usable), f"has not {what}")
+
+
+def _is_list_of_numbers(value: object, length: int) -> bool:
+    try:
+        numbers = np.asarray(value, np.float64)
+    except (ValueError, TypeError):
+        return False
+    return numbers.shape == (length,) and bool(np.isfinite(numbers).all())
+
+
+def _check_all(table: pd.DataFrame, right: np.ndarray, what: str) -> None:
+    if not right.all():
+        raise ValueError(f"face {str(table['face_id'][~right].iloc[0])[:60]} {what}")
+
+
+def _shown(value: object) -> str:
+    return repr(value[:40]) if isinstance(value, str) else str(value)[:40]
+
+
+def _in_short(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__
