@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from benchmark.statistics.estimates import Estimate
 
@@ -76,7 +76,7 @@ def needed_sample(effect: float, deviation: float, level: float) -> int | None:
         noncentrality = abs(effect) / deviation * math.sqrt(count) if deviation else math.inf
         if noncentrality > 30:
             return 1.0  # scipy's noncentral t loses its digits there
-        return float(stats.nct.sf(stats.t.isf(level, count - 1), count - 1, noncentrality))
+        return 1 - float(special.nctdtr(count - 1, noncentrality, special.stdtrit(count - 1, 1 - level)))
 
     low, high = 1, 2
     while power(high) < POWER:

@@ -55,6 +55,10 @@ class Estimate(ABC):
     def minus(self, other: Self) -> Self:
         """The difference over the same identities. Raises ValueError where these differ."""
 
+    @abstractmethod
+    def times(self, factor: float, offset: float = 0.0) -> Self:
+        """factor x estimate + offset."""
+
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
         """t interval over identities."""
         return interval_from_error(self.value, self.standard_error, self.identities, "identities", confidence)
@@ -104,6 +108,10 @@ class IdentityMeans(Estimate):
         _same(self.means, other.means)
         return type(self)({name: mean - other.means[name] for name, mean in self.means.items()})
 
+    def times(self, factor: float, offset: float = 0.0) -> Self:
+        """Of each identity."""
+        return type(self)({name: factor * mean + offset for name, mean in self.means.items()})
+
 
 @dataclass(frozen=True)
 class Jackknife(Estimate):
@@ -149,6 +157,11 @@ class Jackknife(Estimate):
         _same(self.without, other.without)
         without = {name: value - other.without[name] for name, value in self.without.items()}
         return type(self)(self.whole - other.whole, without)
+
+    def times(self, factor: float, offset: float = 0.0) -> Self:
+        """Of the whole and of each replicate."""
+        without = {name: factor * value + offset for name, value in self.without.items()}
+        return type(self)(factor * self.whole + offset, without)
 
 
 def sign_flip(values: NDArray[np.float64], alternative: Alternative = "two-sided") -> float:

@@ -68,7 +68,7 @@ def prediction_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tu
     return float(sample.mean()) - half, float(sample.mean()) + half
 
 
-def seeds_difference(first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+def seeds_difference(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Welch's t interval of mean(first) - mean(second). Trainings of two methods share no randomness, so seeds are not
     paired.
 
@@ -78,7 +78,7 @@ def seeds_difference(first: Sequence[float], second: Sequence[float], confidence
     estimate, fewest = float(a.mean() - b.mean()), min(len(a), len(b))
     if fewest < 2:
         return Interval("seeds", estimate, None, None, fewest)
-    if a.std() == b.std() == 0:  # Welch's degrees of freedom are 0 / 0
+    if max(np.ptp(a), np.ptp(b)) <= 1e-9 * max(np.abs(a).max(), np.abs(b).max()):  # degrees of freedom are 0 / 0
         return Interval("seeds", estimate, estimate, estimate, fewest)
     bounds = stats.ttest_ind(a, b, equal_var=False).confidence_interval(confidence)
     return Interval("seeds", estimate, float(bounds.low), float(bounds.high), fewest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,9 +11,11 @@ from scipy import stats
 
 from benchmark.metrics.frechet import frechet_distance
 from benchmark.metrics.kid import kernel_distance
+from benchmark.metrics.metric import SetMetric
+from benchmark.metrics.registry import METRICS
 from benchmark.statistics.estimates import IdentityMeans, Jackknife, sign_flip
 from benchmark.statistics.intervals import t_interval
-from benchmark.statistics.leaving_out import frechet_floor, frechet_without_each, kernel_without_each
+from benchmark.statistics.leaving_out import frechet_floor, frechet_without_each, kernel_without_each, without_each
 
 
 # ---------------------------------------------------------------------------------------------- sign flips
@@ -105,6 +108,16 @@ def test_replicates_are_distances_of_what_is_left(dimensions, pictures, edited):
         left, right = edits[of_edits != name], real[of_real != name]
         assert value == pytest.approx(frechet_distance(left, right), rel=1e-6)
         assert kernel[name] == pytest.approx(kernel_distance(left, right), rel=1e-9)
+
+
+@pytest.mark.parametrize("metric", [metric for metric in METRICS if isinstance(metric, SetMetric)], ids=lambda m: m.key)
+def test_fast_ways_are_those_of_each_metric(metric):
+    rng = np.random.default_rng(11)
+    real, of_real = people(rng, 4, 5, 6)
+    edits, of_edits = people(rng, 4, 5, 6, 1.1, 0.5)
+    slow = dataclasses.replace(metric, distance=lambda a, b: metric.distance(a, b))
+    fast = without_each(metric, edits, of_edits, real, of_real)
+    assert fast == pytest.approx(without_each(slow, edits, of_edits, real, of_real), rel=1e-6)
 
 
 def test_replicates_at_the_size_of_a_profile():

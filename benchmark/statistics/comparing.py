@@ -1,0 +1,110 @@
+"""Two rows compared in several metrics, in numbers and in a line of words for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmark.metrics.metric import Description
+from benchmark.statistics.decisions import LEVEL, holm
+from benchmark.statistics.intervals import P_VALUE_SEEDS, seeds_difference
+from benchmark.statistics.samples import Sample
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The difference of two rows in one metric.
+
+    difference: first - second. low, high: of it over test identities, 95 %; for the mean over seeds. seeds_low,
+    seeds_high: likewise over seeds, None where a row has one. p, p_holm: of no difference, alone and corrected for all
+    that was asked. better: "first", "second", or "" where nothing can be told. words: all of it in a line.
+    """
+
+    metric: str
+    label: str
+    first: float
+    second: float
+    difference: float
+    low: float | None
+    high: float | None
+    identities: int
+    test: str
+    p: float
+    p_holm: float
+    seeds: tuple[int, int]
+    seeds_low: float | None
+    seeds_high: float | None
+    better: str
+    words: str
+
+
+def compare_rows(
+    first: Mapping[str, Sample], second: Mapping[str, Sample], metrics: Sequence[Description], names: tuple[str, str]
+) -> list[Compared]:
+    """Compare in each of `metrics`, which both rows have with estimates over identities. names: of the rows, for the
+    words.
+
+    Raises ValueError where the rows are not measured on the same identities.
+    """
+    differences = []
+    for metric in metrics:
+        mine, other = first[metric.key].over_identities, second[metric.key].over_identities
+        if mine is None or other is None:
+            raise ValueError(f"{metric.label} is not known by test identity")
+        differences.append(mine.minus(other))
+    p_values = [difference.p_value() for difference in differences]
+    compared = []
+    for metric, difference, p, p_holm in zip(metrics, differences, p_values, holm(p_values), strict=True):
+        a, b = first[metric.key], second[metric.key]
+        interval = difference.interval()
+        seeds = seeds_difference(list(a.by_seed.values()), list(b.by_seed.values()))
+        better = ""
+        if p_holm <= LEVEL and difference.value:
+            better = "first" if (difference.value > 0) == (metric.direction == "higher") else "second"
+        compared.append(
+            Compared(
+                metric.key, metric.label, a.mean, b.mean, difference.value, interval.low, interval.high,
+                interval.values, difference.test, p, p_holm, (len(a.by_seed), len(b.by_seed)), seeds.low, seeds.high,
+                better, "",
+            )
+        )  # fmt: skip
+    return [
+        Compared(**{**vars(each), "words": _words(each, metric, names)})
+        for each, metric in zip(compared, metrics, strict=True)
+    ]
+
+
+def _words(compared: Compared, metric: Description, names: tuple[str, str]) -> str:
+    """`CA: a is better than b by 12.10 % [8.20, 16.00] ...`."""
+    unit = f" {metric.unit}" if metric.unit else ""
+    link = " is better than " if compared.better else " cannot be told from "
+    what = link.join(names if compared.better != "second" else names[::-1])
+    bounds = _bounds(compared.low, compared.high, metric.decimals)
+    parts = [
+        f"{metric.label}: {what}",
+        f"{compared.first:.{metric.decimals}f} and {compared.second:.{metric.decimals}f}{unit}, difference "
+        f"{compared.difference:+.{metric.decimals}f}{bounds} over {compared.identities} test identities",
+        f"p = {compared.p:.2g}, after Holm {compared.p_holm:.2g} ({compared.test})",
+    ]
+    if compared.seeds_low is not None:
+        over_seeds = _bounds(compared.seeds_low, compared.seeds_high, metric.decimals).strip()
+        parts.append(f"over {compared.seeds[0]} and {compared.seeds[1]} seeds {over_seeds}")
+    return "; ".join(parts)
+
+
+def _bounds(low: float | None, high: float | None, decimals: int) -> str:
+    return "" if low is None or high is None else f" [{low:+.{decimals}f}, {high:+.{decimals}f}]"
+
+
+def caution(compared: Sequence[Compared]) -> list[str]:
+    """What a reader of the comparison must know: sentences without a full stop."""
+    notes = []
+    if any(min(each.seeds) == 1 for each in compared):
+        notes.append(
+            "one training seed of a row: this is about these trainings on other people, not about training again"
+        )
+    elif any(min(each.seeds) < P_VALUE_SEEDS for each in compared):
+        notes.append(f"no p value over fewer than {P_VALUE_SEEDS} seeds: look at their interval")
+    if any(each.metric.startswith("fid") for each in compared):
+        notes.append("a Fréchet distance of few pictures is biased, and differently for each method: KID decides")
+    return notes
