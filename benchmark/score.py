@@ -123,7 +123,7 @@ def score_results(arguments: argparse.Namespace) -> int:
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be at least 1, not {arguments.threads}")
     listing = read_listing(arguments.edits)
-    expected = {subset: expected_files(arguments.edits, sheet) for subset, sheet in listing.sheets.items()}
+    expected = {subset: expected_files(arguments.edits, subset, sheet) for subset, sheet in listing.sheets.items()}
     asked = find_answer(arguments.results, expected)
     store = writable_folder(arguments.store or Path("runs"), "--store")
     source = open_source(arguments.data or listing.data, store / "cache")

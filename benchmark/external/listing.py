@@ -5,13 +5,19 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import io
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from pydantic import ConfigDict, Field, StringConstraints
+from pydantic.dataclasses import dataclass
+
+from benchmark.config.paper import paper_path
 from benchmark.core.errors import UserError
-from benchmark.protocol import EXPRESSIONS, SUBSETS, Subset
+from benchmark.core.files import read_regular
+from benchmark.core.models import STRICT, parse_json
+from benchmark.protocol import EXPRESSIONS, Subset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,35 +25,46 @@ if TYPE_CHECKING:
     from benchmark.data.edit_lists import EditList
 
 SCHEMA = 1
+MOST_BYTES = 1 << 30
+"""Of a file of the list."""
 Features = Literal["inception", "efficientnet-lite0"]
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+FileName = Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*\.csv$")]
+Expression = Annotated[str, StringConstraints(pattern=f"^({'|'.join(EXPRESSIONS)})$")]
 LISTING, README = "edits.json", "README.txt"
 PICTURES, TRAINING, TRAINING_TABLE = "pictures", "training", "train.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Sheet:
     """The CSV file of one subset."""
 
-    file: str
-    sha256: str
-    edits: int
-    test_images: int
+    file: FileName
+    sha256: Hash
+    edits: Annotated[int, Field(ge=1)]
+    test_images: Count
     """Test pictures of the subset that are sources: all but those that show the only target already."""
     key: str
     """SHA-256 over what is asked for: sources, targets, references and seeds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class TrainingSheet:
     """The CSV file of the training pictures."""
 
-    file: str
-    sha256: str
-    pictures: int
-    identities: int
+    file: FileName
+    sha256: Hash
+    pictures: Count
+    identities: Count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="ignore"))
+class _Version:
+    schema: int
+
+
+@dataclass(frozen=True, config=STRICT)
 class Listing:
     """All of `edits.json`: enough to make the faces, the judge and the real features that the edits are scored with."""
 
@@ -57,27 +74,27 @@ class Listing:
     """Stem of the published table in results/paper, or ""."""
     profile: str
     notice: str
-    size: int
+    size: Annotated[int, Field(ge=1, le=1 << 14)]
     """Side of all pictures in pixels."""
     features: Features
-    judge_epochs: int
+    judge_epochs: Count
     allow_small: bool
-    targets_per_source: int | None
-    seed: int
+    targets_per_source: Count | None
+    seed: Count
     """Of the draw of references and of the latent seeds: the protocol's own."""
     data: str
     """What `--data` was, its folder absolute."""
     data_description: str
     faces: str
     """Key of the prepared faces: content, split and size."""
-    test_identities: int
-    train_identities: int
-    sheets: dict[Subset, Sheet]
-    pictures: int
+    test_identities: Count
+    train_identities: Count
+    sheets: Annotated[dict[Subset, Sheet], Field(min_length=1)]
+    pictures: Count
     """Different pictures among the sources and references."""
     training: TrainingSheet | None
     """None where the list was written without."""
-    targets: tuple[str, ...] = ()
+    targets: tuple[Expression, ...] = ()
     """The expressions edited to; all where it is empty."""
     edited: str = ""
     """Key of the prepared faces that are edited, where those are not `faces`: of non-aligned ones."""
@@ -115,52 +132,56 @@ def list_key(edits: pd.DataFrame, face_ids: pd.Series[str]) -> str:
 
 
 def read_listing(folder: Path) -> Listing:
-    """The list in a folder. Raises UserError where there is none, or one of another version."""
+    """The list in a folder. Raises UserError where there is none, or one that is damaged or of another version."""
     path = folder / LISTING
-    if not path.is_file():
-        raise UserError(f"{folder} holds no list of edits (no {LISTING}): python -m benchmark.edits writes one")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        schema = raw["schema"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): write the list again") from error
-    if schema != SCHEMA:
-        raise UserError(f"{path} has schema {schema}, and this version reads {SCHEMA}: write the list again")
+        content = read_regular(path, MOST_BYTES)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{folder} holds no list of edits (no {LISTING}): python -m benchmark.edits writes one"
+        ) from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): write the list again") from error
     try:
-        return _listing(raw)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error}): write the list again") from error
-
-
-def _listing(raw: dict[str, Any]) -> Listing:
-    """Raises KeyError or TypeError where something is missing, too much, or of another type."""
-    sheets = {subset: Sheet(**sheet) for subset, sheet in raw["sheets"].items()}
-    training = TrainingSheet(**raw["training"]) if raw["training"] else None
-    targets = tuple(raw.get("targets", ()))
-    listing = Listing(**{**raw, "sheets": sheets, "training": training, "targets": targets})
-    counts = (listing.size, listing.judge_epochs, listing.seed, listing.targets_per_source or 0)
-    if not all(isinstance(count, int) and count >= 0 for count in counts):
-        raise TypeError("size, judge_epochs, seed and targets_per_source must be whole numbers")
-    if not sheets or not set(sheets) <= set(SUBSETS) or listing.features not in get_args(Features):
-        raise TypeError("unknown subset or features")
-    if not set(targets) <= set(EXPRESSIONS) or not isinstance(listing.edited, str):
-        raise TypeError("unknown targets or edited faces")
+        if (schema := parse_json(_Version, content, f"{path} is damaged").schema) != SCHEMA:
+            raise UserError(f"{path} has schema {schema}, and this version reads {SCHEMA}")
+        listing = parse_json(Listing, content, f"{path} is damaged")
+        if listing.paper:
+            paper_path(listing.paper, f"in {path}")
+    except UserError as error:
+        raise UserError(f"{error}: write the list again") from error
     return listing
 
 
-def expected_files(folder: Path, sheet: Sheet) -> list[str]:
-    """The `file` column of a sheet. Raises UserError where the sheet is not the one that was written."""
-    text = read_sheet(folder, sheet)
-    return [row["file"] for row in csv.DictReader(text.splitlines())]
+def expected_files(folder: Path, subset: Subset, sheet: Sheet) -> list[str]:
+    """The `file` column of a sheet. Raises UserError where the sheet is not the one that was written: another file, or
+    one whose rows were cut, doubled or swapped.
+    """
+    path = folder / sheet.file
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_sheet(folder, sheet), newline="")))
+    except csv.Error as error:
+        raise UserError(f"{path} is no CSV file ({error}): write the list again") from error
+    names = [row.get("file") or "" for row in rows]
+    expected = [file_name(subset, number, row.get("target") or "") for number, row in enumerate(rows, 1)]
+    if len(rows) != sheet.edits or names != expected:
+        raise UserError(
+            f"{path} is damaged: it must have the {sheet.edits:,} rows that {LISTING} tells of, numbered in order: "
+            "write the list again"
+        )
+    return names
 
 
 def read_sheet(folder: Path, sheet: Sheet | TrainingSheet) -> str:
     """The text of a CSV file, held against its hash. Raises UserError where it has changed."""
     path = folder / sheet.file
     try:
-        content = path.read_bytes()
+        content = read_regular(path, MOST_BYTES)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): write the list again") from error
     if hashlib.sha256(content).hexdigest() != sheet.sha256:
         raise UserError(f"{path} is not the file that {LISTING} speaks of: write the list again")
-    return content.decode("utf-8")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not in UTF-8 (byte {error.start}): write the list again") from error

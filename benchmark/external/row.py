@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from benchmark.external.answer import Answer, Pictures
 from benchmark.external.listing import Listing, list_key
 from benchmark.external.neighbours import Neighbours, Ruler, find_neighbours
 from benchmark.external.result import OutsideResult, OutsideRow
+from benchmark.external.sheets import edit_sheet, picture_name
 from benchmark.external.stage import Outside
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.context import make_missing
@@ -80,10 +82,18 @@ class OutsideScorer:
         faces = load_faces(made_by(self.edited, context).folder)
         for subset in answer.subsets:
             edits = self.listing.edit_list(subset).make(faces)
-            if list_key(edits, faces.table["face_id"]) != self.listing.sheets[subset].key:
+            sheet = self.listing.sheets[subset]
+            if list_key(edits, faces.table["face_id"]) != sheet.key:
                 raise UserError(
                     "the list asks for other edits than this version of the benchmark: write it again, and make the "
                     "pictures anew"
+                )
+            used = sorted({int(row) for row in (*edits["source"], *edits["reference"])})
+            text = edit_sheet(subset, edits, faces, {row: picture_name(faces.images[row]) for row in used})
+            if hashlib.sha256(text.encode("utf-8")).hexdigest() != sheet.sha256:
+                raise UserError(
+                    f"{sheet.file} does not ask for the edits of this data set in their order (rows are missing, "
+                    "changed or swapped): write the list again, and make the pictures anew"
                 )
 
     def _ruler(self, subset: Subset) -> Ruler:

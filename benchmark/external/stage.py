@@ -37,6 +37,8 @@ class Outside(Stage):
     def run(self, context: Context, folder: Path) -> Made:
         """Copy them."""
         edits = self.edits.make(load_faces(self.read("faces", context).folder))
+        if len(edits) != len(self._pictures.paths):
+            raise _changed(self._pictures.paths)
         shape = (len(edits), self.size, self.size, 3)
         images = np.lib.format.open_memmap(folder / EDITED, mode="w+", dtype=np.uint8, shape=shape)
         digests = []

@@ -5,6 +5,8 @@ named file by file.
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import json
 import os
 import re
@@ -456,6 +458,111 @@ def test_a_list_that_was_changed_is_refused(house: House, tmp_path: Path, capfd:
         captured = capfd.readouterr()
         assert said in captured.err
         assert captured.err.count("\n") == 1
+
+
+Rows = list[list[str]]
+CSV_DAMAGES: dict[str, Callable[[Rows], Rows]] = {
+    "cut": lambda rows: rows[:-3],
+    "doubled": lambda rows: [*rows, *rows[1:]],
+    "one doubled for another": lambda rows: [*rows[:2], rows[1], *rows[3:]],
+    "swapped": lambda rows: [rows[0], *rows[:0:-1]],
+    "sources swapped": lambda rows: [rows[0], *([r[0], rows[-k][1], *r[2:]] for k, r in enumerate(rows[1:], 1))],
+    "seed changed": lambda rows: [rows[0], [*rows[1][:7], "5", *rows[1][8:]], *rows[2:]],
+    "column missing": lambda rows: [row[1:] for row in rows],
+    "another column missing": lambda rows: [[*row[:4], *row[5:]] for row in rows],
+    "empty": lambda rows: [],
+    "other names": lambda rows: [rows[0], *([f"../{r[0]}", *r[1:]] for r in rows[1:])],
+}
+
+
+@pytest.mark.parametrize("damage", [*CSV_DAMAGES, "encoding", "NUL", "a pipe", "elsewhere"])
+def test_a_list_whose_sheet_and_hash_were_changed_together_is_refused(
+    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str], damage: str
+) -> None:
+    copy = shutil.copytree(house.listing, tmp_path / "list")
+    path, listing = copy / "edits-fp.csv", json.loads((copy / "edits.json").read_text(encoding="utf-8"))
+    content = path.read_bytes()
+    if damage in CSV_DAMAGES:
+        stream = io.StringIO()
+        rows = CSV_DAMAGES[damage](list(csv.reader(io.StringIO(content.decode()))))
+        csv.writer(stream, lineterminator="\n").writerows(rows)
+        content = stream.getvalue().encode()
+        listing["sheets"]["F&P"]["edits"] = max(0, len(rows) - 1)
+    elif damage == "encoding":
+        content = content.decode().encode("utf-16")
+    elif damage == "NUL":
+        content = content.replace(b"-00002-", b"-0\x00002-")
+    path.unlink()
+    if damage == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content)
+    listing["sheets"]["F&P"]["sha256"] = hashlib.sha256(content).hexdigest()
+    if damage == "elsewhere":
+        listing["sheets"]["F&P"]["file"] = "../../list/edits-fp.csv"
+    (copy / "edits.json").write_text(json.dumps(listing), encoding="utf-8")
+    before = set(house.out.rglob("scores/*"))
+    call = ["--results", str(house.answer), "--name", "x", "--store", str(house.out), "--quiet", "--edits", str(copy)]
+    assert score.main(call) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines()[-1].startswith("error: ")
+    assert "write the list again" in captured.err
+    assert "Traceback" not in captured.err
+    assert set(house.out.rglob("scores/*")) == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("title", 7, "title must be text, not 7"),
+        ("paper", "../..", "'../..'"),
+        ("size", 10**9, "size must be at most"),
+        ("size", float("nan"), "size must be"),
+        ("seed", -1, "seed must be at least 0"),
+        ("targets", ["bored"], "target 1 must match"),
+        ("sheets", {}, "sheets"),
+        ("sheets", {"F": 3}, "sheets.F"),
+        ("training", "yes", "training"),
+        ("more", 1, "no field 'more'"),
+        ("schema", "one", "schema must be"),
+    ],
+)
+def test_a_damaged_listing_is_one_line(
+    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str], field: str, value: object, said: str
+) -> None:
+    copy = shutil.copytree(house.listing, tmp_path / "list")
+    listing = json.loads((copy / "edits.json").read_text(encoding="utf-8")) | {field: value}
+    (copy / "edits.json").write_text(json.dumps(listing), encoding="utf-8")
+    call = ["--results", str(house.answer), "--name", "x", "--store", str(house.out), "--quiet", "--edits", str(copy)]
+    assert score.main(call) == 2
+    captured = capfd.readouterr()
+    assert said in captured.err
+    assert "write the list again" in captured.err
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.timeout(60)
+def test_a_listing_that_is_no_file_or_nested_without_end_is_one_line(
+    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "list"
+    folder.mkdir()
+    path = folder / "edits.json"
+    call = ["--results", str(house.answer), "--name", "x", "--store", str(house.out), "--quiet", "--edits", str(folder)]
+    for make, said in (
+        (lambda: os.mkfifo(path), "it is a named pipe, not a file"),
+        (lambda: path.symlink_to("/dev/zero"), "it is a device, not a file"),
+        (lambda: path.symlink_to(path), "Too many levels of symbolic links"),
+        (lambda: path.write_text("[" * 200_000), "is damaged"),
+        (lambda: path.write_bytes(b"\xff\xfe{"), "is damaged"),
+    ):
+        make()
+        assert score.main(call) == 2
+        error = capfd.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+        path.unlink()
 
 
 @pytest.mark.parametrize(
