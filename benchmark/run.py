@@ -115,6 +115,7 @@ def run_suite(arguments: argparse.Namespace) -> int:
     finished = Finished(store, question) if not checkpoints else None
     folder = finished.report() if finished is not None and not arguments.dry_run else None
     if folder is not None:
+        _deliver_missed(folder, store, arguments.quiet)
         return _print_report(folder, arguments)
     question.source.check()
 
@@ -184,6 +185,15 @@ def _make(plan: Plan, context: Context, jobs: int) -> Path:
         raise
 
 
+def _deliver_missed(folder: Path, store: Store, quiet: bool) -> None:
+    """Log to MLflow what the call that wrote a report could not."""
+    from benchmark.core.artifacts import MANIFEST, Manifest
+    from benchmark.core.progress import Reporter
+    from benchmark.core.tracking import deliver_missed
+
+    deliver_missed(store.root, Manifest.read(folder / MANIFEST).key, Reporter(quiet).warn)
+
+
 def _print_report(folder: Path, arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write((folder / "results.json").read_text(encoding="utf-8"))
@@ -242,7 +252,7 @@ def _context(
 ) -> Context:
     from benchmark.core.environment import Environment, command_line
     from benchmark.core.progress import Reporter
-    from benchmark.core.tracking import Tracker
+    from benchmark.core.tracking import MlflowTracker
     from benchmark.stages.base import Context, Machine
 
     environment = Environment(command_line(), device, threads, jobs)
@@ -260,8 +270,11 @@ def _context(
         }
 
     title = f"{plan.suite.name} {plan.profile.name} {arguments.data.partition(':')[0]}"
-    tracker = Tracker(store.root, plan.key, title, plan.tracked_rows(), parameters, environment.command)
-    return Context(store, Reporter(arguments.quiet), Machine(device, threads, cores), environment, tracker)
+    reporter = Reporter(arguments.quiet)
+    tracker = MlflowTracker(
+        store.root, plan.key, title, plan.tracked_rows(), parameters, environment.command, reporter.warn
+    )
+    return Context(store, reporter, Machine(device, threads, cores), environment, tracker)
 
 
 def _print_plan(plan: Plan, context: Context, jobs: int) -> None:

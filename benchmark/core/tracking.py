@@ -1,34 +1,38 @@
-"""MLflow: a suite is a parent run, each row and seed a child; parameters, losses, metrics, figures, environment.
+"""Tracking: a suite in MLflow, a parent run with a child for each row and seed. It never costs a result.
 
-The standard variables win: MLFLOW_TRACKING_URI over the SQLite file in the output folder, MLFLOW_EXPERIMENT_NAME over
-`fesbench`. A call that goes on with an interrupted suite goes on with its runs, and logs no loss twice.
+A thread logs, so nobody waits for a database or a server. When MLflow cannot be logged to, one warning says so, the run
+goes on, and what was missed is logged once MLflow answers again. The suite's log is written to a journal in the output
+folder before the report is finished, and removed once MLflow has it: the next call of the same command delivers it.
 """
 
 from __future__ import annotations
 
-import getpass
-import os
-import queue
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from benchmark.core.errors import UserError
+from benchmark.core.hashes import write_text
+from benchmark.core.mlflow_session import RowLog, Session, SuiteLog, describe, import_mlflow, points
 
 if TYPE_CHECKING:
     import pandas as pd
-    from mlflow import MlflowClient
 
-TAG = "fesbench.plan"
-ROW_TAG = "fesbench.row"
-FAILED_TAG = "fesbench.failed"
-EXPERIMENT = "fesbench"
-BATCH = 900
-"""MLflow takes at most 1,000 metrics at once."""
+Tell = Callable[[str], None]
+RETRY_SECONDS = 30.0
+"""Until MLflow is tried again after an error, while a suite runs."""
+CLOSE_SECONDS, STOP_SECONDS = 120.0, 5.0
+"""To wait at most until all is logged: at the end, and after Ctrl-C."""
+JOURNALS = "tracking"
+LATER = (
+    "the run goes on, and what is not logged now is logged when MLflow answers again, if need be by the next call of "
+    "the same command"
+)
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,38 @@ class TrackedRow:
     parameters: Mapping[str, Any]
 
 
-def is_local(uri: str) -> bool:
-    """Whether what is logged to a tracking URI stays on this machine: a file, a folder, a database that is a file, or
-    none (then it is the output folder's).
-    """
-    found = urlsplit(uri)
-    if not found.scheme:
-        return not uri.startswith("databricks")
-    return found.scheme in {"sqlite", "file"} and not found.netloc
-
-
 class Tracker:
-    """Logs one suite. Nothing is imported or opened before the first thing is logged."""
+    """Logs nothing: what stages are given where there is no suite behind them."""
+
+    def start(self) -> None:
+        """Connect now, so that a wrong address is told before any work."""
+
+    def losses(self, training: str) -> Callable[[pd.DataFrame], None]:
+        """Where the training of that key sends its history, or what is new in it."""
+        return lambda history: None
+
+    def row(
+        self, name: str, history: pd.DataFrame, metrics: Mapping[str, float], failures: Collection[str] = ()
+    ) -> None:
+        """Log a scored row: its losses, its metrics, how its training failed (a tag)."""
+
+    def finish(
+        self, folder: str, files: Mapping[str, str], metrics: Mapping[str, float], private: Collection[str] = ()
+    ) -> None:
+        """Log the report: its files by name in `folder` (below the output folder) and the suite's own metrics.
+
+        private: names of files that may not leave the output folder. Logged by `close`, when the folder exists.
+        """
+
+    def close(self) -> None:
+        """Wait until all is logged, as far as MLflow answers."""
+
+    def interrupted(self) -> None:
+        """Mark the open runs as killed; a later call takes them up again."""
+
+
+class MlflowTracker(Tracker):
+    """Logs one suite to MLflow, in a thread."""
 
     def __init__(
         self,
@@ -61,202 +85,193 @@ class Tracker:
         rows: list[TrackedRow],
         parameters: Callable[[], Mapping[str, Any]],
         command: str,
+        warn: Tell,
     ) -> None:
-        """parameters: of the suite's run, asked for when it is made."""
-        self._out, self._plan, self._title = out, plan, title
-        self._rows, self._parameters, self._command = rows, parameters, command
-        self._client: MlflowClient | None = None
-        self._parent = ""
-        self._children: dict[str, str] = {}
-        self._logged: dict[str, int] = {}
+        """parameters: of the suite's run, asked for at the start."""
+        self._journal = Journal(out, plan)
+        self._out, self._parameters = out, parameters
+        self._log = SuiteLog(
+            plan, title, command, {}, [RowLog(row.name, row.training, dict(row.parameters)) for row in rows]
+        )
+        self._warn, self._warned = warn, False
+        self._session: Session | None = None
+        self._next = 0.0
+        self._changed: set[str] = set()
+        self._finished = False
+        self._condition = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._ended = self._stopped = False
+
+    # ------------------------------------------------------------------------------------------------ what happens
+    def start(self) -> None:
+        """Import MLflow here, since two threads that import at once can meet half a module; connect in the thread."""
+        if self._thread is None:
+            self._log.parameters = {key: str(value) for key, value in self._parameters().items()}
+            import_mlflow()
+            self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
+            self._thread.start()
 
     def losses(self, training: str) -> Callable[[pd.DataFrame], None]:
-        """Where the trainer of that key sends its whole history; what is new in it is logged to every row that shares
-        it.
-        """
+        """Every row that shares the training gets what is new in a history."""
 
         def sink(history: pd.DataFrame) -> None:
-            client = self._open()
-            for row in self._rows:
-                if row.training == training:
-                    self._log_losses(client, row.name, history)
+            self.start()
+            with self._condition:
+                for row in self._log.rows:
+                    if row.training == training:
+                        self._add(row, history)
+                self._condition.notify()
 
         return sink
 
     def row(
         self, name: str, history: pd.DataFrame, metrics: Mapping[str, float], failures: Collection[str] = ()
     ) -> None:
-        """Log a finished row: the losses not logged yet, its metrics, how its training failed (a tag). Ends its run."""
-        from mlflow.entities import Metric
-
-        client = self._open()
-        if failures:
-            client.set_tag(self._children[name], FAILED_TAG, "; ".join(failures)[:5000])
-        self._log_losses(client, name, history)
-        now = int(time.time() * 1000)
-        client.log_batch(self._children[name], [Metric(key, value, now, 0) for key, value in metrics.items()])
-        client.set_terminated(self._children[name], "FINISHED")
+        """Log a scored row with `finish`."""
+        with self._condition:
+            row = next(row for row in self._log.rows if row.name == name)
+            self._add(row, history)
+            row.metrics, row.failures = dict(metrics), "; ".join(failures)
 
     def finish(
-        self, files: Mapping[str, Path], metrics: Mapping[str, float], private: Collection[str] = frozenset()
-    ) -> str:
-        """Log the report's files and the suite's own metrics; the parent run is then finished. Returns its id.
+        self, folder: str, files: Mapping[str, str], metrics: Mapping[str, float], private: Collection[str] = ()
+    ) -> None:
+        """Write the journal; `close` logs it."""
+        self.start()
+        with self._condition:
+            self._log.folder, self._log.files, self._log.metrics = folder, dict(files), dict(metrics)
+            self._log.private = sorted(private)
+            self._journal.write(self._log)
 
-        private: names of files that may not leave this machine; they go to a store of its own only.
-        """
-        from mlflow.entities import Metric
-
-        client = self._open()
-        now = int(time.time() * 1000)
-        client.log_batch(self._parent, [Metric(key, value, now, 0) for key, value in metrics.items()])
-        stays = is_local(os.environ.get("MLFLOW_TRACKING_URI", ""))
-        for name, path in files.items():
-            if stays or name not in private:
-                client.log_artifact(self._parent, str(path), "report")
-        client.set_terminated(self._parent, "FINISHED")
-        return self._parent
+    def close(self) -> None:
+        """Log all that is left, or what an earlier call could not; wait `CLOSE_SECONDS` at most."""
+        if self._log.metrics is None:
+            if not self._journal.exists() or (earlier := self._journal.read(self._warn)) is None:
+                return
+            self._log = earlier
+            self._parameters = lambda: earlier.parameters
+        self.start()
+        with self._condition:
+            self._changed |= {row.name for row in self._log.rows}
+            self._finished, self._next, self._ended = True, 0.0, True
+            self._condition.notify()
+        if self._thread is not None:
+            self._thread.join(CLOSE_SECONDS)
+            if self._thread.is_alive():
+                self._tell(TimeoutError("it takes too long"), LATER)
 
     def interrupted(self) -> None:
-        """Mark what is open as killed (a later call takes it up again)."""
-        if self._client is not None:
-            for run in (*self._children.values(), self._parent):
-                if self._client.get_run(run).info.status == "RUNNING":
-                    self._client.set_terminated(run, "KILLED")
+        """Do so if MLflow answers within `STOP_SECONDS`."""
+        if self._thread is not None and self._session is not None:
+            with self._condition:
+                self._stopped = self._ended = True
+                self._condition.notify()
+            self._thread.join(STOP_SECONDS)
 
-    def _log_losses(self, client: MlflowClient, name: str, history: pd.DataFrame) -> None:
-        from mlflow.entities import Metric
+    def _add(self, row: RowLog, history: pd.DataFrame) -> None:
+        for name, new in points(history):  # type: ignore[arg-type]
+            old = row.losses.setdefault(name, [])
+            last = old[-1][0] if old else -1
+            old += [point for point in new if point[0] > last]
+        self._changed.add(row.name)
 
-        done = self._logged.get(name, -1)
-        new = history[history["iteration"] > done]
-        now = int(time.time() * 1000)
-        points = [
-            Metric(f"loss/{loss}", float(value), now, int(step))
-            for loss in new.columns.drop("iteration")
-            for step, value in zip(new["iteration"], new[loss], strict=True)
-            if value == value  # NaN: not computed at that iteration
-        ]
-        for start in range(0, len(points), BATCH):
-            client.log_batch(self._children[name], points[start : start + BATCH])
-        if len(new):
-            self._logged[name] = int(new["iteration"].iloc[-1])
-
-    def _open(self) -> MlflowClient:
-        if self._client is not None:
-            return self._client
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-        import logging
-
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        database = (self._out / "mlflow.db").absolute()
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{database}"
-        try:
-            if "MLFLOW_TRACKING_URI" not in os.environ:
-                _make_database(database)
-            client = MlflowClient(tracking_uri=uri)
-            experiment = self._experiment(client)
-            self._parent = self._take_up(client, experiment, "", self._title, {}, self._parameters())
-            for row in self._rows:
-                tags = {"mlflow.parentRunId": self._parent}
-                run = self._take_up(client, experiment, row.name, row.name, tags, row.parameters)
-                self._children[row.name] = run
-                self._logged[row.name] = _last_step(client, run)
-        except (MlflowException, SQLAlchemyError, OSError) as error:
-            raise UserError(
-                f"MLflow at {uri} does not answer ({' '.join(str(error).split())[:200]}): check MLFLOW_TRACKING_URI"
-            ) from error
-        self._client = client
-        return client
-
-    def _experiment(self, client: MlflowClient) -> str:
-        """The experiment's id. Files of a new one lie beside the database, wherever the command was called."""
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
-        found = client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        local = "MLFLOW_TRACKING_URI" not in os.environ
-        place = (self._out / "mlflow-files").absolute().as_uri() if local else None
-        # Without this tag the web page opens on views for language models.
-        tags = {"mlflow.experimentKind": "custom_model_development"}
-        return str(client.create_experiment(name, place, tags))
-
-    def _take_up(
-        self,
-        client: MlflowClient,
-        experiment: str,
-        row: str,
-        name: str,
-        tags: Mapping[str, str],
-        parameters: Mapping[str, Any],
-    ) -> str:
-        """The unfinished run of this plan and row, or a new one."""
-        wanted = f"tags.`{TAG}` = '{self._plan}' and tags.`{ROW_TAG}` = '{row}' and attributes.status != 'FINISHED'"
-        found = client.search_runs([experiment], wanted, max_results=1)
-        if found:
-            run = found[0].info.run_id
-            client.update_run(run, status="RUNNING")
-            return str(run)
-        from mlflow.entities import Param
-
-        source = {"mlflow.source.name": self._command, "mlflow.source.type": "LOCAL", "mlflow.user": getpass.getuser()}
-        made = client.create_run(experiment, run_name=name, tags={TAG: self._plan, ROW_TAG: row, **source, **tags})
-        client.log_batch(made.info.run_id, params=[Param(key, str(value)[:6000]) for key, value in parameters.items()])
-        return str(made.info.run_id)
-
-
-class Behind:
-    """Logs losses in a thread, so that whoever hands them over waits neither for a database nor for a server."""
-
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker = tracker
-        self._queue: queue.SimpleQueue[tuple[str, pd.DataFrame] | None] = queue.SimpleQueue()
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
-
-    def losses(self, training: str, history: pd.DataFrame) -> None:
-        """Hand over what is new in a history. Raises what an earlier one has met."""
-        if self._error is not None:
-            raise self._error
-        self._queue.put((training, history))
-
-    def close(self, patience: float | None = None) -> None:
-        """Wait until all is logged, for `patience` seconds at most. Raises what the thread has met."""
-        self._queue.put(None)
-        self._thread.join(patience)
-        if self._error is not None:
-            raise self._error
-
+    # ------------------------------------------------------------------------------------------------ the thread
     def _work(self) -> None:
-        while (handed := self._queue.get()) is not None:
-            training, history = handed
+        while True:
+            with self._condition:
+                while not (self._ended or (time.monotonic() >= self._next and (self._changed or not self._session))):
+                    self._condition.wait(0.5)
+                ended, stopped = self._ended, self._stopped
             try:
-                self._tracker.losses(training)(history)
-            except Exception as error:  # it is the other thread's to tell
-                self._error = error
+                self._deliver(stopped)
+            except Exception as error:  # whatever MLflow, a database or a socket raises
+                self._again(stopped, error)
+            if ended:
                 return
 
+    def _again(self, stopped: bool, error: Exception) -> None:
+        """Try once more with a new session where there was one: a run may have been deleted."""
+        connected, self._session = self._session is not None, None
+        try:
+            if not connected:
+                raise error
+            self._deliver(stopped)
+        except Exception as second:
+            self._session, self._next = None, time.monotonic() + RETRY_SECONDS
+            self._tell(second, LATER)
+        else:
+            self._tell(error, "everything is logged again")
 
-def _make_database(path: Path) -> None:
-    """MLflow's tables, whole or not at all: it makes them in many steps, and cannot go on from the middle of them."""
-    if path.exists():
-        return
-    from mlflow import MlflowClient
+    def _deliver(self, stopped: bool) -> None:
+        """Log what has changed. After an error, a new session finds out what is missing."""
+        if self._session is None:
+            self._session = Session(self._out, self._log)
+            if self._finished:
+                self._journal.write(self._log)  # with the ids of the runs
+        for row in self._log.rows:
+            if row.name in self._changed:
+                with self._condition:  # a copy, since more may come while it is logged
+                    losses = {name: list(values) for name, values in row.losses.items()}
+                    copy = RowLog(row.name, row.training, row.parameters, losses, None, row.failures)
+                    copy.metrics = row.metrics if self._finished else None
+                    self._changed.discard(row.name)
+                try:
+                    self._session.row(copy)
+                except BaseException:
+                    self._changed.add(row.name)
+                    raise
+        if self._finished:
+            self._session.suite()
+            self._journal.remove()
+        elif stopped:
+            self._session.stopped()
 
-    for left in path.parent.glob(f"{path.name}.partial*"):
-        left.unlink()
-    partial = path.with_name(f"{path.name}.partial")
-    MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
-    partial.replace(path)
+    def _tell(self, error: BaseException, end: str) -> None:
+        """The one warning of a run."""
+        if not self._warned:
+            self._warned = True
+            self._warn(f"{describe(error, self._out)}; {end}")
 
 
-def _last_step(client: MlflowClient, run: str) -> int:
-    """The last iteration whose losses the run has, -1 for none."""
-    names = [name for name in client.get_run(run).data.metrics if name.startswith("loss/")]
-    return max((point.step for name in names for point in client.get_metric_history(run, name)), default=-1)
+def deliver_missed(out: Path, plan: str, warn: Tell) -> None:
+    """Log what earlier calls for that plan could not."""
+    if Journal(out, plan).exists():
+        MlflowTracker(out, plan, "", [], dict, "", warn).close()
+
+
+class Journal:
+    """A file with what MLflow is to know of a finished suite; there until MLflow knows it."""
+
+    def __init__(self, out: Path, plan: str) -> None:
+        self._path = out / JOURNALS / f"{plan[:24]}.json"
+
+    def exists(self) -> bool:
+        """Whether something is left to log."""
+        return self._path.is_file()
+
+    def write(self, log: SuiteLog) -> None:
+        """Keep it, with a hash of itself."""
+        text = json.dumps(log.content())
+        with suppress(OSError):  # a full disk is told by what is worth more
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self._path, f"{_digest(text)}\n{text}\n")
+
+    def read(self, warn: Tell) -> SuiteLog | None:
+        """What is left to log. A damaged journal is removed, with a line."""
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            digest, text = self._path.read_text(encoding="utf-8").splitlines()
+            if digest == _digest(text):
+                return SuiteLog.of(json.loads(text))
+        warn(f"{self._path} is damaged and removed: what an earlier call could not log to MLflow is not logged")
+        self.remove()
+        return None
+
+    def remove(self) -> None:
+        """Everything is logged."""
+        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # others are left
+            self._path.parent.rmdir()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

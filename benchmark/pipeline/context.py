@@ -16,8 +16,7 @@ def open_context(store: Store, device: str, threads: int | None, quiet: bool) ->
     """A context that logs nothing to MLflow: there is no suite behind it."""
     count = threads or os.cpu_count() or 1
     environment = Environment(command_line(), device, count)
-    tracker = Tracker(store.root, "", "", [], dict, environment.command)
-    return Context(store, Reporter(quiet), Machine(device, count, count), environment, tracker)
+    return Context(store, Reporter(quiet), Machine(device, count, count), environment, Tracker())
 
 
 def make_missing(stages: Sequence[Stage], context: Context) -> None:

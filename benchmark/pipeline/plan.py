@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from benchmark.config.profiles import Profile
 from benchmark.config.suites import Suite, SuiteRow
 from benchmark.core.artifacts import Artifact, Damaged, Store
 from benchmark.core.errors import UserError
-from benchmark.core.tracking import TrackedRow
+from benchmark.core.tracking import TrackedRow, Tracker
 from benchmark.data.edit_lists import edit_lists
 from benchmark.data.faceset import FaceSet
 from benchmark.data.source import DataSource
@@ -185,11 +186,17 @@ class Plan:
 
     def run(self, context: Context, jobs: int = 1) -> Artifact:
         """Make what is missing, `jobs` stages at a time; returns the report, which is all that a second call reads."""
-        if missing := self._missing(context):
+        missing = self._missing(context)
+        if self.report in missing:
+            context.tracker.start()
+        elif missing:
+            context = dataclasses.replace(context, tracker=Tracker())  # MLflow has it all
+        if missing:
             rates = Rates(context.store, context.machine.threads)
             schedule = Schedule(missing, {stage.recipe.key: rates.expected(stage) for stage in missing})
             make_stages(schedule, self.report, context, jobs)
             context.reporter.say(context.peaks.sentence())
+        context.tracker.close()
         return made_by(self.report, context)
 
     def _missing(self, context: Context) -> list[Stage]:

@@ -10,16 +10,14 @@ import os
 import pickle
 import signal
 import time
-from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
 from benchmark.core.cli import Interrupted, held_signals
 from benchmark.core.errors import RunFailed
 from benchmark.core.progress import Pace, Whole
-from benchmark.core.tracking import Behind
 from benchmark.pipeline import messages
 from benchmark.pipeline.schedule import Schedule
-from benchmark.pipeline.worker_process import PATIENCE, WorkerProcess
+from benchmark.pipeline.worker_process import WorkerProcess
 from benchmark.stages.base import Context, Stage, make
 
 POLL = 0.25
@@ -57,7 +55,6 @@ class Pool:
             context.reporter.quiet,
         )
         self._equipment = pickle.dumps(equipment)
-        self._log = Behind(context.tracker)
         self._workers: list[WorkerProcess] = []
         self._received: list[int] = []
         self._estimated = 0.0
@@ -72,11 +69,8 @@ class Pool:
                     self._assign()
                     self._attend()
                     self._estimate()
-                self._log.close()
             except BaseException:
                 self._stop()
-                with suppress(Exception):  # the first error is the one that is told
-                    self._log.close(PATIENCE)
                 raise
             finally:
                 for worker in self._workers:
@@ -148,7 +142,7 @@ class Pool:
             case messages.BarEnds():
                 worker.end_bar()
             case messages.Losses(training, history):
-                self._log.losses(training, history)
+                self._context.tracker.losses(training)(history)
             case messages.Done(seconds, peak):
                 self._context.peaks.workers[worker.number] = peak
                 stage = worker.free()

@@ -276,7 +276,8 @@ class Report(Stage):
             for subset, judge in results.judges.items()
         }
         private = {name for name in FACES if name in files} if self.prepare.source.licensed else set()
-        context.tracker.finish(files, judged, private)
+        names = {name: path.name for name, path in files.items()}
+        context.tracker.finish(self.recipe.folder, names, judged, private)
 
 
 def child_name(row: SuiteRow, seed: int) -> str:

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from benchmark.core.tracking import Tracker, is_local
+from benchmark.core.mlflow_session import Session, SuiteLog, is_local
 from benchmark.data.registry import SOURCES, source_class
 from benchmark.report.files import FACES, FILES
 
 
-class Client:
-    """Keeps what is logged to it."""
-
-    def __init__(self) -> None:
-        self.logged: list[str] = []
-
-    def log_artifact(self, run: str, path: str, place: str) -> None:
-        self.logged.append(Path(path).name)
-
-    def log_batch(self, *_: Any) -> None: ...
-
-    def set_terminated(self, *_: Any) -> None: ...
-
-
 @pytest.mark.parametrize(
-    ("uri", "everything"),
+    ("uri", "local"),
     [
         ("", True),
         ("sqlite:////tmp/mlflow.db", True),
@@ -41,19 +28,54 @@ class Client:
         ("file://another-machine/share", False),
     ],
 )
-def test_figures_with_private_faces_are_logged_to_no_server(
-    uri: str, everything: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_stays_on_this_machine(uri: str, local: bool) -> None:
+    assert is_local(uri) is local
+
+
+class Client:
+    """Keeps what is logged to it."""
+
+    def __init__(self, location: str) -> None:
+        self.logged: list[str] = []
+        self._run = SimpleNamespace(info=SimpleNamespace(artifact_uri=location), data=SimpleNamespace(metrics={}))
+
+    def get_run(self, _run: str) -> SimpleNamespace:
+        return self._run
+
+    def log_artifact(self, run: str, path: str, place: str) -> None:
+        self.logged.append(Path(path).name)
+
+    def set_terminated(self, *_: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("uri", "location", "everything"),
+    [
+        ("", "file://{}/mlflow-files/run", True),
+        ("sqlite:////tmp/mlflow.db", "{}/mlflow-files/run", True),
+        ("sqlite:////tmp/mlflow.db", "file:///tmp/mlruns/run", False),
+        ("sqlite:////tmp/mlflow.db", "{}/../mlruns/run", False),
+        ("sqlite:////tmp/mlflow.db", "{}/outside/run", False),
+        ("sqlite:////tmp/mlflow.db", "s3://bucket/run", False),
+        ("file:///tmp/mlruns", "/tmp/mlruns", False),
+        ("http://localhost:5000", "file://{}/mlflow-files/run", False),
+        ("http://localhost:5000", "mlflow-artifacts:/run", False),
+    ],
+)
+def test_figures_with_private_faces_stay_below_the_output_folder(
+    uri: str, location: str, everything: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if uri:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    else:
-        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    client: Any = Client()
-    tracker = Tracker(tmp_path, "plan", "title", [], dict, "command")
-    tracker._client = client
-    files = {name: tmp_path / file for name, file in FILES.items()}
-    tracker.finish(files, {}, FACES)
-    assert is_local(uri) is everything
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "outside").symlink_to(tmp_path)
+    client: Any = Client(location.format(out))
+    session = object.__new__(Session)
+    session._out, session._client = out, client
+    session._log = SuiteLog(
+        "plan", "title", "command", {}, [], "reports/r", dict(FILES), sorted(FACES), {}, {"": "run"}
+    )
+    session.suite()
     faces = {FILES[name] for name in FACES}
     assert faces & set(client.logged) == (faces if everything else set())
     assert set(FILES.values()) - faces <= set(client.logged)

@@ -1,0 +1,380 @@
+"""A connection to MLflow that logs a suite's state: whatever is there already is not logged again.
+
+The standard variables win: MLFLOW_TRACKING_URI over the SQLite file in the output folder, MLFLOW_EXPERIMENT_NAME over
+`fesbench`. Everything here may raise whatever MLflow, a database or a socket raises; `describe` turns it into a line.
+"""
+
+from __future__ import annotations
+
+import atexit
+import getpass
+import logging
+import math
+import os
+import shutil
+import socket
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+URI, NAME = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
+PLAN_TAG, ROW_TAG, FAILED_TAG = "fesbench.plan", "fesbench.row", "fesbench.failed"
+EXPERIMENT, DATABASE, FILES = "fesbench", "mlflow.db", "mlflow-files"
+BATCH = 900
+"""MLflow takes at most 1,000 metrics at once."""
+PROBE_SECONDS = 5.0
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+"""Of MLflow's variables: its own are two minutes for a request, and seven more tries."""
+PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+class TrackingError(Exception):
+    """MLflow cannot be logged to; the message says why and what to do."""
+
+
+@dataclass
+class RowLog:
+    """A child run: one row and seed. losses: (iteration, value) by name. metrics: None until the row is scored."""
+
+    name: str
+    training: str
+    parameters: Mapping[str, Any]
+    losses: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    metrics: dict[str, float] | None = None
+    failures: str = ""
+
+
+@dataclass
+class SuiteLog:
+    """Everything that MLflow is to know of a suite.
+
+    files: of the report, by name, below `folder`, which is below the output folder. private: names of those that show
+    somebody's faces. metrics: None until the report is written. runs: ids by row, the suite's own under "".
+    """
+
+    plan: str
+    title: str
+    command: str
+    parameters: dict[str, str]
+    rows: list[RowLog]
+    folder: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    private: list[str] = field(default_factory=list)
+    metrics: dict[str, float] | None = None
+    runs: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> SuiteLog:
+        """The inverse of `dataclasses.asdict`, after JSON."""
+        return cls(**{**content, "rows": [RowLog(**row) for row in content["rows"]]})
+
+    def content(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def is_local(uri: str) -> bool:
+    """Whether what is logged to a tracking URI stays on this machine: a file, a folder, a database that is a file, or
+    none (then it is the output folder's).
+    """
+    parts = urlsplit(uri)
+    if not parts.scheme:
+        return not uri.startswith("databricks")
+    return parts.scheme in {"sqlite", "file"} and not parts.netloc
+
+
+class Session:
+    """Logs one suite to one MLflow. Made by `connect`; after an error, a new one must be made."""
+
+    def __init__(self, out: Path, log: SuiteLog) -> None:
+        """Connect, and take up the suite's runs or create them. log: its `runs` are filled in."""
+        self._out, self._log = out, log
+        self._steps: dict[str, dict[str, int]] = {}
+        uri = os.environ.get(URI, "")
+        database = out.absolute() / DATABASE
+        probe(uri or f"sqlite:///{database}")
+        path = _sqlite_path(uri) if uri else database
+        if path is not None:
+            _create_database(path)
+            if path.absolute() == database:
+                _mend_locations(database, _files_uri(out))
+        self._client = _client(uri or sqlite_uri(database))
+        experiment = self._experiment()
+        parent = self._take_up(experiment, "", log.title, {}, log.parameters)
+        for row in log.rows:
+            self._take_up(experiment, row.name, row.name, {"mlflow.parentRunId": parent}, row.parameters)
+
+    def losses(self, row: RowLog) -> None:
+        """Log those of a row that its run has not."""
+        from mlflow.entities import Metric
+
+        run = self._log.runs[row.name]
+        if run not in self._steps:
+            self._steps[run] = _last_steps(self._client, run)
+        steps, now = self._steps[run], _now()
+        points = [
+            Metric(f"loss/{name}", value, now, step)
+            for name, values in row.losses.items()
+            for step, value in values
+            if step > steps.get(name, -1) and math.isfinite(value)
+        ]
+        points.sort(key=lambda point: point.step)
+        for start in range(0, len(points), BATCH):
+            self._client.log_batch(run, points[start : start + BATCH])
+        for point in points:
+            steps[point.key.removeprefix("loss/")] = point.step
+
+    def row(self, row: RowLog) -> None:
+        """Log all of a row; where it is scored, its run is then finished."""
+        self.losses(row)
+        if row.metrics is None:
+            return
+        run = self._log.runs[row.name]
+        if row.failures:
+            self._client.set_tag(run, FAILED_TAG, row.failures[:5000])
+        self._metrics(run, row.metrics)
+        self._client.set_terminated(run, "FINISHED")
+
+    def suite(self) -> None:
+        """Log the report's files and the suite's own metrics; its run is then finished.
+
+        Private files are logged only where they stay below the output folder.
+        """
+        run = self._log.runs[""]
+        self._metrics(run, self._log.metrics or {})
+        target = _local_path(self._client.get_run(run).info.artifact_uri)
+        inside = target is not None and target.resolve().is_relative_to(self._out.resolve())
+        stays = inside and is_local(os.environ.get(URI, ""))
+        for name, file in self._log.files.items():
+            if stays or name not in self._log.private:
+                self._client.log_artifact(run, str(self._out / self._log.folder / file), "report")
+        self._client.set_terminated(run, "FINISHED")
+
+    def stopped(self) -> None:
+        """Mark what is open as killed; a later call takes it up again."""
+        for run in self._log.runs.values():
+            if self._client.get_run(run).info.status == "RUNNING":
+                self._client.set_terminated(run, "KILLED")
+
+    def _metrics(self, run: str, metrics: Mapping[str, float]) -> None:
+        from mlflow.entities import Metric
+
+        logged, now = self._client.get_run(run).data.metrics, _now()
+        new = [Metric(name, value, now, 0) for name, value in metrics.items() if logged.get(name) != value]
+        for start in range(0, len(new), BATCH):
+            self._client.log_batch(run, new[start : start + BATCH])
+
+    def _experiment(self) -> str:
+        """Its id. Files of a new one lie below the output folder, unless a server has its own place for them."""
+        name = os.environ.get(NAME) or EXPERIMENT
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None and experiment.lifecycle_stage == "deleted":
+            raise TrackingError(
+                f"its experiment '{name}' was deleted: `mlflow experiments restore --experiment-id "
+                f"{experiment.experiment_id}` brings it back, and {NAME} chooses another"
+            )
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        location = _files_uri(self._out) if is_local(os.environ.get(URI, "")) else None
+        # Without this tag the web page opens on views for language models.
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        return str(self._client.create_experiment(name, location, tags))
+
+    def _take_up(
+        self, experiment: str, row: str, name: str, tags: Mapping[str, str], parameters: Mapping[str, Any]
+    ) -> str:
+        """The run that the log names, else the unfinished run of this plan and row, else a new one."""
+        from mlflow.entities import Param
+        from mlflow.exceptions import MlflowException
+
+        if known := self._log.runs.get(row):
+            with suppress(MlflowException):  # it is not in this MLflow
+                if self._client.get_run(known).info.lifecycle_stage == "active":
+                    return known
+        wanted = (
+            f"tags.`{PLAN_TAG}` = '{self._log.plan}' and tags.`{ROW_TAG}` = '{row}' and attributes.status != 'FINISHED'"
+        )
+        runs: list[Run] = self._client.search_runs([experiment], wanted, max_results=1)
+        if runs:
+            run = str(runs[0].info.run_id)
+            self._client.update_run(run, status="RUNNING")
+        else:
+            source = {
+                "mlflow.source.name": self._log.command, "mlflow.source.type": "LOCAL", "mlflow.user": _user()
+            }  # fmt: skip
+            tags = {PLAN_TAG: self._log.plan, ROW_TAG: row, **source, **tags}
+            run = str(self._client.create_run(experiment, run_name=name, tags=tags).info.run_id)
+        self._client.log_batch(run, params=[Param(key, str(value)[:6000]) for key, value in parameters.items()])
+        self._log.runs = {**self._log.runs, row: run}  # another thread may be reading the old one
+        return run
+
+
+# ------------------------------------------------------------------------------------------------ where it is
+def import_mlflow() -> None:
+    """Import MLflow, quiet and with short timeouts where the user has not set others."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    del mlflow
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        for name in ("alembic", "mlflow", "urllib3"):  # they print tracebacks of errors that they also raise
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _client(uri: str) -> MlflowClient:
+    import_mlflow()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def probe(uri: str) -> None:
+    """Raise TrackingError where a database is locked or a server's address does not answer, within seconds.
+
+    MLflow itself tries for minutes.
+    """
+    path = _sqlite_path(uri)
+    if path is not None:
+        if path.exists():
+            with closing(sqlite3.connect(path, timeout=PROBE_SECONDS / 2, isolation_level=None)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+        return
+    parts = urlsplit(uri)
+    port = parts.port or PORTS.get(parts.scheme.partition("+")[0])
+    if parts.hostname and port:
+        with socket.create_connection((parts.hostname, port), PROBE_SECONDS):
+            pass
+
+
+def describe(error: BaseException, out: Path) -> str:
+    """Why nothing can be logged and what to do, as the part of a line."""
+    chosen = os.environ.get(URI, "")
+    where = _without_password(chosen) if chosen else str(out / DATABASE)
+    text = " ".join(str(error).split())
+    if isinstance(error, TrackingError):
+        return f"MLflow at {where}: {text}"
+    if "database is locked" in text:
+        return f"the MLflow database {where} is locked by another process: end that, or wait for it"
+    if "out-of-date database schema" in text or "Can't locate revision" in text:
+        return (
+            f"the MLflow database {where} was written by another version of MLflow: `mlflow db upgrade "
+            f"{where if chosen else f'sqlite:///{where}'}` brings an older one up to date (make a copy first)"
+        )
+    if "not a database" in text or "malformed" in text:
+        return f"the MLflow database {where} is damaged: move it away, and a new one is made"
+    if "deleted" in text or "must be in the 'active' state" in text or "RESOURCE_DOES_NOT_EXIST" in text:
+        return f"a run in MLflow at {where} was deleted: a new one is made"
+    hint = f": check {URI}" if chosen else ""
+    return f"MLflow at {where} does not answer ({text[:160] or type(error).__name__}){hint}"
+
+
+def _without_password(uri: str) -> str:
+    parts = urlsplit(uri)
+    return uri.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if "@" in parts.netloc else uri
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container may have none
+        return "unknown"
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _last_steps(client: MlflowClient, run: str) -> dict[str, int]:
+    """The last iteration that the run has of each loss."""
+    names = [name for name in client.get_run(run).data.metrics if name.startswith("loss/")]
+    return {
+        name.removeprefix("loss/"): max(point.step for point in client.get_metric_history(run, name)) for name in names
+    }
+
+
+# ------------------------------------------------------------------------------------------------ the SQLite file
+def sqlite_uri(path: Path) -> str:
+    """The URI of a database; where its path has signs that a URI cannot have, by a link in a temporary folder."""
+    from sqlalchemy.engine import make_url
+
+    uri = f"sqlite:///{path}"
+    if make_url(uri).database == str(path):
+        return uri
+    folder = Path(tempfile.mkdtemp(prefix="fesbench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "out").symlink_to(path.parent, target_is_directory=True)
+    return f"sqlite:///{folder / 'out' / path.name}"
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    """The file of an SQLite URI; None for any other."""
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
+
+
+def _files_uri(out: Path) -> str:
+    return (out.absolute() / FILES).as_uri()
+
+
+def _local_path(uri: str) -> Path | None:
+    """The folder of an artifact URI that is on this machine, else None."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and not parts.netloc:
+        return Path(unquote(parts.path))
+    return None if parts.scheme else Path(uri)
+
+
+def _create_database(path: Path) -> None:
+    """MLflow's tables, whole or not at all: it makes them in many steps, and cannot go on from the middle of them."""
+    if path.exists():
+        return
+    for left in path.parent.glob(f"{path.name}.partial*"):
+        left.unlink()
+    partial = path.with_name(f"{path.name}.partial")
+    _client(sqlite_uri(partial)).search_experiments(max_results=1)
+    partial.replace(path)
+
+
+def _mend_locations(database: Path, files: str) -> None:
+    """Have experiments and runs keep their files beside the database: MLflow stores absolute paths, which a moved or
+    copied folder makes wrong.
+    """
+    with closing(sqlite3.connect(database, timeout=PROBE_SECONDS)) as connection, connection:
+        old = [
+            location
+            for (location,) in connection.execute("SELECT DISTINCT artifact_location FROM experiments")
+            if location and location.endswith(f"/{FILES}") and location != files
+        ]
+        for location in old:
+            connection.execute(
+                "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
+                (files, len(location) + 1, len(location) + 1, f"{location}/"),
+            )
+            connection.execute(
+                "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (files, location)
+            )
+
+
+def points(columns: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[int, float]]]]:
+    """Losses by name from the columns of a history, `iteration` and one for each; NaN (not computed) left out."""
+    steps = [int(step) for step in columns["iteration"]]
+    for name, values in columns.items():
+        if name != "iteration":
+            pairs = zip(steps, map(float, values), strict=True)
+            yield str(name), [(step, value) for step, value in pairs if math.isfinite(value)]
