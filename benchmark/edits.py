@@ -45,7 +45,6 @@ def write_edits(arguments: argparse.Namespace) -> int:
     from benchmark.data.registry import open_source
     from benchmark.external.write import PreparedFaces, gather, is_there, write
     from benchmark.pipeline.context import make_missing, open_context
-    from benchmark.stages.base import made_by
     from benchmark.stages.prepare import Prepare, load_faces
 
     suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
@@ -55,7 +54,7 @@ def write_edits(arguments: argparse.Namespace) -> int:
     sources = [source, source.uncropped()] if suite.faces == "nonaligned" else [source]
     stages = [Prepare(one, profile.size) for one in sources]
     make_missing(stages, context)
-    prepared = [PreparedFaces(stage, load_faces(made_by(stage, context).folder)) for stage in stages]
+    prepared = [PreparedFaces(stage, load_faces(stage.folder(context))) for stage in stages]
     training = not arguments.without_training
     content = gather(suite, profile, source.spec, prepared[0], prepared[-1], training)
     if is_there(arguments.out, content):

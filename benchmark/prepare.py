@@ -44,7 +44,6 @@ def prepare(arguments: argparse.Namespace) -> int:
     from benchmark.core.errors import UserError
     from benchmark.data.registry import open_source
     from benchmark.pipeline.context import make_missing, open_context
-    from benchmark.stages.base import made_by
     from benchmark.stages.prepare import Prepare, load_faces
 
     profile = load_profile(arguments.profile)
@@ -56,7 +55,7 @@ def prepare(arguments: argparse.Namespace) -> int:
     context = open_context(Store(store), "cpu", arguments.threads, arguments.quiet)
     stage = Prepare(source, profile.size)
     make_missing([stage], context)
-    prepared = made_by(stage, context)
+    prepared = stage.artifact(context)
 
     from benchmark.checkup.checkup import check_up
     from benchmark.checkup.page import text, write_page

@@ -79,7 +79,8 @@ class CheckUp:
 def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckUp:
     """Of a prepared data set."""
     faces = FaceSet.load(prepared.folder)
-    table, facts = faces.table, dict(prepared.manifest.facts)
+    table = faces.table
+    facts = {name: value for name, value in prepared.manifest.facts.items() if value is not None}
     if isinstance(source, Photographs):  # a stray file is none of the set's, which may have been prepared before
         facts |= {"left_out": dict(source.index.left_out), "others": source.index.others}
     per_person = table.groupby("identity").size()

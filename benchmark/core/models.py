@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -29,8 +29,8 @@ T = TypeVar("T")
 def parse_json(kind: type[T], text: str | bytes, where: object) -> T:
     """JSON as a model. Raises UserError that begins with `where`."""
     try:
-        parsed: T = _adapter(kind).validate_json(text)  # type: ignore[arg-type]  # a type is hashable
-        return parsed
+        adapter: TypeAdapter[T] = _adapter(cast(Any, kind))
+        return adapter.validate_json(text)
     except ValidationError as error:
         raise UserError(f"{where}: {fault_line(error, kind)}") from error
 
@@ -38,6 +38,13 @@ def parse_json(kind: type[T], text: str | bytes, where: object) -> T:
 def parse(kind: type[T], data: Any, where: object) -> T:
     """Values as JSON or YAML has them (lists, mappings, scalars) as a model. Raises UserError as `parse_json`."""
     return parse_json(kind, json.dumps(data), where)
+
+
+def dump(model: Any) -> dict[str, Any]:
+    """A model as JSON has it."""
+    kind: Any = type(model)
+    values: dict[str, Any] = _adapter(kind).dump_python(model, mode="json")
+    return values
 
 
 def fault_line(error: ValidationError, kind: type) -> str:

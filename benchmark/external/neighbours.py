@@ -15,6 +15,7 @@ from benchmark.report.results import Row, SuiteResults, load_results
 from benchmark.stages.features import RealFeatures
 from benchmark.stages.judge import TrainJudge
 from benchmark.stages.prepare import Prepare
+from benchmark.stages.report import scores_role
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _is_measured_with(row: Row, report: Manifest, store: Store, rulers: Mapping[
     scores = {manifest.key: manifest for manifest in store.manifests("scores")}
     synth = {manifest.key: manifest for manifest in store.manifests("synth")}
     for seed in row.seeds:
-        scored = scores.get(report.inputs.get(f"scores {row.id} {seed}", ""))
+        scored = scores.get(report.inputs.get(scores_role(row.id, seed), ""))
         if scored is None:
             return False
         edits = synth.get(scored.inputs["edits"])

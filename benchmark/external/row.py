@@ -19,8 +19,8 @@ from benchmark.external.stage import Outside
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.context import make_missing
 from benchmark.protocol import Subset
-from benchmark.report.results import Features, JudgeReading, JudgeResult, Row, Scores, SuiteResults
-from benchmark.stages.base import Context, made_by
+from benchmark.report.results import Features, JudgeReading, JudgeResult, Row, SuiteResults
+from benchmark.stages.base import Context, Stage
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
@@ -63,7 +63,7 @@ class OutsideScorer:
         rulers = {subset: self._ruler(subset) for subset in self.listing.sheets}
         stages = {subset: self._stages(name, answer.subsets[subset], rulers[subset]) for subset in answer.subsets}
         for found in stages.values():
-            judges = [found.ruler.judge, *([found.judged] if found.judged else [])]
+            judges: list[Stage] = [found.ruler.judge, *([found.judged] if found.judged else [])]
             make_missing([*judges, found.ruler.real, found.outside, found.score], context)
         neighbours = find_neighbours(context.store, self.listing, self.prepare, rulers)
         rows = tuple(self._row(subset, found, context) for subset, found in stages.items())
@@ -79,7 +79,7 @@ class OutsideScorer:
         return timed
 
     def _check_lists(self, answer: Answer, context: Context) -> None:
-        faces = load_faces(made_by(self.edited, context).folder)
+        faces = load_faces(self.edited.folder(context))
         for subset in answer.subsets:
             edits = self.listing.edit_list(subset).make(faces)
             sheet = self.listing.sheets[subset]
@@ -109,20 +109,19 @@ class OutsideScorer:
         return _Stages(ruler, judged, outside, score)
 
     def _row(self, subset: Subset, stages: _Stages, context: Context) -> OutsideRow:
-        scored = made_by(stages.score, context)
         return OutsideRow(
             subset,
-            Scores(**scored.manifest.facts),
+            stages.score.facts(context),
             next(metric.key for metric in METRICS if metric.paper.get(subset) == "PSNR"),
-            JudgeResult(**made_by(stages.ruler.judge, context).manifest.facts),
-            str(scored.folder),
+            stages.ruler.judge.facts(context),
+            str(stages.score.folder(context)),
             {
                 "pictures": stages.outside.recipe.key,
                 "scores": stages.score.recipe.key,
                 "judge": stages.ruler.judge.recipe.key,
                 "real": stages.ruler.real.recipe.key,
             },
-            JudgeReading(**made_by(stages.judged, context).manifest.facts) if stages.judged else None,
+            stages.judged.facts(context) if stages.judged else None,
         )
 
     def _result(

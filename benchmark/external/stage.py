@@ -12,19 +12,20 @@ from benchmark.core.errors import UserError
 from benchmark.data.edit_lists import EditList
 from benchmark.data.photo import read_pixels
 from benchmark.external.answer import Pictures, digest_of, pixels_digest
-from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.prepare import Prepare, load_faces
-from benchmark.stages.synthesize import EDITED, EDITS
+from benchmark.stages.synthesize import EDITED, EDITS, EditFacts
 
 
-class Outside(Stage):
+class Outside(Stage[EditFacts]):
     """The pictures of one subset, known by their pixels: wherever they lie and whatever their row is called."""
 
     kind = "outside"
+    facts_type = EditFacts
     files = (EDITED, EDITS)
 
     def __init__(self, name: str, prepare: Prepare, edits: EditList, pictures: Pictures) -> None:
-        self.edits, self.size, self._pictures = edits, prepare.size, pictures
+        self.faces, self.edits, self.size, self._pictures = prepare, edits, prepare.size, pictures
         settings = {"edits": edits.settings, "pictures": pictures.digest}
         plain = re.sub(r"[^\w .-]", "", name)  # the progress bars read brackets as markup
         super().__init__(f"outside {plain} {edits.subset}", settings, {"faces": prepare})
@@ -34,9 +35,9 @@ class Outside(Stage):
         count = len(self._pictures.paths)
         return Work("outside", count, count * self.size**2 * 3)
 
-    def run(self, context: Context, folder: Path) -> Made:
+    def run(self, context: Context, folder: Path) -> StageResult[EditFacts]:
         """Copy them."""
-        edits = self.edits.make(load_faces(self.read("faces", context).folder))
+        edits = self.edits.make(load_faces(self.faces.folder(context)))
         if len(edits) != len(self._pictures.paths):
             raise _changed(self._pictures.paths)
         shape = (len(edits), self.size, self.size, 3)
@@ -52,7 +53,7 @@ class Outside(Stage):
         images.flush()
         del images
         edits.to_parquet(folder / EDITS, index=False)
-        return Made([*self.files], {"edits": len(edits)})
+        return StageResult(EditFacts(len(edits)))
 
 
 def _read_again(path: Path, size: int) -> np.ndarray:

@@ -16,9 +16,9 @@ from benchmark.core.errors import UserError, unknown
 from benchmark.importing.read import sha256
 from benchmark.protocol import Subset
 from benchmark.settings import documented
-from benchmark.stages.base import Context, Made, Work
+from benchmark.stages.base import Context, StageResult, Work
 from benchmark.stages.checkpoints import CHECKPOINT, Checkpoint, first_not_finite, open_checkpoint
-from benchmark.stages.train import CheckpointStage
+from benchmark.stages.train import CheckpointStage, TrainFacts
 from benchmark.training.checkpoint import load_tensors
 from benchmark.training.trainer import WEIGHTS
 
@@ -35,14 +35,14 @@ class Imported(CheckpointStage):
         _check_whole(checkpoint, digests)
         text = checkpoint.text
         self._folder, self._digests = folder, digests
-        self._facts = {
-            "iterations": text.iterations,
-            "images_seen": text.images_seen,
-            "updates": text.updates,
-            "parameters": text.parameters,
-            "changed_settings": text.changed_settings,
-            "failures": list(text.failures),
-        }
+        self._facts = TrainFacts(
+            iterations=text.iterations,
+            images_seen=text.images_seen,
+            updates=text.updates,
+            parameters=text.parameters,
+            changed_settings=text.changed_settings,
+            failures=list(text.failures),
+        )
         self.method, self.method_class = checkpoint.method, checkpoint.method_class
         self.settings, self.shape = checkpoint.settings, checkpoint.shape
         self.iterations, self.imported = text.iterations, text.imported
@@ -65,13 +65,13 @@ class Imported(CheckpointStage):
         size = sum((self._folder / name).stat().st_size for name in self._digests)
         return Work("import", size, size)
 
-    def run(self, context: Context, folder: Path) -> Made:
+    def run(self, context: Context, folder: Path) -> StageResult[TrainFacts]:
         """Copy it, so that the store has all that its reports rest on."""
         for name, digest in self._digests.items():
             shutil.copyfile(self._folder / name, folder / name)
             if sha256(folder / name) != digest:
                 raise UserError(f"{self._folder / name} has changed while it was read")
-        return Made([*self.files], self._facts)
+        return StageResult(self._facts)
 
 
 def _origin(checkpoint: Checkpoint) -> str:

@@ -23,7 +23,7 @@ from benchmark.pipeline.requirements import Gaps, Pictures
 from benchmark.pipeline.schedule import Schedule
 from benchmark.pipeline.workers import make_stages
 from benchmark.protocol import Subset
-from benchmark.stages.base import Context, Stage, made_by
+from benchmark.stages.base import Context, Stage
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.judge import ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
@@ -197,7 +197,7 @@ class Plan:
             make_stages(schedule, self.report, context, jobs)
             context.reporter.say(context.peaks.sentence())
         context.tracker.close()
-        return made_by(self.report, context)
+        return self.report.artifact(context)
 
     def _missing(self, context: Context) -> list[Stage]:
         """The stages to make, damaged ones set aside first: all that are missing if the report is; else those that were

@@ -1,4 +1,4 @@
-"""What a stage is to the plan."""
+"""The interface of stages, and how one is run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
 
 from benchmark.core.artifacts import Artifact, Recipe, Store
 from benchmark.core.environment import Environment, Peaks
+from benchmark.core.models import dump, parse
 from benchmark.core.progress import Reporter
 from benchmark.core.tracking import Tracker
 
@@ -50,24 +53,38 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a stage leaves: names of files in its folder, facts for the manifest, seconds where they span several
-    calls.
+class NoFacts:
+    """The facts of a stage whose files say everything."""
+
+
+F = TypeVar("F", default=Any)
+"""The facts of a stage."""
+
+
+@dataclass(frozen=True)
+class StageResult(Generic[F]):
+    """What a stage leaves in its folder, and the facts for its manifest."""
+
+    facts: F
+    files: Sequence[str] | None = None
+    """Names; None for `Stage.files`."""
+    seconds: float | None = None
+    """Where they span several calls."""
+    threads: int | None = None
+    """With how many it ran, where those are not the machine's (a training resumes with as many as it began with)."""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Other durations; beside the seconds in the manifest, and no part of any result."""
+
+
+class Stage(ABC, Generic[F]):
+    """One node of the plan.
+
+    Its artifact holds files and facts. Facts are a frozen dataclass, `facts_type`, written to the manifest and read
+    from it by `facts` alone.
     """
 
-    files: list[str]
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float | None = None
-    threads: int | None = None
-    """With how many it ran, where those are not the machine's (a training goes on with as many as it began with)."""
-    timings: Mapping[str, float] = field(default_factory=dict)
-    """What else the clock says of it; beside the seconds in the manifest, and no part of any result."""
-
-
-class Stage(ABC):
-    """One node of the plan."""
-
     kind: str
+    facts_type: type[F]
     version: int = 1
     """Raise it when the same settings and inputs would give another content."""
     files: tuple[str, ...] = ()
@@ -80,34 +97,38 @@ class Stage(ABC):
 
     @property
     def name(self) -> str:
-        """For people: "train mtss F&P seed 0"."""
+        """The name for people: "train mtss F&P seed 0"."""
         return self.recipe.name
 
     @abstractmethod
     def work(self) -> Work:
-        """How much it is."""
+        """Estimate the amount of work."""
 
     @abstractmethod
-    def run(self, context: Context, folder: Path) -> Made:
-        """Do it, in `folder`; what an interrupted call left there is still there."""
+    def run(self, context: Context, folder: Path) -> StageResult[F]:
+        """Write the files into `folder`; what an interrupted call left there is still there."""
 
-    def read(self, role: str, context: Context) -> Artifact:
-        """The finished artifact of an input."""
-        return made_by(self.inputs[role], context)
+    def artifact(self, context: Context) -> Artifact:
+        """Return the finished artifact. Raises RuntimeError where the stage has not been run."""
+        artifact = context.store.find(self.recipe)
+        if artifact is None:
+            raise RuntimeError(f"'{self.name}' is needed before it was run")
+        return artifact
 
+    def folder(self, context: Context) -> Path:
+        """Return the folder of the finished artifact."""
+        return self.artifact(context).folder
 
-def made_by(stage: Stage, context: Context) -> Artifact:
-    """The finished artifact of a stage that has been run."""
-    artifact = context.store.find(stage.recipe)
-    if artifact is None:
-        raise RuntimeError(f"'{stage.name}' is needed before it was run")
-    return artifact
+    def facts(self, context: Context) -> F:
+        """Return the facts of the finished artifact."""
+        artifact = self.artifact(context)
+        return parse(self.facts_type, dict(artifact.manifest.facts), f"the facts of {artifact.folder}")
 
 
 def make_all(stages: Sequence[Stage], context: Context) -> None:
     """Run stages that are missing, in the order given."""
-    for place, stage in enumerate(stages, 1):
-        context.reporter.say(f"[{place}/{len(stages)}] {stage.name}")
+    for number, stage in enumerate(stages, 1):
+        context.reporter.say(f"[{number}/{len(stages)}] {stage.name}")
         make(stage, context)
 
 
@@ -122,15 +143,16 @@ def make(stage: Stage, context: Context) -> Artifact:
             return made_meanwhile
         started = time.monotonic()
         with _threads(context.machine.threads):
-            made = stage.run(context, folder)
-        seconds = made.seconds if made.seconds is not None else time.monotonic() - started
+            result = stage.run(context, folder)
+        seconds = result.seconds if result.seconds is not None else time.monotonic() - started
         work = stage.work()
         made_with = {**context.environment.describe(), "work": {"rate": work.rate, "amount": work.amount}}
-        if made.threads is not None:
-            made_with["threads"] = made.threads
-        if made.timings:
-            made_with["timings"] = dict(made.timings)
-        return context.store.finish(stage.recipe, folder, made.files, made.facts, seconds, made_with)
+        if result.threads is not None:
+            made_with["threads"] = result.threads
+        if result.timings:
+            made_with["timings"] = dict(result.timings)
+        files = [*(stage.files if result.files is None else result.files)]
+        return context.store.finish(stage.recipe, folder, files, dump(result.facts), seconds, made_with)
 
 
 @contextmanager

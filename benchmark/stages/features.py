@@ -1,4 +1,4 @@
-"""features: the real test pictures of a subset, whole and cropped, as one extractor sees them."""
+"""features: FaceSet, extractor -> features of the real test pictures of a subset, whole and cropped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.data.faceset import FaceSet
 from benchmark.metrics.crop import crop, tight_box
 from benchmark.metrics.features import FeatureExtractor, ensure_weights, open_extractor
 from benchmark.protocol import EXPRESSIONS, Subset
-from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.prepare import Prepare, load_faces
 
 WHOLE, CROPPED = "whole.npy", "cropped.npy"
@@ -23,7 +23,7 @@ WHOLE, CROPPED = "whole.npy", "cropped.npy"
 
 @dataclass(frozen=True)
 class ExtractorChoice:
-    """Which extractor, and where its weights are."""
+    """A feature extractor, and where its weights are."""
 
     name: str
     identity: str
@@ -38,7 +38,7 @@ class ExtractorChoice:
 
     @property
     def column(self) -> str:
-        """What the distance is called."""
+        """The name of the distance in its features."""
         if self.name == "efficientnet-lite0":
             return "FD[lite0]"
         return "FID" if self.published else f"FD[{self.identity[:8]}]"
@@ -54,17 +54,24 @@ def _opened(choice: ExtractorChoice, device: str) -> FeatureExtractor:
 
 
 def choose_extractor(name: str, weights: Path | None = None, allow_other_weights: bool = False) -> ExtractorChoice:
-    """Find the weights (download them if need be), before any long work begins. Raises UserError where there are
-    none.
-    """
-    found = ensure_weights(name, weights, allow_other_weights)
-    return ExtractorChoice(name, found.sha256, found.published, weights, allow_other_weights)
+    """Find the weights, or download them, before any long work begins. Raises UserError where there are none."""
+    ensured = ensure_weights(name, weights, allow_other_weights)
+    return ExtractorChoice(name, ensured.sha256, ensured.published, weights, allow_other_weights)
 
 
-class RealFeatures(Stage):
+@dataclass(frozen=True)
+class FeatureFacts:
+    """Numbers of pictures."""
+
+    whole: int
+    cropped: int
+
+
+class RealFeatures(Stage[FeatureFacts]):
     """Features of the real side, made once for all rows of a subset."""
 
     kind = "features"
+    facts_type = FeatureFacts
     version = 2
     files = (WHOLE,)
 
@@ -74,8 +81,7 @@ class RealFeatures(Stage):
         """targets: pictures of these expressions only, where there are any: edits to some of the expressions lie far
         from pictures of all.
         """
-        self.subset, self.extractor, self.targets = subset, extractor, targets
-        self._pictures, self._tested = prepare.source.count, prepare.source.test_share
+        self.faces, self.subset, self.extractor, self.targets = prepare, subset, extractor, targets
         settings: dict[str, Any] = {"extractor": extractor.name, "weights": extractor.identity, "subset": subset}
         if targets:
             settings["targets"] = list(targets)
@@ -83,14 +89,13 @@ class RealFeatures(Stage):
         super().__init__(name, settings, {"faces": prepare})
 
     def work(self) -> Work:
-        """Test pictures, whole and cropped."""
-        share = self._tested * (1 if self.subset == "F&P" else 0.32)
-        share *= len(self.targets or EXPRESSIONS) / len(EXPRESSIONS)
-        return Work(f"features {self.extractor.name}", self._pictures() * share * 2, 40_000_000)
+        """Count the test pictures, whole and cropped."""
+        share = len(self.targets or EXPRESSIONS) / len(EXPRESSIONS)
+        return Work(f"features {self.extractor.name}", self.faces.test_pictures(self.subset) * share * 2, 40_000_000)
 
-    def run(self, context: Context, folder: Path) -> Made:
+    def run(self, context: Context, folder: Path) -> StageResult[FeatureFacts]:
         """Extract both."""
-        faces = load_faces(self.read("faces", context).folder)
+        faces = load_faces(self.faces.folder(context))
         test = faces.rows(self.subset, "test")
         if self.targets:
             test = test[faces.table["expression"].iloc[test].isin(self.targets).to_numpy()]
@@ -101,13 +106,14 @@ class RealFeatures(Stage):
             np.save(folder / WHOLE, extractor.features(images, counted(bar)))
             if crops is not None:
                 np.save(folder / CROPPED, extractor.features(crops, counted(bar)))
-        cropped = 0 if crops is None else len(crops)
-        return Made([WHOLE, CROPPED] if cropped else [WHOLE], {"whole": len(images), "cropped": cropped})
+        facts = FeatureFacts(len(images), 0 if crops is None else len(crops))
+        return StageResult(facts, [WHOLE, CROPPED] if facts.cropped else [WHOLE])
 
 
 def crop_faces(images: np.ndarray, faces: FaceSet, rows: np.ndarray) -> np.ndarray | None:
-    """`images`, cut to the boxes round the landmarks of `rows` of `faces`; faces without landmarks left out, None if
-    all are.
+    """Crop `images` to the boxes round the landmarks of `rows` of `faces`.
+
+    Faces without landmarks are left out; None if all are.
     """
     boxes = tight_box(faces.landmarks[rows], faces.size)
     known = np.isfinite(boxes).all(1)
@@ -115,6 +121,6 @@ def crop_faces(images: np.ndarray, faces: FaceSet, rows: np.ndarray) -> np.ndarr
 
 
 def load_features(artifact: Artifact) -> tuple[np.ndarray, np.ndarray | None]:
-    """Whole and cropped features of the real side."""
+    """Return whole and cropped features of the real side."""
     cropped = artifact.folder / CROPPED
     return np.load(artifact.folder / WHOLE), np.load(cropped) if cropped.exists() else None

@@ -1,10 +1,9 @@
-"""judge: FaceSet (train split) -> Judge, and its word on the real test pictures; judged: its word on others."""
+"""judge: FaceSet (train split) -> Judge and its accuracy on real test pictures; judged: its accuracy on others."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,40 +11,41 @@ import torch
 from benchmark.data.alignment import brought_into_frame, learned_places
 from benchmark.data.faceset import FaceSet
 from benchmark.protocol import EXPRESSIONS, Subset
-from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.report.results import JudgeReading, JudgeResult
+from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.prepare import Prepare, load_faces, load_faces_for
 from benchmark.training.device import compute_deterministically
 from benchmark.training.judge import ABOUT, WEIGHTS, Judge, JudgeSettings, train_judge
 
 JUDGE_SEED = 0
-"""One judge measures all runs of a subset, whatever their seeds: a ruler is not drawn anew for every measurement."""
+"""One judge measures all runs of a subset, whatever their seeds, so that no difference between runs is the judge's."""
 STATE = "judge-state.safetensors"
 
 
-class TrainJudge(Stage):
-    """The classifier that CA asks, trained on real pictures of the train identities."""
+class TrainJudge(Stage[JudgeResult]):
+    """The classifier behind CA, trained on real pictures of the train identities."""
 
     kind = "judge"
+    facts_type = JudgeResult
     version = 2
     files = (ABOUT, WEIGHTS)
 
     def __init__(self, prepare: Prepare, subset: Subset, epochs: int, device: str) -> None:
-        self.subset = subset
+        self.faces, self.subset = prepare, subset
         self.settings = JudgeSettings(epochs=epochs)
-        self.size, self._pictures = prepare.size, prepare.source.count
         settings = {"judge": dataclasses.asdict(self.settings), "subset": subset, "seed": JUDGE_SEED, "device": device}
         super().__init__(f"judge {subset}", settings, {"faces": prepare})
 
     def work(self) -> Work:
-        """Pictures times epochs (three quarters of the pictures are there to train on, about)."""
-        share = 0.75 if self.subset == "F&P" else 0.25
-        return Work(f"judge {self.size} px", self._pictures() * share * self.settings.epochs, 200_000_000)
+        """Multiply the train pictures, about three quarters of the subset's, by epochs."""
+        pictures = self.faces.source.count() * (0.75 if self.subset == "F&P" else 0.25)
+        return Work(f"judge {self.faces.size} px", pictures * self.settings.epochs, 200_000_000)
 
-    def run(self, context: Context, folder: Path) -> Made:
-        """Train it, then have it read the real test pictures."""
+    def run(self, context: Context, folder: Path) -> StageResult[JudgeResult]:
+        """Train it and measure its accuracy on the real test pictures."""
         torch.set_num_threads(context.machine.threads)
         compute_deterministically(context.machine.device)
-        faces = load_faces_for(self.subset, self.read("faces", context).folder)
+        faces = load_faces_for(self.subset, self.faces.folder(context))
         train, test = faces.rows(self.subset, "train"), faces.rows(self.subset, "test")
         with context.reporter.bar(self.name, self.settings.epochs) as bar:
             judge = train_judge(
@@ -53,84 +53,80 @@ class TrainJudge(Stage):
                 lambda _done, _of: bar.advance(1), context.machine.device, train,
             )  # fmt: skip
         judge.save(folder)
-        facts = _accuracy(judge, faces.images[test], faces.labels[test])
-        return Made([*self.files], facts)
+        return StageResult(_accuracy(judge, faces.images[test], faces.labels[test]))
 
 
-class ReadByJudge(Stage):
-    """How well the judge reads the real test pictures of another set than its own, or those of some expressions."""
+class ReadByJudge(Stage[JudgeReading]):
+    """The judge's accuracy on real test pictures of another set than its own, or of some expressions."""
 
     kind = "judged"
+    facts_type = JudgeReading
 
     def __init__(self, judge: TrainJudge, prepare: Prepare, targets: tuple[str, ...]) -> None:
-        """targets: the expressions that are also counted by themselves; all where it is empty."""
-        self.subset, self.targets = judge.subset, targets
-        self._pictures, self._tested = prepare.source.count, prepare.source.test_share
+        """targets: the expressions whose pictures are also counted by themselves; all where it is empty."""
+        self.judge, self.faces, self.targets = judge, prepare, targets
         settings = {"subset": judge.subset, "targets": list(targets)}
-        super().__init__(
-            f"judged {judge.subset}", settings, {"judge": judge, "faces": prepare, **learned(judge, prepare)}
-        )
+        inputs: dict[str, Stage] = {"judge": judge, "faces": prepare, **learned(judge, prepare)}
+        super().__init__(f"judged {judge.subset}", settings, inputs)
 
     def work(self) -> Work:
-        """Pictures to read."""
-        return Work("judged", self._pictures() * self._tested * (1 if self.subset == "F&P" else 0.32), 10_000)
+        """Count the test pictures."""
+        return Work("judged", self.faces.test_pictures(self.judge.subset), 10_000)
 
-    def run(self, context: Context, folder: Path) -> Made:
-        """Ask."""
+    def run(self, context: Context, folder: Path) -> StageResult[JudgeReading]:
+        """Classify them."""
         torch.set_num_threads(context.machine.threads)
-        faces = load_faces(self.read("faces", context).folder)
-        judge = load_judge(self.read("judge", context).folder)
-        test = faces.rows(self.subset, "test")
-        pictures, framed = as_learned(self, self.subset, faces.images[test], faces, test, context)
+        faces = load_faces(self.faces.folder(context))
+        judge = load_judge(self.judge.folder(context))
+        test = faces.rows(self.judge.subset, "test")
+        pictures, framed = as_learned(self.judge, self.faces, faces.images[test], faces, test, context)
         wanted = faces.table["expression"].iloc[test].isin(self.targets or EXPRESSIONS).to_numpy()
         labels = faces.labels[test]
-        facts = _accuracy(judge, pictures, labels)
+        of_all = _accuracy(judge, pictures, labels)
         of_targets = _accuracy(judge, pictures[wanted], labels[wanted])
-        facts |= {
-            "target_accuracy": of_targets["accuracy"],
-            "target_images": of_targets["images"],
-            "framed": framed,
-            "unframed_accuracy": _accuracy(judge, faces.images[test], labels)["accuracy"],
-        }
-        return Made([], facts)
+        facts = JudgeReading(
+            of_all.accuracy,
+            of_all.images,
+            of_all.by_expression,
+            target_accuracy=of_targets.accuracy,
+            target_images=of_targets.images,
+            framed=framed,
+            unframed_accuracy=_accuracy(judge, faces.images[test], labels).accuracy,
+        )
+        return StageResult(facts)
 
 
 def learned(judge: TrainJudge, prepare: Prepare) -> dict[str, Stage]:
-    """The input `learned`, the judge's own faces, of a stage that asks it of other ones; nothing where they are its
-    own.
-    """
-    own = judge.inputs["faces"]
-    return {"learned": own} if own.recipe.key != prepare.recipe.key else {}
+    """The input `learned`, the judge's own faces, of a stage that shows it other faces; nothing for its own."""
+    return {"learned": judge.faces} if judge.faces.recipe.key != prepare.recipe.key else {}
 
 
 def as_learned(
-    stage: Stage, subset: Subset, images: np.ndarray, faces: FaceSet, rows: np.ndarray, context: Context
+    judge: TrainJudge, prepare: Prepare, images: np.ndarray, faces: FaceSet, rows: np.ndarray, context: Context
 ) -> tuple[np.ndarray, int]:
-    """What the judge is shown: pictures with the landmarks of `rows` of `faces`, their faces brought to where its own
-    are, and how many were; just the pictures, where the stage's faces are its own.
+    """Return the pictures as the judge is shown them, and how many of them were moved.
+
+    images have the landmarks of `rows` of `faces`, which `prepare` made. Where those are not the judge's own faces,
+    they are brought to where its own are.
     """
-    if "learned" not in stage.inputs:
+    if not learned(judge, prepare):
         return images, 0
-    places = learned_places(load_faces(stage.read("learned", context).folder), subset)
+    places = learned_places(load_faces(judge.faces.folder(context)), judge.subset)
     cameras = faces.table["camera"].to_numpy()[rows]
     pictures, known = brought_into_frame(images, faces.landmarks[rows], cameras, places)
     return pictures, int(known.sum())
 
 
-def _accuracy(judge: Judge, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """The fields of a `JudgeResult`."""
+def _accuracy(judge: Judge, images: np.ndarray, labels: np.ndarray) -> JudgeResult:
     right = judge.predict(images).argmax(1) == labels
-    return {
-        "accuracy": 100 * float(right.mean()),
-        "images": len(labels),
-        "by_expression": {
-            name: 100 * float(right[labels == label].mean())
-            for label, name in enumerate(EXPRESSIONS)
-            if np.any(labels == label)
-        },
+    by_expression = {
+        name: 100 * float(right[labels == label].mean())
+        for label, name in enumerate(EXPRESSIONS)
+        if np.any(labels == label)
     }
+    return JudgeResult(100 * float(right.mean()), len(labels), by_expression)
 
 
 def load_judge(folder: Path) -> Judge:
-    """The judge of a finished stage."""
+    """Return the judge of a finished stage."""
     return Judge.load(folder)

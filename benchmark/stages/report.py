@@ -15,13 +15,12 @@ import pandas as pd
 from benchmark.config.paper import paper_path
 from benchmark.config.profiles import Profile
 from benchmark.config.suites import Suite, SuiteRow
-from benchmark.core.artifacts import Artifact
 from benchmark.data.faceset import ALIGNED, FaceSet
 from benchmark.data.photos.preparation import ASIDE, read_aside
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.report.files import FACES
-from benchmark.report.results import Features, JudgeReading, JudgeResult, Override, Row, Scores, SuiteResults, Training
-from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.report.results import Features, JudgeReading, Override, Row, SuiteResults, Training
+from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
 from benchmark.stages.features import ExtractorChoice
 from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
@@ -53,10 +52,11 @@ class RowStages:
     gallery: Synthesize | None
 
 
-class Report(Stage):
+class Report(Stage[NoFacts]):
     """The end of a suite."""
 
     kind = "reports"
+    facts_type = NoFacts
     version = 5
     files = ("results.json",)
 
@@ -81,7 +81,7 @@ class Report(Stage):
         inputs |= {f"judged {subset}": stage for subset, stage in judged.items()}
         for entry in rows:
             inputs |= {f"train {entry.row.id} {seed}": train for seed, train in entry.trains.items()}
-            inputs |= {f"scores {entry.row.id} {seed}": score for seed, score in entry.scores.items()}
+            inputs |= {scores_role(entry.row.id, seed): score for seed, score in entry.scores.items()}
             if entry.gallery is not None:
                 inputs[f"gallery {entry.row.id}"] = entry.gallery
         settings: dict[str, Any] = {
@@ -108,7 +108,7 @@ class Report(Stage):
         """One page."""
         return Work("report", 1, 20_000_000)
 
-    def run(self, context: Context, folder: Path) -> Made:
+    def run(self, context: Context, folder: Path) -> StageResult[NoFacts]:
         """Gather, write, log."""
         from benchmark.report.write import write_report, write_timings
 
@@ -119,13 +119,13 @@ class Report(Stage):
         write_timings(folder, {**seconds, PEAK: context.peaks.sum})  # after the figures, which need most here
         self._track(context, results, losses, files)
         aside = self._write_aside(context, folder)
-        return Made(sorted([*(path.name for path in files.values()), *aside]))
+        return StageResult(NoFacts(), sorted([*(path.name for path in files.values()), *aside]))
 
     def _write_aside(self, context: Context, folder: Path) -> list[str]:
         """The list of what was set aside of photographs, beside the notes that speak of it. It names somebody's files:
         no server gets it.
         """
-        folders = dict.fromkeys(self.read(role, context).folder for role in ("faces", self._edited))
+        folders = dict.fromkeys(stage.folder(context) for stage in (self.prepare, self.edited))
         tables = [read_aside(place / ASIDE) for place in folders if (place / ASIDE).exists()]
         if not any(map(len, tables)):
             return []
@@ -134,15 +134,12 @@ class Report(Stage):
 
     def results(self, context: Context) -> SuiteResults:
         """Everything that the artifacts say."""
-        faces = self.read("faces", context).manifest.facts
-        edited = self.read(self._edited, context).manifest.facts
+        faces, edited = self.prepare.facts(context), self.edited.facts(context)
         opened = self._features(context)
-        judges = {subset: self.read(f"judge {subset}", context).manifest.facts for subset in self.judges}
-        readings: dict[str, JudgeReading] = {
-            subset: JudgeReading(**self.read(f"judged {subset}", context).manifest.facts) for subset in self.judged
-        }
-        descriptions = dict.fromkeys((faces["description"], edited["description"]))
-        notes = dict.fromkeys((*faces.get("notes", ()), *edited.get("notes", ())))
+        judges = {subset: judge.facts(context) for subset, judge in self.judges.items()}
+        readings: dict[str, JudgeReading] = {subset: stage.facts(context) for subset, stage in self.judged.items()}
+        descriptions = dict.fromkeys((faces.description, edited.description))
+        notes = dict.fromkeys((*faces.notes, *edited.notes))
         return SuiteResults(
             suite=self.suite.name,
             title=self.suite.title,
@@ -154,12 +151,12 @@ class Report(Stage):
             seeds=tuple(sorted({seed for entry in self.rows for seed in entry.scores})),
             features=opened,
             test_images={
-                subset: readings[subset].target_images if subset in readings else facts["images"]
+                subset: readings[subset].target_images if subset in readings else facts.images
                 for subset, facts in judges.items()
             },
-            test_identities=edited["identities"]["test"],
-            train_identities=min(faces["identities"]["train"], self.profile.train_identities or 10**9),
-            judges={subset: {JUDGE_SEED: JudgeResult(**facts)} for subset, facts in judges.items()},
+            test_identities=edited.identities["test"],
+            train_identities=min(faces.identities["train"], self.profile.train_identities or 10**9),
+            judges={subset: {JUDGE_SEED: facts} for subset, facts in judges.items()},
             rows=tuple(self._row(entry, context) for entry in self.rows),
             keys=self._keys(),
             paper_table=self.suite.paper,
@@ -170,11 +167,6 @@ class Report(Stage):
             targets=self.suite.targets,
             readings=readings,
         )
-
-    @property
-    def _edited(self) -> str:
-        """The role of the faces that were edited."""
-        return "edited faces" if "edited faces" in self.inputs else "faces"
 
     def _keys(self) -> dict[str, str]:
         """Of all inputs by name; one data set may be prepared in two ways under one name."""
@@ -212,24 +204,18 @@ class Report(Stage):
         )  # fmt: skip
         if entry.missing:
             return said
-        measured = {
-            seed: Scores(**self.read(f"scores {row.id} {seed}", context).manifest.facts) for seed in entry.scores
-        }
-        seed, train = next(iter(entry.trains.items()))
-        manifest = self.read(f"train {row.id} {seed}", context).manifest
-        facts = manifest.facts
+        measured = {seed: stage.facts(context) for seed, stage in entry.scores.items()}
+        train = next(iter(entry.trains.values()))
+        facts = train.facts(context)
         training = Training(
-            facts["iterations"],
-            facts["images_seen"],
-            facts["updates"],
-            facts["parameters"],
-            facts["changed_settings"],
-            manifest.settings["settings"],
+            facts.iterations,
+            facts.images_seen,
+            dict(facts.updates),
+            dict(facts.parameters),
+            dict(facts.changed_settings),
+            train.recipe.settings["settings"],
         )
-        failed = {
-            seed: list(self.read(f"train {row.id} {seed}", context).manifest.facts.get("failures", ()))
-            for seed in entry.trains
-        }
+        failed = {seed: stage.facts(context).failures for seed, stage in entry.trains.items()}
         return dataclasses.replace(
             said,
             seeds=measured,
@@ -245,19 +231,19 @@ class Report(Stage):
         """Losses and seconds of every training that was done here, once."""
         losses, seconds = {}, {}
         for entry in self.rows:
-            for seed, train in entry.trains.items():
+            for train in entry.trains.values():
                 if train.origin:
                     continue
-                artifact = self.read(f"train {entry.row.id} {seed}", context)
+                artifact = train.artifact(context)
                 name = train.title(entry.row.data)
                 losses[name] = pd.read_parquet(artifact.folder / LOSSES)
                 seconds[name] = artifact.manifest.seconds
         return losses, seconds
 
     def _pictures(self, context: Context) -> list[RowPictures]:
-        faces = load_faces(self.read(self._edited, context).folder)
+        faces = load_faces(self.edited.folder(context))
         return [
-            _arrange(entry.row, self.read(f"gallery {entry.row.id}", context), faces)
+            _arrange(entry.row, entry.gallery.folder(context), faces)
             for entry in self.rows
             if entry.gallery is not None
         ]
@@ -280,19 +266,24 @@ class Report(Stage):
         context.tracker.finish(self.recipe.folder, names, judged, private)
 
 
+def scores_role(row: str, seed: int) -> str:
+    """The role of a row's scores among the inputs of its report."""
+    return f"scores {row} {seed}"
+
+
 def child_name(row: SuiteRow, seed: int) -> str:
     """The name of a row's run in MLflow."""
     return f"{row.id} seed {seed}"
 
 
-def _arrange(row: SuiteRow, gallery: Artifact, faces: FaceSet) -> RowPictures:
+def _arrange(row: SuiteRow, gallery: Path, faces: FaceSet) -> RowPictures:
     """Edits of the gallery as a grid: a line a source, a column a target; the source stands where its own expression
     would.
     """
     from benchmark.report.figures import RowPictures
 
-    edited = np.load(gallery.folder / EDITED)
-    edits = pd.read_parquet(gallery.folder / EDITS)
+    edited = np.load(gallery / EDITED)
+    edits = pd.read_parquet(gallery / EDITS)
     images, table, placements = faces.images, faces.table, faces.placements
     sources = list(dict.fromkeys(edits["source"]))
     grid = np.repeat(images[sources][:, None], len(EXPRESSIONS), 1)

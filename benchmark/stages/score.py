@@ -16,7 +16,8 @@ from benchmark.metrics.features import FLOOR
 from benchmark.metrics.metric import Edits, Measurement, PerEditMetric, SetMetric, View
 from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS
-from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.report.results import Scores
+from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.features import ExtractorChoice, RealFeatures, crop_faces, load_features
 from benchmark.stages.judge import TrainJudge, as_learned, learned, load_judge
 from benchmark.stages.prepare import Prepare, load_faces
@@ -26,10 +27,11 @@ PER_EDIT = "per-edit.parquet"
 FEATURES_WHOLE, FEATURES_CROPPED = "edits-whole.npy", "edits-cropped.npy"
 
 
-class Score(Stage):
+class Score(Stage[Scores]):
     """Every metric of one row of a suite, for one seed. `edits` is any stage that leaves EDITED and EDITS."""
 
     kind = "scores"
+    facts_type = Scores
     version = 3
     files = (PER_EDIT,)
 
@@ -43,33 +45,32 @@ class Score(Stage):
         allow_small: bool,
     ) -> None:
         self.extractor, self.allow_small = extractor, allow_small
-        self._edits = edits
+        self.edits, self.faces, self.judge, self.real = edits, prepare, judge, real
         versions = {metric.key: metric.version for metric in METRICS}
         settings = {"allow_small": allow_small, "floor": FLOOR, "metrics": versions}
-        self._subset = judge.subset
         inputs = {"edits": edits, "faces": prepare, "judge": judge, "real": real, **learned(judge, prepare)}
         super().__init__(f"score {edits.name.removeprefix('synthesize ')}", settings, inputs)
 
     def work(self) -> Work:
         """Features of the edits, whole and cropped; all else is small beside them."""
-        return Work(f"features {self.extractor.name}", self._edits.work().amount * 2, 60_000_000)
+        return Work(f"features {self.extractor.name}", self.edits.work().amount * 2, 60_000_000)
 
-    def run(self, context: Context, folder: Path) -> Made:
+    def run(self, context: Context, folder: Path) -> StageResult[Scores]:
         """Measure."""
         torch.set_num_threads(context.machine.threads)
-        faces = load_faces(self.read("faces", context).folder)
-        synth = self.read("edits", context)
-        images = np.load(synth.folder / EDITED)
-        edits = pd.read_parquet(synth.folder / EDITS)
+        faces = load_faces(self.faces.folder(context))
+        edited = self.edits.folder(context)
+        images = np.load(edited / EDITED)
+        edits = pd.read_parquet(edited / EDITS)
         sources = edits["source"].to_numpy()
-        shown, _ = as_learned(self, self._subset, images, faces, sources, context)
-        judged = load_judge(self.read("judge", context).folder).predict(shown).argmax(1)
+        shown, _ = as_learned(self.judge, self.faces, images, faces, sources, context)
+        judged = load_judge(self.judge.folder(context)).predict(shown).argmax(1)
         per_edit = measure_edits(Edits(images, edits, faces, judged))
         per_edit.to_parquet(folder / PER_EDIT, index=False)
         crops = crop_faces(images, faces, sources)
         views: tuple[View, ...] = ("whole", "cropped")
         ours = dict(zip(views, self._features(images, crops, context, folder), strict=True))
-        real = dict(zip(views, load_features(self.read("real", context)), strict=True))
+        real = dict(zip(views, load_features(self.real.artifact(context)), strict=True))
         measured: dict[str, Measurement] = {}
         for metric in METRICS:
             if isinstance(metric, PerEditMetric):
@@ -81,13 +82,9 @@ class Score(Stage):
             for name in EXPRESSIONS
             if (edits["target"] == name).any()
         }
-        facts = {
-            "edits": len(edits),
-            "metrics": {key: found.value for key, found in measured.items()},
-            "reasons": {key: found.reason for key, found in measured.items() if found.value is None},
-            "ca_by_expression": by_expression,
-        }
-        return Made([*self.files], facts)
+        metrics = {key: measurement.value for key, measurement in measured.items()}
+        reasons = {key: measurement.reason for key, measurement in measured.items() if measurement.value is None}
+        return StageResult(Scores(len(edits), metrics, reasons, by_expression))
 
     def _features(
         self, images: np.ndarray, crops: np.ndarray | None, context: Context, folder: Path

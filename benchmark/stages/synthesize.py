@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from benchmark.data.edit_lists import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import EXPRESSIONS, Guide
-from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.checkpoints import load_checkpoint
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.train import CheckpointStage, code_setting
@@ -27,18 +28,24 @@ BATCH = 16
 """Fixed: the last bits of a convolution can depend on how many pictures share a batch."""
 
 
-class Synthesize(Stage):
+@dataclass(frozen=True)
+class EditFacts:
+    """The number of edits."""
+
+    edits: int
+
+
+class Synthesize(Stage[EditFacts]):
     """All edits of a list, made by one checkpoint under one guide."""
 
     kind = "synth"
+    facts_type = EditFacts
     files = (EDITED, EDITS)
 
     def __init__(self, train: CheckpointStage, prepare: Prepare, guide: Guide, edits: EditList, device: str) -> None:
-        self.guide, self.edits, self.size = guide, edits, prepare.size
-        self.method = train.method
+        self.train, self.faces, self.guide, self.edits = train, prepare, guide, edits
         # What was not trained here has not the profile's width.
         self._width = f", width {getattr(train.settings, 'width', 1):g}" if train.origin else ""
-        self._pictures, self._tested = prepare.source.count, prepare.source.test_share
         gallery = "gallery " if edits.gallery is not None else ""
         settings = {"guide": guide, "edits": edits.settings, "batch": BATCH, "device": device}
         settings |= code_setting(train.method)
@@ -47,19 +54,18 @@ class Synthesize(Stage):
         super().__init__(name, settings, {"checkpoint": train, "faces": prepare})
 
     def work(self) -> Work:
-        """Edits, at most."""
+        """Count the edits, at most."""
         targets = min(self.edits.targets_per_source or len(EXPRESSIONS), len(self.edits.wanted), len(EXPRESSIONS) - 1)
-        share = self._tested * (1 if self.edits.subset == "F&P" else 0.32)
-        sources = self.edits.gallery if self.edits.gallery is not None else self._pictures() * share
-        count = sources * targets
-        return Work(f"synthesize {self.method} {self.size} px{self._width}", count, int(count * self.size**2 * 3))
+        sources = self.faces.test_pictures(self.edits.subset) if self.edits.gallery is None else self.edits.gallery
+        count, size = sources * targets, self.faces.size
+        return Work(f"synthesize {self.train.method} {size} px{self._width}", count, int(count * size**2 * 3))
 
-    def run(self, context: Context, folder: Path) -> Made:
-        """Make them in batches; what an interrupted call has made is kept."""
+    def run(self, context: Context, folder: Path) -> StageResult[EditFacts]:
+        """Edit in batches; those of an interrupted call are kept."""
         torch.set_num_threads(context.machine.threads)
         compute_deterministically(context.machine.device)
-        faces = load_faces(self.read("faces", context).folder)
-        method = load_checkpoint(self.read("checkpoint", context).folder, context.machine.device)
+        faces = load_faces(self.faces.folder(context))
+        method = load_checkpoint(self.train.folder(context), context.machine.device)
         if method.shape.size != faces.size:
             raise UserError(
                 f"the checkpoint edits pictures of {method.shape.size} px and these are of {faces.size} px: "
@@ -70,20 +76,20 @@ class Synthesize(Stage):
         with context.reporter.bar(self.name, len(edits), begun) as bar:
             for start in range(begun, len(edits), BATCH):
                 rows = edits.iloc[start : start + BATCH]
-                made = edit_batch(method, faces, rows, self.guide, context.machine.device)
-                if made is None:
+                edited = edit_batch(method, faces, rows, self.guide, context.machine.device)
+                if edited is None:
                     raise RunFailed(f"{self.name}: the checkpoint makes pictures that are not finite numbers")
-                images[start : start + len(rows)] = made
+                images[start : start + len(rows)] = edited
                 images.flush()
                 write_text(folder / DONE, json.dumps({"done": start + len(rows)}))
                 bar.advance(len(rows))
         del images
         edits.to_parquet(folder / EDITS, index=False)
-        return Made([*self.files], {"edits": len(edits)})
+        return StageResult(EditFacts(len(edits)))
 
 
 def _open_images(folder: Path, shape: tuple[int, ...]) -> tuple[np.memmap, int]:
-    """The array on disk and how many of its pictures are done."""
+    """Open the array on disk; also return how many of its pictures are done."""
     path, done = folder / EDITED, folder / DONE
     if path.exists() and done.exists():
         images = np.lib.format.open_memmap(path, mode="r+")
@@ -95,7 +101,7 @@ def _open_images(folder: Path, shape: tuple[int, ...]) -> tuple[np.memmap, int]:
 
 @torch.no_grad()
 def edit_batch(method: Method, faces: FaceSet, rows: pd.DataFrame, guide: Guide, device: str) -> np.ndarray | None:
-    """n x S x S x 3 uint8: the edits of some rows of an edit list; None where one is not finite."""
+    """Edit some rows of an edit list: n x S x S x 3 uint8, or None where a value is not finite."""
     source, reference = rows["source"].to_numpy(), rows["reference"].to_numpy()
     by_reference = guide == "R"
     units = faces.units

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic.dataclasses import dataclass
 
 from benchmark.config.precision import DEFAULT, MEANING, Precision
 from benchmark.config.profiles import Profile
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
+from benchmark.core.models import STRICT, dump
 from benchmark.data.faceset import FaceSet
 from benchmark.data.framing import Framing
 from benchmark.data.split import lowest_ranked
 from benchmark.interface import Method, Shape
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, KNOWLEDGE, Knowledge, Subset
 from benchmark.settings import documented, make_settings
-from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.checkpoints import CHECKPOINT
 from benchmark.stages.prepare import Prepare, load_faces_for
 from benchmark.training.precision import check_precision
@@ -29,9 +33,29 @@ from benchmark.training.sampling import TrainingSet
 from benchmark.training.trainer import LOSSES, WEIGHTS, Budget, Trainer
 
 
-class CheckpointStage(Stage):
+@dataclass(frozen=True, config=STRICT)
+class TrainFacts:
+    """The cost of a training, as far as the clock has no part in it; None where nobody knows."""
+
+    iterations: int | None
+    images_seen: int | None
+    updates: Mapping[str, int]
+    """Optimiser steps by optimiser."""
+    parameters: Mapping[str, int]
+    """Trained parameters by network."""
+    changed_settings: Mapping[str, Any]
+    """Settings that differ from the published ones."""
+    failures: list[str] = field(default_factory=list)
+    """In which ways the training failed by its own measure."""
+    framing: Mapping[str, Any] | None = None
+    """Where the training pictures have the face; None where nobody knows."""
+    final_losses: Mapping[str, float] = field(default_factory=dict)
+
+
+class CheckpointStage(Stage[TrainFacts]):
     """A stage that leaves a checkpoint: a training, or what takes its place."""
 
+    facts_type = TrainFacts
     method: str
     method_class: type[Method]
     settings: Any
@@ -77,7 +101,7 @@ class Train(CheckpointStage):
         seed: int,
         device: str,
     ) -> None:
-        self.method, self.subset, self.seed = method, subset, seed
+        self.faces, self.method, self.subset, self.seed = prepare, method, subset, seed
         self.method_class = find_method(method)
         self.shape = Shape(profile.size, len(EXPRESSIONS), len(ACTION_UNITS))
         stated = profile.overrides.get(method)
@@ -124,9 +148,9 @@ class Train(CheckpointStage):
             10 * 4 * parameters,
         )
 
-    def run(self, context: Context, folder: Path) -> Made:
-        """Train, or go on training."""
-        faces = load_faces_for(self.subset, self.read("faces", context).folder)
+    def run(self, context: Context, folder: Path) -> StageResult[TrainFacts]:
+        """Train, or resume a training."""
+        faces = load_faces_for(self.subset, self.faces.folder(context))
         data = self._data(faces)
         trainer = Trainer(
             self.method_class, self.settings, self.shape, data, self.budget, self.seed,
@@ -142,20 +166,21 @@ class Train(CheckpointStage):
         failures = trainer.failures()
         for failure in failures:
             context.reporter.warn(f"{self.name} failed by its own measure {failure}")
-        facts = {
-            "iterations": trainer.position.iteration,
-            "images_seen": trainer.position.images,
-            "updates": trainer.position.updates,
-            "parameters": trainer.parameters(),
-            "changed_settings": changed_settings(self.settings),
-            "failures": failures,
-            "framing": _framing(data, faces.size),
-            "final_losses": trainer.losses().ffill().iloc[-1].drop("iteration").to_dict(),
-        }
-        write_text(folder / CHECKPOINT, json.dumps({**self.recipe.settings, **facts}, indent=1, sort_keys=True) + "\n")
+        facts = TrainFacts(
+            iterations=trainer.position.iteration,
+            images_seen=trainer.position.images,
+            updates=trainer.position.updates,
+            parameters=trainer.parameters(),
+            changed_settings=changed_settings(self.settings),
+            failures=failures,
+            framing=_framing(data, faces.size),
+            final_losses=_last_losses(trainer),
+        )
+        described = {**self.recipe.settings, **dump(facts)}
+        write_text(folder / CHECKPOINT, json.dumps(described, indent=1, sort_keys=True) + "\n")
         spent = trainer.position
         timings = {"waiting_for_data": round(spent.waited / spent.seconds, 5)} if spent.seconds else {}
-        return Made([*self.files], facts, spent.seconds, spent.threads, timings)
+        return StageResult(facts, None, spent.seconds, spent.threads, timings)
 
     def _data(self, faces: FaceSet) -> TrainingSet:
         names = lowest_ranked(faces.identities("train"), self.train_identities)
@@ -171,6 +196,11 @@ class Train(CheckpointStage):
                     "pictures have none"
                 )
         return TrainingSet(faces.images, faces.labels[rows], known["units"], known["landmarks"], rows)
+
+
+def _last_losses(trainer: Trainer) -> dict[str, float]:
+    last = trainer.losses().ffill().iloc[-1].drop("iteration")
+    return {str(name): float(value) for name, value in last.items() if np.isfinite(value)}
 
 
 def _framing(data: TrainingSet, size: int) -> dict[str, Any] | None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from benchmark.core.errors import UserError
 from benchmark.pipeline.schedule import Schedule
 from benchmark.pipeline.workers import gpu_of
-from benchmark.stages.base import Context, Made, Stage, Work
+from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
 from benchmark.training.device import choose_jobs
 
 
-class Fake(Stage):
+class Fake(Stage[NoFacts]):
     kind = "fake"
 
     def __init__(self, name: str, *inputs: Stage) -> None:
@@ -24,7 +24,7 @@ class Fake(Stage):
     def work(self) -> Work:
         raise AssertionError
 
-    def run(self, context: Context, folder: Path) -> Made:
+    def run(self, context: Context, folder: Path) -> StageResult[NoFacts]:
         raise AssertionError
 
 

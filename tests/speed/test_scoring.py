@@ -35,12 +35,12 @@ from benchmark.data.rendered_set import Rendered
 from benchmark.metrics.features.weights import INCEPTION
 from benchmark.pipeline.context import make_missing, open_context
 from benchmark.protocol import EXPRESSIONS, Subset
-from benchmark.stages.base import Context, Made, Stage, Work, made_by
+from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.features import RealFeatures, choose_extractor, crop_faces
 from benchmark.stages.judge import TrainJudge, load_judge
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import PER_EDIT, Score
-from benchmark.stages.synthesize import EDITED, EDITS
+from benchmark.stages.synthesize import EDITED, EDITS, EditFacts
 from tests.metrics.random_inception import write_random_weights
 from tests.speed.rows import give_row
 
@@ -63,10 +63,11 @@ runpy.run_module("pytorch_fid", run_name="__main__")
 """pytorch-fid's command where SciPy's `sqrtm` has no `disp` any more (1.18)."""
 
 
-class MadeUp(Stage):
+class RandomEdits(Stage[EditFacts]):
     """Edits that no method made: the source, a little of the reference, and noise."""
 
     kind = "synth"
+    facts_type = EditFacts
 
     def __init__(self, row: int, subset: Subset, prepare: Prepare) -> None:
         self.row, self.edits = row, EditList(subset, 0, targets_per_source=2)
@@ -75,8 +76,8 @@ class MadeUp(Stage):
     def work(self) -> Work:
         return Work("edits", 1, 1)
 
-    def run(self, context: Context, folder: Path) -> Made:
-        faces = load_faces(self.read("faces", context).folder)
+    def run(self, context: Context, folder: Path) -> StageResult[EditFacts]:
+        faces = load_faces(self.inputs["faces"].folder(context))
         edits = self.edits.make(faces)
         share = 0.1 + 0.05 * self.row
         source, reference = (faces.images[edits[role]].astype(np.float32) for role in ("source", "reference"))
@@ -84,7 +85,7 @@ class MadeUp(Stage):
         images = np.clip((1 - share) * source + share * reference + noise, 0, 255).astype(np.uint8)
         np.save(folder / EDITED, images)
         edits.to_parquet(folder / EDITS, index=False)
-        return Made([EDITED, EDITS])
+        return StageResult(EditFacts(len(edits)), [EDITED, EDITS])
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,11 @@ class Table:
     def context(self) -> Context:
         return open_context(Store(self.store), "cpu", THREADS, quiet=True)
 
-    def given(self) -> tuple[Prepare, dict[Subset, TrainJudge], list[MadeUp]]:
+    def given(self) -> tuple[Prepare, dict[Subset, TrainJudge], list[RandomEdits]]:
         """What is there before anything is scored."""
         prepare = Prepare(Rendered(self.faces, self.store / "cache"), 64)
         judges = {subset: TrainJudge(prepare, subset, 1, "cpu") for subset in ROWS}
-        return prepare, judges, [MadeUp(number, subset, prepare) for number, subset in enumerate(ROWS)]
+        return prepare, judges, [RandomEdits(number, subset, prepare) for number, subset in enumerate(ROWS)]
 
     def prepare(self) -> None:
         prepare, judges, edits = self.given()
@@ -221,10 +222,10 @@ def some_faces(root: Path) -> Path | None:
 def cells(table: Table, tmp_path_factory: pytest.TempPathFactory) -> list[Cell]:
     context, root = table.context(), tmp_path_factory.mktemp("cells")
     prepare, _, edits = table.given()
-    faces = load_faces(made_by(prepare, context).folder)
+    faces = load_faces(prepare.folder(context))
     written = []
     for made in edits:
-        folder = made_by(made, context).folder
+        folder = made.folder(context)
         images, listed = np.load(folder / EDITED), pd.read_parquet(folder / EDITS)
         written.append(Cell.write(root / str(made.row), images, listed, made.edits.subset, faces))
     return written
@@ -249,15 +250,15 @@ def test_scoring_is_several_times_faster_and_says_the_same(
 
     context = table.context()
     prepare, judges, edits = table.given()
-    real = np.asarray(load_faces(made_by(prepare, context).folder).images)
-    judge_folders = [made_by(judges[made.edits.subset], context).folder for made in edits]
+    real = np.asarray(load_faces(prepare.folder(context)).images)
+    judge_folders = [judges[made.edits.subset].folder(context) for made in edits]
     used, start = cpu_seconds(), time.perf_counter()
     expected = [plainly(cell, real, folder, tmp_path) for cell, folder in zip(cells, judge_folders, strict=True)]
     plain, plain_cpu = time.perf_counter() - start, cpu_seconds() - used
 
     worst = {"distance": 0.0, "pairs": 0.0}
     for scored, (distances, by_picture) in zip(table.scores(), expected, strict=True):
-        artifact = made_by(scored, context)
+        artifact = scored.artifact(context)
         found = pd.read_parquet(artifact.folder / PER_EDIT)
         for name, value in distances.items():
             ours = artifact.manifest.facts["metrics"][name]
