@@ -16,8 +16,10 @@ from benchmark.metrics.features.weights import INCEPTION
 
 if TYPE_CHECKING:
     from benchmark.core.progress import Reporter
-    from benchmark.data.picture_folder import Broken, Pictures
+    from benchmark.data.picture_folder import BrokenFile, FolderContent, PictureSet
     from benchmark.external.answer import Answer
+    from benchmark.metrics.feature_files import FeatureSet
+    from benchmark.metrics.features import FeatureExtractor
     from benchmark.metrics.folder_scores import ScoreResult
     from benchmark.protocol import Subset
 
@@ -27,12 +29,14 @@ EXAMPLES = (
     "python -m benchmark.score --real test/ --fake edits/",
     "python -m benchmark.score --real test/ --fake edits/ --features efficientnet-lite0 --json",
     "python -m benchmark.score --real test/ --fake edits/ --fid-weights pt_inception-2015-12-05-6726825d.pth",
+    "python -m benchmark.score --real test/ --save-stats test.npz",
+    "python -m benchmark.score --real test.npz --fake edits/",
 )
 SHOWN = 20
 """Files listed one by one; of more, the number is given."""
 LONGEST_NAME = 40
 OF_EDITS = ("edits", "results", "name", "store", "data", "threads")
-OF_FOLDERS = ("real", "fake", "batch")
+OF_FOLDERS = ("real", "fake", "batch", "recursive", "save_stats")
 """The options of either kind of call; all others belong to both."""
 
 
@@ -55,8 +59,13 @@ def parser() -> Parser:
     edits.add_argument("--data", help="the data set of the list, where it has moved since")
     edits.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
     folders = made.add_argument_group("two folders")
-    folders.add_argument("--real", type=Path, metavar="DIR", help="the pictures to compare with")
-    folders.add_argument("--fake", type=Path, metavar="DIR", help="the pictures to judge")
+    statistics = "or statistics (.npz) of --save-stats or of pytorch-fid"
+    folders.add_argument("--real", type=Path, metavar="DIR", help=f"the pictures to compare with, {statistics}")
+    folders.add_argument("--fake", type=Path, metavar="DIR", help=f"the pictures to judge, {statistics}")
+    folders.add_argument("--recursive", action="store_true", default=None, help="read the folders in them, too")
+    folders.add_argument(
+        "--save-stats", type=Path, metavar="FILE", help="write the statistics of --real (.npz); --fake may be left out"
+    )
     folders.add_argument("--batch", type=int, metavar="N", help="pictures at once (changes speed and memory only)")
     both = made.add_argument_group("both")
     both.add_argument(
@@ -92,11 +101,13 @@ def _check_mode(made: Parser, arguments: argparse.Namespace) -> bool:
         group: [name for name in group if getattr(arguments, name) is not None] for group in (OF_EDITS, OF_FOLDERS)
     }
     if given[OF_EDITS] and given[OF_FOLDERS]:
+        other = given[OF_FOLDERS][0].replace("_", "-")
         made.error(
-            f"--{given[OF_EDITS][0]} and --{given[OF_FOLDERS][0]} belong to two kinds of call: --edits, --results and "
+            f"--{given[OF_EDITS][0]} and --{other} belong to two kinds of call: --edits, --results and "
             "--name make a row of a table; --real and --fake compare two folders"
         )
-    wanted = ("edits", "results", "name") if given[OF_EDITS] else ("real", "fake")
+    folders = ("real",) if arguments.save_stats is not None else ("real", "fake")
+    wanted = ("edits", "results", "name") if given[OF_EDITS] else folders
     missing = [f"--{name}" for name in wanted if getattr(arguments, name) is None]
     if len(missing) == 2 and wanted[0] == "real" and not given[OF_FOLDERS]:
         made.error("--edits, --results and --name make a row of a table; --real and --fake compare two folders")
@@ -180,27 +191,72 @@ def _list(kind: str, lines: Sequence[str]) -> None:
 def score_folders(arguments: argparse.Namespace) -> int:
     """Check what can be checked at once, then measure."""
     from benchmark.core.progress import Reporter
-    from benchmark.data.picture_folder import find_pictures
+    from benchmark.data.picture_folder import PictureSet
+    from benchmark.metrics.feature_files import is_feature_file, write_features
     from benchmark.metrics.features import ensure_weights, open_extractor
-    from benchmark.metrics.folder_scores import measure
+    from benchmark.metrics.folder_scores import extract_features, measure
     from benchmark.training.device import choose_device
 
     if arguments.batch is not None and arguments.batch < 1:
         raise UserError(f"--batch must be at least 1, not {arguments.batch}")
-    files = {role: find_pictures(getattr(arguments, role), f"--{role}") for role in ("real", "fake")}
-    for role, paths in files.items():
-        _check_count(role, getattr(arguments, role), len(paths), arguments.allow_small)
+    sides = {role: path for role in ("real", "fake") if (path := getattr(arguments, role)) is not None}
+    _check_save(arguments.save_stats, sides["real"])
+    contents = _find_all({role: path for role, path in sides.items() if not is_feature_file(path)}, arguments)
     weights = (arguments.features or "inception", arguments.fid_weights, arguments.allow_other_weights)
     ensure_weights(*weights)
     extractor = open_extractor(*weights, choose_device(arguments.device), arguments.batch)
+    sets: dict[str, PictureSet | FeatureSet] = {}
+    sets |= {role: _read_file(role, path, extractor, arguments) for role, path in sides.items() if role not in contents}
     reporter = Reporter(arguments.quiet)
-    real, fake = _examined(files, reporter)
-    result = measure(real, fake, extractor, reporter)
+    sets |= _examined(contents, reporter)
+    notes = [note for content in contents.values() for note in content.notes]
+    real, truth = sets["real"], None
+    if arguments.save_stats is not None and isinstance(real, PictureSet):
+        truth = extract_features(real, extractor, reporter)
+        write_features(arguments.save_stats, truth, extractor)
+        sys.stderr.write(f"{arguments.save_stats}: {extractor.column} features of {truth.images} pictures\n")
+        if "fake" not in sets:
+            return _say(notes)
+    result = measure(real, sets["fake"], extractor, reporter, truth)
+    result = dataclasses.replace(result, notes=(*notes, *result.notes))
     if arguments.json:
         sys.stdout.write(json.dumps(dataclasses.asdict(result), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     else:
         _print(result)
     return 0
+
+
+def _check_save(path: Path | None, real: Path) -> None:
+    from benchmark.metrics.feature_files import SUFFIX, is_feature_file
+
+    if path is None:
+        return
+    if path.suffix.lower() != SUFFIX:
+        raise UserError(f"--save-stats {path}: it is written as {SUFFIX}, so name it {path.with_suffix(SUFFIX)}")
+    if is_feature_file(real):
+        raise UserError(f"--save-stats {path}: --real {real} is a file of statistics already")
+    if path.is_dir() or not path.parent.is_dir():
+        why = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
+        raise UserError(f"--save-stats {path} cannot be written: {why}")
+
+
+def _find_all(folders: dict[str, Path], arguments: argparse.Namespace) -> dict[str, FolderContent]:
+    """The picture files of all folders. Raises UserError where they are too few."""
+    from benchmark.data.picture_folder import find_pictures
+
+    contents = {role: find_pictures(folder, f"--{role}", bool(arguments.recursive)) for role, folder in folders.items()}
+    for role, content in contents.items():
+        _check_count(role, content.folder, len(content.paths), arguments.allow_small)
+    return contents
+
+
+def _read_file(role: str, path: Path, extractor: FeatureExtractor, arguments: argparse.Namespace) -> FeatureSet:
+    from benchmark.metrics.feature_files import read_features
+
+    features = read_features(path, f"--{role}", extractor)
+    if features.images is not None:
+        _check_count(role, path, features.images, arguments.allow_small)
+    return features
 
 
 def _check_count(role: str, folder: Path, count: int, allow_small: bool) -> None:
@@ -215,23 +271,30 @@ def _check_count(role: str, folder: Path, count: int, allow_small: bool) -> None
         )
 
 
-def _examined(files: dict[str, list[Path]], reporter: Reporter) -> tuple[Pictures, Pictures]:
-    """Both sets, every file decoded once. Raises UserError with the list of those that cannot be."""
+def _examined(contents: dict[str, FolderContent], reporter: Reporter) -> dict[str, PictureSet]:
+    """All folders, every file decoded once. Raises UserError with the list of files that cannot be measured."""
     from benchmark.core.progress import counted
     from benchmark.data.picture_folder import examine
 
-    found: list[Pictures | None] = []
-    broken: list[Broken] = []
-    for role, paths in files.items():
-        with reporter.bar(f"check {role}", len(paths)) as bar:
-            pictures, bad = examine(paths, counted(bar))
-        found.append(pictures)
-        broken += bad
-    real, fake = found
-    if broken or real is None or fake is None:
+    sets: dict[str, PictureSet] = {}
+    broken: list[BrokenFile] = []
+    for role, content in contents.items():
+        with reporter.bar(f"check {role}", len(content.paths)) as bar:
+            pictures, unusable = examine(content, counted(bar))
+        broken += unusable
+        if pictures is not None:
+            sets[role] = pictures
+    if broken:
         _list("broken", [f"{file.path}: {file.reason}" for file in broken])
-        raise UserError(f"{len(broken)} of {sum(map(len, files.values()))} files cannot be read: repair or remove them")
-    return real, fake
+        total = sum(len(content.paths) for content in contents.values())
+        raise UserError(f"{len(broken)} of {total} files cannot be read: repair or remove them")
+    return sets
+
+
+def _say(notes: Sequence[str]) -> int:
+    for note in notes:
+        sys.stderr.write(f"note: {note}\n")
+    return 0
 
 
 def _print(result: ScoreResult) -> None:
@@ -241,7 +304,8 @@ def _print(result: ScoreResult) -> None:
 
     table = Table("", "value", "better", "N", box=None, pad_edge=False)
     table.columns[1].justify = "right"
-    sets, pairs = f"{result.fake.images} fake, {result.real.images} real", ""
+    fake, real = ("?" if side.images is None else side.images for side in (result.fake, result.real))
+    sets, pairs = f"{fake} fake, {real} real", ""
     if result.pairs is not None:
         identical = f", {result.pairs.identical} identical" if result.pairs.identical else ""
         pairs = f"{result.pairs.pairs} pairs{identical}"
@@ -258,8 +322,7 @@ def _print(result: ScoreResult) -> None:
     for row in rows:
         table.add_row(*(cell.replace("[", "\\[") for cell in row))
     Console(highlight=False).print(table)
-    for note in result.notes:
-        sys.stderr.write(f"note: {note}\n")
+    _say(result.notes)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Any folder of pictures as a set to be measured: its files, their sizes, what is broken, and the pixels in bounded
-portions."""
+"""Any folder of pictures as a set to be measured: its files, their sizes, what is broken, and the pixels in batches."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,81 +13,135 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import fault_of
+from benchmark.data.picture_files import PICTURE_SUFFIXES, FolderWalk, count_suffixes, is_picture
 
-EXTENSIONS = frozenset({".bmp", ".jpg", ".jpeg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""pytorch-fid's; here in either case."""
-PORTION = 1 << 26
+PYTORCH_FID_SUFFIXES = frozenset({".bmp", ".jpg", ".jpeg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+"""The kinds of files that pytorch-fid reads."""
+BATCH_BYTES = 1 << 26
 """Bytes of pixels decoded at once."""
 READERS = 4
-DEEP = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
-"""Pillow's modes of more than 8 bits, whose conversion to RGB would cut levels off."""
 
 Size = tuple[int, int]
 """Width and height in pixels."""
 
 
 @dataclass(frozen=True)
-class Broken:
-    """A file that is no picture, and why."""
+class BrokenFile:
+    """A file that cannot be measured, and why."""
 
     path: Path
     reason: str
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The pictures of a folder (not of folders in it), by name: `sizes[i]` is that of `paths[i]`."""
+class FolderContent:
+    """The picture files of a folder, sorted, and what a reader must know of the files that are left out."""
+
+    folder: Path
+    paths: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures of a folder that can be decoded: `sizes[i]` and `compressions[i]` are those of `paths[i]`."""
 
     folder: Path
     paths: tuple[Path, ...]
     sizes: tuple[Size, ...]
+    compressions: tuple[str, ...]
 
-    def count_sizes(self) -> list[tuple[Size, int]]:
-        """How many pictures there are of each size, the most frequent first."""
-        return Counter(self.sizes).most_common()
+    def count_sizes(self) -> dict[str, int]:
+        """How many pictures there are of each size ("64x64"), the most frequent first."""
+        return {f"{width}x{height}": count for (width, height), count in Counter(self.sizes).most_common()}
 
-    def portions(self) -> Iterator[NDArray[np.uint8]]:
+    def count_compressions(self) -> dict[str, int]:
+        """How many pictures were compressed in each way (`lossless`, `JPEG quality 95`), the most frequent first."""
+        return dict(Counter(self.compressions).most_common())
+
+    def name(self, number: int) -> str:
+        """A picture's path below the folder, without its suffix."""
+        return self.paths[number].relative_to(self.folder).with_suffix("").as_posix()
+
+    def chosen(self, numbers: Sequence[int]) -> PictureSet:
+        """Some of the pictures, in this order."""
+        return PictureSet(
+            self.folder,
+            tuple(self.paths[number] for number in numbers),
+            tuple(self.sizes[number] for number in numbers),
+            tuple(self.compressions[number] for number in numbers),
+        )
+
+    def batches(self) -> Iterator[NDArray[np.uint8]]:
         """All pixels, as N x H x W x 3 arrays of pictures of one size each, a few at a time."""
         by_size: dict[Size, list[Path]] = defaultdict(list)
         for path, size in zip(self.paths, self.sizes, strict=True):
             by_size[size].append(path)
         for (width, height), paths in by_size.items():
-            step = max(1, PORTION // (width * height * 3))
+            step = max(1, BATCH_BYTES // (width * height * 3))
             for start in range(0, len(paths), step):
                 yield read_all(paths[start : start + step])
 
 
-def find_pictures(folder: Path, role: str) -> list[Path]:
-    """The picture files of a folder, sorted. `role` ("--real") begins the UserError for a folder that is missing or has
-    none."""
-    if not folder.is_dir():
-        raise UserError(f"{role} {folder} is {'not a folder' if folder.exists() else 'missing'}")
+def find_pictures(folder: Path, role: str, recursive: bool = False) -> FolderContent:
+    """The picture files of a folder, or with `recursive` of those in it, too. `role` ("--real") begins the UserError
+    for a folder that is missing, cannot be read or has none.
+    """
+    if not os.path.isdir(folder):  # noqa: PTH112 - never raises
+        fault = fault_of(folder)
+        raise UserError(f"{role} {folder} {'is not a folder' if not fault or 'not a file' in fault else fault}")
+    walk, folders = FolderWalk(folder), []
     try:
-        entries = sorted(folder.iterdir())
+        files = list(walk) if recursive else sorted(path for path in folder.iterdir() if path.name[0] != ".")
+        if not recursive:
+            folders = [path for path in files if os.path.isdir(path)]  # noqa: PTH112 - never raises
+            files = [path for path in files if path not in set(folders)]
+            walk.special = sum(fault_of(path).endswith("not a file") for path in files)
+            files = [path for path in files if not fault_of(path).endswith("not a file")]
+        inside = sum(sum(map(is_picture, below := FolderWalk(each))) + below.derived.total() for each in folders)
     except OSError as error:
         raise UserError(f"{role} {folder} cannot be read ({error.strerror})") from error
-    paths = [path for path in entries if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")]
+    except UserError as error:
+        raise UserError(f"{role} {error}") from error
+    paths = [path for path in files if is_picture(path)]
+    notes = [f"{count:,} {why} were not read" for why, count in walk.left_out().items()]
+    if inside:
+        notes.append(
+            f"{inside:,} pictures in folders in it ({folders[0].name}, ...) are not searched without --recursive"
+        )
     if not paths:
-        inside = [path.name for path in entries if path.is_dir()]
-        hint = f"; folders in it ({inside[0]}, ...) are not searched" if inside else ""
-        raise UserError(f"{role} {folder} has no pictures ({', '.join(sorted(EXTENSIONS))}){hint}")
-    return paths
+        why = f"; {'; '.join(notes)}" if notes else f" ({', '.join(sorted(PICTURE_SUFFIXES))})"
+        raise UserError(f"{role} {folder} has no pictures{why}")
+    others = [path for path in files if not is_picture(path)]
+    if others:
+        notes.append(f"{len(others):,} files are no pictures by their names ({count_suffixes(others)})")
+    unusual = [path for path in paths if path.suffix.lower() not in PYTORCH_FID_SUFFIXES]
+    if unusual:
+        notes.append(
+            f"{len(unusual):,} pictures of kinds that pytorch-fid passes over were read ({count_suffixes(unusual)})"
+        )
+    return FolderContent(folder, tuple(paths), tuple(f"{role} {folder}: {note}" for note in notes))
 
 
-def examine(paths: Sequence[Path], progress: Callable[[int], None]) -> tuple[Pictures | None, list[Broken]]:
-    """Decode every file once: their sizes, and those that cannot be decoded. `progress` is called with how many are
-    done."""
-    found: dict[Path, Size] = {}
+def examine(content: FolderContent, progress: Callable[[int], None]) -> tuple[PictureSet | None, list[BrokenFile]]:
+    """Decode every file once: the set, and the files that cannot be measured. `progress` is called with how many are
+    done.
+    """
+    usable: list[tuple[Path, Size, str]] = []
     broken = []
     with ThreadPoolExecutor(READERS) as pool:
-        for number, (path, outcome) in enumerate(zip(paths, pool.map(_size_or_reason, paths), strict=True), start=1):
+        outcomes = pool.map(_describe, content.paths)
+        for number, (path, outcome) in enumerate(zip(content.paths, outcomes, strict=True), start=1):
             if isinstance(outcome, str):
-                broken.append(Broken(path, outcome))
+                broken.append(BrokenFile(path, outcome))
             else:
-                found[path] = outcome
+                usable.append((path, *outcome))
             progress(number)
-    pictures = Pictures(paths[0].parent, tuple(found), tuple(found.values())) if found else None
-    return pictures, broken
+    if not usable:
+        return None, broken
+    paths, sizes, compressions = zip(*usable, strict=True)
+    return PictureSet(content.folder, paths, sizes, compressions), broken
 
 
 def read_all(paths: Sequence[Path]) -> NDArray[np.uint8]:
@@ -100,28 +154,30 @@ def read_all(paths: Sequence[Path]) -> NDArray[np.uint8]:
         raise UserError(f"pictures in {paths[0].parent} changed while they were measured") from error
 
 
-def _size_or_reason(path: Path) -> Size | str:
+def _describe(path: Path) -> tuple[Size, str] | str:
+    """Size and compression of a picture, or why it cannot be measured."""
     try:
-        pixels = _read(path)
+        pixels, compression = _read(path)
     except Exception as error:  # decoders raise nearly anything on damaged files, and each is an answer here
-        return " ".join(str(error).split()).replace(str(path), path.name) or type(error).__name__
-    return pixels.shape[1], pixels.shape[0]
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return " ".join(reason.split()).replace(str(path), path.name) or type(error).__name__
+    return (pixels.shape[1], pixels.shape[0]), compression
 
 
 def _read_again(path: Path) -> NDArray[np.uint8]:
     try:
-        return _read(path)
+        return _read(path)[0]
     except Exception as error:  # as above
         raise UserError(f"{path} cannot be read any more ({' '.join(str(error).split())})") from error
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    """H x W x 3: upright, RGB."""
-    from PIL import Image
+def _read(path: Path) -> tuple[NDArray[np.uint8], str]:
+    """H x W x 3, upright, RGB, and how it was compressed. Raises ValueError for what is not 8 bits and still."""
+    from benchmark.data.photo import read_photograph
 
-    from benchmark.data.photo import read_upright
-
-    with Image.open(path) as opened:
-        if opened.mode in DEEP:
-            raise ValueError(f"pixels of more than 8 bits (mode {opened.mode}): convert it first")
-    return np.asarray(read_upright(path))
+    photograph = read_photograph(path)
+    if photograph.bits > 8:
+        raise ValueError(f"its pixels have more than 8 bits a channel ({photograph.bits}): convert it first")
+    if not photograph.still:
+        raise ValueError("it is an animation or has several pages: save the picture that is meant")
+    return np.asarray(photograph.image), photograph.compression

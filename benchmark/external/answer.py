@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.core.errors import UserError
 from benchmark.data.photo import read_pixels
-from benchmark.data.picture_folder import READERS, Broken
+from benchmark.data.picture_folder import READERS, BrokenFile
 from benchmark.protocol import Subset
 
 
@@ -30,7 +30,7 @@ class Answer:
     """Those that are complete."""
     absent: tuple[Subset, ...]
     missing: tuple[str, ...]
-    wrong: tuple[Broken, ...]
+    wrong: tuple[BrokenFile, ...]
     """Files that are there and can't be taken."""
     extra: tuple[str, ...]
 
@@ -59,7 +59,7 @@ def examine_answer(
     present = {path.name for path in folder.iterdir()}
     subsets: dict[Subset, Pictures] = {}
     missing: list[str] = []
-    wrong: list[Broken] = []
+    wrong: list[BrokenFile] = []
     done = 0
     for subset, names in asked.items():
         there = [folder / name for name in names if name in present]
@@ -70,7 +70,7 @@ def examine_answer(
                 outcomes.append(outcome)
                 done += 1
                 progress(done)
-        bad = [outcome for outcome in outcomes if isinstance(outcome, Broken)]
+        bad = [outcome for outcome in outcomes if isinstance(outcome, BrokenFile)]
         missing += lacking
         wrong += bad
         if not lacking and not bad:
@@ -86,14 +86,14 @@ def digest_of(digests: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def _digest_or_reason(path: Path, size: int) -> str | Broken:
+def _digest_or_reason(path: Path, size: int) -> str | BrokenFile:
     if not path.is_file():
-        return Broken(path, "is no file")
+        return BrokenFile(path, "is no file")
     try:
         pixels = read_pixels(path, size)
     except Exception as error:  # decoders raise nearly anything on damaged files, and each is an answer here
         reason = " ".join(str(error).split()).replace(str(path), path.name) or type(error).__name__
-        return Broken(path, reason if isinstance(error, ValueError) else f"cannot be read ({reason})")
+        return BrokenFile(path, reason if isinstance(error, ValueError) else f"cannot be read ({reason})")
     return pixels_digest(pixels.tobytes())
 
 

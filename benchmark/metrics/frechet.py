@@ -37,6 +37,16 @@ def frechet_distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     return max(float(distance), 0.0)
 
 
+def frechet_distance_of_moments(
+    mean: Matrix, covariance: Matrix, other_mean: Matrix, other_covariance: Matrix
+) -> float:
+    """The same distance between normal distributions given by their means (D) and covariances (D x D)."""
+    difference = mean - other_mean
+    root_trace = root_trace_from_covariances(covariance, other_covariance)
+    distance = difference @ difference + np.trace(covariance) + np.trace(other_covariance) - 2.0 * root_trace
+    return max(float(distance), 0.0)
+
+
 def root_trace_from_deviations(left: Matrix, right: Matrix) -> float:
     """tr((C_a C_b)^(1/2)) where C_a = left^T left (N x D) and C_b = right^T right (M x D).
 
@@ -77,6 +87,7 @@ FID = SetMetric(
     definition="Fréchet distance between the features of the edits and of the real test pictures of the subset",
     paper={"F": "FID", "F&P": "FID"},
     distance=frechet_distance,
+    distance_of_moments=frechet_distance_of_moments,
 )
 FID_CROPPED = SetMetric(
     key="fid_cropped",

@@ -186,6 +186,8 @@ class SetMetric(Metric):
 
     per: Per = "set"
     distance: Callable[[Features, Features], float]
+    distance_of_moments: Callable[[Values, Values, Values, Values], float] | None = None
+    """The same from mean (D) and covariance (D x D) of either set, where they are enough."""
     view: View = "whole"
     label_elsewhere: str = ""
     """Its label in other features than the published Inception's, "{}" for their name: FD{} becomes FD[lite0]."""

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from benchmark.data.photo import read_photograph, read_pixels, read_upright
+from tests.data.picture_bytes import png16
 
 RNG = np.random.default_rng(5)
 PIXELS = RNG.integers(0, 256, (24, 36, 3), dtype=np.uint8)
@@ -213,18 +214,6 @@ def test_an_orientation_may_stand_in_text_or_in_xmp(tmp_path: Path) -> None:
             np.testing.assert_array_equal(read(tmp_path / "a.png"), PIXELS)
     stored.save(tmp_path / "a.webp", lossless=True, xmp=packet.encode())
     np.testing.assert_array_equal(read(tmp_path / "a.webp"), PIXELS)
-
-
-def png16(levels: np.ndarray) -> bytes:
-    """H x W x 3 uint16 as a PNG file, which Pillow does not write."""
-    height, width, _ = levels.shape
-    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in levels)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
 
 
 def saved(image: Image.Image, kind: str, **how: Any) -> bytes:
