@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import traceback
 from collections.abc import Iterable
 
 from benchmark.core.paths import printable
@@ -39,12 +38,3 @@ def unknown(kind: str, word: str, known: Iterable[str], where: str = "") -> User
     """The error for a name that is not among `known`. where: "in suite table1", say."""
     place = f" {where}" if where else ""
     return UserError(f"unknown {kind} '{word}'{place}{did_you_mean(word, known)}")
-
-
-def error_line(error: BaseException) -> str:
-    """An exception of somebody else's code in one line: its type, its message, and where it was raised."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".removesuffix(": ")
-    if isinstance(error, SyntaxError):
-        return text  # its message has the place
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{text} (in {frames[-1].filename}, line {frames[-1].lineno})" if frames else text

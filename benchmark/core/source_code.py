@@ -1,4 +1,4 @@
-"""Digests of Python source code, found by reading imports and never by importing.
+"""Other people's code: digests of its source, found by reading imports and never by importing, and its errors.
 
 An artifact's key has the digest of a method from outside this repository in it, so that an edited method is trained
 and edits anew. Comments and formatting have no part in a digest.
@@ -11,7 +11,8 @@ import hashlib
 import importlib
 import site
 import sysconfig
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import packages_distributions
@@ -21,6 +22,7 @@ from typing import Any
 
 HARNESS = "benchmark"
 """Its code has no part in a method's digest: stages have versions of their own."""
+HARNESS_FOLDER = Path(__file__).parents[1]
 DATA = {".json", ".toml", ".yaml", ".yml", ".csv", ".txt", ".so", ".pyd"}
 """Suffixes of files in a method's own package that its behaviour may depend on, beside its modules."""
 IMPORTERS = {"import_module", "__import__"}
@@ -36,6 +38,25 @@ def source_digest(module: str) -> str:
     for name, path in sorted(_files(module).items()):
         digest.update(f"{name}|{_file_digest(path)}\n".encode())
     return digest.hexdigest()
+
+
+def error_line(error: BaseException) -> str:
+    """An exception of a user's code in one line: its type, its message, and the last line of that code it passed."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".removesuffix(": ")
+    if isinstance(error, SyntaxError):
+        return text  # its message has the place
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [
+        frame
+        for frame in frames
+        if not (in_library(frame.filename) or Path(frame.filename).is_relative_to(HARNESS_FOLDER))
+    ]
+    where = (theirs or frames)[-1:]
+    return f"{text} (in {where[0].filename}, line {where[0].lineno})" if where else text
+
+
+def _parents(frame: traceback.FrameSummary) -> Sequence[Path]:
+    return Path(frame.filename).parents
 
 
 def normal_form(node: object) -> object:
@@ -90,7 +111,7 @@ def _files(module: str) -> dict[str, Path]:
                 continue
             seen.add(spec.name)
             top = spec.name.partition(".")[0]
-            if top == HARNESS or (_in_library(spec) and top not in installed):
+            if top == HARNESS or (_is_installed(spec) and top not in installed):
                 break
             if spec.origin is None or not spec.has_location:
                 continue  # a folder without `__init__.py`
@@ -130,19 +151,23 @@ def _folder_files(package: ModuleSpec) -> Iterator[tuple[str, Path]]:
             yield ".".join((package.name, *(part for part in parts if part != "__init__"))), path
 
 
-def _in_library(spec: ModuleSpec) -> bool:
+def _is_installed(spec: ModuleSpec) -> bool:
     """Whether a module is one of Python's own, or lies where packages are installed."""
     if spec.origin in {"built-in", "frozen"}:
         return True
+    return any(map(in_library, [spec.origin] if spec.origin else spec.submodule_search_locations or ()))
+
+
+def in_library(path: str) -> bool:
+    """Whether a file is one of Python's own, or lies where packages are installed."""
     paths = sysconfig.get_paths()
     folders = {paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], site.getusersitepackages()}
-    locations = [spec.origin] if spec.origin is not None else list(spec.submodule_search_locations or ())
-    return any(Path(where).is_relative_to(folder) for where in locations for folder in folders)
+    return path.startswith("<frozen ") or any(Path(path).is_relative_to(folder) for folder in folders)
 
 
 def _distribution(top: ModuleSpec) -> set[str]:
     """Top-level modules of the installed distribution that `top` belongs to; empty where it is not installed."""
-    if not _in_library(top):
+    if not _is_installed(top):
         return set()
     owners = packages_distributions()
     own = set(owners.get(top.name, ()))

@@ -31,7 +31,7 @@ from benchmark.stages.rates import Rates
 from benchmark.stages.report import Report, RowStages, child_name
 from benchmark.stages.score import Score
 from benchmark.stages.synthesize import Synthesize
-from benchmark.stages.train import CheckpointStage, Train
+from benchmark.stages.train import CheckpointStage, Train, check_contracts
 
 S = TypeVar("S", bound=Stage)
 State = Literal["there", "begun", "to do"]
@@ -187,6 +187,7 @@ class Plan:
     def run(self, context: Context, jobs: int = 1) -> Artifact:
         """Make what is missing, `jobs` stages at a time; returns the report, which is all that a second call reads."""
         missing = self._missing(context)
+        check_contracts(missing, context.machine.device)
         if self.report in missing:
             context.tracker.start()
         elif missing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from benchmark.settings import documented, make_settings
 from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.checkpoints import CHECKPOINT
 from benchmark.stages.prepare import Prepare, load_faces_for
+from benchmark.training.contract import check_behaviour
 from benchmark.training.precision import check_precision
-from benchmark.training.registry import code_digest, find_method
+from benchmark.training.registry import METHODS, code_digest, find_method
 from benchmark.training.sampling import TrainingSet
 from benchmark.training.trainer import LOSSES, WEIGHTS, Budget, Trainer
 
@@ -201,6 +202,20 @@ class Train(CheckpointStage):
 def _last_losses(trainer: Trainer) -> dict[str, float]:
     last = trainer.losses().ffill().iloc[-1].drop("iteration")
     return {str(name): float(value) for name, value in last.items() if np.isfinite(value)}
+
+
+def check_contracts(stages: Iterable[Stage], device: str) -> None:
+    """Check each method from outside this repository that is to be trained, once for each of its settings.
+
+    Raises UserError with a line for each violation. Tests hold this repository's methods to the contract.
+    """
+    checked = set()
+    for stage in stages:
+        if isinstance(stage, Train) and stage.method not in METHODS:
+            case = stage.method, repr(stage.settings), stage.shape
+            if case not in checked:
+                check_behaviour(stage.method, stage.method_class, stage.settings, stage.shape, device)
+                checked.add(case)
 
 
 def _framing(data: TrainingSet, size: int) -> dict[str, Any] | None:

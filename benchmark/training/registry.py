@@ -16,8 +16,8 @@ import sys
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from benchmark.core.errors import UserError, error_line, unknown
-from benchmark.core.source_code import source_digest
+from benchmark.core.errors import UserError, unknown
+from benchmark.core.source_code import error_line, source_digest
 
 if TYPE_CHECKING:
     from benchmark.interface import Method
@@ -46,8 +46,9 @@ def is_known(name: str) -> bool:
 
 
 def find_method(name: str) -> type[Method]:
-    """The class called `name`. Raises UserError for an unknown name and for an import that fails."""
+    """The class called `name`. Raises UserError for an unknown name, a failing import, a class that is no method."""
     from benchmark.interface import Method
+    from benchmark.training.contract import check_class
 
     module, attribute = _import_path(name)
     if name not in METHODS and module not in sys.modules:
@@ -61,6 +62,7 @@ def find_method(name: str) -> type[Method]:
         raise UserError(f"method '{name}'{_meaning(name)} does not import: {error_line(error)}") from error
     if not (isinstance(found, type) and issubclass(found, Method)):
         raise UserError(f"method '{name}'{_meaning(name)} is not a Method (benchmark.interface)")
+    check_class(name, found)
     return found
 
 

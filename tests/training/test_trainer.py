@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from benchmark.core.cli import Interrupted
 from benchmark.core.errors import RunFailed, UserError
 from benchmark.core.progress import Reporter
-from benchmark.interface import Shape
+from benchmark.interface import FaceSource, Progress, Shape, Update
 from benchmark.training import checkpoint
 from benchmark.training.sampling import TrainingSet
 from benchmark.training.trainer import STATE, WEIGHTS, Budget, Trainer, load_for_editing
@@ -42,6 +43,21 @@ class ChannelsLast(Dummy):
 class Fused(ChannelsLast):
     def optimizers(self) -> Mapping[str, Optimizer]:
         return {"colours": Adam(self.parameters(), self.settings.learning_rate, fused=True)}
+
+
+class Heads(Dummy):
+    """A head for each expression; those not drawn have no gradient, and the optimiser no state for them until then."""
+
+    def __init__(self, settings: DummySettings, shape: Shape) -> None:
+        super().__init__(settings, shape)
+        self.heads = nn.ModuleList(nn.Linear(3, 1) for _ in range(shape.classes))
+
+    def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
+        batch = faces.draw(1)
+        head = self.heads[int(batch.labels)]
+        loss = head(batch.images.mean((2, 3))).square().mean()
+        update("colours", loss)
+        return {"distance": loss.detach()}
 
 
 def trainer(
@@ -102,7 +118,7 @@ def test_a_run_stopped_by_a_signal_ends_as_one_left_alone(
     assert resumed.equals(losses)
 
 
-@pytest.mark.parametrize("method", [Dummy, ChannelsLast, Fused])
+@pytest.mark.parametrize("method", [Dummy, ChannelsLast, Fused, Heads])
 def test_a_run_killed_between_states_ends_as_one_left_alone(tmp_path: Path, method: type[Dummy]) -> None:
     expected, losses = finished(tmp_path / "whole", method=method)
     made = trainer(tmp_path / "killed", method=method)
@@ -131,6 +147,24 @@ def test_moments_come_back_in_the_order_of_their_parameters(tmp_path: Path) -> N
         assert state["exp_avg"].stride() == state["exp_avg_sq"].stride() == parameter.stride()
         assert state["step"].item() == 4
     assert made.method.mix.weight.stride() == (27, 1, 9, 3)  # type: ignore[union-attr,operator]
+
+
+def test_what_had_no_gradient_yet_has_no_state_after_a_resume(tmp_path: Path) -> None:
+    """Else Adam would count a head's steps from the first iteration, and move a head that was never drawn."""
+    whole, cut = trainer(tmp_path / "whole", method=Heads, iterations=4), trainer(tmp_path / "cut", method=Heads)
+    train(whole)
+    cut.budget = whole.budget
+    train(cut)
+    resumed = trainer(tmp_path / "cut", method=Heads)
+    assert resumed.resume()
+
+    def steps(training: Trainer) -> list[float]:
+        state = training._raw["colours"].state
+        return [float(state[p]["step"]) if p in state else 0.0 for p in training.method.heads.parameters()]  # type: ignore[union-attr,operator]
+
+    assert steps(resumed) == steps(whole)
+    assert sum(steps(whole)) == 2 * 4
+    assert 0.0 in steps(whole)
 
 
 def test_fused_steps_are_the_plain_ones(tmp_path: Path) -> None:
