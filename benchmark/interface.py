@@ -1,4 +1,4 @@
-"""What a method is to the harness. A method is one class in one file; the harness knows nothing else of it.
+"""The interface of a method: one class, in one file, and all that the harness knows of it.
 
     class MyMethod(Method):
         Settings = MySettings                       # frozen dataclass: published values, choices with reasons
@@ -7,8 +7,8 @@
         def training_step(self, faces, update, progress): ...   # losses, one `update` per optimiser step
         def edit(self, sources, target): ...        # Faces to images in [-1, 1]
 
-Everything around it (data, augmentation on the batch, seeds, checkpoints, exact resume, averaging, logging,
-synthesis, scores) is the harness's.
+The harness does everything else: data, augmentation, seeds, checkpoints, exact resume, averaging, logging, synthesis,
+scores. It checks a method from outside this repository before it trains anything (`benchmark/training/contract.py`).
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from benchmark.published import PublishedCheckpoint
 class Faces:
     """A batch of real faces.
 
-    images: N x 3 x S x S in [-1, 1]. labels: N, int64, index into `protocol.EXPRESSIONS`; -1 where unknown, which only
-    a source can be. units: N x 17 in [0, 5], order of `protocol.ACTION_UNITS`; NaN where unknown.
+    images: N x 3 x S x S in [-1, 1].
+    labels: N, int64, index into `protocol.EXPRESSIONS`; -1 where unknown, which happens for sources of edits alone.
+    units: action units, N x 17 in [0, 5], in the order of `protocol.ACTION_UNITS`; NaN where unknown.
     landmarks: N x 68 x 2 (x, y) in pixels of `images`, centres at integers; NaN where unknown.
     """
 
@@ -49,7 +50,7 @@ class Faces:
         units: Tensor | None = None,
         landmarks: Tensor | None = None,
     ) -> Faces:
-        """Faces of which only the pictures and what else is given are known."""
+        """Faces with -1 or NaN in place of what is not passed."""
         count = len(images)
         return cls(
             images,
@@ -60,37 +61,33 @@ class Faces:
 
 
 class FaceSource(Protocol):
-    """Where a training step draws its faces from. All draws are seeded, augmented as the method asks, and on its
-    device.
-    """
+    """Draws of training faces: seeded, augmented as the method asks, on its device."""
 
     generator: torch.Generator
-    """For a method's own choices of classes (`torch.randint(..., generator=faces.generator)`); on the CPU, kept in
-    checkpoints.
-    """
+    """For a method's own draws: `torch.randint(..., generator=faces.generator)`. On the CPU; part of checkpoints."""
     classes: tuple[int, ...]
     """Labels that occur in the training pictures."""
 
     def draw(self, count: int) -> Faces:
-        """`count` pictures, without replacement within an epoch."""
+        """Draw `count` faces, without replacement within an epoch."""
 
     def draw_labelled(self, labels: Sequence[int] | Tensor) -> Faces:
-        """One random picture for each of the given labels."""
+        """Draw one random face for each label. Raises KeyError for a label that is not in `classes`."""
 
     def draw_units(self, count: int) -> Tensor:
-        """count x 17 in [0, 5]: the action units of random training pictures, without the pictures."""
+        """Draw the action units of `count` random training faces, count x 17 in [0, 5]."""
 
 
 class Update(Protocol):
-    """The one way a method changes its weights."""
+    """The one way in which a method changes its weights."""
 
     def __call__(self, optimizer: str, loss: Tensor) -> None:
-        """Clear the gradients of `optimizer`, back-propagate `loss`, clip at `Method.clip_norm`, step."""
+        """Clear the gradients of the optimiser, back-propagate `loss`, clip at `Method.clip_norm`, step."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands: `iteration` counts from 0 to `iterations - 1`."""
+    """The current iteration, from 0 to `iterations - 1`."""
 
     iteration: int
     iterations: int
@@ -98,12 +95,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Target:
-    """What N sources are to be edited to. Label-guided: `labels` and `seeds`; reference-guided: the reference's too.
+    """The targets of N edits.
 
-    labels: N, int64; -1 where unknown, which only that of a reference can be (a photograph). seeds: one per pair; a
-    method with a latent draws it from `latents(seeds, dim)` and nowhere else. references: N x 3 x S x S in [-1, 1], or
-    None. units: N x 17 in [0, 5], the reference's (or None). A method whose `reference` is "units" gets its target from
-    the units alone, and may be given no picture.
+    labels: target expressions, N, int64; -1 where a reference (a photograph) has none that is known.
+    seeds: one for each edit; a method with a latent draws it from `latents(seeds, dim)` alone.
+    references: under guide R, N x 3 x S x S in [-1, 1]; None where a method whose `reference` is "units" has none.
+    units: under guide R, the references' action units, N x 17 in [0, 5].
     """
 
     guide: Guide
@@ -115,7 +112,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to a training batch. Strengths are those of torchvision's ColorJitter."""
+    """Augmentation of a training batch. Strengths are those of torchvision's ColorJitter."""
 
     flip: bool = False
     brightness: float = 0.0
@@ -126,7 +123,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Shape:
-    """The task a network is built for: images of `size` x `size`, `classes` expressions, `units` action units."""
+    """The task of a network: pictures of `size` x `size` pixels, `classes` expressions, `units` action units."""
 
     size: int
     classes: int = 8
@@ -134,23 +131,23 @@ class Shape:
 
 
 class Method(nn.Module, ABC):
-    """A facial expression synthesis method: its networks, its losses, its optimisation, its editing."""
+    """A method of facial expression synthesis: networks, losses, optimisation, editing."""
 
     Settings: ClassVar[type]
     guides: ClassVar[frozenset[Guide]]
     version: ClassVar[int] = 1
-    """Raise it when the same settings and seed would give other weights or other edits."""
+    """Raise it when the same settings and seed give other weights or other edits."""
     reference: ClassVar[Literal["image", "units"]] = "image"
-    """What a reference-guided edit reads of the reference: the picture, or its action units alone."""
+    """What `edit` reads of a reference: the picture, or its action units alone."""
     needs: ClassVar[frozenset[Knowledge]] = frozenset()
-    """What must be known of every face that is trained on."""
+    """What `training_step` reads of its faces, beside pictures and labels."""
     source_needs: ClassVar[frozenset[Knowledge]] = frozenset()
-    """What `edit` reads of its sources beside the picture."""
+    """What `edit` reads of its sources, beside pictures and labels."""
     subsets: ClassVar[frozenset[Subset]] = frozenset(SUBSETS)
-    """The subsets it can be trained on."""
+    """The subsets that it can be trained on."""
     augmentation: ClassVar[Augmentation] = Augmentation()
     footnote: ClassVar[str] = ""
-    """Printed under every table that has a row of this method (a reconstruction, a known deviation)."""
+    """Printed under every table with a row of this method: a reconstruction, a known deviation."""
 
     def __init__(self, settings: Any, shape: Shape) -> None:
         super().__init__()
@@ -159,20 +156,24 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def optimizers(self) -> Mapping[str, Optimizer]:
-        """The optimisers by name, in a fixed order. Called once, after the modules are on their device."""
+        """Make the optimisers, by name, in a fixed order. Called once, after the modules are on their device."""
 
     @abstractmethod
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
-        """One iteration: draw, compute the losses, `update`. Returns detached scalars by name; no `.item()` in here."""
+        """Run one iteration: draw, compute the losses, call `update`. Returns detached scalar tensors by name.
+
+        An `.item()` in here would wait for the GPU.
+        """
 
     @abstractmethod
     def edit(self, sources: Faces, target: Target) -> Tensor:
-        """The pictures of `sources` edited to `target`, N x 3 x S x S in [-1, 1]; the caller has set eval mode and
-        no_grad. Clipping is the caller's.
+        """Edit `sources` to `target`; returns N x 3 x S x S in [-1, 1], float32.
+
+        The caller sets eval mode and no_grad, and clips the result. The arguments must stay as they are.
         """
 
     def averaged(self) -> Mapping[str, nn.Module]:
-        """The networks whose exponential moving average edits are made with (empty: none)."""
+        """The networks of whose weights an exponential moving average is kept; edits are made with the averages."""
         return {}
 
     @property
@@ -182,11 +183,11 @@ class Method(nn.Module, ABC):
 
     @property
     def clip_norm(self) -> float | None:
-        """Norm at which `Update` clips an optimiser's gradients, or None."""
+        """Norm at which `Update` clips the gradients of an optimiser; None for no clipping."""
         return None
 
     def learning_rate_factor(self, optimizer: str, progress: Progress) -> float:
-        """The schedule: what the initial learning rates of `optimizer` are multiplied with at `progress`."""
+        """Factor of the initial learning rates of `optimizer` at `progress`."""
         return 1.0
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:
@@ -200,22 +201,21 @@ class Method(nn.Module, ABC):
 
     @classmethod
     def published_checkpoint(cls) -> PublishedCheckpoint | None:
-        """What a checkpoint of the published code looks like, for `benchmark.import_checkpoint`; None where there is
-        none.
-        """
+        """Layout of the published code's checkpoints, for `benchmark.import_checkpoint`; None where there is none."""
         return None
 
 
 def latents(seeds: Sequence[int], dim: int, like: Tensor) -> Tensor:
-    """len(seeds) x dim of N(0, 1), each row from its own seed alone, so that an edit never depends on its batch."""
+    """Draw len(seeds) x dim from N(0, 1), each row from its own seed, so that an edit does not depend on its batch."""
     rows = [torch.randn(dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.stack(rows).to(like)
 
 
 @contextmanager
 def frozen(*modules: nn.Module) -> Iterator[None]:
-    """Parameters of `modules` get no gradient inside: the generator's loss passes through D without paying for D's
-    weights.
+    """Context in which the parameters of `modules` get no gradient.
+
+    A generator's loss passes through the discriminator; gradients of the discriminator's weights would be wasted.
     """
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     for p in parameters:

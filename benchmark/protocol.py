@@ -1,4 +1,4 @@
-"""What every method is held to: the vocabulary of the benchmark, and nothing that computes.
+"""The protocol: names and constants that are the same for every method.
 
 Expressions, cameras and gazes are those of the Radboud Faces Database (Langner et al., 2010); action units are the 17
 whose intensity OpenFace estimates, in its order, on its scale from 0 to 5.
@@ -41,7 +41,7 @@ SUBSETS: tuple[Subset, ...] = get_args(Subset)
 SUBSET_CAMERAS: dict[Subset, tuple[int, ...]] = {"F": (90,), "F&P": (45, 90, 135)}
 
 Guide = Literal["T", "R"]
-"""How an edit is told its target: T by label (and a latent where the method has one), R by a reference."""
+"""What guides an edit: T a label (and a latent where the method has one), R a reference picture."""
 GUIDES: tuple[Guide, ...] = get_args(Guide)
 
 LANDMARKS = 68
@@ -60,8 +60,6 @@ LANDMARK_MIRROR = (
 
 Knowledge = Literal["units", "landmarks"]
 KNOWLEDGE: dict[Knowledge, str] = {"units": "action units", "landmarks": "landmarks"}
-"""What a data set may know of its faces beyond picture and expression, and a method may need; with its name."""
+"""What a data set may know of its faces beside picture and expression, and a method may need; with its name."""
 EDIT_SEED = 0
-"""The edits are the protocol's: every training seed is asked for the same ones, so their spread is the training's
-alone.
-"""
+"""Seed of the list of edits. It is the same for every training seed, so the spread over seeds is that of trainings."""

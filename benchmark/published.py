@@ -1,8 +1,8 @@
-"""Weights of the published implementations: how a method says what their files look like, and what becomes of them.
+"""Layout of the published implementations' checkpoints: files, networks, and the names of their parameters.
 
-A method of which code was published names its parameters there in one place, `Method.published_checkpoint`; the rest
-(`benchmark.import_checkpoint`) is the same for all. Layers per class that are separate modules there and one stacked
-parameter here are named with their index: `mapper.heads.0.weight[3]`.
+A method with published code describes its checkpoints in `Method.published_checkpoint`; `benchmark.import_checkpoint`
+does the rest. `mapper.heads.0.weight[3]` is row 3 of our parameter `mapper.heads.0.weight`, for layers that are
+separate modules in the published code and one stacked parameter here.
 """
 
 from __future__ import annotations
@@ -20,38 +20,39 @@ from benchmark.core.errors import UserError
 _INDEXED = re.compile(r"(?P<name>.+)\[(?P<index>\d+)\]$")
 
 Names = Mapping[str, str]
-"""Published name to ours."""
+"""Published name of a parameter to our name."""
 Shapes = Mapping[str, tuple[int, ...]]
-"""Published name to the shape of what a file holds under it."""
+"""Published name of a tensor to its shape."""
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]
-"""A pattern and what stands in its place, as `re.sub` takes them."""
+"""A pattern and its replacement, as `re.sub` takes them."""
 
 
 @dataclass(frozen=True)
 class PublishedNetwork:
-    """One network of a method, as the published files hold it."""
+    """One network of a method in the published files."""
 
     attribute: str
-    """Its name here: `generator`."""
+    """Attribute of our method that is this network: `generator`."""
     names: Callable[[Any], Names]
-    """Of the network: published name to ours, of every parameter."""
+    """Function of our network: published name to our name, for every parameter."""
     keys: tuple[str, ...] = ()
     """Entries of the file's dictionary that hold its state dict; none: the file is the state dict."""
     average_keys: tuple[str, ...] = ()
     """Entries that hold its exponential moving average."""
     skipped: Callable[[Any], Collection[str]] = lambda _: ()
-    """Of the network: published names that it has no use for."""
+    """Function of our network: published names of tensors that are not imported."""
     optional: bool = False
-    """Whether edits do without it."""
+    """Whether edits work without it."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the shapes in a checkpoint say of the networks that it was saved from.
+    """Settings of the networks that a checkpoint was saved from, read off the shapes of its tensors.
 
-    settings: those that differ from the defaults. classes, units: how many it was trained on; None where it has none.
-    smallest, largest: side of the pictures, as far as a depth or a kernel tells; None where nothing does. obstacles:
-    why no network here can be like it, in words that finish "the checkpoint ...".
+    settings: those that differ from the defaults.
+    classes, units: number of expressions and of action units it was trained on; None where it has none.
+    smallest, largest: bounds on the side of its pictures in pixels, from depths and kernels; None where unknown.
+    obstacles: why it cannot be imported, each a phrase that follows "the checkpoint ...".
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -64,20 +65,20 @@ class Measured:
 
 @dataclass(frozen=True)
 class PublishedCheckpoint:
-    """How the published implementation of a method saves what it has learnt."""
+    """Layout of the checkpoints of a method's published code."""
 
     code: str
-    """Its name on GitHub."""
+    """Name of its repository on GitHub."""
     files: str
-    """What its files are called, for people."""
+    """Names of its files, for messages."""
     networks: tuple[PublishedNetwork, ...]
     measure: Callable[[Mapping[str, Shapes]], Measured]
-    """From the shapes by network (`generator`, and what else was given). Must cope with names that are missing."""
+    """Function of the shapes by network (`generator`, and others that were passed); any name may be missing."""
 
 
 @dataclass(frozen=True)
 class Wrong:
-    """A parameter of another shape than the network's."""
+    """A parameter whose shape differs from our network's."""
 
     name: str
     found: tuple[int, ...]
@@ -86,7 +87,7 @@ class Wrong:
 
 @dataclass(frozen=True)
 class Differences:
-    """Where a state dict and a network do not fit. Names are the published ones."""
+    """Differences between a state dict and a network, by published name."""
 
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
@@ -97,7 +98,7 @@ class Differences:
 
 
 def translated(ours: Iterable[str], rules: Sequence[Rule]) -> dict[str, str]:
-    """Published name to ours; the published one is ours after all of `rules`, in their order."""
+    """Map published names to our names; a published name is our name after all `rules`, applied in order."""
     names: dict[str, str] = {}
     for name in ours:
         theirs = name
@@ -108,7 +109,7 @@ def translated(ours: Iterable[str], rules: Sequence[Rule]) -> dict[str, str]:
 
 
 def parameter(module: nn.Module, name: str) -> Tensor:
-    """The parameter called `name` in `module`, or its slice for `name[index]`; a view into the module."""
+    """Return the parameter `name` of `module`, or a view of one of its rows for `name[index]`."""
     match = _INDEXED.match(name)
     if match:
         return module.get_parameter(match["name"])[int(match["index"])]
@@ -116,9 +117,9 @@ def parameter(module: nn.Module, name: str) -> Tensor:
 
 
 def differences(module: nn.Module, shapes: Shapes, names: Names, skipped: Collection[str] = ()) -> Differences:
-    """Everything in which a state dict of `shapes` does not fit `module`.
+    """Compare the shapes of a state dict with `module`.
 
-    Shapes must agree but for dimensions of size 1 (a 1x1 convolution may be a linear layer here).
+    Dimensions of size 1 do not count: a 1x1 convolution may be a linear layer here.
     """
     wanted = {name: tuple(parameter(module, ours).shape) for name, ours in names.items()}
     return Differences(
@@ -137,19 +138,19 @@ def load_published(
 ) -> None:
     """Copy published `tensors` into `module`.
 
-    names: published name to ours. skipped: published names that ours has no use for. Raises UserError, before anything
-    is changed, for parameters that are missing, that nobody knows, or that have another shape.
+    names: published name to our name. skipped: published names that are not imported. Raises UserError, before
+    anything is changed, for parameters that are missing, unknown or of another shape.
     """
-    found = differences(module, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, names, skipped)
-    if found.missing:
-        raise UserError(f"the checkpoint lacks {len(found.missing)} parameters, the first is '{found.missing[0]}'")
-    if found.unexpected:
+    unfit = differences(module, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, names, skipped)
+    if unfit.missing:
+        raise UserError(f"the checkpoint lacks {len(unfit.missing)} parameters, the first is '{unfit.missing[0]}'")
+    if unfit.unexpected:
         raise UserError(
-            f"the checkpoint has {len(found.unexpected)} parameters of another network, "
-            f"the first is '{found.unexpected[0]}'"
+            f"the checkpoint has {len(unfit.unexpected)} parameters of another network, "
+            f"the first is '{unfit.unexpected[0]}'"
         )
-    if found.wrong:
-        name, there, here = found.wrong[0].name, found.wrong[0].found, found.wrong[0].wanted
+    if unfit.wrong:
+        name, there, here = unfit.wrong[0].name, unfit.wrong[0].found, unfit.wrong[0].wanted
         raise UserError(f"the checkpoint's '{name}' is {there}, this network's is {here}: another width or size?")
     with torch.no_grad():
         for name, ours in names.items():
@@ -161,14 +162,14 @@ def _squeezed(shape: Iterable[int]) -> list[int]:
     return [length for length in shape if length != 1]
 
 
-# ------------------------------------------------------------------------------- for the methods' `measure`
+# ------------------------------------------------------------------------------- helpers for `measure` of methods
 def numbers(shapes: Shapes, pattern: str) -> list[int]:
-    """The numbers that the one group of `pattern` (matched from a name's beginning) takes, in order, each once."""
-    found = (re.match(pattern, name) for name in shapes)
-    return sorted({int(match[1]) for match in found if match})
+    """Sorted distinct numbers in the one group of `pattern`, which is matched at the beginning of each name."""
+    matches = (re.match(pattern, name) for name in shapes)
+    return sorted({int(match[1]) for match in matches if match})
 
 
 def length(shapes: Shapes, name: str, dimension: int) -> int | None:
-    """The length of one dimension of a parameter; None where it is missing or has fewer."""
+    """Length of one dimension of a tensor; None where the tensor or the dimension is missing."""
     shape = shapes.get(name, ())
     return shape[dimension] if len(shape) > dimension else None

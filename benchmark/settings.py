@@ -1,4 +1,4 @@
-"""Settings of a method: frozen dataclasses in which every value says where it comes from."""
+"""Settings of a method: frozen dataclasses in which every value has its source or the reason for it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ S = TypeVar("S")
 
 
 def published(value: Any, source: str) -> Any:
-    """A dataclass field whose default is the published value; `source` names the paper's section, the code or the
-    issue.
-    """
+    """Dataclass field whose default is the published value; `source` is a section of the paper, the code, an issue."""
     return dataclasses.field(default=value, metadata={"origin": "published", "note": source})
 
 
 def chosen(value: Any, reason: str) -> Any:
-    """A dataclass field for what the publication leaves open (or gets wrong); `reason` says why this value."""
+    """Dataclass field for what the publication leaves open or gets wrong; `reason` is why the default is this value."""
     return dataclasses.field(default=value, metadata={"origin": "chosen", "note": reason})
 
 
 @dataclass(frozen=True)
-class Documented:
-    """One setting as the report and the documentation print it."""
+class DocumentedSetting:
+    """A setting as the report and the documentation print it."""
 
     name: str
     value: Any
@@ -35,19 +33,19 @@ class Documented:
     note: str
 
 
-def documented(settings: Any) -> list[Documented]:
-    """Every field of a settings dataclass (class or instance) with its value and where that comes from."""
+def documented(settings: Any) -> list[DocumentedSetting]:
+    """Every field of a settings dataclass: of a class with its default, of an instance with its value."""
     rows = []
     for field in dataclasses.fields(settings):
         value = field.default if isinstance(settings, type) else getattr(settings, field.name)
-        rows.append(Documented(field.name, value, field.metadata["origin"], field.metadata["note"]))
+        rows.append(DocumentedSetting(field.name, value, field.metadata["origin"], field.metadata["note"]))
     return rows
 
 
 def make_settings(cls: type[S], overrides: Mapping[str, Any], where: str) -> S:
-    """`cls` with `overrides` in place of its defaults.
+    """Make settings of class `cls` with `overrides` in place of its defaults.
 
-    Raises UserError, naming `where`, for a name that `cls` has not and for a value of another type.
+    Raises UserError that begins with `where` for an unknown name and for a value of another type.
     """
     hints = get_type_hints(cls)
     values: dict[str, Any] = {}
@@ -59,7 +57,7 @@ def make_settings(cls: type[S], overrides: Mapping[str, Any], where: str) -> S:
 
 
 def _checked(value: Any, kind: Any, where: str) -> Any:
-    """`value` if it is of type `kind` (an int is taken for a float, a list for a tuple), else UserError."""
+    """Return `value` as type `kind`: an int may stand for a float, a list for a tuple. Raises UserError otherwise."""
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise UserError(f"{where} must be one of {', '.join(map(repr, get_args(kind)))}, not {quoted(value)}")

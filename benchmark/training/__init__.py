@@ -1,1 +1,1 @@
-"""Training: the loop, its pictures, checkpoints, methods by name, and the judge, which classifies expressions."""
+"""Training: the loop, sampling, augmentation, checkpoints, methods by name and their contract, and the judge."""

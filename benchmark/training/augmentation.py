@@ -1,8 +1,7 @@
-"""Augmentation of a whole batch as tensors: what torchvision does to one picture, with factors of each picture's
-own.
+"""Augmentation of a batch: torchvision's flip and ColorJitter, with factors of its own for each picture.
 
-Colours are changed in place, plane by plane, in few passes and none with a branch: selecting by a mask costs a CPU
-twenty times what an addition does.
+Colours change in place, plane by plane, without branches: selection by a mask takes a CPU twenty times as long as an
+addition.
 """
 
 from __future__ import annotations
@@ -18,24 +17,24 @@ from benchmark.protocol import LANDMARK_MIRROR
 GREY = (0.2989, 0.587, 0.114)
 """Weights of R, G, B in torchvision's `rgb_to_grayscale`."""
 AT_ONCE = 32_768
-"""Pixels that a CPU works on at once: a few planes of them fit its second-level cache."""
+"""Pixels that a CPU works on at once, so that a few planes fit its second-level cache."""
 TINY = 1e-12
-"""Least chroma that is divided by; a grey pixel's hue is 0 whatever it is divided by."""
+"""Least chroma to divide by; the hue of a grey pixel is 0 for any divisor."""
 
 
-def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """N x 3 x S x S (uint8 levels, or floats in [0, 1]) as new floats in [-1, 1], augmented, channels last in memory;
-    and which of them are mirrored (N bool, on the CPU).
+def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Augment N x 3 x S x S (uint8, or floats in [0, 1]); returns new floats in [-1, 1], and which are mirrored.
 
-    All randomness is from `generator` (on the CPU), in a fixed order of draws: the same on every device.
+    The result lies channels last in memory; the second is N bool on the CPU. All random numbers are drawn from
+    `generator` (on the CPU) in a fixed order, so they are the same on every device.
     """
-    strengths = (how.brightness, how.contrast, how.saturation, how.hue)
+    strengths = (augmentation.brightness, augmentation.contrast, augmentation.saturation, augmentation.hue)
     coloured = any(strengths)
     count = len(images)
-    # All numbers of a batch in one call: between two steps each call finds the processor's caches cold.
-    drawn = torch.rand(how.flip * count + coloured * len(CHANGES) * (1 + count), generator=generator)
+    # One call for all numbers of a batch: after a step, every call starts with cold caches.
+    drawn = torch.rand(augmentation.flip * count + coloured * len(CHANGES) * (1 + count), generator=generator)
     flipped = torch.zeros(count, dtype=torch.bool)
-    if how.flip:
+    if augmentation.flip:
         flipped, drawn = drawn[:count] < 0.5, drawn[count:]
         ones = zip(torch.split(images, 1), flipped.tolist(), strict=True)
         images = torch.cat([one.flip(3) if flip else one for one, flip in ones])
@@ -51,17 +50,16 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> tu
 
 
 def mirrored(landmarks: Tensor, width: int) -> Tensor:
-    """Landmarks (N x 68 x 2) of pictures that are `width` pixels wide, as they are in the mirrored pictures."""
+    """Mirror landmarks (N x 68 x 2) of pictures that are `width` pixels wide."""
     points = landmarks[:, list(LANDMARK_MIRROR)]
     return torch.stack([width - 1 - points[..., 0], points[..., 1]], -1)
 
 
 def jitter_(images: Tensor, strengths: Sequence[float], drawn: Tensor) -> Tensor:
-    """N x 3 x S x S in [0, 1], their colours changed in place.
+    """Change the colours of N x 3 x S x S in [0, 1] in place, as torchvision's ColorJitter.
 
-    As in torchvision's ColorJitter, factors are uniform in 1 +- strength (hue: +- strength) and the four steps come in
-    random order; the order is drawn once for the batch, the factors for each picture. drawn: of the uniform numbers,
-    the first four give the order, then come N for each step.
+    Factors are uniform in 1 +- strength (hue: +- strength), drawn for each picture; the order of the four steps is
+    drawn once for the batch. drawn: uniform numbers; the first four give the order, then come N for each step.
     """
     steps = len(CHANGES)
     order, shares = drawn[:steps].tolist(), drawn[steps:].view(steps, -1)
@@ -80,34 +78,34 @@ def jitter_(images: Tensor, strengths: Sequence[float], drawn: Tensor) -> Tensor
 
 
 def brighten_(images: Tensor, factor: Tensor) -> None:
-    """`factor` (N x 1 x 1 x 1) of the images, clamped to [0, 1], in place; so with all that follow."""
+    """Multiply images by `factor` (N x 1 x 1 x 1) and clamp to [0, 1], in place."""
     images.mul_(factor).clamp_(0, 1)
 
 
 def contrast_(images: Tensor, factor: Tensor) -> None:
-    """`factor` of the images, and the rest of their mean luma."""
+    """Blend images, weight `factor`, with their mean luma, in place, clamped to [0, 1]."""
     mean = luma(images.mean((2, 3), keepdim=True))
     images.mul_(factor).add_(mean.mul_(1 - factor)).clamp_(0, 1)
 
 
 def saturate_(images: Tensor, factor: Tensor) -> None:
-    """`factor` of the images, and the rest of their luma."""
+    """Blend images, weight `factor`, with their luma, in place, clamped to [0, 1]."""
     grey = luma(images)
     images.mul_(factor).add_(grey.mul_(1 - factor)).clamp_(0, 1)
 
 
 def luma(images: Tensor) -> Tensor:
-    """N x 1 x H x W."""
+    """Weighted mean of the channels, N x 1 x H x W."""
     red, green, blue = images.chunk(3, 1)
     return (red * GREY[0]).add_(green, alpha=GREY[1]).add_(blue, alpha=GREY[2])
 
 
 def shift_hue_(images: Tensor, turn: Tensor) -> None:
-    """The hue rotated by `turn` (N x 1 x 1 x 1; 1 is the whole circle), through HSV."""
+    """Rotate hues in HSV by `turn` (N x 1 x 1 x 1; 1 is the whole circle), in place."""
     red, green, blue = images.chunk(3, 1)
     high, low = torch.maximum(green, blue), torch.minimum(green, blue)
     top, middle = torch.maximum(red, high), torch.minimum(red, high)
-    # Differences are within [0, 1], so that rounding them up says whether there is one.
+    # Differences are within [0, 1]; rounded up they are 1 where there is one.
     swapped, other = (high - green).ceil_(), (top - red).ceil_()
     chroma = top - torch.minimum(middle, low)
     # Sector of the hue, 0 (red) to 6 (red again): |k + (middle - low) / chroma|, where k is 0 if red is the largest and
@@ -116,7 +114,7 @@ def shift_hue_(images: Tensor, turn: Tensor) -> None:
     k = swapped.mul_(6)
     sector = sector.sub_(k).addcmul_(other, k.sub_(1), value=2).abs_().add_(turn * 6)
     sector.sub_(torch.div(sector, 6, out=k).floor_(), alpha=6)
-    # Each channel of a hue is a trapezoid wave over the six sectors.
+    # As a function of the hue, each channel is a trapezoid wave over the six sectors.
     above, below = torch.add(top, chroma, out=high), torch.sub(top, chroma, alpha=2, out=low)
     for channel, base, centre, sign in ((red, below, 3, 1), (green, above, 2, -1), (blue, above, 4, -1)):
         distance = torch.sub(sector, centre, out=other).abs_().clamp_(1, 2)

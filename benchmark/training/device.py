@@ -1,4 +1,4 @@
-"""What the arithmetic runs on, and how much of it at a time."""
+"""The device to compute on, and how many stages run at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from benchmark.core.errors import UserError
 
 
 def choose_device(wanted: str) -> str:
-    """`cpu` or `cuda` for --device auto, cpu or cuda. Raises UserError where there is no GPU."""
+    """Choose `cpu` or `cuda` for --device auto, cpu or cuda. Raises UserError for cuda without a GPU."""
     import torch
 
     there = torch.cuda.is_available()
@@ -16,34 +16,35 @@ def choose_device(wanted: str) -> str:
 
 
 def compute_deterministically(device: str) -> None:
-    """Have torch give the same bits for the same work; on a GPU it warns where it cannot."""
+    """Make torch give the same bits for the same work; on a GPU it warns where it cannot."""
     import torch
 
     torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
-    # Else torch fills all new memory, to show programs that read what they never wrote: a tenth of a small step.
+    # Otherwise torch fills all new memory, which takes a tenth of a small step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 SIDE_BY_SIDE_WIDTH = 0.5
-"""Widest networks (share of the published channels) of which two are trained at once on the cores of one machine: as
-fast, at least, as one after the other (docs/speed.md). Wider ones gain little, and need 7 GB each.
+"""Widest networks, as a share of the published channels, of which a CPU trains two at once.
+
+That is at least as fast as one after the other (docs/speed.md); wider networks gain little and need 7 GB each.
 """
 
 
-def check_jobs(asked: str) -> None:
+def check_jobs(jobs: str) -> None:
     """Raises UserError where `--jobs` is neither a number nor auto."""
-    if asked != "auto" and (not asked.isdecimal() or int(asked) < 1):
-        raise UserError(f"--jobs must be a whole number of at least 1, or auto, not '{asked}'")
+    if jobs != "auto" and (not jobs.isdecimal() or int(jobs) < 1):
+        raise UserError(f"--jobs must be a whole number of at least 1, or auto, not '{jobs}'")
 
 
-def choose_jobs(asked: str, device: str, threads: int, width: float) -> int:
-    """`--jobs`: as asked, or for `auto` one for each GPU; on a CPU two where networks are small, else one.
+def choose_jobs(jobs: str, device: str, threads: int, width: float) -> int:
+    """Choose the number of jobs for `--jobs`; `auto` is one for each GPU, on a CPU two for narrow networks, else one.
 
-    In a convolution of few channels two threads wait for each other more than they help.
+    Two threads that share a convolution of few channels mostly wait for each other.
     """
-    check_jobs(asked)
-    if asked != "auto":
-        return int(asked)
+    check_jobs(jobs)
+    if jobs != "auto":
+        return int(jobs)
     if device == "cuda":
         import torch
 

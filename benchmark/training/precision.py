@@ -1,7 +1,6 @@
-"""What the products of a training's networks are computed in: a setting that changes bits, for speed.
+"""Precision of a training's convolutions and matrix products: coarser ones are faster and change bits.
 
-`float32` is the default. In the others only convolutions and products of matrices are coarser: norms, activations,
-losses, penalties, weights and optimisers stay in float32, whatever the method.
+`float32` is the default. In every precision norms, activations, losses, penalties, weights and optimisers are float32.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from benchmark.core.errors import UserError
 
 
 def check_precision(precision: Precision, device: str) -> None:
-    """Raises UserError where `device` (cpu or cuda) has no units for it."""
+    """Check that `device` (cpu or cuda) computes in `precision`. Raises UserError."""
     if precision == "tf32":
         import torch
 
@@ -39,7 +38,7 @@ def check_precision(precision: Precision, device: str) -> None:
 
 
 def cpu_has_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 itself."""
+    """Whether the CPU has instructions that multiply bfloat16."""
     import torch
 
     if not hasattr(torch.cpu, "get_capabilities"):  # before torch 2.12
@@ -50,32 +49,33 @@ def cpu_has_bfloat16() -> bool:
 
 @contextmanager
 def arithmetic(precision: Precision) -> Iterator[None]:
-    """Inside, networks compute in `precision`. On a GPU, TF32 is off unless it is asked for, and cuDNN takes the same
-    kernels every time.
+    """Context in which networks compute in `precision`.
+
+    On a GPU, TF32 is off in all others than `tf32`, and cuDNN does not choose kernels by timing them.
     """
     import torch
 
     backends: Any = torch.backends
-    kept = backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32, backends.cudnn.benchmark
+    before = backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32, backends.cudnn.benchmark
     backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = precision == "tf32"
     backends.cudnn.benchmark = False
     try:
-        with _coarse_products() if precision == "bfloat16" else _as_they_are():
+        with _coarse_products() if precision == "bfloat16" else _unchanged():
             yield
     finally:
-        backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32, backends.cudnn.benchmark = kept
+        backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32, backends.cudnn.benchmark = before
 
 
 @contextmanager
-def _as_they_are() -> Iterator[None]:
+def _unchanged() -> Iterator[None]:
     yield
 
 
 def _coarse_products() -> Any:
-    """A mode in which products take their operands rounded to bfloat16, and what they give is float32 again.
+    """Mode in which products round their operands to bfloat16 and return float32.
 
-    torch.autocast leaves what follows in bfloat16, norms and losses too, and fails where operands of two types meet;
-    oneDNN's own setting for float32 operands is slower than float32 itself.
+    torch.autocast computes norms and losses in bfloat16 too, and fails for operands of two types; oneDNN's own setting
+    for float32 operands is slower than float32.
     """
     import torch
     import torch.nn.functional as F
@@ -92,7 +92,7 @@ def _coarse_products() -> Any:
 
     planar = {torch.conv2d, F.conv2d, torch.conv_transpose2d, F.conv_transpose2d}
 
-    def is_spoiled(func: Callable[..., Any], args: Sequence[Any]) -> bool:
+    def is_unsafe(func: Callable[..., Any], args: Sequence[Any]) -> bool:
         """Whether oneDNN 3.13 may give noise: its AMX code does for 8 x 8 kernels of 8 or 12 channels."""
         if func not in planar or args[0].is_cuda:
             return False
@@ -112,10 +112,10 @@ def _coarse_products() -> Any:
             args: Sequence[Any] = (),
             kwargs: Mapping[str, Any] | None = None,
         ) -> Any:
-            given = kwargs or {}
-            if func not in products or is_spoiled(func, args):
-                return func(*args, **given)
-            made = func(*(rounded(value) for value in args), **{name: rounded(value) for name, value in given.items()})
-            return made.float() if made.dtype == torch.bfloat16 else made
+            options = kwargs or {}
+            if func not in products or is_unsafe(func, args):
+                return func(*args, **options)
+            product = func(*map(rounded, args), **{name: rounded(value) for name, value in options.items()})
+            return product.float() if product.dtype == torch.bfloat16 else product
 
     return Coarse()
