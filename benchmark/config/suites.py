@@ -76,7 +76,9 @@ class Suite:
 
     ladder: the rows are meant to be read as steps, and a table says what each changes. figure: one more, or None.
     faces: which pictures are edited and compared with; models and the judge are trained on aligned ones, whichever.
-    targets: the expressions edited to, in the order of `EXPRESSIONS`; all where it is empty.
+    targets: the expressions edited to, in the order of `EXPRESSIONS`; all where it is empty. columns: keys of the
+    metrics in the main table, the paper's where it is empty; extra_columns: of those that the extended table has
+    besides, all where it is empty.
     """
 
     name: str
@@ -87,6 +89,8 @@ class Suite:
     figure: SuiteFigure | None = None
     faces: FacesKind = "aligned"
     targets: tuple[str, ...] = ()
+    columns: tuple[Word, ...] = ()
+    extra_columns: tuple[Word, ...] = ()
 
     @field_validator("rows")
     @classmethod

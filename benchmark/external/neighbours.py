@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.core.artifacts import Damaged, Manifest, Recipe, Store
+from benchmark.core.errors import UserError
 from benchmark.data.edit_lists import EditList
 from benchmark.external.listing import Listing
 from benchmark.protocol import Subset
@@ -55,7 +56,7 @@ def find_neighbours(
             if report is None:
                 continue
             results = load_results(report.folder / "results.json")
-        except (Damaged, ValueError):
+        except (Damaged, UserError):
             continue  # damaged, or written by another version of the benchmark
         rows = tuple(row for row in results.rows if row.missing or _is_measured_with(row, manifest, store, rulers))
         found = Neighbours(report.folder, dataclasses.replace(results, rows=rows))

@@ -152,9 +152,9 @@ class OutsideScorer:
             Row(METHOD, result.name, METHOD, "T", row.subset, {0: row.scores}, footnote=FOOTNOTE)
             for row in result.rows
         )
-        judges: dict[str, dict[int, JudgeResult]] = {row.subset: {JUDGE_SEED: row.judge} for row in result.rows}
-        readings: dict[str, JudgeReading] = {row.subset: row.reading for row in result.rows if row.reading}
-        images: dict[str, int] = {row.subset: row.judge.images for row in result.rows}
+        judges: dict[Subset, dict[int, JudgeResult]] = {row.subset: {JUDGE_SEED: row.judge} for row in result.rows}
+        readings: dict[Subset, JudgeReading] = {row.subset: row.reading for row in result.rows if row.reading}
+        images: dict[Subset, int] = {row.subset: row.judge.images for row in result.rows}
         images |= {subset: reading.target_images for subset, reading in readings.items()}
         if neighbours is not None:
             other = neighbours.results
@@ -182,6 +182,7 @@ class OutsideScorer:
             rows=ours,
             keys={},
             paper_table=self.listing.paper,
+            metrics=tuple(metric.describe(self.extractor.column) for metric in METRICS),
             faces="nonaligned" if self.listing.edited else "aligned",
             targets=self.listing.targets,
             readings=readings,

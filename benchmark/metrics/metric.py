@@ -14,7 +14,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,22 +50,28 @@ REASONS: dict[Need, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """How a metric is printed, and what its numbers mean: what `results.json` says of it."""
+    """How a metric is called and printed, and what its numbers mean."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "strict": True, "extra": "forbid", "use_attribute_docstrings": True
+    }  # fmt: skip
 
     key: str
-    """Its name in JSON, MLflow and the table of edits."""
+    """Its name in JSON, MLflow and `per-edit.parquet`."""
     label: str
-    """Its heading in tables."""
+    """Its heading in tables, in the features that were used."""
     direction: Direction
     """Which way is better."""
     definition: str
-    """In a sentence, without a full stop."""
+    """What it measures, in a sentence without a full stop."""
     per: Per
-    """Whether single edits have the number, or only all of them together."""
+    """Whether each edit has the number, or all of them together."""
     decimals: int = 2
+    """How many are printed."""
     unit: str = ""
+    """Of its numbers, or empty."""
     paper: Mapping[Subset, str] = field(default_factory=dict)
-    """The column of the paper's tables that it is set beside, by the subset of the row; none is left out."""
+    """The column of the paper's tables that it stands beside, by the row's subset; other subsets are left out."""
 
 
 @dataclass(frozen=True)

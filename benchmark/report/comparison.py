@@ -5,40 +5,28 @@ Numbers of other pictures, other features, another size or another budget are sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from benchmark.config.paper import PaperColumn, Published, load_published, paper_path
 from benchmark.config.profiles import FULL_BUDGET
-from benchmark.metrics.metric import Direction, Metric
-from benchmark.metrics.registry import METRICS
-from benchmark.protocol import SUBSETS, Subset
-from benchmark.report.results import Features, Row, SuiteResults
+from benchmark.metrics.metric import Description
+from benchmark.protocol import Subset
+from benchmark.report.results import Row, SuiteResults
 
-COLUMNS: tuple[PaperColumn, ...] = get_args(PaperColumn)
-"""The paper's columns in its order, also those of a suite that the paper has no table of."""
 DATA_LABELS = {"rafd": "RaFD", "rendered": "rendered faces", "cfee": "CFEE"}
 Verdict = Literal["better", "worse", "equal"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the paper, and what of ours stands in it."""
+    """A metric, and the column of the paper that it stands beside, or ""."""
 
-    name: str
-    """The paper's heading."""
-    ours: str
-    """Our heading: another one where the features are others."""
-    readings: Mapping[Subset, Metric]
-    """Which of our metrics, by the row's subset: the paper's PSNR means two things."""
+    metric: Description
+    paper: str
     obstacles: tuple[str, ...]
-    """Why ours is not comparable with the paper's; empty if it is."""
-
-    @property
-    def direction(self) -> Direction | None:
-        """Which way is better."""
-        return next(iter(self.readings.values())).direction
+    """Why the two cannot be compared; empty if they can."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +35,7 @@ class Difference:
 
     value: float
     verdict: Verdict
+    decimals: int = 2
 
 
 @dataclass(frozen=True)
@@ -54,11 +43,17 @@ class Cell:
     """One row in one column. `spread` is None below two seeds; `reason` says why `ours` is None or of fewer seeds."""
 
     column: Column
-    metric: Metric
+    beside: bool
+    """Whether the metric is what the paper's column measures in rows of this subset."""
     paper: float | None
     ours: float | None
     spread: float | None
     reason: str
+
+    @property
+    def metric(self) -> Description:
+        """What was measured."""
+        return self.column.metric
 
     @property
     def difference(self) -> Difference | None:
@@ -69,8 +64,9 @@ class Cell:
         # Of the printed numbers, so that a reader who subtracts finds the same; + 0.0 turns -0.0 into 0.0.
         value = round(round(self.ours, digits) - self.paper, digits) + 0.0
         if value == 0:
-            return Difference(value, "equal")
-        return Difference(value, "better" if (value < 0) == (self.metric.direction == "lower") else "worse")
+            return Difference(value, "equal", digits)
+        better = (value < 0) == (self.metric.direction == "lower")
+        return Difference(value, "better" if better else "worse", digits)
 
 
 @dataclass(frozen=True)
@@ -94,21 +90,45 @@ class Comparison:
 def compare(results: SuiteResults) -> Comparison:
     """Set every row beside the paper's. Raises UserError where the suite names a published table that is not there."""
     published = load_published(paper_path(results.paper_table)) if results.paper_table else None
-    names = published.columns if published else COLUMNS
-    columns = tuple(_column(name, results, published) for name in names)
-    rows = (row for row in results.rows if not row.extended)
+    rows = [row for row in results.rows if not row.extended]
+    subsets = list(dict.fromkeys(row.subset for row in rows))
+    columns = tuple(_column(metric, results, published, subsets) for metric in _metrics(results, published, subsets))
     return Comparison(results, published, columns, tuple(_compared(row, columns, published) for row in rows))
+
+
+def _metrics(results: SuiteResults, published: Published | None, subsets: Sequence[Subset]) -> list[Description]:
+    """The main table's: those that the suite names, else all readings of the paper's columns for these subsets."""
+    if results.columns:
+        return named(results, results.columns)
+    return [
+        metric
+        for column in (published.columns if published else get_args(PaperColumn))
+        for metric in results.metrics
+        if any(metric.paper.get(subset) == column for subset in subsets)
+    ]
+
+
+def named(results: SuiteResults, keys: Sequence[str]) -> list[Description]:
+    """The metrics of these keys, in their order; those that were not measured are left out."""
+    by_key = {metric.key: metric for metric in results.metrics}
+    return [by_key[key] for key in keys if key in by_key]
+
+
+def extra_metrics(comparison: Comparison) -> list[Description]:
+    """Those beside the main table's: as the suite names them, else all others."""
+    results = comparison.results
+    main = {column.metric.key for column in comparison.columns}
+    return [
+        metric
+        for metric in (named(results, results.extra_columns) if results.extra_columns else results.metrics)
+        if metric.key not in main
+    ]
 
 
 def controls(comparison: Comparison) -> Comparison:
     """The extended rows in the columns of the main table; the paper has none of them."""
     rows = (row for row in comparison.results.rows if row.extended)
     return replace(comparison, published=None, rows=tuple(_compared(row, comparison.columns, None) for row in rows))
-
-
-def our_label(metric: Metric, features: Features) -> str:
-    """The heading of a metric: a distance in other features than the published Inception's is not called FID."""
-    return metric.heading(features.column)
 
 
 def data_label(data: str) -> str:
@@ -135,14 +155,13 @@ def obstacles(column: str, results: SuiteResults, published: Published) -> tuple
     return tuple(found)
 
 
-def _column(name: str, results: SuiteResults, published: Published | None) -> Column:
-    readings = {subset: _reading(name, subset) for subset in SUBSETS}
-    ours = our_label(readings["F"], results.features) if name.startswith("FID") else name
-    return Column(name, ours, readings, obstacles(name, results, published) if published else ())
-
-
-def _reading(column: str, subset: Subset) -> Metric:
-    return next(metric for metric in METRICS if metric.paper.get(subset) == column)
+def _column(
+    metric: Description, results: SuiteResults, published: Published | None, subsets: Sequence[Subset]
+) -> Column:
+    if published is None:
+        return Column(metric, "", ())
+    paper = next((metric.paper[subset] for subset in subsets if metric.paper.get(subset) in published.columns), "")
+    return Column(metric, paper, obstacles(paper, results, published) if paper else ())
 
 
 def _compared(row: Row, columns: Sequence[Column], published: Published | None) -> ComparedRow:
@@ -150,9 +169,10 @@ def _compared(row: Row, columns: Sequence[Column], published: Published | None) 
 
 
 def _cell(row: Row, column: Column, published: Published | None) -> Cell:
-    metric = column.readings[row.subset]
-    paper = published.rows.get(row.id, {}).get(column.name) if published else None
-    return Cell(column, metric, paper, row.mean(metric.key), row.spread(metric.key), why_not(row, metric.key))
+    metric = column.metric
+    beside = bool(column.paper) and metric.paper.get(row.subset) == column.paper
+    paper = published.rows.get(row.id, {}).get(column.paper) if published and beside else None
+    return Cell(column, beside, paper, row.mean(metric.key), row.spread(metric.key), why_not(row, metric.key))
 
 
 def why_not(row: Row, metric: str) -> str:

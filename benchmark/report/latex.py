@@ -6,10 +6,8 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
-from benchmark.metrics.registry import METRICS
 from benchmark.report.tables import Entry, Heading, Table
 
-DECIMALS = max(metric.decimals for metric in METRICS if metric.paper)
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """Shrinks what is wider than the page, and nothing else."""
 LONG = 60
@@ -90,7 +88,7 @@ def _entry(entry: Entry) -> str:
     if entry.marks:
         text += rf"\textsuperscript{{{','.join(map(str, entry.marks))}}}"
     if entry.difference:
-        text += rf" (${entry.difference.value:+.{DECIMALS}f}$, {entry.difference.verdict})"
+        text += rf" (${entry.difference.value:+.{entry.difference.decimals}f}$, {entry.difference.verdict})"
     return text
 
 

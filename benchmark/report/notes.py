@@ -7,9 +7,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS
-from benchmark.report.comparison import Comparison, data_label, our_label
+from benchmark.report.comparison import Comparison, data_label
 from benchmark.report.results import JudgeResult, Row, SuiteResults
 
 FEW = 2048
@@ -124,35 +123,33 @@ def failure_note(row: Row) -> str:
 
 def obstacle_note(comparison: Comparison) -> str:
     """Why nothing is subtracted: first what holds for every column, then what holds for some."""
-    columns = comparison.columns
-    shared = [why for why in columns[0].obstacles if all(why in column.obstacles for column in columns)]
+    columns = [column for column in comparison.columns if column.paper]
+    shared = (
+        [why for why in columns[0].obstacles if all(why in column.obstacles for column in columns)] if columns else []
+    )
     parts = [f"no column is compared with the paper's: {', '.join(shared)}"] if shared else []
     by_reasons: dict[tuple[str, ...], list[str]] = {}
     for column in columns:
         own = tuple(why for why in column.obstacles if why not in shared)
         if own:
-            by_reasons.setdefault(own, []).append(column.name)
-    for own, names in by_reasons.items():
+            by_reasons.setdefault(own, []).append(column.paper)
+    for own, papers in by_reasons.items():
+        names = list(dict.fromkeys(papers))
         verb = "moreover" if shared else f"{'is' if len(names) == 1 else 'are'} not compared with the paper's:"
         parts.append(f"{listed(names)} {verb} {', '.join(own)}")
     return sentence("; ".join(parts))
 
 
 def psnr_note(comparison: Comparison) -> str:
-    """Which of the readings of PSNR stands where."""
-    column = next((column for column in comparison.columns if column.name == "PSNR"), None)
-    subsets = {compared.row.subset for compared in comparison.rows}
-    if column is None or not subsets:
-        return ""
-    said = []
-    if "F&P" in subsets:
-        said.append(
-            f"F&P rows show {column.readings['F&P'].label}, to a picture of another person, "
-            "the only reading that fits the paper's 13 dB"
-        )
-    if "F" in subsets:
-        said.append(f"F rows show {column.readings['F'].label} to the true picture of the same person")
-    return f"PSNR: {'; '.join(said)}. The extended table has all readings."
+    """Which readings the paper's PSNR is set beside."""
+    meant = {
+        cell.metric.label: row.row.subset
+        for row in comparison.rows
+        for cell in row.cells
+        if cell.beside and cell.column.paper == "PSNR"
+    }
+    readings = [f"{label} ({subset} rows)" for label, subset in meant.items()]
+    return f"The paper's PSNR is set beside the reading that its numbers fit: {listed(readings)}." if readings else ""
 
 
 def bias_note(results: SuiteResults) -> str:
@@ -165,11 +162,11 @@ def bias_note(results: SuiteResults) -> str:
     ]
     if not counts or min(counts) >= FEW:
         return ""
-    kernel = next(our_label(metric, results.features) for metric in METRICS if metric.key == "kid").partition(" ")[0]
+    unbiased = [metric.label.partition(" ")[0] for metric in results.metrics if metric.key == "kid"]
     return (
         f"{results.features.column} of fewer than {FEW:,} pictures is biased upwards (here as few as {min(counts):,}): "
-        f"at most rows of equal N can be ordered by it. {kernel}, in the extended table, has no such bias."
-    )
+        "at most rows of equal N can be ordered by it."
+    ) + "".join(f" {name}, in the extended table, has no such bias." for name in unbiased)
 
 
 def overrides_note(results: SuiteResults) -> str:
@@ -235,10 +232,9 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 def definitions(results: SuiteResults) -> list[tuple[str, str]]:
     """Every metric's heading, and what it is."""
     found = []
-    for metric in METRICS:
+    for metric in results.metrics:
         unit = f", in {metric.unit}" if metric.unit else ""
-        better = f"; {metric.direction} is better" if metric.direction else ""
-        found.append((our_label(metric, results.features), f"{metric.definition}{unit}{better}"))
+        found.append((metric.label, f"{metric.definition}{unit}; {metric.direction} is better"))
     return found
 
 

@@ -1,7 +1,8 @@
 """The result of a suite: what `results.json` holds, and nothing that depends on the clock.
 
-Two runs of the same plan give the same file, byte for byte; times are in `timings.json` beside it. The schema is
-documented in docs/results.md, and its version is raised with every change that a reader would notice.
+Two runs of the same plan give the same file, byte for byte; times are in `timings.json` beside it. The models validate
+themselves. `results.schema.json` and the tables of docs/results.md are written from them by
+`python -m benchmark.report.schema`; raise `SCHEMA` with every change that a reader would notice.
 """
 
 from __future__ import annotations
@@ -9,76 +10,100 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from benchmark.core.errors import UserError, quoted, unknown
+from benchmark.core.models import STRICT, parse_json
+from benchmark.metrics.metric import Description
 from benchmark.protocol import Guide, Subset
 
-SCHEMA = 3
+Schema = Literal[3]
+SCHEMA: Schema = get_args(Schema)[0]
+MODEL = ConfigDict(**STRICT, use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
+Count = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Failures = Annotated[list[str], Field(min_length=1)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=MODEL)
 class Scores:
-    """One row measured with one seed. `metrics` has the keys of the registry; None where it can't be measured, with the
-    reason.
-    """
+    """A row measured with one training seed."""
 
-    edits: int
+    edits: Count
+    """N."""
     metrics: dict[str, float | None]
+    """By key, not rounded; null where it cannot be measured."""
     reasons: dict[str, str] = field(default_factory=dict)
-    ca_by_expression: dict[str, float] = field(default_factory=dict)
-    """Percent, by target expression."""
+    """Why a metric is null."""
+    ca_by_expression: dict[str, Percent] = field(default_factory=dict)
+    """CA by target expression."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=MODEL)
 class Training:
-    """What a row's checkpoint cost, as far as the clock has no part in it; None where nobody knows."""
+    """What the training of a row's checkpoint took, apart from time; null where it is unknown (an import)."""
 
-    iterations: int | None
-    images_seen: int | None
-    updates: dict[str, int]
+    iterations: Count | None
+    """Training iterations."""
+    images_seen: Count | None
+    """Iterations times batch."""
+    updates: dict[str, Count]
     """Optimiser steps by optimiser."""
-    parameters: dict[str, int]
+    parameters: dict[str, Count]
     """Trained parameters by network."""
     overrides: dict[str, Any]
-    """Settings that differ from the published ones, as the profile and the suite state them."""
+    """Settings that differ from the published ones."""
     settings: dict[str, Any] = field(default_factory=dict)
     """All settings in force."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=MODEL)
 class Row:
-    """One row of a suite. `missing` says why it has no numbers; then `seeds` is empty.
-
-    variant: settings that the suite changes for this row. extended: the row is in no main table. note: the suite's word
-    on it. same_as: id of an earlier row of which it is the same run (equal keys), or "". origin: where its checkpoint
-    is from, if it was not trained here; then it has one seed, which is no training's.
-    """
+    """A row of the suite."""
 
     id: str
+    """Its key in the suite."""
     label: str
+    """The model as the tables call it."""
     method: str
+    """The method's name, or its import path."""
     guide: Guide
+    """T: by label, R: by reference."""
     subset: Subset
-    seeds: dict[int, Scores] = field(default_factory=dict)
+    """F: camera 90, F&P: cameras 45, 90 and 135."""
+    seeds: dict[Seed, Scores] = field(default_factory=dict)
+    """By training seed; empty where the row was not run."""
     training: Training | None = None
+    """Of the first seed; null where the row was not run."""
     missing: str = ""
+    """Why the row was not run, or empty."""
     footnote: str = ""
-    trainings: dict[int, str] = field(default_factory=dict)
+    """What the method states about itself, printed under the tables."""
+    trainings: dict[Seed, str] = field(default_factory=dict)
     """The training behind each seed, by its name in `timings.json` and in the loss curves."""
     variant: dict[str, Any] = field(default_factory=dict)
+    """Settings that the suite changes for this row."""
     extended: bool = False
+    """Whether the row is in the extended tables alone."""
     note: str = ""
+    """What the suite states about the row, printed under the tables."""
     same_as: str = ""
+    """Id of an earlier row of which this is the same run (equal content keys), or empty."""
     origin: str = ""
-    failed: dict[int, list[str]] = field(default_factory=dict)
-    """By seed, how a training failed by its own measure: `from iteration 235: ...`. No seed where none did."""
+    """Where the checkpoint is from if it was not trained here (`--checkpoint`), or empty; it has one seed then."""
+    failed: dict[Seed, Failures] = field(default_factory=dict)
+    """By seed, how the training failed by its own measure, in sentences; seeds that did not fail are left out."""
 
     def values(self, metric: str) -> list[float]:
         """The metric over the seeds that have it."""
-        found = (scores.metrics.get(metric) for scores in self.seeds.values())
-        return [value for value in found if value is not None]
+        values = (scores.metrics.get(metric) for scores in self.seeds.values())
+        return [value for value in values if value is not None]
 
     def mean(self, metric: str) -> float | None:
         """Mean over seeds, or None where no seed has it."""
@@ -94,95 +119,136 @@ class Row:
         return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=MODEL)
 class JudgeResult:
-    """How well the judge reads real faces: what CA of its subset is read beside."""
+    """The judge's accuracy on real test pictures, which CA is read beside."""
 
-    accuracy: float
-    """Percent of the real test pictures."""
-    images: int
-    by_expression: dict[str, float]
+    accuracy: Percent
+    """Of all real test pictures of the subset."""
+    images: Count
+    """How many these are."""
+    by_expression: dict[str, Percent]
+    """The accuracy by expression."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=MODEL)
 class JudgeReading:
-    """How well the judge reads the real pictures that a suite edits, where those are not what it was tested on: faces
-    that are not aligned, or some expressions only.
+    """The judge's accuracy on the real pictures that a suite edits, where it was tested on others.
+
+    These are faces that are not aligned, or some expressions only.
     """
 
-    accuracy: float
-    """Percent of the real test pictures of all expressions."""
-    images: int
-    by_expression: dict[str, float]
-    target_accuracy: float
-    """The same of those that show a target expression of the suite: what CA is read beside."""
-    target_images: int
-    framed: int
-    """Of all: faces that were brought to where the judge has learned them before it was asked, as those of edits are;
-    0 where the pictures are aligned, or no landmarks known.
-    """
-    unframed_accuracy: float
-    """Percent of all pictures as they stand."""
+    accuracy: Percent
+    """Of the real test pictures of all expressions."""
+    images: Count
+    """How many these are."""
+    by_expression: dict[str, Percent]
+    """The accuracy by expression."""
+    target_accuracy: Percent
+    """The accuracy on those that show a target expression of the suite."""
+    target_images: Count
+    """How many these are."""
+    framed: Count
+    """How many of all faces were aligned by their landmarks for the judge; 0 where they are aligned already."""
+    unframed_accuracy: Percent
+    """The accuracy on all pictures as they are."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=MODEL)
 class Features:
-    """Which network's features the Fréchet and kernel distances were measured in."""
+    """The network whose features Fréchet and kernel distances are measured in."""
 
     name: str
+    """`inception` or `efficientnet-lite0`."""
     column: str
+    """What the Fréchet distance is called: FID, FD[lite0], or FD[first 8 digits of the weights' SHA-256]."""
     comparable: bool
-    """True only for the published Inception weights."""
+    """True for the published Inception weights, whose distance is FID."""
     identity: str
+    """SHA-256 of the weights."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=MODEL)
 class Override:
     """Settings of one method that the profile changes, and why."""
 
     why: str
+    """The reason."""
     settings: dict[str, Any]
+    """The settings."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=MODEL)
 class SuiteResults:
-    """Everything the report prints, and all that `results.json` holds."""
+    """The result of a suite."""
 
     suite: str
+    """Name of the suite."""
     title: str
+    """Its heading."""
     profile: str
+    """Name of the profile."""
     notice: str
-    """One line on what the numbers of this profile prove and what not."""
+    """What the numbers of this profile prove, in one line."""
     data: str
+    """Name of the data set."""
     data_description: str
-    size: int
-    seeds: tuple[int, ...]
+    """The data set in words."""
+    size: Annotated[int, Field(ge=1)]
+    """Side of the pictures in pixels."""
+    seeds: tuple[Seed, ...]
+    """The training seeds."""
     features: Features
-    test_images: dict[str, int]
-    test_identities: int
-    train_identities: int
-    judges: dict[str, dict[int, JudgeResult]]
-    """By subset, then seed."""
+    test_images: dict[Subset, Count]
+    """Real test pictures that distances are measured to, by subset."""
+    test_identities: Count
+    """People tested on."""
+    train_identities: Count
+    """People trained on; nobody is in both."""
+    judges: dict[Subset, dict[Seed, JudgeResult]]
+    """By subset and the judge's own seed."""
     rows: tuple[Row, ...]
+    """In the order of the suite."""
     keys: dict[str, str]
-    """Content keys of all stages by their name in the plan."""
+    """Content keys of all stages behind the report, by their name in the plan."""
     paper_table: str
-    """Stem of the file in results/paper, or "" where the suite has none."""
+    """Name of the published table in `results/paper`, or empty."""
+    metrics: tuple[Description, ...]
+    """Every metric that was measured, in the order of the tables."""
     paper_data: str = "rafd"
-    """The data set of the published numbers; ours are comparable only on it."""
+    """Data set of the published numbers; only on it are numbers compared."""
     overrides: dict[str, Override] = field(default_factory=dict)
-    """What the profile changes, by method: those of the suite's rows."""
+    """Published settings that the profile changes, by method."""
     ladder: bool = False
-    """The rows are steps, each of which changes something against the row above it."""
+    """Whether the rows are steps, each of which changes something against the row above it."""
     data_notes: tuple[str, ...] = ()
     """What a reader has to know of the data: what was measured, what stands in for it, what was set aside."""
-    faces: str = "aligned"
-    """Which pictures are edited and compared with: "aligned" or "nonaligned"; the judge has learned aligned ones."""
+    faces: Literal["aligned", "nonaligned"] = "aligned"
+    """Which pictures are edited and compared with; models and the judge are trained on aligned ones."""
     targets: tuple[str, ...] = ()
-    """The expressions edited to; all where it is empty. Fréchet distances are to real pictures of these."""
-    readings: dict[str, JudgeReading] = field(default_factory=dict)
-    """By subset; empty where the judge's own accuracy says it all."""
-    schema: int = SCHEMA
+    """The expressions edited to; empty for all. Distances are to real pictures of these."""
+    readings: dict[Subset, JudgeReading] = field(default_factory=dict)
+    """By subset; empty where `judges` has the pictures that are edited."""
+    columns: tuple[str, ...] = ()
+    """Keys of the metrics in the main table as the suite names them; empty for those of the paper."""
+    extra_columns: tuple[str, ...] = ()
+    """Keys of the further metrics in the extended tables as the suite names them; empty for all."""
+    schema: Schema = SCHEMA
+    """Version of this schema."""
+
+    @model_validator(mode="after")
+    def _names_known_metrics(self) -> SuiteResults:
+        known = {metric.key for metric in self.metrics}
+        if len(known) < len(self.metrics):
+            raise ValueError("metrics hold a key twice")
+        check_columns((*self.columns, *self.extra_columns), known, ValueError)
+        for row in self.rows:
+            for seed, scores in row.seeds.items():
+                if scores.metrics.keys() != known:
+                    name = min(scores.metrics.keys() ^ known)
+                    state = "is not described" if name not in known else "is missing"
+                    raise ValueError(f"row {quoted(row.id)}, seed {seed}: metric {quoted(name)} {state}")
+        return self
 
     def dump(self) -> str:
         """The text of `results.json`: sorted keys, no NaN, ends in a newline."""
@@ -191,35 +257,30 @@ class SuiteResults:
         )
 
 
+def check_columns(
+    columns: tuple[str, ...], known: set[str], kind: type[Exception] = UserError, where: str = ""
+) -> None:
+    """Raise `kind`, with the nearest name, for a column that is no metric or is named twice."""
+    for name in columns:
+        if name not in known:
+            raise kind(f"{where}{unknown('metric', name, known, 'in the columns')}")
+        if columns.count(name) > 1:
+            raise kind(f"{where}metric {quoted(name)} is named twice in the columns")
+
+
 def load_results(path: Path) -> SuiteResults:
-    """Read a `results.json`. Raises ValueError where it is not one of this schema."""
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-        raise ValueError(f"{path} is not a results file of schema {SCHEMA}")
+    """Read a `results.json`. Raises UserError, in one line, where it is damaged or of another schema."""
     try:
-        return _suite_results(raw)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is not a results file of schema {SCHEMA} ({error})") from error
-
-
-def _suite_results(raw: dict[str, Any]) -> SuiteResults:
-    """The inverse of `dataclasses.asdict`; empties `raw` of what it has read."""
-    rows = []
-    for row in raw.pop("rows"):
-        seeds = {int(seed): Scores(**scores) for seed, scores in row.pop("seeds").items()}
-        trainings = {int(seed): name for seed, name in row.pop("trainings").items()}
-        training = row.pop("training")
-        row["failed"] = {int(seed): failures for seed, failures in row.get("failed", {}).items()}
-        rows.append(Row(**row, seeds=seeds, trainings=trainings, training=Training(**training) if training else None))
-    judges = {
-        subset: {int(seed): JudgeResult(**judge) for seed, judge in by_seed.items()}
-        for subset, by_seed in raw.pop("judges").items()
-    }
-    features = Features(**raw.pop("features"))
-    overrides = {method: Override(**stated) for method, stated in raw.pop("overrides").items()}
-    readings = {subset: JudgeReading(**reading) for subset, reading in raw.pop("readings", {}).items()}
-    raw["seeds"] = tuple(raw["seeds"])
-    raw |= {name: tuple(raw.get(name, ())) for name in ("data_notes", "targets")}
-    return SuiteResults(
-        **raw, rows=tuple(rows), judges=judges, features=features, overrides=overrides, readings=readings
-    )
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error})") from error
+    try:
+        schema = json.loads(text).get("schema")
+    except (ValueError, AttributeError, RecursionError):
+        schema = SCHEMA  # not JSON or no object, which the model says better
+    if schema != SCHEMA:
+        raise UserError(
+            f"{path} has schema {quoted(schema)} and this version reads {SCHEMA}: run the suite again (what is there "
+            "is not made anew)"
+        )
+    return parse_json(SuiteResults, text, path)

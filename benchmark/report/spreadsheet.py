@@ -6,9 +6,8 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS
-from benchmark.report.comparison import Cell, Comparison, our_label, why_not
+from benchmark.report.comparison import Cell, Comparison, why_not
 from benchmark.report.notes import failure_note
 from benchmark.report.results import Row, SuiteResults
 from benchmark.report.tables import edit_counts, training_seconds
@@ -22,17 +21,17 @@ def main_csv(comparison: Comparison) -> str:
     for compared in comparison.rows:
         line = _row(compared.row)
         for cell in compared.cells:
-            line |= _cell(cell, "" if compared.row.missing else cell.reason, comparison.published is not None)
+            line |= _cell(cell, "" if compared.row.missing else cell.reason)
         lines.append(line)
     return _csv(lines)
 
 
-def _cell(cell: Cell, reason: str, published: bool) -> Line:
-    paper, ours, found = cell.column.name, cell.column.ours, cell.difference
+def _cell(cell: Cell, reason: str) -> Line:
+    paper, ours, found = cell.column.paper, cell.metric.label, cell.difference
     both = cell.paper is not None and cell.ours is not None
-    line: Line = {f"{paper}_paper": cell.paper} if published else {}
+    line: Line = {f"{paper}_paper": cell.paper} if cell.beside else {}
     line |= {f"{ours}_measured": cell.ours, f"{ours}_sd": cell.spread, f"{ours}_metric": cell.metric.key}
-    if published:
+    if cell.beside:
         line[f"{paper}_difference"] = found.value if found else None
         line[f"{paper}_verdict"] = found.verdict if found else "not compared" if both else None
         line[f"{paper}_obstacles"] = "; ".join(cell.column.obstacles)
@@ -45,8 +44,8 @@ def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
     for row in results.rows:
         line = {**_row(row), "extended": "yes" if row.extended else "", "same_run_as": row.same_as}
         line["not_trained_here"] = row.origin
-        for metric in METRICS:
-            name = our_label(metric, results.features)
+        for metric in results.metrics:
+            name = metric.label
             line |= {name: row.mean(metric.key), f"{name}_sd": row.spread(metric.key)}
             line[f"{name}_note"] = "" if row.missing else why_not(row, metric.key)
         cost = row.training

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmark.core.progress import duration
-from benchmark.metrics.metric import Direction, Metric
-from benchmark.metrics.registry import METRICS
+from benchmark.metrics.metric import Description, Direction
 from benchmark.protocol import EXPRESSIONS
-from benchmark.report.comparison import Cell, Column, Comparison, Difference, our_label, why_not
+from benchmark.report.comparison import Cell, Column, Comparison, Difference, compare, extra_metrics, named, why_not
 from benchmark.report.notes import (
     failure_note,
     not_as_published,
@@ -27,9 +26,9 @@ EMPTY = "–"
 REAL = "real pictures"
 ELSEWHERE = "elsewhere"
 """In the place of a training's time: the checkpoint was given."""
-STEP_METRICS = tuple(metric for metric in METRICS if metric.key in ("fid", "psnr_true", "ca"))
-"""Of which the steps table shows the changes."""
-ARROWS: dict[Direction | None, str] = {"lower": "↓", "higher": "↑", None: ""}
+STEP_METRICS = ("fid", "psnr_true", "ca")
+"""Of which the steps table shows the changes, unless the suite names its columns."""
+ARROWS: dict[Direction, str] = {"lower": "↓", "higher": "↑"}
 
 
 @dataclass(frozen=True)
@@ -80,41 +79,56 @@ class Footnotes:
 
 # ---------------------------------------------------------------------------------------------- the tables
 def main_table(comparison: Comparison) -> Table:
-    """The paper's rows and columns, each with the paper's value and the measured one."""
+    """The suite's rows and columns, each with the paper's value, if it has one, and the measured one.
+
+    A column of the paper stands before the first of the metrics that are set beside it.
+    """
     results, footnotes = comparison.results, Footnotes()
-    headings = [Heading("", "Model", False), Heading("", "Data", False)]
-    for column in comparison.columns:
-        if comparison.published:
-            headings.append(Heading(f"{column.name} {ARROWS[column.direction]}", "paper"))
-        headings.append(Heading(our_heading(column), "measured"))
+    columns = [(column, _is_first(place, comparison)) for place, column in enumerate(comparison.columns)]
+    heads = [Heading("", "Model", False), Heading("", "Data", False)]
+    for column, first in columns:
+        *theirs, ours = headings(column)
+        heads += [Heading(heading, "paper") for heading in theirs if first]
+        heads.append(Heading(ours, "measured"))
     rows = []
     for compared in comparison.rows:
         row = compared.row
         entries = [model(row, results, footnotes), Entry(row.subset)]
-        for cell in compared.cells:
-            if comparison.published:
-                entries.append(Entry(number(cell.paper, cell.metric.decimals)))
+        for (column, first), cell in zip(columns, compared.cells, strict=True):
+            if first:
+                published = (other.paper for other in compared.cells if other.column.paper == column.paper)
+                paper = next((value for value in published if value is not None), None)
+                entries.append(Entry(number(paper, cell.metric.decimals)))
             entries.append(measured(cell, footnotes))
         rows.append((*entries, Entry(edits(row))))
-    headings.append(Heading("", "N"))
-    return Table(results.title, results.suite, tuple(headings), tuple(rows), tuple(footnotes.texts), notes(comparison))
+    heads.append(Heading("", "N"))
+    return Table(results.title, results.suite, tuple(heads), tuple(rows), tuple(footnotes.texts), notes(comparison))
+
+
+def _is_first(place: int, comparison: Comparison) -> bool:
+    """Whether the paper's column stands before the column at a place: before the first of equal neighbours."""
+    paper = comparison.columns[place].paper
+    return bool(paper) and (place == 0 or comparison.columns[place - 1].paper != paper)
 
 
 def measures_table(results: SuiteResults) -> Table:
-    """Every metric of every row."""
-    footnotes = Footnotes()
-    headings = [Heading("", "Model", False), Heading("", "Data", False)]
-    headings += [Heading("", metric_heading(metric, results)) for metric in METRICS]
+    """Every metric of every row, or those that the suite names."""
+    comparison, footnotes = compare(results), Footnotes()
+    metrics: Sequence[Description] = results.metrics
+    if results.extra_columns:
+        metrics = [*(column.metric for column in comparison.columns), *extra_metrics(comparison)]
+    heads = [Heading("", "Model", False), Heading("", "Data", False)]
+    heads += [Heading("", metric_heading(metric)) for metric in metrics]
     rows = []
     for row in results.rows:
         entries = [model(row, results, footnotes), Entry(row.subset)]
-        for metric in METRICS:
+        for metric in metrics:
             text = number(row.mean(metric.key), metric.decimals, row.spread(metric.key))
             entries.append(Entry(text, footnotes.mark(why_not(row, metric.key))))
         rows.append((*entries, Entry(edits(row))))
-    headings.append(Heading("", "N"))
+    heads.append(Heading("", "N"))
     return Table(
-        f"All measures of {results.suite}", f"{results.suite}-measures", tuple(headings), tuple(rows),
+        f"All measures of {results.suite}", f"{results.suite}-measures", tuple(heads), tuple(rows),
         tuple(footnotes.texts),
         tuple(filter(None, (seeds_note(results), overrides_note(results), *same_run_notes(results, results.rows)))),
     )  # fmt: skip
@@ -124,10 +138,11 @@ def steps_table(results: SuiteResults) -> Table | None:
     """What each row changes against the row above it, read off the settings in force; None where no rows are steps."""
     if not results.ladder:
         return None
+    metrics = named(results, results.columns or STEP_METRICS)
     rows, above = [], None
     for row in results.rows:
         entries = [Entry(row.label), Entry(row.method), Entry(step(above, row) if row.training else EMPTY)]
-        changes = (_change(above, row, metric) for metric in STEP_METRICS)
+        changes = (_change(above, row, metric) for metric in metrics)
         rows.append((*entries, *map(Entry, changes)))
         above = row if row.training else above
     headings = [
@@ -135,7 +150,7 @@ def steps_table(results: SuiteResults) -> Table | None:
         Heading("", "Method", False),
         Heading("", "Differs from the row above in", False),
     ]
-    headings += [Heading("", metric_heading(metric, results)) for metric in STEP_METRICS]
+    headings += [Heading("", metric_heading(metric)) for metric in metrics]
     return Table(
         f"Steps of {results.suite}", f"{results.suite}-steps", tuple(headings), tuple(rows),
         notes=(
@@ -232,11 +247,11 @@ def number(value: float | None, decimals: int, spread: float | None = None) -> s
     return f"{value:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread is not None else "")
 
 
-def difference(found: Difference, decimals: int = 2) -> str:
+def difference(found: Difference) -> str:
     """`▼ 3.20 better`: where ours lies, by how much, and whether that is good."""
     if found.verdict == "equal":
         return "= equal"
-    return f"{'▼' if found.value < 0 else '▲'} {abs(found.value):.{decimals}f} {found.verdict}"
+    return f"{'▼' if found.value < 0 else '▲'} {abs(found.value):.{found.decimals}f} {found.verdict}"
 
 
 def edit_counts(row: Row) -> list[int]:
@@ -262,17 +277,18 @@ def training_time(row: Row, timings: Mapping[str, float]) -> str:
     return EMPTY if seconds is None else duration(seconds)
 
 
-def our_heading(column: Column) -> str:
-    """Our heading of a paper's column."""
-    return f"{column.ours} {ARROWS[column.direction]}"
+def headings(column: Column) -> tuple[str, ...]:
+    """The paper's heading of a column, if it has one, and ours."""
+    ours = metric_heading(column.metric)
+    return (f"{column.paper} {ARROWS[column.metric.direction]}", ours) if column.paper else (ours,)
 
 
-def metric_heading(metric: Metric, results: SuiteResults) -> str:
+def metric_heading(metric: Description) -> str:
     """Our heading of a metric."""
-    return f"{our_label(metric, results.features)} {ARROWS[metric.direction]}"
+    return f"{metric.label} {ARROWS[metric.direction]}"
 
 
-def _change(above: Row | None, row: Row, metric: Metric) -> str:
+def _change(above: Row | None, row: Row, metric: Description) -> str:
     """The difference of two rows' means as printed, signed."""
     old, new = above.mean(metric.key) if above else None, row.mean(metric.key)
     if old is None or new is None:

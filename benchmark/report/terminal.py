@@ -14,9 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from benchmark.core.errors import UserError
-from benchmark.metrics.metric import Metric
-from benchmark.metrics.registry import METRICS
-from benchmark.report.comparison import Cell, ComparedRow, Comparison, compare, controls, why_not
+from benchmark.report.comparison import Cell, ComparedRow, Comparison, compare, controls, extra_metrics, why_not
 from benchmark.report.files import report_files
 from benchmark.report.markdown import superscript
 from benchmark.report.notes import data_line, notes, same_run_notes
@@ -25,18 +23,16 @@ from benchmark.report.tables import (
     Footnotes,
     difference,
     edits,
+    headings,
     metric_heading,
     model,
     number,
-    our_heading,
     training_time,
 )
 
 UNLIMITED = 1000
 """Columns: wider than any table."""
 COLOURS = {"better": "green", "worse": "red", "equal": ""}
-BEYOND = ("fid_cropped", "psnr_true", "psnr_ref", "psnr_src", "ssim", "kid", "kid_cropped")
-"""Metrics of the last table, but for a column that the main table has."""
 
 
 def print_report(folder: Path, console: Console | None = None) -> None:
@@ -44,7 +40,7 @@ def print_report(folder: Path, console: Console | None = None) -> None:
     try:
         results = load_results(folder / "results.json")
         timings = json.loads((folder / "timings.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UserError) as error:
         raise UserError(f"{folder} holds no readable report ({error}): remove it and run the suite again") from error
     print_tables(results, report_files(folder), timings, console or Console(highlight=False))
 
@@ -81,17 +77,16 @@ def _fitting(comparison: Comparison, footnotes: Footnotes, console: Console) -> 
 
 
 def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) -> Grid:
-    """The main table; `narrow` gives the spread and the verdict lines of their own."""
-    grid = _grid()
+    """The main table; `narrow` breaks headings, and gives the spread and the verdict lines of their own."""
+    grid = _grid(padding=1 if narrow else 2)
     published = comparison.published is not None
     digits = [_integer_digits(comparison.rows, place) for place in range(len(comparison.columns))]
     grid.add_column("Model", no_wrap=True)
     grid.add_column("Data", no_wrap=True)
     grid.add_column("paper\nmeasured" if published else "", style="dim", no_wrap=True)
     for column in comparison.columns:
-        ours = our_heading(column)
-        theirs = f"{column.name} {ours[-1]}"
-        grid.add_column(Text(ours if theirs == ours or not published else f"{theirs}\n{ours}"), no_wrap=True)
+        names = list(dict.fromkeys(headings(column) if published else headings(column)[-1:]))
+        grid.add_column(Text("\n".join(_broken(name) if narrow else name for name in names)), no_wrap=True)
     grid.add_column("N", justify="right", no_wrap=True)
     for compared in comparison.rows:
         row = compared.row
@@ -142,7 +137,7 @@ class _Style:
         else:
             text.append((f" {spread}" if spread else "") + mark)
         if cell.difference:
-            shown = difference(cell.difference, decimals)
+            shown = difference(cell.difference)
             text.append("\n")
             text.append(
                 shown.replace(" " + cell.difference.verdict, "\n" + cell.difference.verdict) if self.narrow else shown,
@@ -160,17 +155,14 @@ def _integer_digits(rows: Sequence[ComparedRow], place: int) -> int:
 def _beyond(comparison: Comparison, timings: Mapping[str, float], footnotes: Footnotes) -> Grid:
     """The other metrics and the training time of the rows that were run."""
     grid, results = _grid(padding=1), comparison.results
-    shown = [
-        metric.key for column in comparison.columns if column.name != "PSNR" for metric in column.readings.values()
-    ]
-    metrics = [metric for key in BEYOND for metric in METRICS if metric.key == key and key not in shown]
+    metrics = extra_metrics(comparison)
     run = [row for row in results.rows if not row.missing]
     subsets = len({row.subset for row in run}) > 1  # where all have the same, the main table says it
     grid.add_column("Model", overflow="fold")
     if subsets:
         grid.add_column("Data", no_wrap=True)
     for metric in metrics:
-        grid.add_column(_narrow_heading(metric, results), justify="right", no_wrap=True)
+        grid.add_column(Text(_broken(metric_heading(metric))), justify="right", no_wrap=True)
     grid.add_column("training", justify="right", no_wrap=True)
     for row in run:
         cells = []
@@ -183,12 +175,11 @@ def _beyond(comparison: Comparison, timings: Mapping[str, float], footnotes: Foo
     return grid
 
 
-def _narrow_heading(metric: Metric, results: SuiteResults) -> Text:
-    """The heading, broken before its qualifiers."""
-    heading = metric_heading(metric, results)
+def _broken(heading: str) -> str:
+    """A heading in lines, broken before its qualifiers."""
     for sign in ("-", "(", " ×"):
         heading = heading.replace(sign, f"\n{sign.strip()}")
-    return Text(heading)
+    return heading
 
 
 def _print_paths(paths: Mapping[str, Path], console: Console) -> None:

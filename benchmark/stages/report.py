@@ -17,9 +17,18 @@ from benchmark.config.profiles import Profile
 from benchmark.config.suites import Suite, SuiteRow
 from benchmark.data.faceset import ALIGNED, FaceSet
 from benchmark.data.photos.preparation import ASIDE, read_aside
+from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.report.files import FACES
-from benchmark.report.results import Features, JudgeReading, Override, Row, SuiteResults, Training
+from benchmark.report.results import (
+    Features,
+    JudgeReading,
+    Override,
+    Row,
+    SuiteResults,
+    Training,
+    check_columns,
+)
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
 from benchmark.stages.features import ExtractorChoice
 from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
@@ -57,7 +66,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 5
+    version = 6
     files = ("results.json",)
 
     def __init__(
@@ -100,6 +109,10 @@ class Report(Stage[NoFacts]):
         }
         if suite.faces != "aligned":
             settings["faces"] = suite.faces
+        check_columns(
+            (*suite.columns, *suite.extra_columns), {metric.key for metric in METRICS}, where=f"suite {suite.name}: "
+        )
+        settings |= {name: list(getattr(suite, name)) for name in ("columns", "extra_columns") if getattr(suite, name)}
         if suite.targets:
             settings["targets"] = list(suite.targets)
         super().__init__(f"{suite.name} {profile.name} {prepare.source.name}", settings, inputs)
@@ -137,7 +150,7 @@ class Report(Stage[NoFacts]):
         faces, edited = self.prepare.facts(context), self.edited.facts(context)
         opened = self._features(context)
         judges = {subset: judge.facts(context) for subset, judge in self.judges.items()}
-        readings: dict[str, JudgeReading] = {subset: stage.facts(context) for subset, stage in self.judged.items()}
+        readings: dict[Subset, JudgeReading] = {subset: stage.facts(context) for subset, stage in self.judged.items()}
         descriptions = dict.fromkeys((faces.description, edited.description))
         notes = dict.fromkeys((*faces.notes, *edited.notes))
         return SuiteResults(
@@ -160,6 +173,9 @@ class Report(Stage[NoFacts]):
             rows=tuple(self._row(entry, context) for entry in self.rows),
             keys=self._keys(),
             paper_table=self.suite.paper,
+            metrics=tuple(metric.describe(opened.column) for metric in METRICS),
+            columns=self.suite.columns,
+            extra_columns=self.suite.extra_columns,
             overrides=self._overrides(),
             ladder=self.suite.ladder,
             data_notes=(*notes, *([PRIVATE] if self.prepare.source.licensed else [])),

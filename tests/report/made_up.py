@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from benchmark.metrics.metric import Description
+from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS, Guide, Subset
 from benchmark.report.results import Features, JudgeResult, Override, Row, Scores, SuiteResults, Training
 
@@ -59,6 +61,10 @@ ROWS = (
 )  # fmt: skip
 
 
+def described(features: Features) -> tuple[Description, ...]:
+    return tuple(metric.describe(features.column) for metric in METRICS)
+
+
 def judge(accuracy: float, images: int) -> JudgeResult:
     return JudgeResult(accuracy, images, {name: accuracy - place for place, name in enumerate(EXPRESSIONS)})
 
@@ -82,6 +88,7 @@ def published_run() -> SuiteResults:
         rows=ROWS,
         keys={"faces rafd": "0f" * 32, "judge F&P": "1e" * 32},
         paper_table="table1",
+        metrics=described(INCEPTION),
     )
 
 
@@ -107,6 +114,7 @@ def quick_run() -> SuiteResults:
         size=64,
         seeds=(0,),
         features=LITE0,
+        metrics=described(LITE0),
         test_images={"F&P": 240, "F": 80},
         train_identities=30,
         rows=rows,

@@ -73,7 +73,7 @@ def test_the_extended_tables_have_all_rows_in_the_order_of_the_suite() -> None:
 def test_the_controls_have_the_columns_of_the_main_table_and_nothing_of_the_papers() -> None:
     found = controls(compare(AS_PUBLISHED))
     assert [compared.row.label for compared in found.rows] == CONTROLS
-    assert [column.name for column in found.columns] == ["FID", "PSNR", "CA"]
+    assert [column.metric.key for column in found.columns] == ["fid", "psnr_ref", "ca"]
     assert {entry.paper for compared in found.rows for entry in compared.cells} == {None}
     assert [compared.cells[2].ours for compared in found.rows] == [30.0, 40.0, 50.0]
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.metrics.registry import METRICS
 from benchmark.report.comparison import (
     Cell,
     ComparedRow,
     Difference,
     compare,
-    our_label,
+    extra_metrics,
 )
 from benchmark.report.results import Features, SuiteResults
 from tests.report.made_up import ABSENT, LITE0, NO_LANDMARKS, ROWS, published_run, quick_run, scores
@@ -25,7 +24,7 @@ COMPARABLE_ROW, FRONTAL_ROW = "mtss-t", "mtss-r-f"
 
 def cells(results: SuiteResults, row: str = COMPARABLE_ROW) -> dict[str, Cell]:
     compared = next(found for found in compare(results).rows if found.row.id == row)
-    return {cell.column.name: cell for cell in compared.cells}
+    return {cell.column.paper: cell for cell in compared.cells if cell.beside}
 
 
 def one_row(**metrics: float) -> dict[str, Cell]:
@@ -35,9 +34,10 @@ def one_row(**metrics: float) -> dict[str, Cell]:
 
 def test_rows_and_columns_are_the_papers() -> None:
     comparison = compare(published_run())
-    assert [column.name for column in comparison.columns] == ["FID", "FID(Cp)", "PSNR", "CA"]
+    assert [column.paper for column in comparison.columns] == ["FID", "FID(Cp)", "PSNR", "PSNR", "CA"]
+    assert [column.metric.key for column in comparison.columns] == ["fid", "fid_cropped", "psnr_ref", "psnr_true", "ca"]
     assert [compared.row.id for compared in comparison.rows] == [row.id for row in ROWS]
-    assert compare(dataclasses.replace(published_run(), paper_table="table2")).columns[1].name == "PSNR"
+    assert compare(dataclasses.replace(published_run(), paper_table="table2")).columns[1].paper == "PSNR"
 
 
 def test_differences_are_ours_less_the_papers_and_say_which_way_is_better() -> None:
@@ -57,10 +57,29 @@ def test_differences_are_those_of_the_printed_numbers() -> None:
     assert str(one_row(fid=42.5199)["FID"].difference) == str(Difference(0.0, "equal"))  # no -0.0
 
 
-def test_psnr_is_the_unpaired_one_on_posed_faces_and_the_paired_one_on_frontal_ones() -> None:
+def test_the_papers_psnr_stands_beside_one_reading_for_each_subset() -> None:
     posed, frontal = cells(published_run())["PSNR"], cells(published_run(), FRONTAL_ROW)["PSNR"]
     assert (posed.metric.key, posed.paper, posed.ours) == ("psnr_ref", 13.80, 13.5)
     assert (frontal.metric.key, frontal.paper, frontal.ours) == ("psnr_true", 25.75, 24.0)
+    rows = {row.row.id: row.cells for row in compare(published_run()).rows}
+    readings = [cell for cell in rows[FRONTAL_ROW] if cell.column.paper == "PSNR"]
+    assert [(cell.metric.label, cell.paper, cell.ours) for cell in readings] == [
+        ("PSNR-ref", None, 13.5), ("PSNR-true", 25.75, 24.0),
+    ]  # fmt: skip
+
+
+def test_a_suite_may_name_its_columns() -> None:
+    chosen = dataclasses.replace(published_run(), columns=("ssim", "psnr_true", "fid"), extra_columns=("kid",))
+    comparison = compare(chosen)
+    assert [(column.metric.key, column.paper) for column in comparison.columns] == [
+        ("ssim", ""), ("psnr_true", "PSNR"), ("fid", "FID"),
+    ]  # fmt: skip
+    assert [metric.key for metric in extra_metrics(comparison)] == ["kid"]
+    differences = {row.row.id: [cell.difference for cell in row.cells] for row in comparison.rows}
+    assert differences[FRONTAL_ROW] == [None, Difference(-1.75, "worse"), Difference(2.81, "worse")]
+    assert differences[COMPARABLE_ROW] == [None, None, Difference(-1.02, "better")]
+    with pytest.raises(ValueError, match="unknown metric 'sim' in the columns; did you mean 'ssim'"):
+        dataclasses.replace(chosen, columns=("sim",))
 
 
 def test_columns_that_the_paper_leaves_empty_have_no_difference() -> None:
@@ -105,28 +124,13 @@ def test_each_way_of_not_being_comparable(change: dict[str, object], blocked: se
 
 def test_nothing_of_a_quick_run_is_compared() -> None:
     differences = [cell.difference for compared in compare(quick_run()).rows for cell in compared.cells]
-    assert len(differences) == 32
+    assert len(differences) == 40
     assert set(differences) == {None}
-
-
-@pytest.mark.parametrize(
-    ("features", "labels"),
-    [
-        (None, ["FID", "FID(Cp)", "KID × 1000", "KID(Cp) × 1000"]),
-        (LITE0, ["FD[lite0]", "FD[lite0](Cp)", "KD[lite0] × 1000", "KD[lite0](Cp) × 1000"]),
-        (OTHER_INCEPTION, ["FD[deadbeef]", "FD[deadbeef](Cp)", "KD[deadbeef] × 1000", "KD[deadbeef](Cp) × 1000"]),
-    ],
-)
-def test_only_the_published_features_give_fid(features: Features | None, labels: list[str]) -> None:
-    used = features or published_run().features
-    found = {metric.key: our_label(metric, used) for metric in METRICS}
-    assert [found[key] for key in ("fid", "fid_cropped", "kid", "kid_cropped")] == labels
-    assert (found["psnr_true"], found["ca"]) == ("PSNR-true", "CA")
 
 
 def test_a_suite_without_a_published_table_has_the_papers_columns_and_none_of_its_numbers() -> None:
     comparison = compare(dataclasses.replace(published_run(), paper_table=""))
     assert comparison.published is None
-    assert [column.name for column in comparison.columns] == ["FID", "FID(Cp)", "PSNR", "CA"]
+    assert [column.metric.key for column in comparison.columns] == ["fid", "fid_cropped", "psnr_ref", "psnr_true", "ca"]
     rows: tuple[ComparedRow, ...] = comparison.rows
     assert {cell.paper for compared in rows for cell in compared.cells} == {None}
