@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from benchmark.core.progress import Reporter
-from benchmark.data.picture_folder import examine
+from benchmark.data.picture_folder import examine, find_pictures
 from benchmark.metrics.ca import CA
 from benchmark.metrics.features import FLOOR, open_extractor
 from benchmark.metrics.folder_scores import measure
@@ -112,7 +112,7 @@ def test_one_entry_adds_a_column_to_the_edits_and_to_the_scores_of_folders(
     assert known[0] == np.abs(edits.images[0].astype(float) - Faces.images[4]).mean()
     assert known[2] == 0
     folders = (write(tmp_path / "real", crops(4, 0)), write(tmp_path / "fake", crops(4, 1)))
-    real, fake = (examine(sorted(folder.iterdir()), lambda _: None)[0] for folder in folders)
+    real, fake = (examine(find_pictures(folder, "--real"), lambda _: None)[0] for folder in folders)
     assert real is not None
     assert fake is not None
     result = measure(real, fake, open_extractor("efficientnet-lite0"), Reporter(True))
