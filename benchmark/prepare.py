@@ -61,7 +61,7 @@ def prepare(arguments: argparse.Namespace) -> int:
     from benchmark.checkup.page import text, write_page
     from benchmark.core.hashes import write_text
     from benchmark.core.paths import printable_lines
-    from benchmark.data.photos.preparation import ASIDE
+    from benchmark.data.photos.set_aside import ASIDE
 
     found = check_up(source, prepared, profile)
     page = writable_folder(store / "checkups", "--store") / f"{prepared.folder.name}.html"

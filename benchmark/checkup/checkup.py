@@ -17,7 +17,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.paths import readable
 from benchmark.data.faceset import FaceSet
 from benchmark.data.photos.index import BY_NAME, SetAside
-from benchmark.data.photos.preparation import ASIDE, aside_table, read_aside
+from benchmark.data.photos.set_aside import ASIDE, aside_table, read_aside
 from benchmark.data.photos.source import Photographs
 from benchmark.data.photos.stand_ins import ORDER
 from benchmark.data.source import DataSource

@@ -16,7 +16,7 @@ from benchmark.config.paper import paper_path
 from benchmark.config.profiles import Profile
 from benchmark.config.suites import Suite, SuiteRow
 from benchmark.data.faceset import ALIGNED, FaceSet
-from benchmark.data.photos.preparation import ASIDE, read_aside
+from benchmark.data.photos.set_aside import ASIDE, read_aside
 from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.report.files import FACES

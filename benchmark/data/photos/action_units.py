@@ -16,9 +16,7 @@ Prototypes = Mapping[str, Mapping[int, float]]
 
 @dataclass(frozen=True)
 class ActionUnits:
-    """values: N x 17, NaN where nobody knows. by: for each who says so. note: for the report, "" where all is as it
-    should be.
-    """
+    """values: N x 17, NaN where unknown. by: the source of each picture's. note: for the report."""
 
     values: np.ndarray
     by: list[str]
@@ -28,20 +26,16 @@ class ActionUnits:
 def action_units_of(
     photos: Sequence[Photo], measured: Sequence[np.ndarray | None], prototypes: Prototypes
 ) -> ActionUnits:
-    """Measured where any picture's are (those that lack them then have the mean of their expression's at their camera,
-    or of their expression's), else the prototypes.
+    """Take the measured values where any picture has some (pictures without then have the mean of their expression's at
+    their camera, or of their expression's), else the prototypes.
     """
-    known = [values is not None for values in measured]
-    if any(known):
+    if any(values is not None for values in measured):
         return _measured(photos, measured)
     if not prototypes:
-        nothing = np.full((len(photos), len(ACTION_UNITS)), np.nan)
-        return ActionUnits(
-            nothing,
-            ["nobody"] * len(photos),
-            "Action units: none (no columns, no CSV files of OpenFace that have them).",
-        )
-    vectors = {name: vector(units) for name, units in prototypes.items()}
+        unknown = np.full((len(photos), len(ACTION_UNITS)), np.nan)
+        note = "Action units: none (no columns, no CSV files of OpenFace that have them)."
+        return ActionUnits(unknown, ["nobody"] * len(photos), note)
+    vectors = {name: prototype_vector(units) for name, units in prototypes.items()}
     values = np.stack([vectors[photo.expression] for photo in photos])
     note = (
         "ACTION UNITS ARE NOT MEASURED: no CSV files of OpenFace with them lie beside the pictures, so every picture "
@@ -51,8 +45,8 @@ def action_units_of(
     return ActionUnits(values, ["prototype"] * len(photos), note)
 
 
-def vector(units: Mapping[int, float]) -> np.ndarray:
-    """17 intensities."""
+def prototype_vector(units: Mapping[int, float]) -> np.ndarray:
+    """17 intensities of a prototype, 0 where it has none."""
     return np.array([units.get(int(name[2:4]), 0.0) for name in ACTION_UNITS])
 
 
@@ -78,5 +72,5 @@ def _measured(photos: Sequence[Photo], measured: Sequence[np.ndarray | None]) ->
 
 
 def _groups(photo: Photo) -> tuple[tuple[str, ...], ...]:
-    """From near to far."""
+    """The groups whose mean a picture may have, the nearest first."""
     return (photo.expression, str(photo.camera)), (photo.expression,), ()

@@ -8,10 +8,10 @@ from PIL import Image
 
 from benchmark.core.errors import UserError
 from benchmark.data.photos import face_detection
-from benchmark.data.photos.action_units import action_units_of, vector
+from benchmark.data.photos.action_units import action_units_of, prototype_vector
 from benchmark.data.photos.face_detection import FaceDetector
 from benchmark.data.photos.index import Photo
-from benchmark.data.photos.stand_ins import LocatedFace, find_stand_ins, mirrored_place
+from benchmark.data.photos.stand_ins import LocatedFace, find_stand_ins, mirrored_pose
 from benchmark.data.rafd import RaFD
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARK_MIRROR
 from tests.photo_folders import portrait, rendered
@@ -166,8 +166,8 @@ def test_a_picture_that_lies_has_its_face_elsewhere() -> None:
 
 def test_mirroring_twice_is_nothing() -> None:
     place = ("01", "sad", 45, "left")
-    assert mirrored_place(place) == ("01", "sad", 135, "right")
-    assert mirrored_place(mirrored_place(place)) == place
+    assert mirrored_pose(place) == ("01", "sad", 135, "right")
+    assert mirrored_pose(mirrored_pose(place)) == place
 
 
 # -------------------------------------------------------------------------------------------------------- action units
@@ -177,7 +177,7 @@ def test_rafds_prototypes_are_those_published() -> None:
     assert units == RAFD
     assert set(RaFD.prototypes) == set(EXPRESSIONS)
     assert RaFD.prototypes["happy"][12] == 4  # C to E
-    made = vector(RaFD.prototypes["happy"])
+    made = prototype_vector(RaFD.prototypes["happy"])
     assert {ACTION_UNITS[place]: made[place] for place in np.flatnonzero(made)} == {
         "AU06_r": 3,
         "AU12_r": 4,

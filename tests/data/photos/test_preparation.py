@@ -18,7 +18,7 @@ from benchmark.data.framing import RAFD, face_square
 from benchmark.data.photo import read_square, read_upright
 from benchmark.data.photos import preparation
 from benchmark.data.photos import source as photographs
-from benchmark.data.photos.preparation import ASIDE
+from benchmark.data.photos.set_aside import ASIDE
 from benchmark.data.rafd import RaFD
 from benchmark.data.registry import open_source
 from benchmark.data.source import DataSource
