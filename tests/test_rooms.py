@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     "core",
     "protocol", "settings", "published", "interface",
-    "config", "rendering", "data", "training", "metrics", "report", "stages", "importing", "pipeline", "external",
+    "config", "rendering", "data", "training", "metrics", "statistics", "report", "stages", "importing", "pipeline", "external",
     "checkup", "editing",
     "commands",
 )  # fmt: skip
