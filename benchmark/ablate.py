@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmark.core.cli import run_command
-from benchmark.run import parser, run_suite
+from benchmark.run import parser, run
 
 EXAMPLES = (
     "python -m benchmark.ablate",
@@ -18,7 +18,7 @@ EXAMPLES = (
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
     arguments = parser("benchmark.ablate", "table2", __doc__ or "", EXAMPLES).parse_args(argv)
-    return run_command(lambda: run_suite(arguments))
+    return run_command(lambda: run(arguments))
 
 
 if __name__ == "__main__":

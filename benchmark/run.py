@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.config.precision import PRECISIONS
-from benchmark.core.cli import DATA_HELP, Parser, run_command, writable_folder
-from benchmark.core.errors import UserError
-from benchmark.training.device import check_jobs, choose_device, choose_jobs
+from benchmark.core.cli import DATA_HELP, Parser, run_command
+from benchmark.core.errors import UserError, quoted
 
 if TYPE_CHECKING:
-    from benchmark.config.profiles import Profile
-    from benchmark.config.suites import Suite
-    from benchmark.core.artifacts import Store
-    from benchmark.importing.stage import Imported
-    from benchmark.pipeline.finished import Question
-    from benchmark.pipeline.plan import Plan
-    from benchmark.stages.base import Context
-    from benchmark.stages.features import ExtractorChoice
+    from benchmark.pipeline.request import RunOptions
 
 EXAMPLES = (
     "python -m benchmark.run --suite table1",
@@ -91,110 +82,37 @@ def parser(
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
     arguments = parser().parse_args(argv)
-    return run_command(lambda: run_suite(arguments))
+    return run_command(lambda: run(arguments))
 
 
-def run_suite(arguments: argparse.Namespace) -> int:
-    """Check everything that can be checked at once, then work."""
-    from benchmark.config.profiles import load_profile
-    from benchmark.config.suites import load_suite
-    from benchmark.core.artifacts import Store
-    from benchmark.pipeline.finished import Finished
+def run(arguments: argparse.Namespace) -> int:
+    """Run the suite, or show its plan, and print what comes out."""
+    from benchmark.pipeline.request import RunOptions
 
-    suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
-    if arguments.methods:
-        suite = suite.only(_items(arguments.methods, "--methods"))
-    if arguments.threads is not None and arguments.threads < 1:
-        raise UserError(f"--threads must be at least 1, not {arguments.threads}")
-    check_jobs(arguments.jobs)
-    seeds = _seeds(arguments.seeds)
-    checkpoints = _checkpoints(arguments.checkpoint, suite, profile)
-    store = Store(writable_folder(arguments.out, "--out"))
-    question = _question(suite, profile, seeds, arguments, store)
-    # Asked before anything is imported that could change while a suite runs.
-    finished = Finished(store, question) if not checkpoints else None
-    folder = finished.report() if finished is not None and not arguments.dry_run else None
-    if folder is not None:
-        _deliver_missed(folder, store, arguments.quiet)
-        return _print_report(folder, arguments)
-    question.source.check()
-
-    from benchmark.pipeline.plan import Plan
-
-    threads = arguments.threads or os.cpu_count() or 1
-
-    def planned() -> Plan:
-        return Plan(
-            suite, question.profile, question.source, seeds, question.extractor, question.device, checkpoints, store
-        )
-
-    plan = planned()
-    if not arguments.dry_run and not plan.prepared:
-        _prepare(plan, question, store, threads, arguments.quiet)
-        plan = planned()  # the faces tell which rows they are enough for
-    jobs = choose_jobs(arguments.jobs, question.device, threads, profile.width)
-    context = _context(plan, arguments, question.device, max(1, threads // jobs), jobs, threads, store)
+    options = RunOptions(
+        suite=arguments.suite,
+        profile=arguments.profile,
+        data=arguments.data,
+        methods=_items(arguments.methods, "--methods") if arguments.methods else None,
+        checkpoints=arguments.checkpoint,
+        seeds=_seeds(arguments.seeds),
+        device=arguments.device,
+        threads=arguments.threads,
+        jobs=arguments.jobs,
+        precision=arguments.precision,
+        features=arguments.features,
+        fid_weights=arguments.fid_weights,
+        allow_other_weights=arguments.allow_other_weights,
+        allow_small=arguments.allow_small,
+        out=arguments.out,
+        quiet=arguments.quiet,
+    )
     if arguments.dry_run:
-        _print_plan(plan, context, jobs)
+        _show_plan(options)
         return 0
-    folder = _make(plan, context, jobs)
-    if finished is not None:
-        finished.remember(plan.key, plan.folders)
-    return _print_report(folder, arguments)
+    from benchmark.pipeline.api import run_suite
 
-
-def _question(
-    suite: Suite, profile: Profile, seeds: tuple[int, ...], arguments: argparse.Namespace, store: Store
-) -> Question:
-    """All that the answer depends on."""
-    import dataclasses
-
-    from benchmark.config.profiles import features_for
-    from benchmark.data.registry import open_source
-    from benchmark.pipeline.finished import Question, device_at_a_glance
-
-    source = open_source(arguments.data, store.root / "cache")
-    features = features_for(profile.name, profile.features, arguments.features)
-    if arguments.allow_small:
-        profile = dataclasses.replace(profile, allow_small=True)
-    if arguments.precision:
-        profile = dataclasses.replace(profile, precision=arguments.precision)
-    extractor = _extractor(features, arguments)
-    device = device_at_a_glance(arguments.device) or choose_device(arguments.device)
-    return Question(suite, profile, source, seeds, extractor, device)
-
-
-def _prepare(plan: Plan, question: Question, store: Store, threads: int, quiet: bool) -> None:
-    """Have the faces ready."""
-    from benchmark.pipeline.context import make_missing, open_context
-    from benchmark.pipeline.plan import check_disk
-
-    check_disk(plan.stages, store)
-    make_missing(list(dict.fromkeys((plan.prepare, plan.edited))), open_context(store, question.device, threads, quiet))
-
-
-def _make(plan: Plan, context: Context, jobs: int) -> Path:
-    """The folder of the report, when all is made."""
-    from benchmark.pipeline.plan import check_disk
-
-    check_disk(plan.stages, context.store)
-    try:
-        return plan.run(context, jobs).folder
-    except BaseException:
-        context.tracker.interrupted()
-        raise
-
-
-def _deliver_missed(folder: Path, store: Store, quiet: bool) -> None:
-    """Log to MLflow what the call that wrote a report could not."""
-    from benchmark.core.artifacts import MANIFEST, Manifest
-    from benchmark.core.progress import Reporter
-    from benchmark.core.tracking import deliver_missed
-
-    deliver_missed(store.root, Manifest.read(folder / MANIFEST).key, Reporter(quiet).warn)
-
-
-def _print_report(folder: Path, arguments: argparse.Namespace) -> int:
+    folder = run_suite(**vars(options)).folder
     if arguments.json:
         sys.stdout.write((folder / "results.json").read_text(encoding="utf-8"))
     else:
@@ -204,19 +122,28 @@ def _print_report(folder: Path, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _show_plan(options: RunOptions) -> None:
+    from rich.console import Console
+
+    from benchmark.pipeline.overview import print_plan
+    from benchmark.pipeline.suite_run import preview
+
+    print_plan(preview(options), Console(highlight=False))
+
+
 def _items(text: str, option: str) -> list[str]:
     items = [item.strip() for item in text.split(",")]
     if not all(items):
-        raise UserError(f"{option} {text}: names by commas, none of them empty")
+        raise UserError(f"{option} {quoted(text)[1:-1]}: names by commas, none of them empty")
     return list(dict.fromkeys(items))
 
 
 def _seeds(text: str) -> tuple[int, ...]:
     seeds = []
     for item in _items(text, "--seeds"):
-        if not item.isdecimal() or int(item) > MAX_SEED:
+        if not item.isdecimal() or len(item) > 10 or int(item) > MAX_SEED:
             raise UserError(
-                f"--seeds: '{item}' is no seed (whole numbers from 0 to {MAX_SEED}, by commas); "
+                f"--seeds: {quoted(item)} is no seed (whole numbers from 0 to {MAX_SEED}, by commas); "
                 f"did you mean '{_nearest_seed(item)}'?"
             )
         seeds.append(int(item))
@@ -229,80 +156,7 @@ def _nearest_seed(item: str) -> int:
         return min(max(round(float(item)), 0), MAX_SEED)
     except (ValueError, OverflowError):
         digits = "".join(character for character in item if character in "0123456789")
-        return min(int(digits or 0), MAX_SEED)
-
-
-def _extractor(name: str, arguments: argparse.Namespace) -> ExtractorChoice:
-    from benchmark.stages.features import choose_extractor
-
-    return choose_extractor(name, arguments.fid_weights, arguments.allow_other_weights)
-
-
-def _checkpoints(given: list[str], suite: Suite, profile: Profile) -> dict[str, Imported]:
-    """By row id, what `--checkpoint` gives."""
-    if not given:
-        return {}
-    from benchmark.importing.stage import choose_checkpoints
-
-    return choose_checkpoints(given, suite, profile)
-
-
-def _context(
-    plan: Plan, arguments: argparse.Namespace, device: str, threads: int, jobs: int, cores: int, store: Store
-) -> Context:
-    from benchmark.core.environment import Environment, command_line
-    from benchmark.core.progress import Reporter
-    from benchmark.core.tracking import MlflowTracker
-    from benchmark.stages.base import Context, Machine
-
-    environment = Environment(command_line(), device, threads, jobs)
-
-    def parameters() -> dict[str, Any]:
-        described = environment.describe()
-        packages = described.pop("packages")
-        return {
-            "suite": plan.suite.name,
-            "profile": plan.profile.name,
-            "data": arguments.data,
-            "seeds": arguments.seeds,
-            **{f"environment.{key}": value for key, value in described.items()},
-            **{f"version.{name}": value for name, value in packages.items()},
-        }
-
-    title = f"{plan.suite.name} {plan.profile.name} {arguments.data.partition(':')[0]}"
-    reporter = Reporter(arguments.quiet)
-    tracker = MlflowTracker(
-        store.root, plan.key, title, plan.tracked_rows(), parameters, environment.command, reporter.warn
-    )
-    return Context(store, reporter, Machine(device, threads, cores), environment, tracker)
-
-
-def _print_plan(plan: Plan, context: Context, jobs: int) -> None:
-    """The table of `--dry-run`."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from benchmark.core.progress import duration
-
-    table = Table(
-        "stage", "state", "about", "key", title=f"{plan.suite.name}, profile {plan.profile.name}", title_justify="left"
-    )
-    steps = list(plan.steps(context.store, context.machine.threads))
-    for step in steps:
-        about = "" if step.state == "there" else "?" if step.seconds is None else duration(step.seconds)
-        table.add_row(step.stage.name, step.state, about, step.stage.recipe.key[:12])
-    console = Console(highlight=False)
-    console.print(table)
-    for entry in plan.rows:
-        if entry.missing:
-            console.print(f"row {entry.row.id}: left out, {entry.missing}")
-    total, unknown = plan.seconds(steps, jobs), sum(step.seconds is None for step in steps)
-    beside = f", {jobs} stages side by side" if jobs > 1 else ""
-    rest = f", and {unknown} stages nobody has timed yet" if unknown else ""
-    if not plan.prepared and plan.prepare.source.folder is not None:
-        console.print("the pictures have not been looked at yet: which rows they are enough for is found out first")
-    done = all(step.state == "there" for step in steps)
-    console.print("everything is there" if done else f"about {duration(total)} to do on this machine{beside}{rest}")
+        return min(int(digits[:10] or 0), MAX_SEED)
 
 
 if __name__ == "__main__":

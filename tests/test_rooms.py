@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     "core",
     "protocol", "settings", "published", "interface",
-    "config", "rendering", "data", "training", "metrics", "statistics", "report", "stages", "importing", "pipeline", "external",
-    "checkup", "editing",
+    "config", "rendering", "data", "training", "metrics", "statistics", "report", "stages",
+    "importing", "pipeline", "external", "checkup", "editing",
     "commands",
 )  # fmt: skip
 """From the bottom up; the second line is what the writer of a method imports; `commands` are all other modules."""

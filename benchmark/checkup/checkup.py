@@ -22,7 +22,7 @@ from benchmark.data.photos.source import Photographs
 from benchmark.data.photos.stand_ins import ORDER
 from benchmark.data.source import DataSource
 from benchmark.metrics.features import FLOOR
-from benchmark.pipeline.requirements import Gaps, Pictures
+from benchmark.pipeline.requirements import RowChecks, SourceFaces
 from benchmark.protocol import CAMERAS, EXPRESSIONS, GAZES, SUBSET_CAMERAS, SUBSETS
 
 Kind = Literal["expression", "camera", "gaze"]
@@ -130,14 +130,14 @@ def _not_found(table: pd.DataFrame) -> dict[str, str]:
 def _suite(name: str, source: DataSource, faces: FaceSet, profile: Profile) -> SuiteState:
     suite = load_suite(name)
     missing: dict[str, str] = {}
-    trained = Pictures(source, faces)
+    trained = SourceFaces(source, faces)
     try:
-        edited = Pictures(source.uncropped(), None) if suite.faces == "nonaligned" else trained
+        edited = SourceFaces(source.uncropped(), None) if suite.faces == "nonaligned" else trained
     except UserError as error:
         return SuiteState(name, len(suite.rows), {f"{row.label} ({row.data})": str(error) for row in suite.rows}, ())
-    gaps = Gaps(suite, profile, trained, edited)
+    checks = RowChecks(suite, profile, trained, edited)
     for row in suite.rows:
-        if why := gaps.why(row):
+        if why := checks.reason(row):
             missing[f"{row.label} ({row.data})"] = why
     warnings = []
     for subset in SUBSETS:

@@ -39,7 +39,7 @@ class Published:
 def paper_path(stem: str, where: str = "") -> Path:
     """The file of a published table. Raises UserError, with the nearest name, where there is none."""
     if stem not in names(PAPER):
-        raise unknown("published table", quoted(stem)[1:-1], names(PAPER), where)
+        raise unknown("published table", stem, names(PAPER), where)
     return PAPER / f"{stem}.yaml"
 
 

@@ -112,7 +112,7 @@ class Suite:
         """In the order of `EXPRESSIONS`; none where they are all."""
         for name in targets:
             if name not in EXPRESSIONS:
-                raise ValueError(f"hold an {unknown('expression', quoted(name)[1:-1], EXPRESSIONS)}")
+                raise ValueError(f"hold an {unknown('expression', name, EXPRESSIONS)}")
             if targets.count(name) > 1:
                 raise ValueError(f"hold {quoted(name)} twice")
         return tuple(name for name in EXPRESSIONS if name in targets) if len(targets) < len(EXPRESSIONS) else ()

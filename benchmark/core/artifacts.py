@@ -203,6 +203,20 @@ class Store:
         self._stamps.save()
         return damaged
 
+    def lineage(self, key: str, folder: str) -> dict[str, str]:
+        """Folders by key, below the root: an artifact and all that it was made from, as their manifests say.
+
+        Those that are gone are left out. Raises ValueError where a manifest cannot be read.
+        """
+        finished = {path.parent.name[-12:]: path.parent for path in self.root.glob(f"*/*/{MANIFEST}")}
+        folders, todo = {key: folder}, [folder]
+        while todo:
+            for other in Manifest.read(self.root / todo.pop() / MANIFEST).inputs.values():
+                if other not in folders and other[:12] in finished:
+                    folders[other] = str(finished[other[:12]].relative_to(self.root))
+                    todo.append(folders[other])
+        return folders
+
     def _verify(
         self, name: str, key: str, digest_of: Callable[[Path], str], needed: tuple[str, ...] = ()
     ) -> Artifact | None:

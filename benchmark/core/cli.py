@@ -16,7 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from benchmark.core.errors import RunFailed, UserError, did_you_mean
-from benchmark.core.paths import printable_lines
+from benchmark.core.paths import printable, printable_lines
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 DATA_HELP = (
@@ -24,6 +24,7 @@ DATA_HELP = (
     "or groups out, and rafd:DIR,faces=none looks for no faces"
 )
 """What `--data` takes."""
+LONGEST_ERROR = 1000
 
 
 class Interrupted(BaseException):
@@ -108,8 +109,9 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def error(self, message: str) -> NoReturn:
-        """Say `message` in one line and leave with status 2."""
-        sys.stderr.write(f"error: {message}\n")
+        """Write `message` in one line, cut to a screen, and exit with status 2."""
+        line = printable(message)
+        sys.stderr.write(f"error: {line if len(line) < LONGEST_ERROR else line[:LONGEST_ERROR] + '...'}\n")
         raise SystemExit(EXIT_USAGE)
 
 

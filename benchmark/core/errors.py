@@ -1,4 +1,4 @@
-"""The two ways a command fails, and the words for a name that nobody knows."""
+"""The two ways a command fails, and suggestions for an unknown name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def quoted(value: object, most: int = 60) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'hisd'?` for the nearest known word, or the list of all where none is near."""
     options = sorted(known)
-    near = difflib.get_close_matches(word.lower(), options, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word[:100].lower(), options, n=1, cutoff=0.5)
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; known: {', '.join(options)}" if options else ""
@@ -37,4 +37,4 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def unknown(kind: str, word: str, known: Iterable[str], where: str = "") -> UserError:
     """The error for a name that is not among `known`. where: "in suite table1", say."""
     place = f" {where}" if where else ""
-    return UserError(f"unknown {kind} '{word}'{place}{did_you_mean(word, known)}")
+    return UserError(f"unknown {kind} {quoted(word)}{place}{did_you_mean(word, known)}")

@@ -6,7 +6,6 @@ import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmark.config.loading import names
 from benchmark.config.profiles import PROFILES, Profile, load_profile
@@ -20,6 +19,7 @@ from benchmark.stages.base import Context, StageResult, Work
 from benchmark.stages.checkpoints import CHECKPOINT, Checkpoint, first_not_finite, open_checkpoint
 from benchmark.stages.train import CheckpointStage, TrainFacts
 from benchmark.training.checkpoint import load_tensors
+from benchmark.training.row_settings import row_settings
 from benchmark.training.trainer import WEIGHTS
 
 
@@ -163,11 +163,10 @@ def _check_size(found: Imported, folder: Path, profile: Profile) -> None:
 def _variant(row: SuiteRow, rows: Sequence[SuiteRow], found: Imported, profile: Profile) -> str:
     """In which setting that the suite varies the checkpoint is not this row's; "" where in none."""
     defaults = {setting.name: setting.value for setting in documented(type(found.settings))}
-    stated = profile.overrides.get(row.method)
-    overrides: Mapping[str, Any] = stated.settings if stated else {}
+    wanted = row_settings(row.method, profile, row.variant)
     for name in sorted({name for other in rows for name in other.variant}):
-        mine = getattr(found.settings, name, None)
-        allowed = [row.variant[name]] if name in row.variant else [defaults[name], overrides.get(name, defaults[name])]
-        if mine not in allowed:
-            return f"has {name} = {allowed[0]!r}, and the checkpoint {mine!r}"
+        mine, stated = getattr(found.settings, name, None), getattr(wanted, name)
+        if mine != stated and (name in row.variant or mine != defaults[name]):
+            expected = stated if name in row.variant else defaults[name]
+            return f"has {name} = {expected!r}, and the checkpoint {mine!r}"
     return ""

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeVar
 
-from benchmark.config.profiles import Profile
-from benchmark.config.suites import Suite, SuiteRow
+from benchmark.config.suites import SuiteRow
 from benchmark.core.artifacts import Artifact, Damaged, Store
 from benchmark.core.errors import UserError
 from benchmark.core.tracking import TrackedRow, Tracker
 from benchmark.data.edit_lists import edit_lists
 from benchmark.data.faceset import FaceSet
-from benchmark.data.source import DataSource
-from benchmark.importing.stage import Imported
-from benchmark.pipeline.requirements import Gaps, Pictures
+from benchmark.pipeline.request import PlanRequest
+from benchmark.pipeline.requirements import RowChecks, SourceFaces, no_row
 from benchmark.pipeline.schedule import Schedule
 from benchmark.pipeline.workers import make_stages
 from benchmark.protocol import Subset
 from benchmark.stages.base import Context, Stage
-from benchmark.stages.features import ExtractorChoice, RealFeatures
+from benchmark.stages.features import RealFeatures
 from benchmark.stages.judge import ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.rates import Rates
@@ -66,44 +64,41 @@ def _prepared(stage: Prepare, store: Store | None) -> FaceSet | None:
     return None
 
 
+def prepare_stages(request: PlanRequest) -> tuple[Prepare, Prepare]:
+    """The stages that prepare the faces to train on and those to edit; one stage where they are the same.
+
+    Nothing learns from those to edit, nor does the judge.
+    """
+    trained = Prepare(request.source, request.profile.size)
+    return trained, trained if request.edited is request.source else Prepare(request.edited, request.profile.size)
+
+
 class Plan:
     """All stages of a suite, each before those that read from it, each once."""
 
-    def __init__(
-        self,
-        suite: Suite,
-        profile: Profile,
-        source: DataSource,
-        seeds: tuple[int, ...],
-        extractor: ExtractorChoice,
-        device: str,
-        checkpoints: Mapping[str, Imported] | None = None,
-        store: Store | None = None,
-    ) -> None:
-        """checkpoints: by row id, those that take the place of a training. store: where faces may be prepared, which
-        tell what they lack. Raises UserError where no row can be measured.
+    def __init__(self, request: PlanRequest, store: Store | None = None) -> None:
+        """store: where the faces may be prepared, which decide which rows can be measured.
+
+        Raises UserError where no row can be.
         """
-        self.suite, self.profile, self.seeds = suite, profile, seeds
-        self._checkpoints = checkpoints or {}
-        self._extractor, self._device = extractor, device
+        suite, profile, extractor, device = request.suite, request.profile, request.extractor, request.device
+        self.suite, self.profile, self.seeds = suite, profile, request.seeds
+        self._request = request
         self._stages: dict[str, Stage] = {}
-        self.prepare = self._once(Prepare(source, profile.size))
-        # What is edited and compared with. Nothing learns from it, nor does the judge.
-        edited = source.uncropped() if suite.faces == "nonaligned" else source
-        self.edited = self._once(Prepare(edited, profile.size)) if edited is not source else self.prepare
+        self.prepare, self.edited = map(self._once, prepare_stages(request))
         trained_on, to_edit = _prepared(self.prepare, store), _prepared(self.edited, store)
         self.prepared = trained_on is not None and to_edit is not None
         """Whether it is known which rows the faces are enough for."""
 
-        trained = Pictures(self.prepare.source, trained_on)
+        trained = SourceFaces(self.prepare.source, trained_on)
         same = self.edited is self.prepare
-        gaps = Gaps(suite, profile, trained, trained if same else Pictures(self.edited.source, to_edit))
+        checks = RowChecks(suite, profile, trained, trained if same else SourceFaces(self.edited.source, to_edit))
         judges: dict[Subset, TrainJudge] = {}
         judged: dict[Subset, ReadByJudge] = {}
         real: dict[Subset, RealFeatures] = {}
         rows = []
         for row in suite.rows:
-            if missing := gaps.why(row):
+            if missing := checks.reason(row):
                 rows.append(RowStages(row, missing, {}, {}, None))
                 continue
             if row.data not in judges:
@@ -113,12 +108,7 @@ class Plan:
                     judged[row.data] = self._once(ReadByJudge(judges[row.data], self.edited, suite.targets))
             rows.append(self._row(row, judges[row.data], real[row.data]))
         if not judges:
-            first = rows[0]
-            hint = "; python -m benchmark.prepare says what a data set has" if source.folder is not None else ""
-            raise UserError(
-                f"no row of suite {suite.name} can be measured, the first ({first.row.label}, {first.row.data}) since "
-                f"{first.missing}{hint}"
-            )
+            raise no_row(request, rows[0].missing)
         self.rows = rows
         self.report = self._once(Report(suite, profile, self.prepare, self.edited, judges, judged, rows, extractor))
 
@@ -128,19 +118,20 @@ class Plan:
 
     def _row(self, row: SuiteRow, judge: TrainJudge, real: RealFeatures) -> RowStages:
         trains, scores, gallery = {}, {}, None
-        given = self._checkpoints.get(row.id)
+        request = self._request
+        given = request.checkpoints.get(row.id)
         edits, shown = edit_lists(row.data, self.profile.targets_per_source, self.suite.targets)
         for seed in self.seeds[:1] if given else self.seeds:
             train = self._once(given or self._train(row, seed))
-            synth = self._once(Synthesize(train, self.edited, row.guide, edits, self._device))
-            score = Score(synth, self.edited, judge, real, self._extractor, self.profile.allow_small)
+            synth = self._once(Synthesize(train, self.edited, row.guide, edits, request.device))
+            score = Score(synth, self.edited, judge, real, request.extractor, self.profile.allow_small)
             trains[seed], scores[seed] = train, self._once(score)
             if gallery is None:
-                gallery = self._once(Synthesize(train, self.edited, row.guide, shown, self._device))
+                gallery = self._once(Synthesize(train, self.edited, row.guide, shown, request.device))
         return RowStages(row, "", trains, scores, gallery)
 
     def _train(self, row: SuiteRow, seed: int) -> CheckpointStage:
-        return Train(self.prepare, row.method, dict(row.variant), row.data, self.profile, seed, self._device)
+        return Train(self.prepare, row.method, row.variant, row.data, self.profile, seed, self._request.device)
 
     @property
     def stages(self) -> list[Stage]:

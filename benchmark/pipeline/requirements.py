@@ -1,6 +1,6 @@
-"""Why a row of a suite is left out: what its method lacks, and what a data set's pictures are not enough for.
+"""Why a row of a suite cannot be measured: what its method lacks, and what the pictures are not enough for.
 
-What is known without looking at pictures is said at once; the rest when they are prepared, and before any training.
+What is known without pictures is checked before they are prepared, the rest before any training.
 """
 
 from __future__ import annotations
@@ -19,29 +19,62 @@ from benchmark.data.faceset import FaceSet
 from benchmark.data.source import DataSource
 from benchmark.data.split import lowest_ranked
 from benchmark.interface import Method
+from benchmark.pipeline.request import PlanRequest
 from benchmark.protocol import KNOWLEDGE, Knowledge, Subset
-from benchmark.training.registry import find_method, is_known
+from benchmark.training.precision import check_precision
+from benchmark.training.registry import METHODS, find_method, is_known
+from benchmark.training.row_settings import row_settings
 
 
 @dataclass(frozen=True)
-class Pictures:
+class SourceFaces:
     """A data set, and its faces where they are prepared."""
 
     source: DataSource
     faces: FaceSet | None
 
 
-class Gaps:
-    """What a suite's rows lack. trained: the faces that are trained on; edited: those that are edited, the same object
-    where they are the same.
+def check_request(request: PlanRequest) -> None:
+    """Check without pictures what a plan would stop at. Raises UserError.
+
+    A package is missing, settings of a method of the suite or the profile are wrong, or no row can be measured.
+    """
+    request.source.check()
+    profile, rows = request.profile, request.suite.rows
+    check_precision(profile.precision, request.device)
+    reasons = [why_missing(row, request.source) or why_missing(row, request.edited) for row in rows]
+    if all(reasons):
+        raise no_row(request, reasons[0])
+    for name in {*profile.overrides}:
+        if name in METHODS or name in {row.method for row in rows}:
+            row_settings(name, profile, {})
+    for row, reason in zip(rows, reasons, strict=True):
+        if not reason and row.id not in request.checkpoints:
+            row_settings(row.method, profile, row.variant)
+
+
+def no_row(request: PlanRequest, reason: str) -> UserError:
+    """The error where no row can be measured. reason: of the first."""
+    first = request.suite.rows[0]
+    hint = "; python -m benchmark.prepare says what a data set has" if request.source.folder is not None else ""
+    return UserError(
+        f"no row of suite {request.suite.name} can be measured, the first ({first.label}, {first.data}) since "
+        f"{reason}{hint}"
+    )
+
+
+class RowChecks:
+    """Why rows of a suite cannot be measured.
+
+    trained: the faces that are trained on. edited: those that are edited, the same object where they are the same.
     """
 
-    def __init__(self, suite: Suite, profile: Profile, trained: Pictures, edited: Pictures) -> None:
+    def __init__(self, suite: Suite, profile: Profile, trained: SourceFaces, edited: SourceFaces) -> None:
         self._suite, self._profile, self._trained, self._edited = suite, profile, trained, edited
         self._no_edits = cache(self._why_no_edits)
 
-    def why(self, row: SuiteRow) -> str:
-        """Why a row can't be measured, or ""; wrong settings of a method that is there are errors, not gaps."""
+    def reason(self, row: SuiteRow) -> str:
+        """Why a row cannot be measured, or "". Wrong settings of a method that exists are an error instead."""
         return (
             why_missing(row, self._trained.source)
             or why_missing(row, self._edited.source)
@@ -86,7 +119,7 @@ class Gaps:
 
 
 def why_missing(row: SuiteRow, source: DataSource) -> str:
-    """What is known of a row without a look at the pictures."""
+    """Why a row cannot be measured whatever the pictures are, or ""."""
     if not is_known(row.method):
         return f"the method '{row.method}' is not in this version"
     method = find_method(row.method)

@@ -23,13 +23,14 @@ from benchmark.data.framing import Framing
 from benchmark.data.split import lowest_ranked
 from benchmark.interface import Method, Shape
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, KNOWLEDGE, Knowledge, Subset
-from benchmark.settings import documented, make_settings
+from benchmark.settings import documented
 from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.checkpoints import CHECKPOINT
 from benchmark.stages.prepare import Prepare, load_faces_for
 from benchmark.training.contract import check_behaviour
 from benchmark.training.precision import check_precision
 from benchmark.training.registry import METHODS, code_digest, find_method
+from benchmark.training.row_settings import row_settings
 from benchmark.training.sampling import TrainingSet
 from benchmark.training.trainer import LOSSES, WEIGHTS, Budget, Trainer
 
@@ -96,7 +97,7 @@ class Train(CheckpointStage):
         self,
         prepare: Prepare,
         method: str,
-        variant: dict[str, Any],
+        variant: Mapping[str, Any],
         subset: Subset,
         profile: Profile,
         seed: int,
@@ -105,13 +106,7 @@ class Train(CheckpointStage):
         self.faces, self.method, self.subset, self.seed = prepare, method, subset, seed
         self.method_class = find_method(method)
         self.shape = Shape(profile.size, len(EXPRESSIONS), len(ACTION_UNITS))
-        stated = profile.overrides.get(method)
-        self.overrides = {**(stated.settings if stated else {}), **variant}
-        scales = any(field.name == "width" for field in dataclasses.fields(self.method_class.Settings))
-        width = {"width": profile.width} if scales and profile.width != 1 else {}
-        where = f"profile {profile.name}, overrides of {method}"
-        self.settings = make_settings(self.method_class.Settings, {**width, **self.overrides}, where)
-        plain: Any = make_settings(self.method_class.Settings, {**width, **(stated.settings if stated else {})}, where)
+        self.settings, plain = row_settings(method, profile, variant), row_settings(method, profile, {})
         self.budget = Budget(profile.iterations_of(method), profile.checkpoint_every, profile.log_every)
         self.iterations = self.budget.iterations
         self.train_identities, self.precision = profile.train_identities, profile.precision

@@ -1,3 +1,1 @@
-"""statistics: how sure a number is. Intervals over seeds and over test identities, paired tests, jackknives of Fréchet
-and kernel distances, corrections for many tests, and the claims of papers held against results.
-"""
+"""How sure a number is: intervals over seeds and identities, paired tests, jackknives, many tests, claims of papers."""

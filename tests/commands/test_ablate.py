@@ -15,6 +15,7 @@ from benchmark.config.profiles import PROFILES, Profile, load_profile
 from benchmark.config.suites import SuiteRow, load_suite
 from benchmark.data.registry import open_source
 from benchmark.pipeline.plan import Plan
+from benchmark.pipeline.request import PlanRequest
 from benchmark.stages.features import choose_extractor
 from benchmark.stages.train import Train
 
@@ -30,7 +31,8 @@ def faces(make_faces: Callable[..., Path]) -> Path:
 def planned(suite: str, profile: Profile, faces: Path) -> Plan:
     source = open_source(f"rendered:{faces}", faces / "cache")
     small = dataclasses.replace(profile, size=64, features="efficientnet-lite0")
-    return Plan(load_suite(suite), small, source, (0, 1), choose_extractor("efficientnet-lite0", None, False), "cpu")
+    extractor = choose_extractor("efficientnet-lite0", None, False)
+    return Plan(PlanRequest(load_suite(suite), small, source, (0, 1), extractor, "cpu"))
 
 
 def trainings(plan: Plan) -> dict[str, Train]:

@@ -13,7 +13,7 @@ from benchmark.__main__ import COMMANDS
 ROOT = Path(__file__).parents[2]
 HEAVY = {
     "torch", "torchvision", "timm", "lightning_fabric", "pandas", "numpy", "scipy", "skimage", "mlflow", "matplotlib",
-    "PIL", "rich", "anny", "mitsuba",
+    "PIL", "rich", "anny", "mitsuba", "pydantic", "yaml",
 }  # fmt: skip
 
 

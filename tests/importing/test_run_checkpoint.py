@@ -23,6 +23,7 @@ from benchmark.data.registry import open_source
 from benchmark.importing.stage import choose_checkpoints
 from benchmark.interface import Shape
 from benchmark.pipeline.plan import Plan
+from benchmark.pipeline.request import PlanRequest
 from benchmark.report.results import SuiteResults, load_results
 from benchmark.stages.features import choose_extractor
 from benchmark.stages.report import PEAK
@@ -142,7 +143,7 @@ def test_one_checkpoint_has_one_seed_and_no_spread(arguments: list[str], stargan
     source = open_source(arguments[-1], tmp_path)
     chosen = choose_checkpoints([f"stargan={stargan}"], suite, profile)
     extractor = choose_extractor("efficientnet-lite0", None, False)
-    trained, given = Plan(suite, profile, source, (0, 1, 2), extractor, "cpu", chosen).rows
+    trained, given = Plan(PlanRequest(suite, profile, source, (0, 1, 2), extractor, "cpu", chosen)).rows
     assert [len(entry.scores) for entry in (trained, given)] == [3, 1]
     assert given.trains[0] is chosen["stargan-t"]
 

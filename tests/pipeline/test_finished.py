@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import subprocess
@@ -20,8 +19,9 @@ from benchmark.config.suites import load_suite
 from benchmark.core.artifacts import Manifest, Store
 from benchmark.core.hashes import Stamps, sha256_of
 from benchmark.data.registry import open_source
-from benchmark.pipeline import finished
-from benchmark.pipeline.finished import Finished, Question, device_at_a_glance
+from benchmark.pipeline import request
+from benchmark.pipeline.finished import FinishedSuite
+from benchmark.pipeline.request import PlanRequest, device_at_a_glance
 from benchmark.stages.features import ExtractorChoice
 from benchmark.training.device import choose_device
 from tests.pipeline.test_pipeline import ROOT, configure, report_of
@@ -82,16 +82,11 @@ def test_a_second_call_imports_nothing_heavy_and_says_the_same(done: Path, argum
 
 def test_what_is_remembered_is_the_plans_own_answer(done: Path) -> None:
     (path,) = (done / "cache" / "finished").iterdir()
-    remembered = json.loads(path.read_text())
-    manifests = {manifest["key"]: str(place.parent.relative_to(done)) for place, manifest in manifests_of(done)}
-    assert remembered == {
-        "report": json.loads((report_of(done) / "manifest.json").read_text())["key"],
-        "folders": manifests,
-    }
-
-
-def manifests_of(done: Path) -> list[tuple[Path, dict[str, str]]]:
-    return [(path, json.loads(path.read_text())) for path in done.glob("*/*/manifest.json")]
+    folder, key = path.read_text().splitlines()
+    assert done / folder == report_of(done)
+    manifests = {Manifest.read(path).key: path.parent for path in done.glob("*/*/manifest.json")}
+    assert manifests[key] == report_of(done)
+    assert {key: done / folder for key, folder in Store(done).lineage(key, folder).items()} == manifests
 
 
 def test_damage_is_found_without_the_plan_and_mended_by_it(
@@ -119,7 +114,7 @@ def test_a_report_that_is_gone_is_made_again(done: Path, arguments: list[str], t
     assert (report_of(out) / "results.json").read_bytes() == (report_of(done) / "results.json").read_bytes()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"report": "x"}', '{"report": "x", "folders": []}'])
+@pytest.mark.parametrize("text", ["", "x", "reports/x\nk", "..\nk", "\n\n", "\0\nk", "x" * 5000 + "\nk"])
 def test_a_memory_that_is_none_is_not_asked(done: Path, arguments: list[str], tmp_path: Path, text: str) -> None:
     out = copied(done, tmp_path)
     (path,) = (out / "cache" / "finished").iterdir()
@@ -127,7 +122,7 @@ def test_a_memory_that_is_none_is_not_asked(done: Path, arguments: list[str], tm
     assert run.main([*arguments, "--out", str(out)]) == 0
 
 
-def test_every_part_of_the_question_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_part_of_the_request_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     suite, profile = load_suite("table1"), load_profile("quick")
     source = open_source("rendered", tmp_path / "cache")
     extractor = ExtractorChoice("efficientnet-lite0", "0" * 64, True)
@@ -142,14 +137,14 @@ def test_every_part_of_the_question_counts(tmp_path: Path, monkeypatch: pytest.M
     store = Store(tmp_path)
 
     def answered(**change: object) -> bool:
-        return Finished(store, Question(**{**asked, **change})).report() is not None  # type: ignore[arg-type]
+        return FinishedSuite(store, PlanRequest(**{**asked, **change})).report() is not None  # type: ignore[arg-type]
 
     folder = tmp_path / "reports" / "r"
     folder.mkdir(parents=True)
     manifest = Manifest("k", "reports", "r", {}, {}, 1, {}, {}, 0, {})
     (folder / "manifest.json").write_text(manifest.dump())
     assert not answered()
-    Finished(store, Question(**asked)).remember("k", {"k": "reports/r"})  # type: ignore[arg-type]
+    FinishedSuite(store, PlanRequest(**asked)).remember("k", "reports/r")  # type: ignore[arg-type]
     assert answered()
     other = open_source("rendered", tmp_path / "cache")
     other.version = 2  # type: ignore[misc]
@@ -165,17 +160,17 @@ def test_every_part_of_the_question_counts(tmp_path: Path, monkeypatch: pytest.M
         {"device": "cuda"},
     ):
         assert not answered(**change), change
-    monkeypatch.setattr(finished, "_code", lambda: "changed")
+    monkeypatch.setattr(request, "_code", lambda: "changed")
     assert not answered()
 
 
 def test_the_code_is_all_that_a_key_may_depend_on() -> None:
-    files = {str(path.relative_to(ROOT)) for path in finished._files()}
+    files = {str(path.relative_to(ROOT)) for path in request._files()}
     assert {"benchmark/pipeline/plan.py", "baselines/stargan.py", "results/paper/table1.yaml"} <= files
     assert {"benchmark/data/splits/rendered.yaml", "models/mtss/__init__.py"} <= files
 
 
-def test_an_edited_method_from_elsewhere_is_another_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_edited_method_from_elsewhere_is_another_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "my_method.py").write_text("import my_helper\n")
     (tmp_path / "my_helper.py").write_text("LEVEL = 1\n")
@@ -183,12 +178,12 @@ def test_an_edited_method_from_elsewhere_is_another_question(tmp_path: Path, mon
     foreign = dataclasses.replace(suite, rows=(dataclasses.replace(suite.rows[0], method="my_method:Method"),))
     source = open_source("rendered", tmp_path / "cache")
     extractor = ExtractorChoice("efficientnet-lite0", "0" * 64, True)
-    question = Question(foreign, load_profile("quick"), source, (0,), extractor, "cpu")
-    before = question.key
+    asked = PlanRequest(foreign, load_profile("quick"), source, (0,), extractor, "cpu")
+    before = asked.key
     (tmp_path / "my_helper.py").write_text("LEVEL = 1  # a comment\n")
-    assert question.key == before
+    assert asked.key == before
     (tmp_path / "my_helper.py").write_text("LEVEL = 2\n")
-    assert question.key != before
+    assert asked.key != before
 
 
 def test_the_device_at_a_glance_is_the_one_that_torch_finds() -> None:

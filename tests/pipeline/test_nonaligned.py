@@ -22,6 +22,7 @@ from benchmark.data.alignment import brought_into_frame, learned_places
 from benchmark.data.faceset import FaceSet
 from benchmark.data.registry import open_source
 from benchmark.pipeline.plan import Plan
+from benchmark.pipeline.request import PlanRequest
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.results import load_results
 from benchmark.stages.features import ExtractorChoice
@@ -229,7 +230,7 @@ def test_the_suite_of_the_house_shares_with_table_1(tmp_path: Path) -> None:
 
     def keys(suite: str) -> dict[str, str]:
         source = open_source("rendered", tmp_path)
-        plan = Plan(load_suite(suite), load_profile("quick"), source, (0,), extractor, "cpu")
+        plan = Plan(PlanRequest(load_suite(suite), load_profile("quick"), source, (0,), extractor, "cpu"))
         return {stage.name: stage.recipe.key for stage in plan.stages}
 
     table1, other = keys("table1"), keys("nonaligned")

@@ -14,7 +14,7 @@ from benchmark.data.faceset import FaceSet
 from benchmark.data.registry import open_source
 from benchmark.data.source import DataSource
 from benchmark.data.split import lowest_ranked
-from benchmark.pipeline.requirements import Gaps, Pictures
+from benchmark.pipeline.requirements import RowChecks, SourceFaces
 from benchmark.protocol import ACTION_UNITS
 from tests.data.test_split_and_edits import face_set, kept
 
@@ -32,17 +32,19 @@ def rendered(tmp_path: Path) -> DataSource:
     return open_source("rendered", tmp_path)
 
 
-def gaps(source: DataSource, faces: FaceSet | None, suite: Suite = TABLE1, edited: FaceSet | None = None) -> Gaps:
-    trained = Pictures(source, faces)
-    return Gaps(suite, QUICK, trained, trained if edited is None else Pictures(source.uncropped(), edited))
+def checks(
+    source: DataSource, faces: FaceSet | None, suite: Suite = TABLE1, edited: FaceSet | None = None
+) -> RowChecks:
+    trained = SourceFaces(source, faces)
+    return RowChecks(suite, QUICK, trained, trained if edited is None else SourceFaces(source.uncropped(), edited))
 
 
 def told(row: SuiteRow, source: DataSource, faces: FaceSet) -> str:
-    return gaps(source, faces).why(row)
+    return checks(source, faces).reason(row)
 
 
 def test_nothing_is_said_of_what_nobody_has_looked_at(rendered: DataSource) -> None:
-    assert [gaps(rendered, None).why(row) for row in TABLE1.rows] == [""] * len(TABLE1.rows)
+    assert [checks(rendered, None).reason(row) for row in TABLE1.rows] == [""] * len(TABLE1.rows)
 
 
 def test_rows_for_which_all_is_there(rendered: DataSource) -> None:
@@ -72,10 +74,10 @@ def test_people_who_are_trained_on_may_not_be_in_the_subset(rendered: DataSource
     faces = face_set(6)
     (first,) = lowest_ranked(faces.identities("train"), 1)
     few = kept(faces, ~((faces.table["identity"] == first) & (faces.table["camera"] == 90)))
-    trained = Pictures(rendered, few)
-    found = Gaps(TABLE1, replace(QUICK, train_identities=1), trained, trained)
-    assert found.why(FRONTAL) == f"no picture of subset F shows one of those who are trained on ({first})"
-    assert found.why(LABELLED) == ""
+    trained = SourceFaces(rendered, few)
+    found = RowChecks(TABLE1, replace(QUICK, train_identities=1), trained, trained)
+    assert found.reason(FRONTAL) == f"no picture of subset F shows one of those who are trained on ({first})"
+    assert found.reason(LABELLED) == ""
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_a_target_that_nobody_shows(gone: list[str], why: str, rendered: DataSou
     faces = face_set(6)
     edited = kept(faces, ~faces.table["expression"].isin(gone))
     row = next(row for row in NONALIGNED.rows if row.method == "stargan")
-    found = gaps(rendered, faces, NONALIGNED, edited).why(row)
+    found = checks(rendered, faces, NONALIGNED, edited).reason(row)
     assert found.startswith(why)
     assert bool(found) is bool(why)
 

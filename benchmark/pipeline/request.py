@@ -1,0 +1,170 @@
+"""What a suite is run with: the options as given, and the plan request that they are checked into."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import benchmark
+from benchmark.config.precision import Precision
+from benchmark.config.profiles import FeatureSpace, Profile, features_for, load_profile
+from benchmark.config.suites import Suite, load_suite
+from benchmark.core.artifacts import Store
+from benchmark.core.cli import writable_folder
+from benchmark.core.errors import UserError, did_you_mean, quoted
+from benchmark.core.hashes import sha256_of
+from benchmark.data.registry import open_source
+from benchmark.data.source import DataSource
+from benchmark.stages.features import ExtractorChoice, choose_extractor
+from benchmark.training.device import check_jobs, choose_device
+from benchmark.training.registry import code_digest, is_known, known_methods
+
+if TYPE_CHECKING:
+    from benchmark.importing.stage import Imported
+
+MAX_SEED = 2**32 - 1
+MOST_SEEDS = 1000
+PACKAGES = ("benchmark", "baselines", "models", "results")
+CODE = {".py", ".yaml", ".json", ".sha256"}
+"""What a key may depend on. Pictures and weights have hashes of their own in the request."""
+ACCELERATORS = ("nvidia*", "nvhost*", "nvgpu*", "nvmap*", "kfd", "dxg")
+"""Device files of GPUs that torch may find: of NVIDIA's and AMD's drivers, and of Windows below Linux."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of `benchmark.run` and `benchmark.run_suite`; both document them."""
+
+    suite: str
+    profile: str = "quick"
+    data: str = "rendered"
+    methods: Sequence[str] | None = None
+    checkpoints: Sequence[str] = ()
+    seeds: Sequence[int] = (0,)
+    device: str = "auto"
+    threads: int | None = None
+    jobs: str = "auto"
+    precision: Precision | None = None
+    features: FeatureSpace | None = None
+    fid_weights: Path | None = None
+    allow_other_weights: bool = False
+    allow_small: bool = False
+    out: Path = Path("runs")
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """Everything that a plan depends on."""
+
+    suite: Suite
+    profile: Profile
+    source: DataSource
+    """Of the pictures that are trained on."""
+    seeds: tuple[int, ...]
+    extractor: ExtractorChoice
+    device: str
+    checkpoints: Mapping[str, Imported] = field(default_factory=dict)
+    """By row id, those that take the place of a training."""
+
+    @cached_property
+    def edited(self) -> DataSource:
+        """The pictures that are edited and compared with: `source`, or the same people in pictures not aligned."""
+        return self.source.uncropped() if self.suite.faces == "nonaligned" else self.source
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of everything that takes part in the keys of the plan: the request, and this project's code."""
+        extractor = self.extractor
+        parts = (
+            dataclasses.asdict(self.suite),
+            dataclasses.asdict(self.profile),
+            *(
+                [source.name, source.version, source.content_key(), source.split_settings(), sorted(source.knows)]
+                for source in dict.fromkeys((self.source, self.edited))
+            ),
+            self.seeds,
+            [extractor.name, extractor.identity, extractor.published, extractor.allow_other_weights],
+            self.device,
+            {row: checkpoint.recipe.key for row, checkpoint in self.checkpoints.items()},
+            _code(),
+            [code_digest(row.method) for row in self.suite.rows if is_known(row.method)],
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def check_options(options: RunOptions) -> tuple[PlanRequest, Store]:
+    """Load and check everything that the options name. Raises UserError, before any work."""
+    suite, profile = load_suite(options.suite), load_profile(options.profile)
+    if options.methods is not None:
+        suite = suite.only(list(options.methods))
+    _check_methods(profile, suite)
+    if options.threads is not None and options.threads < 1:
+        raise UserError(f"--threads must be at least 1, not {options.threads}")
+    check_jobs(options.jobs)
+    seeds = _seeds(options.seeds)
+    checkpoints = _checkpoints(options.checkpoints, suite, profile)
+    store = Store(writable_folder(options.out, "--out"))
+    source = open_source(options.data, store.root / "cache")
+    features = features_for(profile.name, profile.features, options.features)
+    if options.allow_small:
+        profile = dataclasses.replace(profile, allow_small=True)
+    if options.precision:
+        profile = dataclasses.replace(profile, precision=options.precision)
+    extractor = choose_extractor(features, options.fid_weights, options.allow_other_weights)
+    device = device_at_a_glance(options.device) or choose_device(options.device)
+    return PlanRequest(suite, profile, source, seeds, extractor, device, checkpoints), store
+
+
+def device_at_a_glance(wanted: str) -> str | None:
+    """`cpu` where `choose_device` would certainly say so; None where torch has to be asked."""
+    if wanted == "cpu":
+        return "cpu"
+    known = wanted == "auto" and sys.platform == "linux"
+    return "cpu" if known and not any(any(Path("/dev").glob(name)) for name in ACCELERATORS) else None
+
+
+def _check_methods(profile: Profile, suite: Suite) -> None:
+    """Raise UserError where the profile speaks of a method that neither exists nor is in the suite."""
+    of_suite = {row.method for row in suite.rows}
+    for name in {**profile.overrides, **profile.iterations}:
+        if name != "default" and name not in of_suite and not is_known(name):
+            known = {*known_methods(), *of_suite}
+            raise UserError(f"profile {profile.name}: no method {quoted(name)} exists{did_you_mean(name, known)}")
+
+
+def _seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+    if not seeds or len(seeds) > MOST_SEEDS:
+        raise UserError(f"--seeds: 1 to {MOST_SEEDS} training seeds are needed, not {len(seeds)}")
+    for seed in seeds:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+            raise UserError(f"--seeds: {quoted(seed)} is no seed (whole numbers from 0 to {MAX_SEED})")
+    return tuple(dict.fromkeys(seeds))
+
+
+def _checkpoints(given: Sequence[str], suite: Suite, profile: Profile) -> dict[str, Imported]:
+    if not given:
+        return {}
+    from benchmark.importing.stage import choose_checkpoints  # torch, which a finished suite does without
+
+    return choose_checkpoints(given, suite, profile)
+
+
+def _code() -> str:
+    """SHA-256 of this project's code and tables, and of the interpreter's version."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in _files():
+        digest.update(f"{path}|{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _files() -> Iterator[Path]:
+    root = Path(benchmark.__file__).parents[1]
+    for package in PACKAGES:
+        yield from sorted(path for path in (root / package).rglob("*") if path.suffix in CODE)
