@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 from benchmark.config.precision import Precision
 from benchmark.config.profiles import FeatureSpace
-from benchmark.core.errors import UserError
 from benchmark.pipeline import suite_run
 from benchmark.pipeline.request import RunOptions
 
@@ -33,10 +32,7 @@ class Results:
         """All of `results.json`. Raises UserError where it cannot be read."""
         from benchmark.report.results import load_results as load
 
-        try:
-            return load(self.folder / RESULTS)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.folder} holds no readable results ({error})") from error
+        return load(self.folder / RESULTS)
 
     def to_frame(self) -> pd.DataFrame:
         """A line for each row and seed, a column for each metric (`benchmark.report.frame`)."""
