@@ -120,7 +120,7 @@ def test_a_run_that_fails_raises(config: Path, faces: Path, tmp_path: Path) -> N
 def test_folders_without_results_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text("{}")
     for path in (tmp_path, tmp_path / "nowhere", tmp_path / "results.json"):
-        with pytest.raises(UserError, match="cannot be read|has schema None and this version reads") as error:
+        with pytest.raises(UserError, match=r"cannot be read|has schema None and this version reads") as error:
             load_results(path)
         assert "\n" not in str(error.value)
 
