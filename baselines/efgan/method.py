@@ -129,13 +129,12 @@ class EFGAN(Method):
                 f"EF-GAN: the attention of all branches vanishes (means below {COPYING}), so edits are copies of their "
                 "sources: check the action units, or lower attention_weight"
             )
-        full = [name for name, mean in attention.items() if mean > REPLACING]
-        if full:
-            said.append(
-                f"EF-GAN: the attention is saturated (mean above {REPLACING}: {', '.join(full)}), so nothing of the "
-                "source is kept there: raise attention_weight a little"
-            )
-        return said
+        return said + [
+            f"EF-GAN: the attention of the {name} branch is saturated (mean above {REPLACING}), so nothing of the source "
+            "is kept there: raise attention_weight a little"
+            for name, mean in attention.items()
+            if mean > REPLACING
+        ]
 
     def edit(self, sources: Faces, target: Target) -> Tensor:
         """The cascade from the sources' action units to the target's, refined image by refined image. Raises UserError

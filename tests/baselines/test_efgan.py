@@ -507,8 +507,9 @@ def test_saturated_attention_is_said() -> None:
     assert method.warnings({"generator/cycle": 1.0}) == []
     (copies,) = said(0.01, 0.001, 0.019, 0.0)
     assert "copies of their sources" in copies
-    (anew,) = said(0.5, 0.5, 0.96, 0.99)
-    assert "nose, mouth" in anew
+    nose, mouth = said(0.5, 0.5, 0.96, 0.99)
+    assert "attention of the nose branch is saturated" in nose
+    assert said(0.5, 0.5, 0.5, 0.99) == [mouth]
 
 
 # --------------------------------------------------------------------------------------------------- exact resume
