@@ -130,8 +130,8 @@ class EFGAN(Method):
                 "sources: check the action units, or lower attention_weight"
             )
         return said + [
-            f"EF-GAN: the attention of the {name} branch is saturated (mean above {REPLACING}), so nothing of the source "
-            "is kept there: raise attention_weight a little"
+            f"EF-GAN: the attention of the {name} branch is saturated (mean above {REPLACING}), so nothing of the "
+            "source is kept there: raise attention_weight a little"
             for name, mean in attention.items()
             if mean > REPLACING
         ]
