@@ -66,66 +66,66 @@ class Folder(Photographs):
 
     @classmethod
     def index_folder(cls, folder: Path) -> PhotoIndex:
-        """By the table."""
+        """Index the pictures that the table names."""
         table, columns, rows = find_table(folder)
         photos: list[Photo] = []
         aside: list[SetAside] = []
-        lines: dict[Path, list[tuple[str, Photo]]] = {}
+        lines: dict[Path, list[tuple[str, Photo]]] = {}  # by picture: where a line is, and what it describes
         refused: set[Path] = set()
         for row in rows:
             try:
                 photo = photo_of(row, columns, folder)
             except ValueError as error:
-                named = row.cells[columns["path"]]
-                refused.add(folder / _place(named))
-                aside.append(SetAside(printable(named)[:LONGEST] or row.where, "misnamed", printable(str(error))))
+                name = row.cells[columns["path"]]
+                refused.add(folder / _as_path(name))
+                aside.append(SetAside(printable(name)[:LONGEST] or row.where, "misnamed", printable(str(error))))
                 continue
             lines.setdefault(photo.path, []).append((row.where, photo))
-        for path, said in lines.items():
-            first = said[0][1]
-            where, *others = (line.replace(f"{folder}/", "") for line, _ in said)
+        for path, described in lines.items():
+            first = described[0][1]
+            where, *others = (line.replace(f"{folder}/", "") for line, _ in described)
             name = relative(path, folder)
-            shown = [_shown(photo) for _, photo in said]
-            if not os.path.isfile(path):  # noqa: PTH113 - never raises: a folder that cannot be read is said below
+            labels = [_labels(photo) for _, photo in described]
+            if not os.path.isfile(path):  # noqa: PTH113 - never raises; the walk below names folders it cannot read
                 aside.append(SetAside(name, "missing", f"{where} names it"))
-            elif len(set(shown)) > 1:
-                other = next(line for line, what in zip(others, shown[1:], strict=True) if what != shown[0])
+            elif len(set(labels)) > 1:
+                other = next(line for line, each in zip(others, labels[1:], strict=True) if each != labels[0])
                 aside.append(SetAside(name, "misnamed", f"{where} and {other} say different things of it"))
             else:
                 photos.append(first)
                 aside += [SetAside(name, "twofold", f"{where} names it, and {line}") for line in others]
-        photos = _told_apart(_grouped(photos), folder)
+        photos = _with_unique_ids(_with_groups(photos), folder)
         walk = FolderWalk(folder, frozenset({*lines, *refused}))
         files = [path for path in walk if path not in lines and path not in refused and path != table]
         strangers = sum(map(is_picture, files))
         left_out = {"pictures that the table does not name": strangers} if strangers else {}
         return build_index(walk, photos, aside, left_out, len(files) - strangers, (table,))
 
-    def _nothing(self, found: PhotoIndex) -> str:
-        first = found.aside[0]  # a table has lines
+    def _why_empty(self, index: PhotoIndex) -> str:
+        first = index.aside[0]  # a table has lines
         return (
-            f"no line of {found.tables[0]} names a picture that can be used: {first.path}: {first.detail} "
-            f"({len(found.aside):,} lines)"
+            f"no line of {index.tables[0]} names a picture that can be used: {first.path}: {first.detail} "
+            f"({len(index.aside):,} lines)"
         )
 
 
-def _shown(photo: Photo) -> tuple[object, ...]:
-    """What a line says of a picture, but for numbers."""
+def _labels(photo: Photo) -> tuple[object, ...]:
+    """What a line says of a picture, without its numbers."""
     return photo.identity, photo.group, photo.expression, photo.camera, photo.gaze
 
 
-def _grouped(photos: Sequence[Photo]) -> list[Photo]:
-    """A line without a group does not contradict those that have one."""
+def _with_groups(photos: Sequence[Photo]) -> list[Photo]:
+    """Give pictures without a group that of their person's others."""
     groups: dict[str, Counter[str]] = {}
     for photo in photos:
         if photo.group:
             groups.setdefault(photo.identity, Counter())[photo.group] += 1
-    usual = {name: most_frequent(counts) or "" for name, counts in groups.items()}  # "": nobody can tell, as is said
+    usual = {name: most_frequent(counts) or "" for name, counts in groups.items()}  # "": the index refuses them
     return [photo if photo.group else replace(photo, group=usual.get(photo.identity, "folder")) for photo in photos]
 
 
-def _told_apart(photos: Sequence[Photo], folder: Path) -> list[Photo]:
-    """Pictures whose paths differ in odd characters or the suffix only keep names of their own."""
+def _with_unique_ids(photos: Sequence[Photo], folder: Path) -> list[Photo]:
+    """Tell pictures apart whose paths differ in odd characters or the suffix only."""
     count = Counter(photo.face_id.lower() for photo in photos)
 
     def own(photo: Photo) -> str:
@@ -139,7 +139,7 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
     """The one CSV file of the folder's top that has the columns, its columns by their small-letter names, and its
     rows. Raises UserError where there is none, or more than one.
     """
-    found = []
+    tables = []
     near: list[str] = []
     for path in sorted(folder.glob("[!.]*.[cC][sS][vV]")):
         try:
@@ -150,20 +150,20 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
         columns = {name.lower(): name for name in header}
         missing = [name for name in NEEDED if name not in columns]
         if not missing:
-            found.append((path, columns))
+            tables.append((path, columns))
         elif len(missing) < len(NEEDED):
             near.append(f"{path} has no column '{missing[0]}'{did_you_mean(missing[0], columns)}")
-    if len(found) > 1:
+    if len(tables) > 1:
         raise UserError(
-            f"{folder} has several tables: {found[0][0].name} and {found[1][0].name}; keep one of them there"
+            f"{folder} has several tables: {tables[0][0].name} and {tables[1][0].name}; keep one of them there"
         )
-    if not found:
+    if not tables:
         layout = "" if near else layout_of(folder)
         if layout:
             raise NotThisDataSetError(f"{folder} holds {layout}", f"{folder} has no table, and holds")
         why = near[0] if near else f"there is no CSV file with the columns {HEADER} in {folder}"
         raise NotThisDataSetError(f"--data folder:{folder}: {why}", f"{folder} has no table, and holds")
-    table, columns = found[0]
+    table, columns = tables[0]
     for name in read_header(table):
         if name.lower() in READ and columns[name.lower()] != name:
             raise UserError(f"{table} has two columns '{name}' and '{columns[name.lower()]}': keep one of them")
@@ -179,7 +179,7 @@ def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
 
 
 def photo_of(row: Row, columns: Mapping[str, str], folder: Path) -> Photo:
-    """A line of the table. Raises ValueError, beginning with where it is, for one that says nothing known."""
+    """Parse a line of the table. Raises ValueError that begins with where the line is."""
 
     def cell(name: str, default: str = "") -> str:
         return row.cells[columns[name]] if name in columns else default
@@ -188,12 +188,15 @@ def photo_of(row: Row, columns: Mapping[str, str], folder: Path) -> Photo:
     for name, value in zip(NEEDED, (path, identity, word), strict=True):
         if not value:
             raise ValueError(f"{row.where}: no {name}")
-    place = _place(path)
-    if place.is_absolute() or ".." in place.parts:
+    relative_path = _as_path(path)
+    if relative_path.is_absolute() or ".." in relative_path.parts:
         raise ValueError(f"{row.where}: '{path[:80]}' lies outside the folder")
-    if not place.name or "\0" in path:
+    if not relative_path.name or "\0" in path:
         raise ValueError(f"{row.where}: '{path[:80]}' is no file's name")
-    if max(len(os.fsencode(part)) for part in place.parts) > LONGEST or len(os.fsencode(folder / place)) > LONGEST_PATH:
+    if (
+        max(len(os.fsencode(part)) for part in relative_path.parts) > LONGEST
+        or len(os.fsencode(folder / relative_path)) > LONGEST_PATH
+    ):
         raise ValueError(f"{row.where}: '{path[:40]}...' is too long for a file's name")
     expression = expression_of(word)
     if expression is None:
@@ -209,8 +212,8 @@ def photo_of(row: Row, columns: Mapping[str, str], folder: Path) -> Photo:
     except UserError as error:
         raise ValueError(str(error)) from error
     return Photo(
-        folder / place,
-        re.sub(r"[^\w.-]", "_", place.with_suffix("").as_posix().replace("/", "__")),
+        folder / relative_path,
+        re.sub(r"[^\w.-]", "_", relative_path.with_suffix("").as_posix().replace("/", "__")),
         identity,
         cell("group"),
         expression,
@@ -221,8 +224,8 @@ def photo_of(row: Row, columns: Mapping[str, str], folder: Path) -> Photo:
     )
 
 
-def _place(path: str) -> Path:
-    """As tables written on Windows have it, too."""
+def _as_path(path: str) -> Path:
+    """Read a path that may have been written on Windows."""
     return Path(path.replace("\\", "/"))
 
 

@@ -1,4 +1,4 @@
-"""What the names of a folder's pictures say: a data set's pictures, and what does not belong to them."""
+"""Index of a folder of photographs by file names or a table: which pictures belong to the set, and which do not."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ REASONS: dict[Reason, str] = {
 }
 """Why a picture is set aside."""
 BY_NAME: frozenset[Reason] = frozenset({"misnamed", "twofold", "missing"})
-"""Reasons that need no look at the picture."""
+"""Reasons that follow from names alone."""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture of the set as its name, or its line of a table, has it.
+    """A picture of the set, as its name or its line of a table describes it.
 
     units: 17 action units in [0, 5]; landmarks: 68 x 2 in the pixels of the upright picture; None where not given.
     openface: its rows in OpenFace's CSV files, if there are any.
@@ -67,9 +67,11 @@ class SetAside:
 
 @dataclass(frozen=True)
 class PhotoIndex:
-    """A folder's pictures, by face_id. left_out: how many were left out on purpose, by why. others: how many files are
-    no pictures. tables: files beside the pictures that decide what they show. copies: of each picture that shows a face
-    again, its path and that of the picture that is used. unusable: OpenFace's files that cannot be assigned, and why.
+    """A folder's pictures, by face_id.
+
+    left_out: number of files left out on purpose, by reason. others: number of files that are no pictures. tables:
+    files that describe the pictures. copies: of each picture that shows a face again, its path and that of the picture
+    that is used. unusable: OpenFace's files that cannot be assigned, each with the reason.
     """
 
     root: Path
@@ -82,8 +84,8 @@ class PhotoIndex:
     unusable: tuple[str, ...] = ()
 
     def without(self, people: Iterable[str]) -> PhotoIndex:
-        """Without some people: identities, groups, or what a group's name begins with before a hyphen (`kid`). Raises
-        UserError for one who is not there.
+        """Leave out people: identities, groups, or a group's name up to a hyphen (`kid`). Raises UserError for a name
+        that nobody has.
         """
         wanted = {name.lower() for name in people}
         known: set[str] = set()
@@ -112,7 +114,7 @@ def half_named(path: Path, name: re.Pattern[str]) -> bool:
 
 
 UNFINISHED = frozenset({".crdownload", ".download", ".filepart", ".opdownload", ".part", ".partial", ".tmp"})
-"""What programs add to the name of a file that is not whole yet."""
+"""What programs add to the name of an unfinished file."""
 HALF_NAMED = "has the name of a picture and no picture's suffix: is it half a download?"
 
 
@@ -124,8 +126,9 @@ def build_index(
     others: int = 0,
     tables: tuple[Path, ...] = (),
 ) -> PhotoIndex:
-    """An index in which each face is there once, and each person belongs to one group: pictures that say otherwise
-    than most are misnamed, and of two of one face the first is kept. walk: the folder's, after its end.
+    """Build an index in which each face is there once and each person belongs to one group: pictures whose group is not
+    that of most of the person's are misnamed, and of two pictures of one face the first is used. walk: the folder's,
+    after its end.
     """
     root = walk.root
     every, refused = sorted(photos, key=lambda photo: (photo.face_id, str(photo.path))), list(aside)
@@ -164,13 +167,13 @@ def build_index(
 
 
 def most_frequent(groups: Counter[str]) -> str | None:
-    """The group that most pictures say, if there is one."""
+    """The most frequent group, or None where two are equally frequent."""
     (first, count), *others = groups.most_common(2)
     return None if others and others[0][1] == count else first
 
 
 def relative(path: Path, root: Path) -> str:
-    """Below the root, as it is where it lies elsewhere; for people."""
+    """A path for people: below the root, or whole where it lies elsewhere."""
     return readable(path.relative_to(root) if path.is_relative_to(root) else path)
 
 

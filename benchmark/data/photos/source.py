@@ -1,4 +1,4 @@
-"""Data sets of photographs: what is the same whatever their names look like."""
+"""Data sets of photographs: everything that does not depend on how their files are named."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ FACES: tuple[str, ...] = ("dlib", "none")
 
 
 class Photographs(DataSource):
-    """A folder of photographs. Options, behind the folder: `leave-out=kid+05`, people or groups that are left out;
-    `faces=none`, that no faces are looked for.
+    """A folder of photographs. Options behind the folder: `leave-out=kid+05` leaves people or groups out; `faces=none`
+    detects no faces.
     """
 
     licensed = True
@@ -37,7 +37,7 @@ class Photographs(DataSource):
     options = frozenset({"leave-out", "faces"})
     title: ClassVar[str]
     like: ClassVar[str]
-    """What a name of its pictures is like, for errors."""
+    """An example of its file names, for errors."""
     framing: ClassVar[Literal["centre", "face"]]
     fixed_cameras: ClassVar[bool]
     """Whether a camera sees all people at the same place, so that one face can stand in for another."""
@@ -62,7 +62,7 @@ class Photographs(DataSource):
     @classmethod
     @abstractmethod
     def index_folder(cls, folder: Path) -> PhotoIndex:
-        """What the names of the folder's pictures say."""
+        """Index the folder by the names of its files."""
 
     @classmethod
     def title_of(cls, folder: Path) -> str:
@@ -73,16 +73,17 @@ class Photographs(DataSource):
     def index(self) -> PhotoIndex:
         """The pictures, without those left out. Raises UserError where there is none."""
         assert self.folder is not None  # the base class has seen to it
-        found = self.index_folder(self.folder)
-        if not found.photos:
-            raise NotThisDataSetError(self._nothing(found), f"{self.folder} holds", f", not {self.title}")
-        return found.without(self.leave_out) if self.leave_out else found
+        index = self.index_folder(self.folder)
+        if not index.photos:
+            raise NotThisDataSetError(self._why_empty(index), f"{self.folder} holds", f", not {self.title}")
+        return index.without(self.leave_out) if self.leave_out else index
 
-    def _nothing(self, found: PhotoIndex) -> str:
-        if not found.aside and not found.left_out and not found.others:
+    def _why_empty(self, index: PhotoIndex) -> str:
+        """Why an index has no pictures."""
+        if not index.aside and not index.left_out and not index.others:
             return f"{self.folder} is empty"
-        copies = [why for why in found.left_out if why.endswith(COPIES)]
-        if copies and not found.aside:
+        copies = [why for why in index.left_out if why.endswith(COPIES)]
+        if copies and not index.aside:
             return (
                 f"{self.folder} holds no pictures but {copies[0]}: if those are meant, name that folder, "
                 f"--data {self.name}:DIR"
@@ -90,12 +91,12 @@ class Photographs(DataSource):
         assert self.folder is not None  # the base class has seen to it
         if layout := layout_of(self.folder):
             return f"{self.folder} holds {layout}"
-        why = f"; {found.aside[0].path}: {found.aside[0].detail}" if found.aside else ""
+        why = f"; {index.aside[0].path}: {index.aside[0].detail}" if index.aside else ""
         return f"{self.folder} holds no picture named as {self.title} names them ({self.like}){why}"
 
     @cached_property
     def knows(self) -> frozenset[Knowledge]:  # type: ignore[override]
-        """Landmarks where faces are looked for or given, action units where they are measured, given or posed."""
+        """Landmarks where faces are detected or given, action units where they are measured, given or posed."""
         photos = self.index.photos
         known: set[Knowledge] = set()
         if self.find or all(photo.landmarks is not None for photo in photos):
@@ -127,7 +128,7 @@ class Photographs(DataSource):
         return len(self.index.photos)
 
     def describe(self) -> str:
-        """Count and preparation."""
+        """Number of pictures and people, and how they are cut."""
         people = len({photo.identity for photo in self.index.photos})
         ways = {
             "centre": "centred square",
@@ -140,15 +141,15 @@ class Photographs(DataSource):
         )
 
     def split_settings(self) -> dict[str, Any]:
-        """The repository's list, the draw that takes its place, and what else decides the prepared faces."""
+        """The repository's list or the draw in its place, and the other settings that decide the prepared faces."""
         return {
             "salt": SALT, "fraction": self.test_fraction, "test": listed_test_identities(self.name),
             "leave_out": list(self.leave_out), "faces": "dlib" if self.find else "none", "how": self.how,
         }  # fmt: skip
 
     def split(self, groups: Mapping[str, str]) -> tuple[list[str], str]:
-        """Test identities: those of the list that are there, or a draw where they are fewer than two or leave fewer
-        than two others; and a word on a draw. Raises UserError where they are too few to split.
+        """Test identities and a note: those of the repository's list that are there, or a draw where they are fewer
+        than two or leave fewer than two others. Raises UserError for too few people to split.
         """
         if len(groups) < LEAST_PEOPLE:
             left_out = f", without {' and '.join(self.leave_out)}" if self.leave_out else ""
@@ -173,10 +174,10 @@ class Photographs(DataSource):
         return other
 
     def prepare(self, size: int, folder: Path, workers: int, advance: Advance) -> Prepared:
-        """Side by side, and resumable. Raises UserError where dlib is missing, the people are too few to split, or no
-        picture can be used.
+        """Prepare the pictures in parallel; resumable. Raises UserError where dlib is missing, the people are too few
+        to split, or no picture can be used.
         """
-        self.split({photo.identity: photo.group for photo in self.index.photos})  # said before the work
+        self.split({photo.identity: photo.group for photo in self.index.photos})  # raises before any work
         options = PrepareOptions(size, self.how, self.find, self.fixed_cameras)
         return prepare_photos(self.index, options, self.prototypes, self.split, folder, workers, advance)
 
@@ -189,11 +190,11 @@ class Photographs(DataSource):
                 raise
 
     def load(self, size: int, advance: Advance) -> FaceSet:
-        """Prepared and read at once, into memory."""
+        """Prepare the pictures in a temporary folder and read them into memory."""
         with tempfile.TemporaryDirectory() as scratch:
             self.prepare(size, Path(scratch), 1, advance)
-            found = FaceSet.load(Path(scratch))
-            return FaceSet(found.images[:].copy(), found.table)
+            faces = FaceSet.load(Path(scratch))
+            return FaceSet(faces.images[:].copy(), faces.table)
 
 
 def _people(count: int) -> str:
