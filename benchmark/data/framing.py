@@ -1,6 +1,6 @@
 """Where the face is in a picture, and the square to cut out of another so that its face comes to lie there.
 
-Landmarks are in pixels with centres at integers; places and squares are measured from the picture's corner, so a
+Landmarks are in pixels with centres at integers; positions and squares are measured from the picture's corner, so a
 picture of 64 pixels reaches from 0 to 64.
 """
 
@@ -19,27 +19,35 @@ SLACK, LEAST_SLACK = 0.25, 0.01
 """By how much of its width (and of the picture, at least) a range of training pictures is widened before a picture is
 framed anew: people whom the model has not seen are not all within what the others were."""
 
+FARTHEST, SMALLEST = 10, 0.01
+"""Bounds of a face's position and side in a framing that is read from a file, in sides of the picture."""
 LARGEST = 1.5
 """A face may reach beyond its picture, but not have more than this many times the picture's larger side: landmarks that
 do were found in another picture, or in one of another size."""
 
 
 @dataclass(frozen=True)
-class Place:
+class FacePosition:
     """The square round a face's landmarks (its centre and side), as fractions of the side of the picture."""
 
     x: float
     y: float
     side: float
 
+    def is_usable(self) -> bool:
+        """Whether a face can be there: finite numbers, a side of more than a hundredth, nothing tens of sides away."""
+        values = (self.x, self.y, self.side)
+        numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        return numbers and all(abs(value) < FARTHEST for value in values) and self.side >= SMALLEST
+
 
 @dataclass(frozen=True)
 class Framing:
     """Where a model's training pictures have the face: on average, and from where to where."""
 
-    mean: Place
-    lowest: Place | None = None
-    highest: Place | None = None
+    mean: FacePosition
+    lowest: FacePosition | None = None
+    highest: FacePosition | None = None
 
     @classmethod
     def measured(cls, landmarks: np.ndarray, size: int) -> Framing | None:
@@ -49,41 +57,45 @@ class Framing:
         known = landmarks[np.isfinite(landmarks).all(axis=(1, 2))]
         if not len(known):
             return None
-        places = np.array([face_square(points) for points in known]) / size
+        positions = np.array([face_square(points) for points in known]) / size
         mean, lowest, highest = (
-            Place(*np.round(values, 6).tolist()) for values in (places.mean(0), places.min(0), places.max(0))
+            FacePosition(*np.round(values, 6).tolist())
+            for values in (positions.mean(0), positions.min(0), positions.max(0))
         )
         return cls(mean, lowest, highest)
 
     @classmethod
-    def of(cls, fact: Mapping[str, Any] | None) -> Framing | None:
-        """What a checkpoint says (`fact`), or None where it says nothing. Raises ValueError where it says nonsense."""
-        if fact is None:
+    def from_json(cls, fields: Mapping[str, Any] | None) -> Framing | None:
+        """The inverse of `as_json`; None for None. Raises ValueError for fields that are no framing of a picture."""
+        if fields is None:
             return None
         try:
-            mean = Place(**fact["mean"])
-            lowest, highest = (Place(**fact[end]) if fact.get(end) else None for end in ("lowest", "highest"))
-            usable = mean.side > 0 and all(abs(value) < 10 for value in asdict(mean).values())
+            mean = FacePosition(**fields["mean"])
+            lowest, highest = (
+                FacePosition(**fields[end]) if fields.get(end) else None for end in ("lowest", "highest")
+            )
+            positions = [each for each in (mean, lowest, highest) if each is not None]
+            usable = all(each.is_usable() for each in positions)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"it is no framing ({error})") from error
         if not usable:
-            raise ValueError(f"it is no framing ({mean})")
+            raise ValueError(f"it is no framing ({', '.join(map(str, positions))})"[:200])
         return cls(mean, lowest, highest)
 
-    def fact(self) -> dict[str, Any]:
-        """What `of` reads."""
+    def as_json(self) -> dict[str, Any]:
+        """The fields as JSON has them."""
         return asdict(self)
 
-    def covers(self, place: Place) -> bool:
+    def covers(self, position: FacePosition) -> bool:
         """Whether training pictures have had faces there."""
         if self.lowest is None or self.highest is None:
             return False
-        low, high, value = (np.array([p.x, p.y, p.side]) for p in (self.lowest, self.highest, place))
+        low, high, value = (np.array([p.x, p.y, p.side]) for p in (self.lowest, self.highest, position))
         slack = np.maximum(SLACK * (high - low), LEAST_SLACK)
         return bool(((low - slack <= value) & (value <= high + slack)).all())
 
 
-RAFD = Framing(Place(0.5, 0.53, 0.5), Place(0.4, 0.43, 0.4), Place(0.6, 0.63, 0.6))
+RAFD = Framing(FacePosition(0.5, 0.53, 0.5), FacePosition(0.4, 0.43, 0.4), FacePosition(0.6, 0.63, 0.6))
 """For checkpoints that do not say (imported ones, data without landmarks): RaFD's centred square, on which the
 published pipelines train. Half of its width is face, from brows to chin, a little below the middle. An estimate by eye,
 good to about 0.1, for RaFD comes without landmarks; so a square picture whose face is about there is not cut anew."""
@@ -161,6 +173,6 @@ def frame(landmarks: np.ndarray | None, width: int, height: int, framing: Framin
             f"its landmarks do not lie in it (their middle is {x:.0f}, {y:.0f}, the picture has {width} x {height} px):"
             " were they found in another size of it?"
         )
-    if width == height and framing.covers(Place(x / width, y / width, side / width)):
+    if width == height and framing.covers(FacePosition(x / width, y / width, side / width)):
         return Framed(Square(0, 0, width), "whole")
     return Framed(square_for(landmarks, framing), "landmarks")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.core.errors import UserError, unknown
-from benchmark.core.files import open_regular
+from benchmark.core.files import open_regular, read_regular
 from benchmark.core.paths import readable
 from benchmark.data.faceset import IMAGES, TABLE
 from benchmark.protocol import Knowledge
@@ -20,13 +20,15 @@ from benchmark.protocol import Knowledge
 if TYPE_CHECKING:
     from benchmark.data.faceset import FaceSet
 
+MOST_BYTES = 1 << 28
+"""Of the cache of content hashes."""
 Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A face set that was written into a folder. files: its names. facts: what is known of it, for manifest and
-    check-up; `notes` are sentences that a report repeats.
+    """A face set that was written into a folder. files: their names. facts: counts for manifest and check-up; `notes`
+    are sentences that a report repeats.
     """
 
     files: list[str]
@@ -45,20 +47,20 @@ class NotThisDataSetError(UserError):
 
 
 class DataSource(ABC):
-    """Where faces come from. `folder` is what stands behind the colon in `--data NAME:DIR`, or None."""
+    """A data set. `folder` is DIR in `--data NAME:DIR`, or None."""
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
-    """Raise it when the same files would give other faces."""
+    """Part of the content key: raise it when the same files would give other faces."""
     needs_folder: ClassVar[bool] = True
     knows: ClassVar[frozenset[Knowledge]] = frozenset()
-    """What it knows of its faces beyond picture and expression."""
+    """Annotations of its faces beyond the expression."""
     options: ClassVar[frozenset[str]] = frozenset()
-    """What may follow the folder, as `,name=value`."""
+    """Names of options behind the folder, `,name=value`."""
     test_share: float = 0.25
-    """About how many of its pictures are of test identities, for estimates."""
+    """Estimated share of pictures of test identities."""
     licensed: ClassVar[bool] = False
-    """Whether its pictures are somebody's who has not given them to everyone: they then stay on this machine."""
+    """Whether its pictures are under a licence that forbids to pass them on: they then stay on this machine."""
 
     def __init__(self, folder: Path | None, cache: Path, chosen: Mapping[str, str] | None = None) -> None:
         if folder is None and self.needs_folder:
@@ -77,7 +79,7 @@ class DataSource(ABC):
 
     @property
     def spec(self) -> str:
-        """What `open_source` makes it of, with the folder's full path."""
+        """The `--data` text that opens this source, with the folder's full path."""
         options = "".join(f",{name}={value}" for name, value in sorted(self.chosen.items()))
         return f"{self.name}:{self.folder.absolute()}{options}" if self.folder else f"{self.name}{options}"
 
@@ -140,11 +142,11 @@ def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:
         stamp.update(f"{path.absolute()}|{_state(path)}\n".encode("utf-8", "surrogateescape"))
     remembered = cache / "content-hashes.json"
     known: dict[str, str] = {}
-    if remembered.exists():
-        try:
-            known = json.loads(remembered.read_text(encoding="utf-8"))
-        except ValueError:
-            known = {}  # only a cache: computed again and written anew below
+    try:
+        cached = json.loads(read_regular(remembered, MOST_BYTES))
+        known = {key: str(value) for key, value in cached.items()}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        pass  # only a cache: computed again and written anew below
     key = stamp.hexdigest()
     if key not in known:
         content = hashlib.sha256()

@@ -50,7 +50,7 @@ class ShapeText(_Part):
 
 
 class PlaceText(_Part):
-    """`framing.Place`: fractions of the side of a picture, which a face may lie partly outside of."""
+    """`framing.FacePosition`: fractions of the side of a picture, which a face may lie partly outside of."""
 
     x: float = Field(ge=-10, le=10)
     y: float = Field(ge=-10, le=10)
@@ -58,7 +58,7 @@ class PlaceText(_Part):
 
 
 class FramingText(_Part):
-    """`Framing.fact`."""
+    """`Framing.as_json`."""
 
     mean: PlaceText
     lowest: PlaceText | None = None
@@ -154,7 +154,7 @@ class Checkpoint:
     @property
     def framing(self) -> Framing | None:
         """Where the training pictures have the face; None where it does not say."""
-        return None if self.text.framing is None else Framing.of(self.text.framing.model_dump())
+        return None if self.text.framing is None else Framing.from_json(self.text.framing.model_dump())
 
     def check_weights(self) -> None:
         """Compare names and shapes of the weights with the method's, without reading them. Raises UserError."""

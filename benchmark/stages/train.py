@@ -216,7 +216,7 @@ def check_contracts(stages: Iterable[Stage], device: str) -> None:
 def _framing(data: TrainingSet, size: int) -> dict[str, Any] | None:
     """Where the training pictures have the face, for `benchmark.synthesize`; None where nobody knows."""
     framing = None if data.landmarks is None else Framing.measured(data.landmarks, size)
-    return None if framing is None else framing.fact()
+    return None if framing is None else framing.as_json()
 
 
 def changed_settings(settings: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmark.data.framing import RAFD, Framing, Place, Square, face_square, frame, square_for
+from benchmark.data.framing import RAFD, FacePosition, Framing, Square, face_square, frame, square_for
 from benchmark.data.photo import cut_square
 
 MARKS = np.array([[-0.5, -0.35], [0.5, -0.35], [0.0, 0.5], [0.0, 0.1]])
@@ -51,17 +52,17 @@ def centroids(image: np.ndarray) -> np.ndarray:
 
 
 @settings(max_examples=40, deadline=None)
-@example(width=90, height=90, side=56.0, x=0.5, y=0.64, mean=Place(0.5, 0.5, 0.5))
+@example(width=90, height=90, side=56.0, x=0.5, y=0.64, mean=FacePosition(0.5, 0.5, 0.5))
 @given(
     width=st.integers(90, 420),
     height=st.integers(90, 420),
     side=st.floats(30, 260),
     x=st.floats(0.35, 0.65),
     y=st.floats(0.35, 0.65),
-    mean=st.builds(Place, st.floats(0.4, 0.6), st.floats(0.45, 0.6), st.floats(0.45, 0.65)),
+    mean=st.builds(FacePosition, st.floats(0.4, 0.6), st.floats(0.45, 0.6), st.floats(0.45, 0.65)),
 )
 def test_a_face_of_any_size_anywhere_lands_on_the_same_place(
-    width: int, height: int, side: float, x: float, y: float, mean: Place
+    width: int, height: int, side: float, x: float, y: float, mean: FacePosition
 ) -> None:
     """Within half a pixel of 64, also where the square reaches outside the picture."""
     side = min(side, 0.62 * min(width, height))  # the discs themselves are in the picture
@@ -76,9 +77,9 @@ def test_a_face_of_any_size_anywhere_lands_on_the_same_place(
 
 @given(
     st.floats(-50, 2000), st.floats(-50, 2000), st.floats(1, 3000),
-    st.builds(Place, st.floats(0.2, 0.8), st.floats(0.2, 0.8), st.floats(0.2, 0.9)),
+    st.builds(FacePosition, st.floats(0.2, 0.8), st.floats(0.2, 0.8), st.floats(0.2, 0.9)),
 )  # fmt: skip
-def test_the_square_inverts_the_framing(x: float, y: float, side: float, mean: Place) -> None:
+def test_the_square_inverts_the_framing(x: float, y: float, side: float, mean: FacePosition) -> None:
     points = landmarks_at(x, y, side)
     square = square_for(points, Framing(mean))
     cut = square.moved(points, 64)
@@ -89,22 +90,36 @@ def test_the_mean_the_range_and_faces_without_landmarks() -> None:
     faces = np.stack([landmarks_at(30, 40, 32), landmarks_at(34, 36, 40), np.full((68, 2), np.nan)])
     framing = Framing.measured(faces, 64)
     assert framing is not None
-    assert framing.mean == Place(0.5, 0.59375, 0.5625)
-    assert (framing.lowest, framing.highest) == (Place(30 / 64, 36 / 64, 0.5), Place(34 / 64, 40 / 64, 40 / 64))
-    assert Framing.of(json.loads(json.dumps(framing.fact()))) == framing
+    assert framing.mean == FacePosition(0.5, 0.59375, 0.5625)
+    assert (framing.lowest, framing.highest) == (
+        FacePosition(30 / 64, 36 / 64, 0.5),
+        FacePosition(34 / 64, 40 / 64, 40 / 64),
+    )
+    assert Framing.from_json(json.loads(json.dumps(framing.as_json()))) == framing
     assert Framing.measured(faces[2:], 64) is None
-    assert Framing.of(None) is None
-    assert Framing.of({"mean": {"x": 0.5, "y": 0.5, "side": 0.5}}) == Framing(Place(0.5, 0.5, 0.5))
+    assert Framing.from_json(None) is None
+    assert Framing.from_json({"mean": {"x": 0.5, "y": 0.5, "side": 0.5}}) == Framing(FacePosition(0.5, 0.5, 0.5))
 
 
-@pytest.mark.parametrize("fact", [[], {"mean": 1}, {"mean": {"x": 1, "y": 1}}, {"mean": {"x": 0, "y": 0, "side": 0}}])
-def test_nonsense_is_no_framing(fact: object) -> None:
+GOOD = {"x": 0.5, "y": 0.5, "side": 0.5}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [], {"mean": 1}, {"mean": {"x": 1, "y": 1}}, {"mean": {"x": 0, "y": 0, "side": 0}}, {"mean": {**GOOD, "z": 1}},
+        *({"mean": {**GOOD, "side": value}} for value in (math.nan, math.inf, -0.5, 1e-9, 1e9, "0.5", True, None)),
+        *({"mean": {**GOOD, "x": value}} for value in (math.nan, -math.inf, 1e300)),
+        *({"mean": GOOD, end: {**GOOD, "y": value}} for end in ("lowest", "highest") for value in (math.nan, 1e9, "a")),
+    ],
+)  # fmt: skip
+def test_nonsense_is_no_framing(fields: object) -> None:
     with pytest.raises(ValueError, match="no framing"):
-        Framing.of(fact)  # type: ignore[arg-type]
+        Framing.from_json(fields)  # type: ignore[arg-type]
 
 
 def test_which_pictures_are_cut_how() -> None:
-    framing = Framing(Place(0.5, 0.6, 0.5), Place(0.4, 0.5, 0.4), Place(0.6, 0.7, 0.6))
+    framing = Framing(FacePosition(0.5, 0.6, 0.5), FacePosition(0.4, 0.5, 0.4), FacePosition(0.6, 0.7, 0.6))
     assert frame(None, 640, 480, framing).square == Square(80, 0, 480)
     assert frame(None, 481, 640, framing).square == Square(0, 79, 481)
     assert frame(None, 640, 480, framing).how == "centre"

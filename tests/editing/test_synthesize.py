@@ -123,7 +123,9 @@ def expected(
 def test_the_train_stage_says_where_the_face_is(trained: Path, faces: Path) -> None:
     table = pd.read_parquet(faces / "faces.parquet")
     fact = json.loads((trained / "checkpoint.json").read_text())["framing"]
-    assert Framing.of(fact) == Framing.measured(np.stack(table["landmarks"].to_list()).reshape(-1, 68, 2)[:1], SIZE)
+    assert Framing.from_json(fact) == Framing.measured(
+        np.stack(table["landmarks"].to_list()).reshape(-1, 68, 2)[:1], SIZE
+    )
 
 
 def test_an_edit_is_the_methods(tmp_path: Path, trained: Path) -> None:

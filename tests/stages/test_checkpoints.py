@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from baselines.stargan import StarGAN, StarGANSettings
 from benchmark.core.errors import UserError
-from benchmark.data.framing import Framing, Place
+from benchmark.data.framing import FacePosition, Framing
 from benchmark.interface import Shape
 from benchmark.stages.checkpoints import CHECKPOINT, WEIGHTS, load_checkpoint, open_checkpoint
 from benchmark.training import checkpoint
@@ -84,7 +84,7 @@ def settings(**changes: Any) -> dict[str, Any]:
 
 def test_a_whole_one_is_loaded(folder: Path) -> None:
     assert isinstance(load_checkpoint(folder, "cpu"), StarGAN)
-    assert open_checkpoint(folder).framing == Framing(Place(0.5, 0.5, 0.5))
+    assert open_checkpoint(folder).framing == Framing(FacePosition(0.5, 0.5, 0.5))
 
 
 @pytest.mark.parametrize(
