@@ -17,7 +17,7 @@ from benchmark.metrics.features.weights import INCEPTION
 if TYPE_CHECKING:
     from benchmark.core.progress import Reporter
     from benchmark.data.picture_folder import BrokenFile, FolderContent, PictureSet
-    from benchmark.external.answer import Answer
+    from benchmark.external.submission import Submission
     from benchmark.metrics.feature_files import FeatureSet
     from benchmark.metrics.features import FeatureExtractor
     from benchmark.metrics.folder_scores import ScoreResult
@@ -45,9 +45,7 @@ def parser() -> Parser:
     made = Parser("benchmark.score", __doc__ or "", EXAMPLES)
     edits = made.add_argument_group("a row of a table")
     edits.add_argument("--edits", type=Path, metavar="DIR", help="the list that benchmark.edits wrote")
-    edits.add_argument(
-        "--results", type=Path, metavar="DIR", help="the pictures that answer it, by the names it asks for"
-    )
+    edits.add_argument("--results", type=Path, metavar="DIR", help="the pictures that it asks for, by their names")
     edits.add_argument("--name", help="what the row is called")
     edits.add_argument(
         "--store",
@@ -123,9 +121,9 @@ def score_results(arguments: argparse.Namespace) -> int:
     from benchmark.core.artifacts import Store
     from benchmark.core.progress import counted
     from benchmark.data.registry import open_source
-    from benchmark.external.answer import examine_answer, find_answer
     from benchmark.external.listing import expected_files, read_listing
-    from benchmark.external.row import OutsideScorer
+    from benchmark.external.scorer import ExternalScorer
+    from benchmark.external.submission import examine_submission, find_submitted
     from benchmark.pipeline.context import open_context
     from benchmark.stages.features import choose_extractor
     from benchmark.training.device import choose_device
@@ -135,18 +133,18 @@ def score_results(arguments: argparse.Namespace) -> int:
         raise UserError(f"--threads must be at least 1, not {arguments.threads}")
     listing = read_listing(arguments.edits)
     expected = {subset: expected_files(arguments.edits, subset, sheet) for subset, sheet in listing.sheets.items()}
-    asked = find_answer(arguments.results, expected)
+    asked = find_submitted(arguments.results, expected)
     store = writable_folder(arguments.store or Path("runs"), "--store")
     source = open_source(arguments.data or listing.data, store / "cache")
     features = features_for(listing.profile, listing.features, arguments.features)
     extractor = choose_extractor(features, arguments.fid_weights, arguments.allow_other_weights)
     device = choose_device(arguments.device)
     context = open_context(Store(store), device, arguments.threads, arguments.quiet)
-    scorer = OutsideScorer(listing, source, extractor, listing.allow_small or arguments.allow_small, device)
+    scorer = ExternalScorer(listing, source, extractor, listing.allow_small or arguments.allow_small, device)
     with context.reporter.bar("check pictures", sum(map(len, asked.values()))) as bar:
-        answer = examine_answer(arguments.results, expected, listing.size, counted(bar))
-    _say_what_is_wrong(arguments.results, answer, expected)
-    result, table = scorer.measure(arguments.name, answer, context)
+        submission = examine_submission(arguments.results, expected, listing.size, counted(bar))
+    _report_faults(arguments.results, submission, expected)
+    result, table = scorer.measure(arguments.name, submission, context)
     if arguments.json:
         sys.stdout.write(result.dump())
     else:
@@ -163,19 +161,19 @@ def _check_name(name: str) -> None:
         raise UserError(f"--name must be 1 to {LONGEST_NAME} characters that can be printed, not {name!r}")
 
 
-def _say_what_is_wrong(folder: Path, answer: Answer, expected: dict[Subset, list[str]]) -> None:
+def _report_faults(folder: Path, submission: Submission, expected: dict[Subset, list[str]]) -> None:
     """List it on stderr. Raises UserError where a picture is missing or can't be taken: of fewer edits than the others
     were asked for, every number would be of another thing.
     """
-    _list("missing", answer.missing)
-    _list("wrong", [f"{file.path.name} {file.reason}" for file in answer.wrong])
-    _list("not asked for", answer.extra)
-    if answer.missing or answer.wrong:
-        total = sum(len(names) for subset, names in expected.items() if subset not in answer.absent)
-        counts = {"missing": len(answer.missing), "of no use": len(answer.wrong)}
-        said = " and ".join(f"{count:,} are {what}" for what, count in counts.items() if count)
-        raise UserError(f"{folder}: of {total:,} pictures {said}: nothing was scored")
-    for subset in answer.absent:
+    _list("missing", submission.missing)
+    _list("wrong", [f"{file.path.name} {file.reason}" for file in submission.unusable])
+    _list("not asked for", submission.surplus)
+    if submission.missing or submission.unusable:
+        total = sum(len(names) for subset, names in expected.items() if subset not in submission.absent)
+        counts = {"missing": len(submission.missing), "of no use": len(submission.unusable)}
+        faults = " and ".join(f"{count:,} are {what}" for what, count in counts.items() if count)
+        raise UserError(f"{folder}: of {total:,} pictures {faults}: nothing was scored")
+    for subset in submission.absent:
         count = len(expected[subset])
         sys.stderr.write(f"note: none of the {count:,} pictures of {subset} is there, so there is no row of {subset}\n")
 

@@ -98,6 +98,9 @@ class Listing:
     """The expressions edited to; all where it is empty."""
     edited: str = ""
     """Key of the prepared faces that are edited, where those are not `faces`: of non-aligned ones."""
+    columns: tuple[str, ...] = ()
+    extra_columns: tuple[str, ...] = ()
+    """Those of the suite."""
     schema: int = SCHEMA
 
     def edit_list(self, subset: Subset) -> EditList:

@@ -1,4 +1,4 @@
-"""What `benchmark.score --edits` prints as JSON: the rows of pictures made elsewhere."""
+"""The JSON of `benchmark.score --edits`: the rows of submitted pictures."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import Subset
 from benchmark.report.results import Features, JudgeReading, JudgeResult, Scores
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
-class OutsideRow:
-    """One subset, measured. The fields of `scores` are those of results.json."""
+class ExternalRow:
+    """The scores of one subset, as in `results.json`."""
 
     subset: Subset
     scores: Scores
-    psnr: str
-    """Key of the metric that stands in the table's column PSNR: it depends on the subset."""
     judge: JudgeResult
     folder: str
-    """Where the store keeps the scores, with one line an edit."""
+    """The folder of the scores in the store, with one line for each edit."""
     keys: dict[str, str]
     """Content keys: pictures, scores, judge, real features."""
     reading: JudgeReading | None = None
-    """How the judge reads the real pictures that are edited, where those are not what it was tested on."""
+    """The judge's accuracy on the real pictures that are edited, where it was tested on others."""
 
 
 @dataclass(frozen=True)
-class OutsideResult:
-    """Everything that `--json` prints; docs/results.md documents it."""
+class ExternalResult:
+    """Everything that `--json` prints; docs/elsewhere.md documents it."""
 
     name: str
     suite: str
@@ -42,22 +41,23 @@ class OutsideResult:
     data_description: str
     size: int
     features: Features
+    metrics: tuple[MetricDescription, ...]
     test_identities: int
     train_identities: int
-    rows: tuple[OutsideRow, ...]
+    rows: tuple[ExternalRow, ...]
     absent: tuple[Subset, ...]
-    """Subsets of which no picture was handed in."""
+    """Subsets of which no picture was submitted."""
     extra: int
-    """Files that nothing asks for."""
+    """Number of files that the list does not ask for."""
     report: str
-    """The report whose rows stand beside these in the table, or ""."""
+    """Folder of the report whose rows the table has too, or ""."""
     schema: int = SCHEMA
 
     def dump(self) -> str:
-        """The text of `--json`."""
+        """Return the text of `--json`."""
         return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def paths(self) -> dict[str, Path]:
-        """What the table names below it."""
+        """Return the folders that are named under the table."""
         paths = {f"scores {row.subset}": Path(row.folder) for row in self.rows}
         return {**paths, "report": Path(self.report)} if self.report else paths

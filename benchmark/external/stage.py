@@ -1,4 +1,4 @@
-"""outside: a folder of pictures made elsewhere -> edits, as the synthesize stage leaves them."""
+"""external: a folder of submitted pictures -> edits, as the synthesize stage writes them."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import numpy as np
 from benchmark.core.errors import UserError
 from benchmark.data.edit_lists import EditList
 from benchmark.data.photo import read_pixels
-from benchmark.external.answer import Pictures, digest_of, pixels_digest
+from benchmark.external.submission import SubmittedPictures, digest_of, pixels_digest
 from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.synthesize import EDITED, EDITS, EditFacts
 
 
-class Outside(Stage[EditFacts]):
-    """The pictures of one subset, known by their pixels: wherever they lie and whatever their row is called."""
+class ExternalEdits(Stage[EditFacts]):
+    """The submitted pictures of one subset; its key depends on their pixels, not on their folder or the row's name."""
 
-    kind = "outside"
+    kind = "external"
     facts_type = EditFacts
     files = (EDITED, EDITS)
 
-    def __init__(self, name: str, prepare: Prepare, edits: EditList, pictures: Pictures) -> None:
+    def __init__(self, name: str, prepare: Prepare, edits: EditList, pictures: SubmittedPictures) -> None:
         self.faces, self.edits, self.size, self._pictures = prepare, edits, prepare.size, pictures
         settings = {"edits": edits.settings, "pictures": pictures.digest}
         plain = re.sub(r"[^\w .-]", "", name)  # the progress bars read brackets as markup
-        super().__init__(f"outside {plain} {edits.subset}", settings, {"faces": prepare})
+        super().__init__(f"external {plain} {edits.subset}", settings, {"faces": prepare})
 
     def work(self) -> Work:
-        """Pictures to decode."""
+        """Estimate by the pictures to decode."""
         count = len(self._pictures.paths)
-        return Work("outside", count, count * self.size**2 * 3)
+        return Work("external", count, count * self.size**2 * 3)
 
     def run(self, context: Context, folder: Path) -> StageResult[EditFacts]:
-        """Copy them."""
+        """Copy them into one array."""
         edits = self.edits.make(load_faces(self.faces.folder(context)))
         if len(edits) != len(self._pictures.paths):
             raise _changed(self._pictures.paths)
@@ -44,9 +44,9 @@ class Outside(Stage[EditFacts]):
         images = np.lib.format.open_memmap(folder / EDITED, mode="w+", dtype=np.uint8, shape=shape)
         digests = []
         with context.reporter.bar(self.name, len(edits)) as bar:
-            for place, path in enumerate(self._pictures.paths):
-                images[place] = _read_again(path, self.size)
-                digests.append(pixels_digest(images[place].tobytes()))
+            for index, path in enumerate(self._pictures.paths):
+                images[index] = _read_again(path, self.size)
+                digests.append(pixels_digest(images[index].tobytes()))
                 bar.advance(1)
         if digest_of(digests) != self._pictures.digest:
             raise _changed(self._pictures.paths)

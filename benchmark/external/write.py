@@ -105,6 +105,8 @@ def gather(
         pictures=len(set(names.values())),
         training=part,
         targets=suite.targets,
+        columns=suite.columns,
+        extra_columns=suite.extra_columns,
         edited=edited.stage.recipe.key if edited is not trained else "",
     )
     texts[README] = readme(listing)

@@ -16,7 +16,7 @@ from benchmark.core.progress import Reporter, counted
 from benchmark.data.picture_folder import PictureSet
 from benchmark.metrics.feature_files import FeatureSet
 from benchmark.metrics.features import FeatureExtractor
-from benchmark.metrics.metric import Description, Measurement, PairMetric, SetMetric
+from benchmark.metrics.metric import Measurement, MetricDescription, PairMetric, SetMetric
 from benchmark.metrics.registry import METRICS
 
 SCHEMA = 2
@@ -65,7 +65,7 @@ class ScoreResult:
     real: SetResult
     fake: SetResult
     features: SpaceResult
-    metrics: tuple[Description, ...]
+    metrics: tuple[MetricDescription, ...]
     scores: dict[str, float | None]
     reasons: dict[str, str]
     pairs: PairResult | None

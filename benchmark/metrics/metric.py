@@ -49,7 +49,7 @@ REASONS: dict[Need, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Description:
+class MetricDescription:
     """How a metric is called and printed, and what its numbers mean."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {
@@ -97,7 +97,7 @@ class Measurement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric(Description, ABC):
+class Metric(MetricDescription, ABC):
     """What all kinds share."""
 
     version: int = 1
@@ -108,10 +108,10 @@ class Metric(Description, ABC):
     def needs(self) -> tuple[Need, ...]:
         """What it cannot be measured without, beside the edits."""
 
-    def describe(self, column: str) -> Description:
+    def describe(self, column: str) -> MetricDescription:
         """Describe it for features whose Fréchet distance is called `column` (FID, FD[lite0], ...)."""
-        names = (entry.name for entry in dataclasses.fields(Description))
-        return Description(**{**{name: getattr(self, name) for name in names}, "label": self.heading(column)})
+        names = (entry.name for entry in dataclasses.fields(MetricDescription))
+        return MetricDescription(**{**{name: getattr(self, name) for name in names}, "label": self.heading(column)})
 
     def heading(self, column: str) -> str:
         """Its label in the features whose Fréchet distance is called `column`."""

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from benchmark.config.paper import PaperColumn, Published, load_published, paper_path
 from benchmark.config.profiles import FULL_BUDGET
-from benchmark.metrics.metric import Description
+from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import Subset
 from benchmark.report.results import Row, SuiteResults
 
@@ -23,7 +23,7 @@ Verdict = Literal["better", "worse", "equal"]
 class Column:
     """A metric, and the column of the paper that it stands beside, or ""."""
 
-    metric: Description
+    metric: MetricDescription
     paper: str
     obstacles: tuple[str, ...]
     """Why the two cannot be compared; empty if they can."""
@@ -51,7 +51,7 @@ class Cell:
     reason: str
 
     @property
-    def metric(self) -> Description:
+    def metric(self) -> MetricDescription:
         """What was measured."""
         return self.column.metric
 
@@ -96,7 +96,7 @@ def compare(results: SuiteResults) -> Comparison:
     return Comparison(results, published, columns, tuple(_compared(row, columns, published) for row in rows))
 
 
-def _metrics(results: SuiteResults, published: Published | None, subsets: Sequence[Subset]) -> list[Description]:
+def _metrics(results: SuiteResults, published: Published | None, subsets: Sequence[Subset]) -> list[MetricDescription]:
     """The main table's: those that the suite names, else all readings of the paper's columns for these subsets."""
     if results.columns:
         return named(results, results.columns)
@@ -108,13 +108,13 @@ def _metrics(results: SuiteResults, published: Published | None, subsets: Sequen
     ]
 
 
-def named(results: SuiteResults, keys: Sequence[str]) -> list[Description]:
+def named(results: SuiteResults, keys: Sequence[str]) -> list[MetricDescription]:
     """The metrics of these keys, in their order; those that were not measured are left out."""
     by_key = {metric.key: metric for metric in results.metrics}
     return [by_key[key] for key in keys if key in by_key]
 
 
-def extra_metrics(comparison: Comparison) -> list[Description]:
+def extra_metrics(comparison: Comparison) -> list[MetricDescription]:
     """Those beside the main table's: as the suite names them, else all others."""
     results = comparison.results
     main = {column.metric.key for column in comparison.columns}
@@ -156,7 +156,7 @@ def obstacles(column: str, results: SuiteResults, published: Published) -> tuple
 
 
 def _column(
-    metric: Description, results: SuiteResults, published: Published | None, subsets: Sequence[Subset]
+    metric: MetricDescription, results: SuiteResults, published: Published | None, subsets: Sequence[Subset]
 ) -> Column:
     if published is None:
         return Column(metric, "", ())

@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from benchmark.core.errors import UserError, quoted, unknown
 from benchmark.core.models import STRICT, parse_json
-from benchmark.metrics.metric import Description
+from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import Guide, Subset
 
 Schema = Literal[3]
@@ -199,6 +199,7 @@ class SuiteResults:
     seeds: tuple[Seed, ...]
     """The training seeds."""
     features: Features
+    """The network whose features distances are measured in."""
     test_images: dict[Subset, Count]
     """Real test pictures that distances are measured to, by subset."""
     test_identities: Count
@@ -213,7 +214,7 @@ class SuiteResults:
     """Content keys of all stages behind the report, by their name in the plan."""
     paper_table: str
     """Name of the published table in `results/paper`, or empty."""
-    metrics: tuple[Description, ...]
+    metrics: tuple[MetricDescription, ...]
     """Every metric that was measured, in the order of the tables."""
     paper_data: str = "rafd"
     """Data set of the published numbers; only on it are numbers compared."""

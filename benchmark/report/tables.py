@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmark.core.progress import duration
-from benchmark.metrics.metric import Description, Direction
+from benchmark.metrics.metric import Direction, MetricDescription
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Cell, Column, Comparison, Difference, compare, extra_metrics, named, why_not
 from benchmark.report.notes import (
@@ -114,7 +114,7 @@ def _is_first(place: int, comparison: Comparison) -> bool:
 def measures_table(results: SuiteResults) -> Table:
     """Every metric of every row, or those that the suite names."""
     comparison, footnotes = compare(results), Footnotes()
-    metrics: Sequence[Description] = results.metrics
+    metrics: Sequence[MetricDescription] = results.metrics
     if results.extra_columns:
         metrics = [*(column.metric for column in comparison.columns), *extra_metrics(comparison)]
     heads = [Heading("", "Model", False), Heading("", "Data", False)]
@@ -283,12 +283,12 @@ def headings(column: Column) -> tuple[str, ...]:
     return (f"{column.paper} {ARROWS[column.metric.direction]}", ours) if column.paper else (ours,)
 
 
-def metric_heading(metric: Description) -> str:
+def metric_heading(metric: MetricDescription) -> str:
     """Our heading of a metric."""
     return f"{metric.label} {ARROWS[metric.direction]}"
 
 
-def _change(above: Row | None, row: Row, metric: Description) -> str:
+def _change(above: Row | None, row: Row, metric: MetricDescription) -> str:
     """The difference of two rows' means as printed, signed."""
     old, new = above.mean(metric.key) if above else None, row.mean(metric.key)
     if old is None or new is None:

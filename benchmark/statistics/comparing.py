@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmark.metrics.metric import Description
+from benchmark.metrics.metric import MetricDescription
 from benchmark.statistics.decisions import LEVEL, holm
 from benchmark.statistics.intervals import P_VALUE_SEEDS, seeds_difference
 from benchmark.statistics.samples import Sample
@@ -39,7 +39,10 @@ class Compared:
 
 
 def compare_rows(
-    first: Mapping[str, Sample], second: Mapping[str, Sample], metrics: Sequence[Description], names: tuple[str, str]
+    first: Mapping[str, Sample],
+    second: Mapping[str, Sample],
+    metrics: Sequence[MetricDescription],
+    names: tuple[str, str],
 ) -> list[Compared]:
     """Compare in each of `metrics`, which both rows have with estimates over identities. names: of the rows, for the
     words.
@@ -74,7 +77,7 @@ def compare_rows(
     ]
 
 
-def _words(compared: Compared, metric: Description, names: tuple[str, str]) -> str:
+def _words(compared: Compared, metric: MetricDescription, names: tuple[str, str]) -> str:
     """`CA: a is better than b by 12.10 % [8.20, 16.00] ...`."""
     unit = f" {metric.unit}" if metric.unit else ""
     link = " is better than " if compared.better else " cannot be told from "

@@ -200,7 +200,7 @@ def test_an_orientation_may_stand_in_text_or_in_xmp(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     profile = exif.tobytes().hex()
-    packet = '<rdf:Description tiff:Orientation="6"/>'
+    packet = '<rdf:MetricDescription tiff:Orientation="6"/>'
     for key, value in (
         ("Raw profile type exif", f"\nexif\n {len(profile) // 2}\n{profile}\n"),
         ("XML:com.adobe.xmp", packet),

@@ -41,7 +41,7 @@ class House:
     call: list[str]
     out: Path
     listing: Path
-    answer: Path
+    submitted: Path
     faces: FaceSet
 
     def score(self, results: Path, *options: str, name: str = "twin") -> int:
@@ -94,16 +94,16 @@ def house(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Pa
     (folder / "tiny.yaml").write_text(yaml.safe_dump(profile))
     faces = make_faces(identities=4, cameras=(90, 135))
     call = ["--suite", str(folder / "pair.yaml"), "--profile", str(folder / "tiny.yaml"), "--data", f"rendered:{faces}"]
-    out, listing, answer = folder / "runs", folder / "list", folder / "answer"
+    out, listing, submitted = folder / "runs", folder / "list", folder / "submitted"
     assert run.main([*call, "--threads", "1", "--quiet", "--out", str(out)]) == 0
     assert edits.main([*call, "--quiet", "--store", str(out), "--out", str(listing)]) == 0
     (prepared,) = (out / "faces").iterdir()
-    made = House(call, out, listing, answer, FaceSet.load(prepared))
-    answer.mkdir()
+    made = House(call, out, listing, submitted, FaceSet.load(prepared))
+    submitted.mkdir()
     for subset in SLUGS:
         (synth,) = (out / "synth").glob(f"synthesize-tests-*-{SLUGS[subset]}-seed-0-t-*")
         for row, image in zip(made.sheet(subset), np.load(synth / "edited.npy"), strict=True):
-            Image.fromarray(image).save(answer / row["file"])
+            Image.fromarray(image).save(submitted / row["file"])
     return made
 
 
@@ -231,10 +231,10 @@ def test_a_list_is_written_whole_or_not_at_all(
 def test_the_harnesses_own_edits_score_its_own_numbers_to_the_bit(
     house: House, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert house.score(house.answer, "--json") == 0
+    assert house.score(house.submitted, "--json") == 0
     result = json.loads(capfd.readouterr().out)
     assert [row["subset"] for row in result["rows"]] == ["F&P", "F"]
-    assert (result["schema"], result["name"], result["absent"], result["extra"]) == (1, "twin", [], 0)
+    assert (result["schema"], result["name"], result["absent"], result["extra"]) == (2, "twin", [], 0)
     for row in result["rows"]:
         slug = SLUGS[row["subset"]]
         own = house.manifest(f"scores/*dummy-{slug}-seed*")
@@ -246,7 +246,7 @@ def test_the_harnesses_own_edits_score_its_own_numbers_to_the_bit(
             for pattern in (f"*twin-{slug}-*", f"*dummy-{slug}-seed*")
         )
         pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
-    assert [row["psnr"] for row in result["rows"]] == ["psnr_ref", "psnr_true"]
+    assert {metric["key"] for metric in result["metrics"]} == result["rows"][0]["scores"]["metrics"].keys()
     assert result["report"] == str(next((house.out / "reports").iterdir()))
 
 
@@ -254,7 +254,7 @@ def test_the_table_has_the_row_beside_the_suites_own(
     house: House, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    assert house.score(house.answer) == 0
+    assert house.score(house.submitted) == 0
     shown = capfd.readouterr().out
     main = shown.partition("Beyond the paper")[0]
     lines = {label: [line for line in main.splitlines() if line.startswith(label)] for label in ("Dummy (T)", "twin¹")}
@@ -268,11 +268,11 @@ def test_the_table_has_the_row_beside_the_suites_own(
 def test_the_second_call_makes_nothing(
     house: House, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert house.score(house.answer, "--json") == 0
+    assert house.score(house.submitted, "--json") == 0
     first, before = capfd.readouterr().out, contents(house.out)
     monkeypatch.setattr("benchmark.stages.score.Score.run", None)
-    monkeypatch.setattr("benchmark.external.stage.Outside.run", None)
-    assert house.score(house.answer, "--json") == 0
+    monkeypatch.setattr("benchmark.external.stage.ExternalEdits.run", None)
+    assert house.score(house.submitted, "--json") == 0
     assert capfd.readouterr().out == first
     assert contents(house.out) == before
 
@@ -283,7 +283,7 @@ def test_one_subset_makes_one_row_and_a_store_without_anything_gets_what_it_lack
     folder = tmp_path / "frontal"
     folder.mkdir()
     for row in house.sheet("F"):
-        shutil.copy(house.answer / row["file"], folder)
+        shutil.copy(house.submitted / row["file"], folder)
     (folder / "notes.txt").write_text("what I did")
     assert house.score(folder, "--json", "--store", str(tmp_path / "runs")) == 0
     said = capfd.readouterr()
@@ -295,12 +295,12 @@ def test_one_subset_makes_one_row_and_a_store_without_anything_gets_what_it_lack
     own = house.manifest("scores/*dummy-f-seed*")
     assert result["rows"][0]["scores"] == own["facts"]
     assert sorted(path.name for path in (tmp_path / "runs").iterdir() if not path.name.startswith(".")) == [
-        "cache", "faces", "features", "judge", "outside", "scores"
+        "cache", "external", "faces", "features", "judge", "scores"
     ]  # fmt: skip
 
 
 def test_one_other_pixel_is_another_row(house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    folder = shutil.copytree(house.answer, tmp_path / "answer")
+    folder = shutil.copytree(house.submitted, tmp_path / "submitted")
     name = house.sheet("F")[3]["file"]
     pixels = np.array(Image.open(folder / name))
     pixels[5, 5, 1] ^= 128
@@ -319,7 +319,7 @@ def test_rows_of_another_judge_do_not_stand_beside_it(
     longer = shutil.copytree(house.listing, tmp_path / "list")
     text = (longer / "edits.json").read_text(encoding="utf-8")
     (longer / "edits.json").write_text(text.replace('"judge_epochs": 1', '"judge_epochs": 2'), encoding="utf-8")
-    assert house.score(house.answer, "--edits", str(longer)) == 0
+    assert house.score(house.submitted, "--edits", str(longer)) == 0
     shown = capfd.readouterr().out
     assert "twin¹" in shown
     assert "Dummy" not in shown
@@ -399,7 +399,7 @@ def pipe(path: Path) -> None:
 def test_a_wrong_picture_is_named_and_nothing_is_scored(
     house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str], spoil: Callable[[Path], None], said: str
 ) -> None:
-    folder = shutil.copytree(house.answer, tmp_path / "answer")
+    folder = shutil.copytree(house.submitted, tmp_path / "submitted")
     name = house.sheet("F&P")[7]["file"]
     spoil(folder / name)
     before = contents(house.out)
@@ -417,7 +417,7 @@ def test_a_wrong_picture_is_named_and_nothing_is_scored(
 def test_many_missing_ones_are_counted(house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "few"
     folder.mkdir()
-    shutil.copy(house.answer / house.sheet("F&P")[0]["file"], folder)
+    shutil.copy(house.submitted / house.sheet("F&P")[0]["file"], folder)
     assert house.score(folder) == 2
     lines = capfd.readouterr().err.splitlines()
     assert sum(line.startswith("missing: fp-") for line in lines) == 20
@@ -438,7 +438,7 @@ def test_the_same_colours_in_other_words_are_the_same_pixels(tmp_path: Path, mod
 # ---------------------------------------------------------------------------------------------- wrong calls
 def test_a_list_that_was_changed_is_refused(house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     copy = shutil.copytree(house.listing, tmp_path / "list")
-    call = ["--results", str(house.answer), "--name", "x", "--store", str(house.out), "--quiet", "--edits"]
+    call = ["--results", str(house.submitted), "--name", "x", "--store", str(house.out), "--quiet", "--edits"]
     sheet = (copy / "edits-fp.csv").read_text(encoding="utf-8")
     (copy / "edits-fp.csv").write_text(sheet.replace("fp-00002-", "fp-00003-"), encoding="utf-8")
     assert score.main([*call, str(copy)]) == 2
@@ -502,7 +502,17 @@ def test_a_list_whose_sheet_and_hash_were_changed_together_is_refused(
         listing["sheets"]["F&P"]["file"] = "../../list/edits-fp.csv"
     (copy / "edits.json").write_text(json.dumps(listing), encoding="utf-8")
     before = set(house.out.rglob("scores/*"))
-    call = ["--results", str(house.answer), "--name", "x", "--store", str(house.out), "--quiet", "--edits", str(copy)]
+    call = [
+        "--results",
+        str(house.submitted),
+        "--name",
+        "x",
+        "--store",
+        str(house.out),
+        "--quiet",
+        "--edits",
+        str(copy),
+    ]
     assert score.main(call) == 2
     captured = capfd.readouterr()
     assert captured.out == ""
@@ -534,7 +544,17 @@ def test_a_damaged_listing_is_one_line(
     copy = shutil.copytree(house.listing, tmp_path / "list")
     listing = json.loads((copy / "edits.json").read_text(encoding="utf-8")) | {field: value}
     (copy / "edits.json").write_text(json.dumps(listing), encoding="utf-8")
-    call = ["--results", str(house.answer), "--name", "x", "--store", str(house.out), "--quiet", "--edits", str(copy)]
+    call = [
+        "--results",
+        str(house.submitted),
+        "--name",
+        "x",
+        "--store",
+        str(house.out),
+        "--quiet",
+        "--edits",
+        str(copy),
+    ]
     assert score.main(call) == 2
     captured = capfd.readouterr()
     assert said in captured.err
@@ -549,7 +569,17 @@ def test_a_listing_that_is_no_file_or_nested_without_end_is_one_line(
     folder = tmp_path / "list"
     folder.mkdir()
     path = folder / "edits.json"
-    call = ["--results", str(house.answer), "--name", "x", "--store", str(house.out), "--quiet", "--edits", str(folder)]
+    call = [
+        "--results",
+        str(house.submitted),
+        "--name",
+        "x",
+        "--store",
+        str(house.out),
+        "--quiet",
+        "--edits",
+        str(folder),
+    ]
     for make, said in (
         (lambda: os.mkfifo(path), "it is a named pipe, not a file"),
         (lambda: path.symlink_to("/dev/zero"), "it is a device, not a file"),
@@ -579,8 +609,11 @@ def test_a_listing_that_is_no_file_or_nested_without_end_is_one_line(
         (["--edits", "LIST", "--results", "LIST", "--name", "b"], "has none of the 48 pictures that are asked for"),
         (["--edits", "LIST", "--results", "LIST", "--name", " "], "--name must be 1 to 40 characters"),
         (["--edits", "LIST", "--results", "LIST", "--name", "a\nb"], "--name must be 1 to 40 characters"),
-        (["--edits", "LIST", "--results", "ANSWER", "--name", "b", "--data", "rafd:nowhere"], "no such folder"),
-        (["--edits", "LIST", "--results", "ANSWER", "--name", "b", "--threads", "0"], "--threads must be at least 1"),
+        (["--edits", "LIST", "--results", "SUBMITTED", "--name", "b", "--data", "rafd:nowhere"], "no such folder"),
+        (
+            ["--edits", "LIST", "--results", "SUBMITTED", "--name", "b", "--threads", "0"],
+            "--threads must be at least 1",
+        ),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_2(
@@ -588,7 +621,7 @@ def test_a_wrong_call_is_one_line_and_exit_2(
     options: list[str], said: str,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    places = {"LIST": str(house.listing), "ANSWER": str(house.answer)}
+    places = {"LIST": str(house.listing), "SUBMITTED": str(house.submitted)}
     try:
         status = score.main([places.get(option, option) for option in options])
     except SystemExit as stop:

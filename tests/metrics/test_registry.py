@@ -16,7 +16,7 @@ from benchmark.data.picture_folder import examine, find_pictures
 from benchmark.metrics.ca import CA
 from benchmark.metrics.features import FLOOR, open_extractor
 from benchmark.metrics.folder_scores import measure
-from benchmark.metrics.metric import REASONS, Description, EditMetric, Edits, PairMetric, SetMetric
+from benchmark.metrics.metric import REASONS, EditMetric, Edits, MetricDescription, PairMetric, SetMetric
 from benchmark.metrics.psnr import CAP_DB, PSNR_REF, PSNR_SRC, PSNR_TRUE, psnr
 from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS, SUBSETS
@@ -96,7 +96,7 @@ def test_small_sets_have_no_distance_unless_asked_for() -> None:
 
 def test_a_description_is_all_that_is_printed_of_a_metric() -> None:
     found = METRICS[0].describe("FD[lite0]")
-    assert type(found) is Description
+    assert type(found) is MetricDescription
     assert dataclasses.asdict(found) == {
         "key": "fid", "label": "FD[lite0]", "direction": "lower", "definition": METRICS[0].definition, "per": "set",
         "decimals": 2, "unit": "", "paper": {"F": "FID", "F&P": "FID"},

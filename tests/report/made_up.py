@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from benchmark.metrics.metric import Description
+from benchmark.metrics.metric import MetricDescription
 from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS, Guide, Subset
 from benchmark.report.results import Features, JudgeResult, Override, Row, Scores, SuiteResults, Training
@@ -61,7 +61,7 @@ ROWS = (
 )  # fmt: skip
 
 
-def described(features: Features) -> tuple[Description, ...]:
+def described(features: Features) -> tuple[MetricDescription, ...]:
     return tuple(metric.describe(features.column) for metric in METRICS)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.core.errors import UserError
-from benchmark.metrics.metric import Description
+from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import EXPRESSIONS, GUIDES, SUBSETS
 from benchmark.report import results as results_module
 from benchmark.report.results import (
@@ -30,7 +30,7 @@ from benchmark.report.schema import DOCS, json_schema, written
 from tests.report.made_up import ablation_run, published_run, quick_run
 
 METRICS = tuple(
-    Description(key=key, label=key.upper(), direction="higher", definition="", per="edit", paper=paper)
+    MetricDescription(key=key, label=key.upper(), direction="higher", definition="", per="edit", paper=paper)
     for key, paper in (("fid", {"F": "FID"}), ("other", {}))
 )
 KEYS = [metric.key for metric in METRICS]
@@ -191,18 +191,18 @@ def test_schema_and_pages_are_those_of_the_models(path: Path, text: str) -> None
 
 def test_the_schema_has_every_field_with_its_meaning() -> None:
     schema = json_schema()
-    models = (SuiteResults, Row, Scores, Training, JudgeResult, JudgeReading, Features, Override, Description)
+    models = (SuiteResults, Row, Scores, Training, JudgeResult, JudgeReading, Features, Override, MetricDescription)
     for model in models:
         part = schema if model is SuiteResults else schema["$defs"][model.__name__]
         fields = [field.name for field in dataclasses.fields(model)]
         assert list(part["properties"]) == fields
-        assert sorted(part["required"]) == sorted(fields) or model is Description
+        assert sorted(part["required"]) == sorted(fields) or model is MetricDescription
         assert part["additionalProperties"] is False
         assert all(rule.get("description") or "$ref" in rule for rule in part["properties"].values())
     assert schema["properties"]["schema"]["const"] == results_module.SCHEMA
 
 
-def test_the_schema_and_the_pages_have_a_new_metric(toy_metric: Description) -> None:
+def test_the_schema_and_the_pages_have_a_new_metric(toy_metric: MetricDescription) -> None:
     values = json_schema()["$defs"]["Scores"]["properties"]["metrics"]
     assert values["properties"]["mad"] == {"description": toy_metric.definition}
     pages = {path.name: text for path, text in written() if path.parent == DOCS}

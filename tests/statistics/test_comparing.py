@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.metrics.metric import Description
+from benchmark.metrics.metric import MetricDescription
 from benchmark.statistics.comparing import caution, compare_rows
 from benchmark.statistics.decisions import holm
 from benchmark.statistics.samples import Sample, sample
 
-CA = Description(key="ca", label="CA", direction="higher", definition="", per="edit", unit="%")
-FID = Description(key="fid", label="FD[lite0]", direction="lower", definition="", per="set")
+CA = MetricDescription(key="ca", label="CA", direction="higher", definition="", per="edit", unit="%")
+FID = MetricDescription(key="fid", label="FD[lite0]", direction="lower", definition="", per="set")
 
 
 def row(ca, fid, seeds=1, noise=1.0):

@@ -1,4 +1,4 @@
-"""Pictures made elsewhere -> a row for each subset, by the stages that make the harness's own rows."""
+"""Score submitted pictures, a row for each subset, by the stages that score the suite's own rows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from benchmark.core.errors import UserError
 from benchmark.data.source import DataSource
-from benchmark.external.answer import Answer, Pictures
 from benchmark.external.listing import Listing, list_key
-from benchmark.external.neighbours import Neighbours, Ruler, find_neighbours
-from benchmark.external.result import OutsideResult, OutsideRow
+from benchmark.external.result import ExternalResult, ExternalRow
 from benchmark.external.sheets import edit_sheet, picture_name
-from benchmark.external.stage import Outside
+from benchmark.external.stage import ExternalEdits
+from benchmark.external.submission import Submission, SubmittedPictures
+from benchmark.external.suite_rows import MeasuringStages, SuiteRows, find_suite_rows
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.context import make_missing
 from benchmark.protocol import Subset
@@ -26,27 +26,28 @@ from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import Score
 
-METHOD = "outside"
-FOOTNOTE = "made elsewhere: these pictures were handed in as files, and what made them is not known here"
+METHOD = "external"
+FOOTNOTE = "made elsewhere: these pictures were submitted as files, and what made them is not known here"
 
 
 @dataclass(frozen=True)
 class _Stages:
-    """What one subset is measured by."""
+    """The stages of one subset."""
 
-    ruler: Ruler
+    measuring: MeasuringStages
     judged: ReadByJudge | None
-    outside: Outside
+    external: ExternalEdits
     score: Score
 
 
-class OutsideScorer:
-    """A list, and the ruler for whatever answers it."""
+class ExternalScorer:
+    """The stages that score submissions for one list of edits."""
 
     def __init__(
         self, listing: Listing, source: DataSource, extractor: ExtractorChoice, allow_small: bool, device: str
     ) -> None:
         self.listing, self.extractor = listing, extractor
+        self.metrics = tuple(metric.describe(extractor.column) for metric in METRICS)
         self.prepare = Prepare(source, listing.size)
         self._allow_small, self._device = allow_small, device
         self.edited = Prepare(source.uncropped(), listing.size) if listing.edited else self.prepare
@@ -56,31 +57,33 @@ class OutsideScorer:
                 "split, or another version of the benchmark): write the list again, or give the right one with --data"
             )
 
-    def measure(self, name: str, answer: Answer, context: Context) -> tuple[OutsideResult, SuiteResults]:
-        """Score every complete subset. Returns the rows, and the table that they stand in."""
+    def measure(self, name: str, submission: Submission, context: Context) -> tuple[ExternalResult, SuiteResults]:
+        """Score every complete subset. Return the rows, and the table with the suite's own rows."""
         make_missing(list(dict.fromkeys([self.prepare, self.edited])), context)
-        self._check_lists(answer, context)
-        rulers = {subset: self._ruler(subset) for subset in self.listing.sheets}
-        stages = {subset: self._stages(name, answer.subsets[subset], rulers[subset]) for subset in answer.subsets}
-        for found in stages.values():
-            judges: list[Stage] = [found.ruler.judge, *([found.judged] if found.judged else [])]
-            make_missing([*judges, found.ruler.real, found.outside, found.score], context)
-        neighbours = find_neighbours(context.store, self.listing, self.prepare, rulers)
-        rows = tuple(self._row(subset, found, context) for subset, found in stages.items())
-        result = self._result(name, rows, answer, neighbours)
-        return result, self._table(result, neighbours)
+        self._check_lists(submission, context)
+        measuring = {subset: self._measuring(subset) for subset in self.listing.sheets}
+        stages = {
+            subset: self._stages(name, submission.complete[subset], measuring[subset]) for subset in submission.complete
+        }
+        for needed in stages.values():
+            judges: list[Stage] = [needed.measuring.judge, *([needed.judged] if needed.judged else [])]
+            make_missing([*judges, needed.measuring.real, needed.external, needed.score], context)
+        suite_rows = find_suite_rows(context.store, self.listing, self.prepare, measuring, self.metrics)
+        rows = tuple(self._row(subset, finished, context) for subset, finished in stages.items())
+        result = self._result(name, rows, submission, suite_rows)
+        return result, self._table(result, suite_rows)
 
     @staticmethod
-    def timings(result: OutsideResult) -> dict[str, float]:
-        """Seconds of the trainings of the other rows."""
+    def timings(result: ExternalResult) -> dict[str, float]:
+        """Return the seconds of the trainings of the suite's own rows."""
         if not result.report:
             return {}
-        timed: dict[str, float] = json.loads((Path(result.report) / "timings.json").read_text(encoding="utf-8"))
-        return timed
+        timings: dict[str, float] = json.loads((Path(result.report) / "timings.json").read_text(encoding="utf-8"))
+        return timings
 
-    def _check_lists(self, answer: Answer, context: Context) -> None:
+    def _check_lists(self, submission: Submission, context: Context) -> None:
         faces = load_faces(self.edited.folder(context))
-        for subset in answer.subsets:
+        for subset in submission.complete:
             edits = self.listing.edit_list(subset).make(faces)
             sheet = self.listing.sheets[subset]
             if list_key(edits, faces.table["face_id"]) != sheet.key:
@@ -96,39 +99,38 @@ class OutsideScorer:
                     "changed or swapped): write the list again, and make the pictures anew"
                 )
 
-    def _ruler(self, subset: Subset) -> Ruler:
+    def _measuring(self, subset: Subset) -> MeasuringStages:
         judge = TrainJudge(self.prepare, subset, self.listing.judge_epochs, self._device)
         real = RealFeatures(self.edited, subset, self.extractor, self.listing.targets)
-        return Ruler(self.listing.edit_list(subset), judge, real)
+        return MeasuringStages(self.listing.edit_list(subset), judge, real)
 
-    def _stages(self, name: str, pictures: Pictures, ruler: Ruler) -> _Stages:
-        outside = Outside(name, self.edited, ruler.edits, pictures)
-        score = Score(outside, self.edited, ruler.judge, ruler.real, self.extractor, self._allow_small)
+    def _stages(self, name: str, pictures: SubmittedPictures, measuring: MeasuringStages) -> _Stages:
+        external = ExternalEdits(name, self.edited, measuring.edits, pictures)
+        score = Score(external, self.edited, measuring.judge, measuring.real, self.extractor, self._allow_small)
         other = self.listing.edited or self.listing.targets
-        judged = ReadByJudge(ruler.judge, self.edited, self.listing.targets) if other else None
-        return _Stages(ruler, judged, outside, score)
+        judged = ReadByJudge(measuring.judge, self.edited, self.listing.targets) if other else None
+        return _Stages(measuring, judged, external, score)
 
-    def _row(self, subset: Subset, stages: _Stages, context: Context) -> OutsideRow:
-        return OutsideRow(
+    def _row(self, subset: Subset, stages: _Stages, context: Context) -> ExternalRow:
+        return ExternalRow(
             subset,
             stages.score.facts(context),
-            next(metric.key for metric in METRICS if metric.paper.get(subset) == "PSNR"),
-            stages.ruler.judge.facts(context),
+            stages.measuring.judge.facts(context),
             str(stages.score.folder(context)),
             {
-                "pictures": stages.outside.recipe.key,
+                "pictures": stages.external.recipe.key,
                 "scores": stages.score.recipe.key,
-                "judge": stages.ruler.judge.recipe.key,
-                "real": stages.ruler.real.recipe.key,
+                "judge": stages.measuring.judge.recipe.key,
+                "real": stages.measuring.real.recipe.key,
             },
             stages.judged.facts(context) if stages.judged else None,
         )
 
     def _result(
-        self, name: str, rows: tuple[OutsideRow, ...], answer: Answer, neighbours: Neighbours | None
-    ) -> OutsideResult:
+        self, name: str, rows: tuple[ExternalRow, ...], submission: Submission, suite_rows: SuiteRows | None
+    ) -> ExternalResult:
         listing, choice = self.listing, self.extractor
-        return OutsideResult(
+        return ExternalResult(
             name=name,
             suite=listing.suite,
             profile=listing.profile,
@@ -137,18 +139,19 @@ class OutsideScorer:
             data_description=listing.data_description,
             size=listing.size,
             features=Features(choice.name, choice.column, choice.comparable, choice.identity),
+            metrics=self.metrics,
             test_identities=listing.test_identities,
             train_identities=listing.train_identities,
             rows=rows,
-            absent=answer.absent,
-            extra=len(answer.extra),
-            report=str(neighbours.folder) if neighbours else "",
+            absent=submission.absent,
+            extra=len(submission.surplus),
+            report=str(suite_rows.folder) if suite_rows else "",
         )
 
-    def _table(self, result: OutsideResult, neighbours: Neighbours | None) -> SuiteResults:
-        """The rows as the report's tables take them, below those of the suite where it has been run."""
+    def _table(self, result: ExternalResult, suite_rows: SuiteRows | None) -> SuiteResults:
+        """Return the rows as results of the suite, below its own rows where it has been run."""
         ours = tuple(
-            # No table prints the guide, which nobody but the maker of the pictures knows.
+            # No table prints the guide, which is not known.
             Row(METHOD, result.name, METHOD, "T", row.subset, {0: row.scores}, footnote=FOOTNOTE)
             for row in result.rows
         )
@@ -156,8 +159,8 @@ class OutsideScorer:
         readings: dict[Subset, JudgeReading] = {row.subset: row.reading for row in result.rows if row.reading}
         images: dict[Subset, int] = {row.subset: row.judge.images for row in result.rows}
         images |= {subset: reading.target_images for subset, reading in readings.items()}
-        if neighbours is not None:
-            other = neighbours.results
+        if suite_rows is not None:
+            other = suite_rows.results
             return dataclasses.replace(
                 other,
                 rows=(*other.rows, *ours),
@@ -182,8 +185,10 @@ class OutsideScorer:
             rows=ours,
             keys={},
             paper_table=self.listing.paper,
-            metrics=tuple(metric.describe(self.extractor.column) for metric in METRICS),
+            metrics=result.metrics,
             faces="nonaligned" if self.listing.edited else "aligned",
             targets=self.listing.targets,
+            columns=self.listing.columns,
+            extra_columns=self.listing.extra_columns,
             readings=readings,
         )

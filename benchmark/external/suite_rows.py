@@ -1,4 +1,4 @@
-"""The suite's own rows, measured with the same ruler: from a report in the store, if there is one."""
+"""The suite's own rows, from a report in the store, where the same stages measured them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from benchmark.core.artifacts import Damaged, Manifest, Recipe, Store
 from benchmark.core.errors import UserError
 from benchmark.data.edit_lists import EditList
 from benchmark.external.listing import Listing
+from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import Subset
 from benchmark.report.results import Row, SuiteResults, load_results
 from benchmark.stages.features import RealFeatures
@@ -20,8 +21,8 @@ from benchmark.stages.report import scores_role
 
 
 @dataclass(frozen=True)
-class Ruler:
-    """What two rows of a subset must share to stand in one table."""
+class MeasuringStages:
+    """The edits, judge and real features that two rows of a subset must share to be compared."""
 
     edits: EditList
     judge: TrainJudge
@@ -29,27 +30,32 @@ class Ruler:
 
 
 @dataclass(frozen=True)
-class Neighbours:
-    """A report, less the rows that were measured otherwise."""
+class SuiteRows:
+    """A report without the rows that other stages measured."""
 
     folder: Path
     results: SuiteResults
 
     @property
     def measured(self) -> int:
-        """Rows with numbers."""
+        """Number of rows that have numbers."""
         return sum(bool(row.seeds) for row in self.results.rows)
 
 
-def find_neighbours(
-    store: Store, listing: Listing, prepare: Prepare, rulers: Mapping[Subset, Ruler]
-) -> Neighbours | None:
-    """Of the reports of the list's suite and profile, the one with the most rows of its data, edits, judge and real
-    features; of several, the latest.
+def find_suite_rows(
+    store: Store,
+    listing: Listing,
+    prepare: Prepare,
+    measuring: Mapping[Subset, MeasuringStages],
+    metrics: tuple[MetricDescription, ...],
+) -> SuiteRows | None:
+    """Return the latest of the reports with the most rows of the list's suite, profile, data and measuring stages.
+
+    metrics: those that the rows must have.
     """
-    best: Neighbours | None = None
-    made = [manifest for manifest in store.manifests("reports") if _is_of(manifest, listing, prepare)]
-    for manifest in sorted(made, key=lambda manifest: str(manifest.made.get("time", ""))):
+    best: SuiteRows | None = None
+    reports = [manifest for manifest in store.manifests("reports") if _is_of(manifest, listing, prepare)]
+    for manifest in sorted(reports, key=lambda manifest: str(manifest.made.get("time", ""))):
         recipe = Recipe(manifest.kind, manifest.name, manifest.settings, manifest.inputs, manifest.version)
         try:
             report = store.find(recipe)
@@ -58,10 +64,12 @@ def find_neighbours(
             results = load_results(report.folder / "results.json")
         except (Damaged, UserError):
             continue  # damaged, or written by another version of the benchmark
-        rows = tuple(row for row in results.rows if row.missing or _is_measured_with(row, manifest, store, rulers))
-        found = Neighbours(report.folder, dataclasses.replace(results, rows=rows))
-        if found.measured >= (best.measured if best else 1):
-            best = found
+        if results.metrics != metrics:
+            continue
+        rows = tuple(row for row in results.rows if row.missing or _is_measured_with(row, manifest, store, measuring))
+        candidate = SuiteRows(report.folder, dataclasses.replace(results, rows=rows))
+        if candidate.measured >= (best.measured if best else 1):
+            best = candidate
     return best
 
 
@@ -74,10 +82,10 @@ def _is_of(manifest: Manifest, listing: Listing, prepare: Prepare) -> bool:
     )
 
 
-def _is_measured_with(row: Row, report: Manifest, store: Store, rulers: Mapping[Subset, Ruler]) -> bool:
-    """Whether all seeds of a row have the ruler of its subset."""
-    ruler = rulers.get(row.subset)
-    if ruler is None:
+def _is_measured_with(row: Row, report: Manifest, store: Store, measuring: Mapping[Subset, MeasuringStages]) -> bool:
+    """Whether the stages of its subset measured all seeds of a row."""
+    stages = measuring.get(row.subset)
+    if stages is None:
         return False
     scores = {manifest.key: manifest for manifest in store.manifests("scores")}
     synth = {manifest.key: manifest for manifest in store.manifests("synth")}
@@ -88,9 +96,9 @@ def _is_measured_with(row: Row, report: Manifest, store: Store, rulers: Mapping[
         edits = synth.get(scored.inputs["edits"])
         if (
             edits is None
-            or edits.settings["edits"] != ruler.edits.settings
-            or scored.inputs["judge"] != ruler.judge.recipe.key
-            or scored.inputs["real"] != ruler.real.recipe.key
+            or edits.settings["edits"] != stages.edits.settings
+            or scored.inputs["judge"] != stages.judge.recipe.key
+            or scored.inputs["real"] != stages.real.recipe.key
         ):
             return False
     return True
