@@ -1,7 +1,7 @@
-"""The judge: a classifier of expressions, trained on real pictures, that says which expression an edit shows (CA).
+"""The judge: the classifier of expressions behind CA, trained on real pictures.
 
-A plain ResNet18 (He et al., 2016) from scratch, as EF-GAN and MTSS use it. Its accuracy on real test pictures is
-always given with CA, which can be lower or higher.
+It is a ResNet18 (He et al., 2016) trained from scratch, as in EF-GAN and MTSS. Reports print its accuracy on real test
+pictures beside CA, which can be lower or higher.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ from benchmark.training.sampling import TrainingSet
 WEIGHTS, ABOUT = "judge.safetensors", "judge.json"
 PREDICT_BATCH = 32
 HASHED = 256
-"""Pictures that are hashed at once."""
+"""Pictures hashed at once."""
 FEW = 4
-"""Pixels of a map whose convolution is a product of matrices."""
+"""Pixels of the largest output map whose convolution a CPU computes as a product of matrices."""
 SAVE_SECONDS = 10.0
-"""Least time between two saved states: one is 90 MB, and an epoch of a small set takes two seconds."""
+"""Least time between two saved states: a state has 90 MB, and an epoch of a small set takes two seconds."""
 
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """How the judge is trained."""
+    """Settings of the judge's training."""
 
     epochs: int = chosen(16, "between the 10 and the 40 epochs measured in docs/metrics.md; a profile names its own")
     batch: int = chosen(32, "small, so that a few hundred pictures give enough steps")
@@ -75,22 +75,23 @@ class Judge:
         self.network, self.size, self.settings, self.device = network.eval(), size, settings, device
 
     def predict(self, images: NDArray[np.uint8], progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
-        """N x 8 probabilities of `protocol.EXPRESSIONS` for `images` (N x S x S x 3, uint8).
+        """Return N x 8 probabilities of `protocol.EXPRESSIONS` for `images` (N x S x S x 3, uint8).
 
-        Raises UserError for pictures of another size than it was trained on.
+        Raises UserError for pictures of another size than those of its training.
         """
         if images.shape[1:] != (self.size, self.size, 3) or images.dtype != np.uint8:
             raise UserError(
                 f"the judge reads {self.size} x {self.size} RGB pictures, not {images.shape[1:]} {images.dtype}"
             )
-        found = np.empty((len(images), len(EXPRESSIONS)), dtype=np.float32)
+        probabilities = np.empty((len(images), len(EXPRESSIONS)), dtype=np.float32)
         with torch.inference_mode(), _exact(self.device):
             for start in range(0, len(images), PREDICT_BATCH):
                 batch = _unit(images[start : start + PREDICT_BATCH], self.device)
-                found[start : start + len(batch)] = self.network(_centred(batch)).softmax(1).cpu().numpy()
+                predicted = self.network(_centred(batch)).softmax(1)
+                probabilities[start : start + len(batch)] = predicted.cpu().numpy()
                 if progress is not None:
                     progress(start + len(batch))
-        return found
+        return probabilities
 
     def save(self, folder: Path) -> None:
         """Write `judge.safetensors` and `judge.json` into an existing folder, each whole or not at all."""
@@ -105,7 +106,7 @@ class Judge:
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Judge:
-        """Read what `save` wrote. Raises UserError for a damaged folder."""
+        """Read the files of `save`. Raises UserError for a damaged folder."""
         try:
             about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
             settings = JudgeSettings(**about["settings"])
@@ -169,11 +170,11 @@ class _Training:
         groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
         self.epoch = 0
-        # A last batch much smaller than the others would give batch normalisation poor statistics: all are about equal.
+        # Batches of about equal size: batch normalisation has poor statistics in a small last batch.
         self.batches = max(1, round(len(data) / settings.batch))
 
     def run_epoch(self) -> None:
-        """Every picture once, in a new order. Raises RunFailed where a loss was no number."""
+        """Train on every picture once, in a new order. Raises RunFailed if a loss is not finite."""
         self.network.train()
         order = torch.randperm(len(self.data), generator=self.generator)
         total = torch.zeros((), device=self.device)
@@ -196,28 +197,26 @@ class _Training:
         self.epoch += 1
 
     def _rate(self, step: int) -> float:
-        """One cycle: up linearly, down along a cosine (Smith and Topin, 2018)."""
+        """Learning rate of one cycle: linear rise, cosine fall (Smith and Topin, 2018)."""
         done = (step + 1) / (self.settings.epochs * self.batches)
         rise = self.settings.warm_up
         share = done / rise if done < rise else (1.0 + math.cos(math.pi * (done - rise) / (1.0 - rise))) / 2.0
         return self.settings.learning_rate * share
 
     def _augmented(self, batch: Tensor) -> Tensor:
-        """N x 3 x S x S shifted (the edge repeated), flipped, brighter or darker, in [-1, 1]: every draw from the
-        generator, in a fixed order.
-        """
+        """Shift (repeating the edge), flip and jitter N x 3 x S x S to [-1, 1], with draws in a fixed order."""
         settings = self.settings
-        reach = round(settings.shift * batch.shape[2])
+        largest = round(settings.shift * batch.shape[2])
         count, side = len(batch), batch.shape[2]
-        moves = torch.randint(-reach, reach + 1, (2, count, 1), generator=self.generator)
+        moves = torch.randint(-largest, largest + 1, (2, count, 1), generator=self.generator)
         rows, columns = (torch.arange(side) + moves).clamp(0, side - 1).to(batch.device, non_blocking=True)
         first = torch.arange(count, device=batch.device)[:, None, None]
         shifted = batch.permute(0, 2, 3, 1)[first, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-        how = Augmentation(flip=settings.flip, brightness=settings.brightness, contrast=settings.contrast)
-        return augment(shifted, how, self.generator)[0]
+        augmentation = Augmentation(settings.flip, settings.brightness, settings.contrast)
+        return augment(shifted, augmentation, self.generator)[0]
 
     def save(self, path: Path) -> None:
-        """Everything that the next epoch depends on, in one file."""
+        """Write the state that the next epoch depends on."""
         tensors = prefixed("network", self.network.state_dict())
         tensors |= prefixed("optimizer", optimizer_tensors(self.optimizer))
         tensors["generator"] = self.generator.get_state()
@@ -235,7 +234,7 @@ class _Training:
 
 
 def _identity(data: TrainingSet, settings: JudgeSettings, seed: int) -> str:
-    """A digest of all that decides the weights."""
+    """SHA-256 of settings, seed, pictures and labels, which decide the weights."""
     shape = (len(data), *data.images.shape[1:])
     digest = hashlib.sha256(json.dumps([dataclasses.asdict(settings), seed, shape], sort_keys=True).encode())
     for numbers in np.array_split(np.arange(len(data)), math.ceil(len(data) / HASHED)):
@@ -245,14 +244,14 @@ def _identity(data: TrainingSet, settings: JudgeSettings, seed: int) -> str:
 
 
 class _Conv2d(nn.Conv2d):
-    """`nn.Conv2d`; where it leaves few pixels, a CPU computes it as one product of matrices.
+    """`nn.Conv2d` that a CPU computes as one product of matrices where the output has few pixels.
 
-    Libraries tile a convolution by its pixels. 512 channels at 2 x 2 pixels: 15 ms, forwards and backwards, instead of
+    Libraries tile convolutions by pixels. For 512 channels at 2 x 2 pixels, forward and backward take 15 ms instead of
     31 (batch 32, one core with AVX-512).
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """N x inputs x H x W to N x outputs x H' x W'."""
+        """Map N x inputs x H x W to N x outputs x H' x W'."""
         (size, _), (stride, _) = self.kernel_size, self.stride
         pad = int(self.padding[0])
         height, width = ((length + 2 * pad - size) // stride + 1 for length in x.shape[2:])
@@ -260,12 +259,12 @@ class _Conv2d(nn.Conv2d):
             return super().forward(x)
         patches = F.pad(x, (pad, pad, pad, pad)).unfold(2, size, stride).unfold(3, size, stride)
         rows = patches.permute(0, 2, 3, 4, 5, 1).reshape(len(x) * height * width, -1)
-        made = F.linear(rows, self.weight.permute(0, 2, 3, 1).flatten(1), self.bias)
-        return made.view(len(x), height, width, -1).permute(0, 3, 1, 2)
+        product = F.linear(rows, self.weight.permute(0, 2, 3, 1).flatten(1), self.bias)
+        return product.view(len(x), height, width, -1).permute(0, 3, 1, 2)
 
 
 def _network(settings: JudgeSettings, seed: int) -> nn.Module:
-    """The network with weights drawn from `seed`; the global generator is left as it was."""
+    """Make the network with weights drawn from `seed`, without a change to the global generator."""
     import timm
 
     with torch.random.fork_rng(devices=[]):
@@ -279,22 +278,22 @@ def _network(settings: JudgeSettings, seed: int) -> nn.Module:
     assert isinstance(network, nn.Module)
     for layer in network.modules():
         if type(layer) is nn.Conv2d:
-            layer.__class__ = _Conv2d  # it has the same parameters, and timm takes no class for its convolutions
+            layer.__class__ = _Conv2d  # with the same parameters; timm has no option for it
     return network.to(memory_format=torch.channels_last)
 
 
 def _unit(images: NDArray[np.uint8], device: str) -> Tensor:
-    """N x S x S x 3 levels to N x 3 x S x S in [0, 1]."""
+    """Convert N x S x S x 3 uint8 to N x 3 x S x S in [0, 1]."""
     return torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 255.0
 
 
 def _centred(batch: Tensor) -> Tensor:
-    """[0, 1] to [-1, 1]."""
+    """Map [0, 1] to [-1, 1]."""
     return batch * 2.0 - 1.0
 
 
 def _exact(device: str) -> AbstractContextManager[Any]:
-    """On a GPU: the same kernels every time, and no TF32."""
+    """Context of deterministic kernels without TF32 on a GPU."""
     if torch.device(device).type == "cpu":
         return nullcontext()
     flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

@@ -1,8 +1,8 @@
-"""The one training loop. It knows data, seeds, checkpoints, averages, logging and signals; of methods it knows the
-interface.
+"""The training loop, the same for every method.
 
-A run cut anywhere and called again ends in the same weights as one left alone, bit for bit on a CPU: the state file
-holds weights, averages, optimisers, the data's order and every random state, and is replaced whole.
+A training that is interrupted anywhere and resumed ends in the same weights as an uninterrupted one, bit for bit on a
+CPU: the state file has weights, averages, optimisers, the order of the data and every random state, and it is replaced
+whole.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ B = TypeVar("B")
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train and how often to look up. Saving and logging have no part in the result.
+    """Length of a training, and how often it logs and saves, which do not change the result.
 
-    checkpoint_every: iterations between two looks at whether to save; the state is saved if `SAVING` allows.
+    checkpoint_every: iterations between two decisions whether to save, which `SAVING` limits.
     """
 
     iterations: int
@@ -54,13 +54,13 @@ class Budget:
 
 
 SAVING = 0.01
-"""Share of the time that goes into saved states, at most (what a state costs is known from the one before)."""
+"""Largest share of the time for saving states; the time for a state is that of the one before."""
 
 LossSink = Callable[[pd.DataFrame], None]
 
 
 class Trainer:
-    """Trains one method in one folder; called again on that folder, it goes on."""
+    """Training of one method in one folder, which can be resumed."""
 
     def __init__(
         self,
@@ -79,11 +79,11 @@ class Trainer:
 
         self.budget, self.folder, self.seed, self.precision = budget, folder, seed, precision
         self._threads = threads or os.cpu_count() or 1
-        # Coarser products are `arithmetic`'s: weights and all else are float32 in every precision.
+        # `arithmetic` makes products coarser; weights and all else are float32 in every precision.
         self._fabric = Fabric(accelerator=device, devices=1, precision="32-true")
         seed_everything(seed)
         compute_deterministically(device)
-        # The initialisation is drawn on the CPU, so it is the same on every device.
+        # Initial weights are drawn on the CPU, so they are the same on every device.
         self.method = method_class(settings, shape)
         self._method = self._fabric.setup_module(self.method)
         self._method.mark_forward_method("training_step")
@@ -106,8 +106,9 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------------------ the loop
     def run(self, bar: Bar, warn: Callable[[str], None], sink: LossSink | None = None) -> None:
-        """Train to the end of the budget. Raises RunFailed at a loss that is not finite, Interrupted after a saved
-        signal.
+        """Train to the end of the budget.
+
+        Raises RunFailed for a loss that is not finite, Interrupted after a signal, when the state is saved.
         """
         torch.set_num_threads(self.position.threads)
         self.method.train()
@@ -122,8 +123,8 @@ class Trainer:
                 last = done == self.budget.iterations
                 if done % self.budget.log_every == 0 or last:
                     self._log(bar, warn)
-                looked = done % self.budget.checkpoint_every == 0
-                if looked or last or received:
+                due = done % self.budget.checkpoint_every == 0
+                if due or last or received:
                     self._check()
                     now = time.monotonic()
                     if last or received or now >= free_until:
@@ -137,22 +138,22 @@ class Trainer:
                     raise Interrupted(received[0])
 
     def _step(self) -> dict[str, Tensor]:
-        """One iteration of the method, then the average."""
+        """Run one iteration of the method and update the averages."""
         progress = Progress(self.position.iteration, self.budget.iterations)
         for name, optimizer in self._raw.items():
             factor = self.method.learning_rate_factor(name, progress)
             for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
                 group["lr"] = rate * factor
-        drawn = _Counting(self.faces)
-        losses: dict[str, Tensor] = self._method.training_step(drawn, self._update, progress)
+        faces = _CountingFaces(self.faces)
+        losses: dict[str, Tensor] = self._method.training_step(faces, self._update, progress)
         self._average()
         self.position.iteration += 1
-        self.position.images += drawn.count
-        self.position.waited += drawn.seconds
+        self.position.images += faces.count
+        self.position.waited += faces.seconds
         return losses
 
     def _update(self, name: str, loss: Tensor) -> None:
-        """Zero, back-propagate, clip, step: the method's one way to its weights."""
+        """Clear the gradients, back-propagate, clip, step: the `Update` of the method."""
         optimizer = self._optimizers[name]
         optimizer.zero_grad(set_to_none=True)
         self._fabric.backward(loss)
@@ -171,14 +172,14 @@ class Trainer:
     def _average(self) -> None:
         """average = decay * average + (1 - decay) * weights; buffers are copied."""
         decay = self.method.average_decay
-        for averages, weights, kept, buffers in self._pairs:
+        for averages, weights, copies, buffers in self._pairs:
             if averages:
                 torch._foreach_lerp_(averages, weights, 1 - decay)
-            if kept:
-                torch._foreach_copy_(kept, buffers)
+            if copies:
+                torch._foreach_copy_(copies, buffers)
 
     def _check(self) -> dict[str, float]:
-        """Means of the losses since the last row of the history. Raises RunFailed where one is not finite."""
+        """Mean of each loss since the last row of the history. Raises RunFailed if one is not finite."""
         if not self._sums:
             return {}
         sums = zip(self._sums, torch.stack(list(self._sums.values())).tolist(), strict=True)
@@ -195,13 +196,12 @@ class Trainer:
         return means
 
     def _log(self, bar: Bar, warn: Callable[[str], None]) -> None:
-        """A row of the history, a word on the bar, and the method's warnings (each once)."""
+        """Add a row to the history, note losses on the bar, pass on each of the method's warnings once."""
         means = self._check()
-        # Sorted, since what is summed comes back from a checkpoint in another order.
+        # Sorted, since sums that come from a checkpoint are in another order.
         new = sorted(name for name in means if name not in self.position.loss_names)
         self.position.loss_names += new
-        # A loss that was not computed since the last row (a generator's, every fifth iteration) has no value in this
-        # one.
+        # A loss that was not computed since the last row (a generator's, every fifth iteration) is NaN in this one.
         self._history = [[*row, *[math.nan] * len(new)] for row in self._history] if new else self._history
         means_now = (means.get(name, math.nan) for name in self.position.loss_names)
         self._history.append([float(self.position.iteration), *means_now])
@@ -214,7 +214,7 @@ class Trainer:
                 warn(warning)
 
     def losses(self) -> pd.DataFrame:
-        """Iteration and the mean of each loss since the row before; NaN where it was not computed since then."""
+        """Table of iterations and the mean of each loss since the row before; NaN where it was not computed."""
         table = pd.DataFrame(self._history, columns=["iteration", *self.position.loss_names])
         return table.astype({"iteration": int})
 
@@ -255,7 +255,7 @@ class Trainer:
         return True
 
     def write_result(self) -> None:
-        """What remains of a finished training: the weights (raw and averaged) and the losses."""
+        """Write the files of a finished training: weights, raw and averaged, and losses."""
         tensors = checkpoint.prefixed("model", self.method.state_dict())
         for name, average in self._averages.items():
             tensors |= checkpoint.prefixed(f"average.{name}", average.state_dict())
@@ -263,15 +263,15 @@ class Trainer:
         self.losses().to_parquet(self.folder / LOSSES, index=False)
 
     def parameters(self) -> dict[str, int]:
-        """Trained parameters by network."""
+        """Number of trained parameters by network."""
         return {
             name: sum(p.numel() for p in network.parameters() if p.requires_grad)
             for name, network in self.method.named_children()
         }
 
 
-class _Counting:
-    """A FaceSource that counts the pictures it hands out, and the seconds that the step waits for them."""
+class _CountingFaces:
+    """`FaceSource` that counts the pictures drawn and the seconds that a step waits for them."""
 
     def __init__(self, faces: TrainingFaces) -> None:
         self._faces, self.count, self.seconds = faces, 0, 0.0
@@ -286,16 +286,16 @@ class _Counting:
     def draw_units(self, count: int) -> Tensor:
         return self._timed(self._faces.draw_units, count, 0)
 
-    def _timed(self, draw: Callable[[A], B], what: A, pictures: int) -> B:
+    def _timed(self, draw: Callable[[A], B], argument: A, pictures: int) -> B:
         started = time.perf_counter()
-        drawn = draw(what)
+        result = draw(argument)
         self.seconds += time.perf_counter() - started
         self.count += pictures
-        return drawn
+        return result
 
 
 def _pairs(average: nn.Module, network: nn.Module) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
-    """Parameters of both, detached, and buffers of both, all in the same order; they stay where they are."""
+    """Detached parameters of both and buffers of both, in the same order, sharing their memory."""
     return (
         [p.detach() for p in average.parameters()],
         [p.detach() for p in network.parameters()],
@@ -305,20 +305,20 @@ def _pairs(average: nn.Module, network: nn.Module) -> tuple[list[Tensor], list[T
 
 
 def load_for_editing(method: Method, path: Path, absent: Collection[str] = ()) -> None:
-    """Fill a method with the weights that edits are made with: the averaged ones where there are any.
+    """Load the weights that edits are made with, averaged where there are averages, and set eval mode.
 
-    absent: networks that the checkpoint came without, which no edit needs. Raises UserError where anything else is
-    missing, or does not fit.
+    absent: networks that the checkpoint lacks and edits do not need. Raises UserError where anything else is missing
+    or does not fit.
     """
     tensors, _ = checkpoint.load_tensors(path)
     try:
-        found = method.load_state_dict(checkpoint.below("model", tensors), strict=False)
-        missing = [name for name in found.missing_keys if name.partition(".")[0] not in absent]
-        if missing or found.unexpected_keys:
-            first = (missing or found.unexpected_keys)[0]
+        unfit = method.load_state_dict(checkpoint.below("model", tensors), strict=False)
+        missing = [name for name in unfit.missing_keys if name.partition(".")[0] not in absent]
+        if missing or unfit.unexpected_keys:
+            first = (missing or unfit.unexpected_keys)[0]
             raise UserError(
                 f"{path} is no checkpoint of {type(method).__name__} as its settings describe it: "
-                f"{len(missing)} tensors are missing and {len(found.unexpected_keys)} foreign, '{first}' for one"
+                f"{len(missing)} tensors are missing and {len(unfit.unexpected_keys)} foreign, '{first}' for one"
             )
         for name, network in method.averaged().items():
             network.load_state_dict(checkpoint.below(f"average.{name}", tensors))
@@ -331,7 +331,7 @@ def load_for_editing(method: Method, path: Path, absent: Collection[str] = ()) -
 
 
 def seed_everything(seed: int) -> None:
-    """Python, NumPy, torch and every GPU."""
+    """Seed the global generators of Python, NumPy, torch and every GPU."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - for libraries that draw from the global generator
     torch.manual_seed(seed)
