@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from benchmark.core.cli import EXIT_USAGE, run_command
+
 COMMANDS = {
     "prepare": "check a data set: what is there, missing and broken; and prepare it for a suite",
     "run": "train, synthesise, measure and report a suite",
@@ -20,9 +22,11 @@ def main() -> int:
     """Print the list; `python -m benchmark.NAME --help` says more of each."""
     width = max(map(len, COMMANDS))
     lines = [f"  python -m benchmark.{name.ljust(width)}  {what}" for name, what in COMMANDS.items()]
-    known = not sys.argv[1:] or sys.argv[1:] in (["-h"], ["--help"])
-    (sys.stdout if known else sys.stderr).write("\n".join(["fesbench, the commands (each has --help):", *lines]) + "\n")
-    return 0 if known else 2
+    text = "\n".join(["fesbench, the commands (each has --help):", *lines]) + "\n"
+    if sys.argv[1:] and sys.argv[1:] not in (["-h"], ["--help"]):
+        sys.stderr.write(text)
+        return EXIT_USAGE
+    return run_command(lambda: sys.stdout.write(text) * 0)
 
 
 if __name__ == "__main__":

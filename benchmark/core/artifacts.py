@@ -172,15 +172,15 @@ class Store:
             self._verified[recipe.key] = artifact
         return self._verified[recipe.key]
 
-    def find_or_set_aside(self, recipe: Recipe, tell: Tell, locked: bool = False) -> Artifact | None:
+    def find_or_set_aside(self, recipe: Recipe, tell: Tell, held: bool = False) -> Artifact | None:
         """Return the finished artifact, or None where it must be made; a damaged one is renamed, with a line.
 
-        locked: whether this process is inside `making`.
+        held: whether this process is inside `making`.
         """
         try:
             return self.find(recipe)
         except Damaged:
-            with suppress(Busy), nullcontext() if locked else _locked(self._lock(recipe), recipe.name):
+            with suppress(Busy), nullcontext() if held else locked(self._lock(recipe), recipe.name):
                 try:  # another process may have made it anew meanwhile
                     return self.find(recipe)
                 except Damaged as error:
@@ -270,7 +270,7 @@ class Store:
         """
         partial = self.root / (recipe.folder + PARTIAL)
         partial.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(self._lock(recipe), recipe.name, PATIENCE, tell):
+        with locked(self._lock(recipe), recipe.name, PATIENCE, tell):
             if os.path.lexists(partial) and not partial.is_dir():
                 partial.rename(free_name(partial, DAMAGED))
             partial.mkdir(exist_ok=True)
@@ -349,7 +349,7 @@ class Busy(UserError):  # noqa: N818 - the name says what is wrong
 
 
 @contextmanager
-def _locked(path: Path, name: str, patience: float = 0.0, tell: Tell = lambda _: None) -> Iterator[None]:
+def locked(path: Path, name: str, patience: float = 0.0, tell: Tell = lambda _: None) -> Iterator[None]:
     """Hold an advisory lock, which the kernel releases when the process ends, however it ends.
 
     The empty file stays: if it were removed, two processes could hold locks on two files of one name. Raises Busy where

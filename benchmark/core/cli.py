@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -13,12 +14,19 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.core.errors import RunFailed, UserError, did_you_mean
-from benchmark.core.paths import printable, printable_lines
+from benchmark.core.paths import printable, printable_lines, readable
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What stops a command: Ctrl-C, the end of a job, the end of the terminal."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+"""Errors of a disk or a device, which no program can do anything about."""
 DATA_HELP = (
     "rendered, rendered:DIR, rafd:DIR, cfee:DIR or folder:DIR; of photographs, rafd:DIR,leave-out=kid+05 leaves people "
     "or groups out, and rafd:DIR,faces=none looks for no faces"
@@ -28,7 +36,7 @@ LONGEST_ERROR = 1000
 
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM arrived. Derives from BaseException so that no `except Exception` swallows it."""
+    """A signal of `STOPPING` arrived. Derives from BaseException so that no `except Exception` swallows it."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
@@ -50,7 +58,7 @@ class Interruption:
         self._once, self._told, self._ended = once, False, False
         self._hook = sys.unraisablehook
         sys.unraisablehook = self._unraisable
-        self._previous = {number: signal.signal(number, self._interrupt) for number in numbers}
+        self._previous = {number: signal.signal(number, self._interrupt) for number in map(_heeded, numbers) if number}
 
     def end(self) -> None:
         """Pass over all signals from now on."""
@@ -84,6 +92,11 @@ class Interruption:
             signal.pthread_kill(main, signum)
 
 
+def _heeded(number: int) -> int:
+    """The signal, or 0 for one that whoever started the command has it ignore (`nohup`)."""
+    return 0 if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN else number
+
+
 class Parser(argparse.ArgumentParser):
     """`argparse` with examples under the help and errors that are one line on stderr (exit status 2)."""
 
@@ -111,46 +124,79 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Write `message` in one line, cut to a screen, and exit with status 2."""
         line = printable(message)
-        sys.stderr.write(f"error: {line if len(line) < LONGEST_ERROR else line[:LONGEST_ERROR] + '...'}\n")
+        _tell(f"error: {line if len(line) < LONGEST_ERROR else line[:LONGEST_ERROR] + '...'}")
         raise SystemExit(EXIT_USAGE)
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print it; leave with status 1 where it cannot be written, which argparse keeps to itself."""
+
+        def write() -> None:
+            (file or sys.stdout).write(self.format_help())
+
+        status = run_command(write)
+        if status:
+            raise SystemExit(status)
 
 
 def run_command(work: Callable[[], int | None]) -> int:
     """Run `work` and turn what it raises into one line on stderr and an exit status.
 
-    SIGTERM is treated like SIGINT (`Interrupted`), so that a trainer can save its state; the status is then 128 +
-    signal.
+    SIGINT, SIGTERM and SIGHUP raise Interrupted, so that a training can save its state; the status is then 128 plus the
+    signal. A full disk, or a stdout that cannot be written, is a failure.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file may have a name that the terminal cannot show
-    interruption = Interruption((signal.SIGINT, signal.SIGTERM))
+    interruption = Interruption(STOPPING)
     try:
         try:
-            return work() or EXIT_OK
+            status = work() or EXIT_OK
+            sys.stdout.flush()
+            return status
         finally:
             interruption.end()
     except UserError as error:
-        sys.stderr.write(f"error: {printable_lines(str(error))}\n")
+        _tell(f"error: {printable_lines(str(error))}")
         return EXIT_USAGE
     except RunFailed as error:
-        sys.stderr.write(f"failed: {printable_lines(str(error))}\n")
+        _tell(f"failed: {printable_lines(str(error))}")
         return EXIT_FAILED
     except Interrupted as stop:
-        sys.stderr.write(f"stopped by {stop}; the same command goes on from the last saved state\n")
+        _tell(f"stopped by {stop}; the same command goes on from the last saved state")
         return 128 + stop.signum
-    except BrokenPipeError:
-        # The reader of our stdout (head, less) has left; point it elsewhere so that the interpreter's last flush is
-        # quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of our stdout (head, less) has left
+        _discard_stdout()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _discard_stdout()
+        what = f"{readable(os.fsdecode(error.filename))} " if error.filename else ""
+        reason = os.strerror(error.errno)
+        _tell(f"failed: cannot write {what}({reason}): make room; the same command goes on from what is saved")
+        return EXIT_FAILED
     finally:
         interruption.restore()
 
 
+def _tell(line: str) -> None:
+    """A line on stderr, unless that is gone (a closed terminal, a full disk)."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+
+
+def _discard_stdout() -> None:
+    """Point a stdout that cannot be written to nowhere, so that the interpreter's last flush is quiet."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @contextlib.contextmanager
 def held_signals() -> Iterator[list[int]]:
-    """SIGINT and SIGTERM only noted, so that what is inside ends where it can be gone on from; outside the main thread
-    nothing changes.
+    """Only note the signals of `STOPPING`, in the list, so that the block can end where it can be resumed from.
+
+    Raises Interrupted at the end of the block for one that it has not acted on. Does nothing outside the main thread.
     """
     received: list[int] = []
 
@@ -158,7 +204,7 @@ def held_signals() -> Iterator[list[int]]:
         received.append(signum)
 
     try:
-        previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: signal.signal(number, note) for number in map(_heeded, STOPPING) if number}
     except ValueError:
         yield received
         return
@@ -167,6 +213,8 @@ def held_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    if received:
+        raise Interrupted(received[0])
 
 
 def writable_folder(folder: Path, option: str) -> Path:

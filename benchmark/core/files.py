@@ -8,8 +8,13 @@ import stat
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from benchmark.core.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MEGABYTE = 1 << 20
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
@@ -68,6 +73,42 @@ def require_file(path: Path, name: str) -> Path:
     if fault:
         raise UserError(f"{name} {path} {fault}")
     return path
+
+
+def create_array(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """Create a `.npy` of uint8 and map it, its blocks allocated: a write into a hole of a file kills the process where
+    the disk is full.
+
+    Raises OSError where there is no room; no file is left then.
+    """
+    import numpy as np
+
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    try:
+        with path.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        path.unlink()
+        error.filename = os.fspath(path)
+        raise
+    return array
+
+
+def write_array(stream: BinaryIO, array: np.ndarray) -> None:
+    """Write an array as `.npy`. Raises OSError with its number, which `numpy.save` loses where a disk is full."""
+    import numpy as np
+
+    np.lib.format.write_array(SimpleNamespace(write=stream.write), np.asanyarray(array), allow_pickle=False)
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """`write_array` into a new file. The `filename` of the error is the path."""
+    try:
+        with path.open("wb") as stream:
+            write_array(stream, array)
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
 
 
 def _check(path: Path, status: os.stat_result, limit: int | None) -> None:

@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 SETTLED = 2_000_000_000
 """Nanoseconds after which another change of a file is sure to have another time."""
@@ -48,11 +50,12 @@ class Stamps:
         return self.hashed(path)
 
     def save(self) -> None:
-        """For the next call."""
+        """Keep them for the next call, if there is room."""
         if self._new:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             there = {name: kept for name, kept in self._known.items() if Path(name).exists()}
-            write_text(self._path, json.dumps(there, indent=0))
+            with suppress(OSError):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                write_text(self._path, json.dumps(there, indent=0))
             self._new = False
 
 
@@ -64,9 +67,30 @@ def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     content = text.encode()
     partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    partial.write_bytes(content)
-    sync(partial)
+    try:
+        partial.write_bytes(content)
+        sync(partial)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_sealed(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file with its hash beside it, for `is_sealed`."""
+    partial = path.with_name(f"{path.name}.tmp")
+    with partial.open("wb") as stream:
+        write(stream)
+    write_text(path.with_name(f"{path.name}.sha256"), sha256_of(partial))
     partial.replace(path)
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file is as `write_sealed` has written it."""
+    try:
+        return path.with_name(f"{path.name}.sha256").read_text(encoding="utf-8") == sha256_of(path)
+    except (OSError, ValueError):
+        return False
 
 
 def sync(path: Path) -> None:

@@ -22,6 +22,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from benchmark.core.artifacts import locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -210,8 +213,9 @@ class Session:
             f"tags.`{PLAN_TAG}` = '{self._log.plan}' and tags.`{ROW_TAG}` = '{row}' and attributes.status != 'FINISHED'"
         )
         runs: list[Run] = self._client.search_runs([experiment], wanted, max_results=1)
+        known_parameters: Mapping[str, str] = {}
         if runs:
-            run = str(runs[0].info.run_id)
+            run, known_parameters = str(runs[0].info.run_id), runs[0].data.params
             self._client.update_run(run, status="RUNNING")
         else:
             source = {
@@ -219,7 +223,8 @@ class Session:
             }  # fmt: skip
             tags = {PLAN_TAG: self._log.plan, ROW_TAG: row, **source, **tags}
             run = str(self._client.create_run(experiment, run_name=name, tags=tags).info.run_id)
-        self._client.log_batch(run, params=[Param(key, str(value)[:6000]) for key, value in parameters.items()])
+        new = {key: value for key, value in parameters.items() if key not in known_parameters}
+        self._client.log_batch(run, params=[Param(key, str(value)[:6000]) for key, value in new.items()])
         self._log.runs = {**self._log.runs, row: run}  # another thread may be reading the old one
         return run
 
@@ -344,11 +349,15 @@ def _create_database(path: Path) -> None:
     """MLflow's tables, whole or not at all: it makes them in many steps, and cannot go on from the middle of them."""
     if path.exists():
         return
-    for left in path.parent.glob(f"{path.name}.partial*"):
-        left.unlink()
-    partial = path.with_name(f"{path.name}.partial")
-    _client(sqlite_uri(partial)).search_experiments(max_results=1)
-    partial.replace(path)
+    with locked(path.parent / ".locks" / path.name, path.name, PROBE_SECONDS):
+        if path.exists():
+            return
+        for left in path.parent.glob(f"{path.name}.partial*"):
+            left.unlink()
+        # SQLAlchemy keeps connections by name, also to files that are gone.
+        partial = path.with_name(f"{path.name}.partial-{uuid4().hex}")
+        _client(sqlite_uri(partial)).search_experiments(max_results=1)
+        partial.replace(path)
 
 
 def _mend_locations(database: Path, files: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import contextmanager, suppress
+from typing import IO, Any, Protocol, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -36,11 +36,27 @@ class Bar(Protocol):
         """What is worth knowing right now (the losses, say)."""
 
 
+class _Stderr:
+    """Stderr as it is at the moment. That it cannot be written (a closed terminal, a full disk) costs no result."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
 class Reporter:
     """Says what is going on. `quiet` says nothing but warnings."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Console(file=cast(IO[str], _Stderr()), highlight=False)
         self.quiet = quiet
         self._shared: Progress | None = None
         self._rows: dict[str, TaskID] = {}
@@ -210,7 +226,7 @@ class _Lines:
         self._last = time.monotonic()
         self._note = ""
         where = f", from {done}" if done else ""
-        sys.stderr.write(f"{name}: {total} to do{where}\n")
+        _Stderr().write(f"{name}: {total} to do{where}\n")
 
     def advance(self, count: int) -> None:
         pace = self._pace
@@ -221,8 +237,8 @@ class _Lines:
         self._last = now
         tail = f"{duration(pace.left or 0)} left" if pace.done < pace.total else f"done in {duration(pace.took)}"
         note = f"; {self._note}" if self._note else ""
-        sys.stderr.write(f"{self._name}: {pace.done}/{pace.total}, {tail}{note}\n")
-        sys.stderr.flush()
+        _Stderr().write(f"{self._name}: {pace.done}/{pace.total}, {tail}{note}\n")
+        _Stderr().flush()
 
     def note(self, text: str) -> None:
         self._note = text

@@ -162,10 +162,10 @@ class MlflowTracker(Tracker):
 
     def interrupted(self) -> None:
         """Do so if MLflow answers within `STOP_SECONDS`."""
+        with self._condition:
+            self._stopped = self._ended = True
+            self._condition.notify()
         if self._thread is not None and self._session is not None:
-            with self._condition:
-                self._stopped = self._ended = True
-                self._condition.notify()
             self._thread.join(STOP_SECONDS)
 
     def _add(self, row: RowLog, history: pd.DataFrame) -> None:
@@ -182,6 +182,8 @@ class MlflowTracker(Tracker):
                 while not (self._ended or (time.monotonic() >= self._next and (self._changed or not self._session))):
                     self._condition.wait(0.5)
                 ended, stopped = self._ended, self._stopped
+            if stopped and self._session is None:
+                return
             try:
                 self._deliver(stopped)
             except Exception as error:  # whatever MLflow, a database or a socket raises

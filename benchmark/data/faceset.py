@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.core.files import save_array
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARKS, SUBSET_CAMERAS, Subset
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class FaceSet:
 
     def save(self, folder: Path) -> None:
         """Write `images.npy` and `faces.parquet` into an existing folder."""
-        np.save(folder / IMAGES, self.images)
+        save_array(folder / IMAGES, self.images)
         self.table.to_parquet(folder / TABLE, index=False)
 
     @classmethod

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import create_array
 from benchmark.data.edit_lists import EditList
 from benchmark.data.photo import read_pixels
 from benchmark.external.submission import SubmittedPictures, digest_of, pixels_digest
@@ -41,7 +42,7 @@ class ExternalEdits(Stage[EditFacts]):
         if len(edits) != len(self._pictures.paths):
             raise _changed(self._pictures.paths)
         shape = (len(edits), self.size, self.size, 3)
-        images = np.lib.format.open_memmap(folder / EDITED, mode="w+", dtype=np.uint8, shape=shape)
+        images = create_array(folder / EDITED, shape)
         digests = []
         with context.reporter.bar(self.name, len(edits)) as bar:
             for index, path in enumerate(self._pictures.paths):

@@ -6,6 +6,7 @@ remembered under a hash of both; where either differs, the plan is built.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from benchmark.core.artifacts import MANIFEST, Store
@@ -33,5 +34,6 @@ class FinishedSuite:
 
     def remember(self, key: str, folder: str) -> None:
         """The suite is done: key of its report, and its folder below the store's root."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self._path, f"{folder}\n{key}")
+        with suppress(OSError):  # a full disk costs no result
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self._path, f"{folder}\n{key}")

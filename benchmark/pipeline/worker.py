@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 0.1
 """Between two messages of one bar."""
-HELD = (signal.SIGINT, signal.SIGTERM)
-"""Blocked by the parent while a worker starts. SIGINT stays so: the terminal sends Ctrl-C to all, and the parent says
-what is to be done. SIGTERM is let through when there is a handler.
+HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Blocked by the parent while a worker starts. SIGINT and SIGHUP stay so: the terminal sends them to all processes, and
+the parent decides. SIGTERM is let through when there is a handler.
 """
 Send = Callable[[messages.Report], None]
 

@@ -138,7 +138,7 @@ def make(stage: Stage, context: Context) -> Artifact:
     A damaged artifact in its place is set aside.
     """
     with context.store.making(stage.recipe, context.reporter.warn) as folder:
-        made_meanwhile = context.store.find_or_set_aside(stage.recipe, context.reporter.warn, locked=True)
+        made_meanwhile = context.store.find_or_set_aside(stage.recipe, context.reporter.warn, held=True)
         if made_meanwhile is not None:
             return made_meanwhile
         started = time.monotonic()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.core.artifacts import Artifact
+from benchmark.core.files import save_array
 from benchmark.core.progress import counted
 from benchmark.data.faceset import FaceSet
 from benchmark.metrics.crop import crop, tight_box
@@ -103,9 +104,9 @@ class RealFeatures(Stage[FeatureFacts]):
         images = np.asarray(faces.images[test])
         crops = crop_faces(images, faces, test)
         with context.reporter.bar(self.name, len(images) + (0 if crops is None else len(crops))) as bar:
-            np.save(folder / WHOLE, extractor.features(images, counted(bar)))
+            save_array(folder / WHOLE, extractor.features(images, counted(bar)))
             if crops is not None:
-                np.save(folder / CROPPED, extractor.features(crops, counted(bar)))
+                save_array(folder / CROPPED, extractor.features(crops, counted(bar)))
         facts = FeatureFacts(len(images), 0 if crops is None else len(crops))
         return StageResult(facts, [WHOLE, CROPPED] if facts.cropped else [WHOLE])
 

@@ -50,7 +50,7 @@ class TrainJudge(Stage[JudgeResult]):
         with context.reporter.bar(self.name, self.settings.epochs) as bar:
             judge = train_judge(
                 faces.images, faces.labels[train], self.settings, JUDGE_SEED, folder / STATE,
-                lambda _done, _of: bar.advance(1), context.machine.device, train,
+                lambda _done, _of: bar.advance(1), context.machine.device, train, context.reporter.warn,
             )  # fmt: skip
         judge.save(folder)
         return StageResult(_accuracy(judge, faces.images[test], faces.labels[test]))

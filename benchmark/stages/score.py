@@ -4,12 +4,15 @@ summary.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
+from benchmark.core.files import write_array
+from benchmark.core.hashes import is_sealed, write_sealed
 from benchmark.core.progress import counted
 from benchmark.metrics.ca import CA
 from benchmark.metrics.features import FLOOR
@@ -89,16 +92,15 @@ class Score(Stage[Scores]):
     def _features(
         self, images: np.ndarray, crops: np.ndarray | None, context: Context, folder: Path
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Features of the edits, from an interrupted call where it has finished them."""
+        """Features of the edits, from an interrupted call where it has finished them and they are whole."""
         parts = [(FEATURES_WHOLE, images)] + ([(FEATURES_CROPPED, crops)] if crops is not None else [])
-        missing = [(name, pictures) for name, pictures in parts if not (folder / name).exists()]
+        missing = [(name, pictures) for name, pictures in parts if not is_sealed(folder / name)]
         if missing:
             extractor = self.extractor.open(context.machine.device)
             with context.reporter.bar(self.name, sum(len(pictures) for _, pictures in missing)) as bar:
                 for name, pictures in missing:
-                    partial = folder / f"{name}.tmp.npy"
-                    np.save(partial, extractor.features(pictures, counted(bar)))
-                    partial.rename(folder / name)
+                    features = extractor.features(pictures, counted(bar))
+                    write_sealed(folder / name, partial(write_array, array=features))
         return np.load(folder / FEATURES_WHOLE), np.load(folder / FEATURES_CROPPED) if crops is not None else None
 
 

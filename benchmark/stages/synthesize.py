@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmark.core.errors import RunFailed, UserError
+from benchmark.core.files import create_array
 from benchmark.core.hashes import write_text
 from benchmark.data.edit_lists import EditList
 from benchmark.data.faceset import FaceSet
@@ -72,7 +75,9 @@ class Synthesize(Stage[EditFacts]):
                 "choose a profile of that size"
             )
         edits = self.edits.make(faces)
-        images, begun = _open_images(folder, (len(edits), faces.size, faces.size, 3))
+        images, begun, digest = _open_images(folder, (len(edits), faces.size, faces.size, 3))
+        if begun == 0 and (folder / DONE).exists():
+            context.reporter.warn(f"{self.name}: what an earlier call has made is damaged: it begins anew")
         with context.reporter.bar(self.name, len(edits), begun) as bar:
             for start in range(begun, len(edits), BATCH):
                 rows = edits.iloc[start : start + BATCH]
@@ -81,22 +86,26 @@ class Synthesize(Stage[EditFacts]):
                     raise RunFailed(f"{self.name}: the checkpoint makes pictures that are not finite numbers")
                 images[start : start + len(rows)] = edited
                 images.flush()
-                write_text(folder / DONE, json.dumps({"done": start + len(rows)}))
+                digest.update(edited.tobytes())
+                write_text(folder / DONE, json.dumps({"done": start + len(rows), "sha256": digest.hexdigest()}))
                 bar.advance(len(rows))
         del images
         edits.to_parquet(folder / EDITS, index=False)
         return StageResult(EditFacts(len(edits)))
 
 
-def _open_images(folder: Path, shape: tuple[int, ...]) -> tuple[np.memmap, int]:
-    """Open the array on disk; also return how many of its pictures are done."""
-    path, done = folder / EDITED, folder / DONE
-    if path.exists() and done.exists():
+def _open_images(folder: Path, shape: tuple[int, ...]) -> tuple[np.memmap, int, hashlib._Hash]:
+    """Open the array on disk; also return how many pictures an earlier call has made, and their digest, which must be
+    the one that the call has noted.
+    """
+    path = folder / EDITED
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        noted = json.loads((folder / DONE).read_text(encoding="utf-8"))
         images = np.lib.format.open_memmap(path, mode="r+")
-        if images.shape == shape:
-            return images, int(json.loads(done.read_text(encoding="utf-8"))["done"])
-    done.unlink(missing_ok=True)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape), 0
+        digest = hashlib.sha256(images[: noted["done"]].tobytes())
+        if images.shape == shape and digest.hexdigest() == noted["sha256"]:
+            return images, int(noted["done"]), digest
+    return create_array(path, shape), 0, hashlib.sha256()
 
 
 @torch.no_grad()

@@ -152,7 +152,7 @@ class Train(CheckpointStage):
             self.method_class, self.settings, self.shape, data, self.budget, self.seed,
             context.machine.device, folder, context.machine.threads, self.precision,
         )  # fmt: skip
-        if trainer.resume():
+        if trainer.resume(lambda text: context.reporter.warn(f"{self.name}: {text}")):
             context.reporter.say(f"{self.name}: goes on at iteration {trainer.position.iteration}")
         with context.reporter.bar(self.name, self.budget.iterations, trainer.position.iteration) as bar:
             trainer.run(

@@ -7,13 +7,16 @@ Safetensors hold named tensors and text, and run nothing when they are loaded. T
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import random
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -22,9 +25,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from benchmark.core.artifacts import DAMAGED, free_name
 from benchmark.core.errors import UserError
+from benchmark.core.files import fault_of
 
 TEXT = "fesbench"
+SEAL, UNSEALED = "sha256", b"0" * 64
+_SEAL = re.compile(rb'\\"sha256\\": \\"([0-9a-f]{64})\\"')
+DAMAGE = (SafetensorError, OSError, ValueError, KeyError, AttributeError)
+LARGEST_HEAD = 100 << 20
+"""Bytes; safetensors takes no larger one."""
 
 
 @dataclass
@@ -44,9 +54,11 @@ class Position:
     """How often each loss was added to the sums that are not yet in the history."""
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], text: Mapping[str, Any]) -> None:
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], text: Mapping[str, Any], sealed: bool = False) -> None:
     """Write tensors and a JSON text as one file, whole or not at all: the old file is there until the new one is
     complete.
+
+    sealed: with the SHA-256 of the file in its text, computed with zeros in its place. Raises OSError.
     """
     partial = path.with_name(path.name + ".tmp")
     on_cpu = {
@@ -54,7 +66,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], text: Mapping[str, A
         for name, tensor in tensors.items()
     }
     # One entry: safetensors writes several in no fixed order, and equal contents are to be equal bytes.
-    save_file(on_cpu, partial, metadata={TEXT: json.dumps(text, sort_keys=True)})
+    content = json.dumps({SEAL: UNSEALED.decode(), **text} if sealed else text, sort_keys=True)
+    write_safetensors(partial, on_cpu, {TEXT: content})
+    if sealed:
+        _seal(partial)
     mask = os.umask(0)
     os.umask(mask)
     partial.chmod(0o666 & ~mask)  # safetensors makes it its owner's alone
@@ -63,18 +78,89 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], text: Mapping[str, A
     partial.replace(path)
 
 
+def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file. Raises OSError, and leaves no file, where it cannot be written whole."""
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:  # which has the system's error as a text
+        path.unlink(missing_ok=True)
+        code = re.search(r"(?:code: |os error )(\d+)", str(error))
+        number = int(code[1]) if code else errno.EIO
+        raise OSError(number, os.strerror(number), os.fspath(path)) from error
+
+
+def _seal(path: Path) -> None:
+    """Put the digest of a file in the place that is kept for it."""
+    with path.open("r+b") as stream:
+        place = _place_of_seal(stream)
+        digest = _digest_without_seal(stream, place)
+        stream.seek(place)
+        stream.write(digest)
+
+
+def _check_seal(path: Path) -> None:
+    """Raise ValueError where a file is not what was sealed."""
+    with path.open("rb") as stream:
+        place = _place_of_seal(stream)
+        digest = _digest_without_seal(stream, place)
+        stream.seek(place)
+        if stream.read(len(UNSEALED)) != digest:
+            raise ValueError("it is not what was written")
+
+
+def _place_of_seal(stream: BinaryIO) -> int:
+    """Where the 64 digits begin, in the head of a safetensors file (its length, then JSON)."""
+    length = int.from_bytes(stream.read(8), "little")
+    seal = _SEAL.search(stream.read(min(length, LARGEST_HEAD)))
+    if seal is None:
+        raise ValueError("it has no hash of itself")
+    return 8 + seal.start(1)
+
+
+def _digest_without_seal(stream: BinaryIO, place: int) -> bytes:
+    """SHA-256 of a file with zeros for its seal, 64 hex digits."""
+    stream.seek(0)
+    digest = hashlib.sha256(stream.read(place) + UNSEALED)
+    stream.seek(place + len(UNSEALED))
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest().encode()
+
+
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_tensors` wrote. Raises UserError for a damaged file."""
     try:
-        with safe_open(path, "pt") as stream:
-            metadata = stream.metadata() or {}
-            if TEXT not in metadata:
-                raise UserError(f"{path} is no checkpoint of this project")
-            return {name: stream.get_tensor(name) for name in stream.keys()}, json.loads(metadata[TEXT])  # noqa: SIM118
+        return _read(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: its folder is no whole checkpoint") from error
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"the checkpoint {path} is damaged ({error}): remove it to begin anew") from error
+    except DAMAGE as error:
+        raise UserError(f"the checkpoint {path} is damaged ({error})") from error
+
+
+def load_state(path: Path, warn: Callable[[str], None]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Read a sealed state; None where there is none. A damaged one is set aside, with a line."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        if fault := fault_of(path):
+            raise ValueError(f"it {fault}")
+        _check_seal(path)
+        return _read(path)
+    except DAMAGE as error:
+        aside = free_name(path, DAMAGED)
+        path.rename(aside)
+        warn(f"the saved state {path} is damaged ({error}): set aside as {aside.name}, and the training begins anew")
+        return None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    with safe_open(path, "pt") as stream:
+        metadata = stream.metadata() or {}
+        if TEXT not in metadata:
+            raise ValueError("it is no checkpoint of this project")
+        text = json.loads(metadata[TEXT])
+        text.pop(SEAL, None)
+        return {name: stream.get_tensor(name) for name in stream.keys()}, text  # noqa: SIM118
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchmark.core.errors import RunFailed, UserError
@@ -32,11 +32,12 @@ from benchmark.settings import chosen, published
 from benchmark.training.augmentation import augment
 from benchmark.training.checkpoint import (
     below,
-    load_tensors,
+    load_state,
     optimizer_tensors,
     prefixed,
     restore_optimizer,
     save_tensors,
+    write_safetensors,
 )
 from benchmark.training.sampling import TrainingSet
 
@@ -98,7 +99,7 @@ class Judge:
         state = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
         about = {"size": self.size, "expressions": EXPRESSIONS, "settings": dataclasses.asdict(self.settings)}
         partial = folder / f"{WEIGHTS}.tmp"
-        save_file(state, partial)
+        write_safetensors(partial, state)
         partial.replace(folder / WEIGHTS)
         partial = folder / f"{ABOUT}.tmp"
         partial.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -129,6 +130,7 @@ def train_judge(
     progress: Callable[[int, int], None] | None = None,
     device: str = "cpu",
     rows: NDArray[np.integer] | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Judge:
     """Train on `images` (N x S x S x 3, uint8; with `rows`, N numbers, on these of them) and `labels` (N, index into
     `protocol.EXPRESSIONS`).
@@ -142,8 +144,8 @@ def train_judge(
     if count != len(labels) or count == 0:
         raise ValueError(f"{count} images and {len(labels)} labels are nothing to learn from")
     training = _Training(TrainingSet(images, labels.astype(np.int64), rows=rows), settings, seed, device)
-    if state is not None and state.exists():
-        training.restore(state)
+    if state is not None:
+        training.restore(state, warn)
     saved = time.monotonic()
     with _exact(device):
         while training.epoch < settings.epochs:
@@ -220,11 +222,14 @@ class _Training:
         tensors = prefixed("network", self.network.state_dict())
         tensors |= prefixed("optimizer", optimizer_tensors(self.optimizer))
         tensors["generator"] = self.generator.get_state()
-        save_tensors(path, tensors, {"identity": self.identity, "epoch": self.epoch})
+        save_tensors(path, tensors, {"identity": self.identity, "epoch": self.epoch}, sealed=True)
 
-    def restore(self, path: Path) -> None:
-        """Put `save`'s file back. Raises UserError where it is of another training."""
-        tensors, text = load_tensors(path)
+    def restore(self, path: Path, warn: Callable[[str], None]) -> None:
+        """Put `save`'s file back, if there is one. Raises UserError where it is of another training."""
+        state = load_state(path, warn)
+        if state is None:
+            return
+        tensors, text = state
         if text.get("identity") != self.identity:
             raise UserError(f"{path} is of a judge with other pictures or settings: remove it to begin anew")
         self.network.load_state_dict(below("network", tensors))

@@ -234,14 +234,14 @@ class Trainer:
         tensors |= checkpoint.prefixed("faces", self.faces.state())
         tensors |= checkpoint.prefixed("sums", self._sums)
         tensors["history"] = torch.tensor(self._history, dtype=torch.float64)
-        checkpoint.save_tensors(self.folder / STATE, tensors, asdict(self.position))
+        checkpoint.save_tensors(self.folder / STATE, tensors, asdict(self.position), sealed=True)
 
-    def resume(self) -> bool:
-        """Go on from the state file, if there is one."""
-        path = self.folder / STATE
-        if not path.exists():
+    def resume(self, warn: Callable[[str], None] = lambda _: None) -> bool:
+        """Go on from the state file, if there is one; a damaged one is set aside, with a line."""
+        state = checkpoint.load_state(self.folder / STATE, warn)
+        if state is None:
             return False
-        tensors, text = checkpoint.load_tensors(path)
+        tensors, text = state
         self.method.load_state_dict(checkpoint.below("model", tensors))
         for name, average in self._averages.items():
             average.load_state_dict(checkpoint.below(f"average.{name}", tensors))

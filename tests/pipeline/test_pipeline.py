@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -301,6 +302,34 @@ def test_damaged_artifacts_are_set_aside_and_made_anew(
     assert (report_of(copy) / "results.json").read_bytes() == (report_of(whole) / "results.json").read_bytes()
     assert run.main([*arguments, "--out", str(copy), "--quiet"]) == 0
     assert capfd.readouterr().err == ""
+
+
+def test_a_full_disk_is_one_line_in_every_stage_and_costs_nothing(
+    tmp_path: Path, arguments: list[str], whole: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A limit on the size of files stands for the end of the disk."""
+    copy, kept = tmp_path / "copy", tmp_path / "kept"
+    shutil.copytree(whole, copy)
+    kept.mkdir()
+    shutil.rmtree(copy / "reports")
+    for kind in ("reports", "scores", "synth", "features", "judge", "train", "faces"):
+        if kind != "reports":
+            (copy / kind).rename(kept / kind)
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))
+        try:
+            assert run.main([*arguments, "--out", str(copy)]) == 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        (line,) = (line for line in capfd.readouterr().err.splitlines() if not line.startswith("warning: MLflow"))
+        assert line.startswith("failed: cannot write ")
+        assert line.endswith("(File too large): make room; the same command goes on from what is saved")
+        assert not [path for path in (copy / kind).iterdir() if path.suffix != ".partial"]
+        if kind not in ("reports", "faces"):
+            shutil.rmtree(copy / kind)
+            (kept / kind).rename(copy / kind)
+    assert run.main([*arguments, "--out", str(copy)]) == 0
+    assert (report_of(copy) / "results.json").read_bytes() == (report_of(whole) / "results.json").read_bytes()
 
 
 def test_too_little_disk_is_said_before_the_start(

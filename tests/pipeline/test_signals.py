@@ -16,14 +16,14 @@ from typing import NoReturn
 
 import pytest
 
-from benchmark.core.cli import EXIT_OK, Interrupted, Interruption, run_command
+from benchmark.core.cli import EXIT_OK, Interrupted, Interruption, held_signals, run_command
 from benchmark.core.environment import Environment
 from benchmark.core.errors import UserError
 from benchmark.pipeline import messages
 from benchmark.pipeline.worker import HELD
 from benchmark.stages.base import Machine
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 ROOT = Path(__file__).parents[2]
 
 
@@ -141,6 +141,33 @@ def test_a_signal_does_not_cut_the_last_words(
     assert "".join(written) == words
 
 
+def cut_by(signum: signal.Signals) -> NoReturn:
+    signal.raise_signal(signum)
+    raise UserError("an error of the block, which is told")
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_that_nobody_has_acted_on_is_raised_where_signals_are_let_go(signum: signal.Signals) -> None:
+    """The last stage of the workers may end as it comes."""
+    with pytest.raises(Interrupted) as stop, held_signals():
+        signal.raise_signal(signum)
+    assert stop.value.signum == signum
+    with pytest.raises(UserError), held_signals():
+        cut_by(signum)
+
+
+def test_nohup_is_heeded(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run_command(lambda: signal.raise_signal(signal.SIGHUP)) == EXIT_OK
+        with held_signals() as received:
+            signal.raise_signal(signal.SIGHUP)
+        assert received == []
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert capsys.readouterr().err == ""
+
+
 def test_once_told_a_clean_up_is_not_cut_short() -> None:
     cleaned = []
 
@@ -239,7 +266,8 @@ def test_a_worker_stopped_while_it_says_that_it_failed_says_that_it_failed(tmp_p
     assert str(report.error) == "no luck"
 
 
-def test_a_worker_leaves_ctrl_c_to_its_parent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGHUP])
+def test_a_worker_leaves_what_a_terminal_sends_to_its_parent(tmp_path: Path, signum: signal.Signals) -> None:
     """Also where it holds signals, as a training does."""
     worker = Worker(
         tmp_path,
@@ -248,13 +276,15 @@ def test_a_worker_leaves_ctrl_c_to_its_parent(tmp_path: Path) -> None:
         "        line.send(messages.Say('ready'))\n"
         "        while not received:\n"
         "            time.sleep(0.01)\n"
-        "    line.send(messages.Say(' '.join(signal.Signals(number).name for number in received)))\n",
+        "        line.send(messages.Say(' '.join(signal.Signals(number).name for number in received)))\n",
     )
     ready(worker.connection)
-    worker.process.send_signal(signal.SIGINT)
+    worker.process.send_signal(signum)
     time.sleep(0.2)
     worker.connection.send(messages.Stop())
-    assert worker.end() == [messages.Say("SIGTERM")]
+    said, stopped = worker.end()
+    assert said == messages.Say("SIGTERM")
+    assert isinstance(stopped, messages.Stopped)
 
 
 def test_a_stop_of_a_worker_that_python_only_reports_is_not_lost(tmp_path: Path) -> None:

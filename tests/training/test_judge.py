@@ -150,9 +150,18 @@ def test_a_state_of_another_training_is_refused(tmp_path: Path, monkeypatch: pyt
     ]:
         with pytest.raises(UserError, match="other pictures or settings"):
             train_judge(images, labels, settings, seed, state)
-    state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(UserError, match="damaged"):
-        train_judge(*bars(32, 0), replace(QUICK, epochs=1), 0, state)
+
+
+def test_a_damaged_state_is_set_aside(tmp_path: Path, trained: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SAVE_SECONDS", -1.0)
+    state, told = tmp_path / "state.safetensors", list[str]()
+    train_judge(*bars(96, 0), QUICK, 1, state)
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    assert_same_weights(train_judge(*bars(96, 0), QUICK, 1, state, warn=told.append), trained)
+    (line,) = told
+    assert "is damaged (it is not what was written): set aside as state.safetensors.damaged" in line
 
 
 def test_saved_and_loaded_is_the_same_judge(trained: Judge, tmp_path: Path) -> None:

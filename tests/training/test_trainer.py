@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -234,14 +235,50 @@ def test_schedule_is_applied_from_the_initial_rate(tmp_path: Path) -> None:
     assert made._raw["colours"].param_groups[0]["lr"] == pytest.approx(0.05 * (1 - 9 / 10))
 
 
-@pytest.mark.parametrize("damage", [lambda raw: raw[:100], lambda raw: b"\0" * 50, lambda raw: b""])
-def test_a_damaged_state_is_said_in_one_line(tmp_path: Path, damage: Any) -> None:
-    made = trainer(tmp_path / "bad")
-    made.save()
+@pytest.mark.parametrize(
+    "damage", [lambda raw: raw[:99], lambda raw: raw[:-1], lambda raw: b"\0" * 50, lambda raw: b""]
+)
+def test_a_damaged_state_is_set_aside_and_the_training_begins_anew(tmp_path: Path, damage: Any) -> None:
+    expected, _ = finished(tmp_path / "whole")
+    train(trainer(tmp_path / "bad", iterations=4))
     path = tmp_path / "bad" / STATE
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match="is damaged"):
-        trainer(tmp_path / "bad").resume()
+    told: list[str] = []
+    made = trainer(tmp_path / "bad")
+    assert not made.resume(told.append)
+    (line,) = told
+    assert line.startswith(f"the saved state {path} is damaged (")
+    assert line.endswith(f"set aside as {STATE}.damaged, and the training begins anew")
+    assert "\n" not in line
+    train(made)
+    made.write_result()
+    assert (tmp_path / "bad" / WEIGHTS).read_bytes() == expected
+
+
+def test_every_bit_of_a_state_counts(tmp_path: Path) -> None:
+    """One bit of each byte, head, text and tensors."""
+    path = tmp_path / STATE
+    checkpoint.save_tensors(path, {"a": torch.arange(3.0), "b": torch.ones(2, 2)}, {"iteration": 3}, sealed=True)
+    content = path.read_bytes()
+    tensors, text = checkpoint.load_state(path, pytest.fail) or ({}, {})
+    assert (tensors["a"].tolist(), text) == ([0.0, 1.0, 2.0], {"iteration": 3})
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << place % 8)]) + content[place + 1 :])
+        assert checkpoint.load_state(path, lambda _: None) is None
+        (tmp_path / f"{STATE}.damaged").unlink()
+
+
+def test_a_full_disk_keeps_the_last_good_state(tmp_path: Path) -> None:
+    path = tmp_path / STATE
+    checkpoint.save_tensors(path, {"a": torch.zeros(1000)}, {}, sealed=True)
+    kept, limit = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limit[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*state\.safetensors\.tmp'"):
+            checkpoint.save_tensors(path, {"a": torch.ones(1000)}, {}, sealed=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(STATE, kept)]
 
 
 def test_a_missing_file_is_not_called_damaged(tmp_path: Path) -> None:

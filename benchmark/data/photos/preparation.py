@@ -5,9 +5,11 @@ dlib and Pillow release Python's lock while they work, so threads are enough.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import create_array
 from benchmark.core.hashes import write_text
 from benchmark.data.faceset import IMAGES, TABLE
 from benchmark.data.framing import Square
@@ -116,11 +119,12 @@ class _Preparation:
         photos, size = self.index.photos, self.options.size
         detector = FaceDetector() if self.options.find and not all(map(has_landmarks, photos)) else None
         shape = (len(photos), size, size, 3)
-        inspected = _resume(self.folder, shape)
-        mode: Any = "r+" if inspected else "w+"
-        pixels: np.ndarray = np.lib.format.open_memmap(
-            self.folder / PIXELS_PART, mode, np.uint8, None if inspected else shape
-        )
+        inspected: dict[int, Inspection] = {}
+        with suppress(OSError, ValueError, TypeError):  # what an interrupted call has left may be anything
+            pixels: np.ndarray = np.lib.format.open_memmap(self.folder / PIXELS_PART, "r+")
+            inspected = _resume(self.folder, shape, pixels)
+        if not inspected:
+            pixels = create_array(self.folder / PIXELS_PART, shape)
         advance(len(inspected))
         remaining = [number for number in range(len(photos)) if number not in inspected]
         chunks = [remaining[start : start + CHUNK] for start in range(0, len(remaining), CHUNK)]
@@ -140,7 +144,7 @@ class _Preparation:
                 log.write(json.dumps(shape) + "\n")
             for chunk in _run_in_parallel(inspect_chunk, chunks, self.workers):
                 inspected |= dict(chunk)
-                log.writelines(json.dumps([number, inspection.as_json()]) + "\n" for number, inspection in chunk)
+                log.writelines(_log_line(number, inspection.as_json(), pixels) for number, inspection in chunk)
                 log.flush()
         return pixels, [inspected[number] for number in range(len(photos))]
 
@@ -220,23 +224,26 @@ class _Preparation:
         return [cut_now.get(number, photo) for number, photo in enumerate(used)]
 
 
-def _resume(folder: Path, shape: tuple[int, ...]) -> dict[int, Inspection]:
-    """The inspections of an interrupted call, all of whose pixels are there."""
+def _log_line(number: int, fields: Any, pixels: np.ndarray) -> str:
+    """An inspection, and a digest of it and of the pixels."""
+    digest = hashlib.sha256(json.dumps([number, fields]).encode() + pixels[number].tobytes())
+    return json.dumps([number, fields, digest.hexdigest()]) + "\n"
+
+
+def _resume(folder: Path, shape: tuple[int, ...], pixels: np.ndarray) -> dict[int, Inspection]:
+    """The inspections of an interrupted call, as far as they and their pixels are what it has written."""
     log = folder / INSPECTED_PART
-    if not log.exists() or not (folder / PIXELS_PART).exists():
+    first, *lines = log.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
+    if first != json.dumps(shape) + "\n" or pixels.shape != shape:
         return {}
-    first, *lines = log.read_text(encoding="utf-8").splitlines() or [""]
-    if first != json.dumps(shape):
-        return {}
-    inspected = {}
+    inspected, whole = {}, [first]
     for line in lines:
-        try:
-            number, fields = json.loads(line)
-        except ValueError:  # cut off in the middle of a line: only the last can be
-            break
-        inspected[int(number)] = Inspection.from_json(fields)
-    # Whole lines only, so that new ones do not follow half a one.
-    write_text(log, "".join(f"{line}\n" for line in (first, *lines[: len(inspected)])))
+        with suppress(ValueError, TypeError, KeyError, IndexError):  # the last may be cut
+            number, fields, _ = json.loads(line)
+            if line == _log_line(number, fields, pixels):
+                inspected[int(number)] = Inspection.from_json(fields)
+                whole.append(line)
+    write_text(log, "".join(whole))
     return inspected
 
 
