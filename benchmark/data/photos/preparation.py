@@ -264,7 +264,7 @@ def _write_images(folder: Path, pixels: np.ndarray, numbers: Sequence[int]) -> N
         (folder / PIXELS_PART).rename(folder / IMAGES)
         return
     shape = (len(numbers), *pixels.shape[1:])
-    images: np.ndarray = np.lib.format.open_memmap(folder / IMAGES, "w+", np.uint8, shape)
+    images = create_array(folder / IMAGES, shape)
     for start in range(0, len(numbers), 512):
         images[start : start + 512] = pixels[list(numbers[start : start + 512])]
-    images.flush()  # type: ignore[attr-defined]
+    images.flush()
