@@ -92,6 +92,16 @@ def test_gradients_clipped_in_most_updates(
     )
 
 
+def test_clipping_counts_over_the_whole_training(tmp_path: Path) -> None:
+    def clipped(*shares: float) -> list[str]:
+        iterations = 10 * (1 + np.arange(len(shares)))
+        return failures(pd.DataFrame({"iteration": iterations, f"{CLIPPED}generator": shares}), lambda means: [])
+
+    assert clipped(0.0, 0.0, 0.0, 1.0) == []
+    assert clipped(1.0, 1.0, 0.0, 0.0) == []
+    assert clipped(np.nan, 0.4, 1.0, np.nan)[0].startswith("from iteration 30: most gradients of the generator")
+
+
 def test_an_interrupted_training_gets_the_same_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Dummy, "warnings", lambda self, means: ["far"] if means["distance"] > 0.3 else [])
     whole = trainer(tmp_path / "whole")
