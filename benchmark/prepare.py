@@ -19,16 +19,16 @@ EXAMPLES = (
 
 def parser() -> Parser:
     """The arguments."""
-    made = Parser("benchmark.prepare", __doc__ or "", EXAMPLES)
-    made.add_argument("--data", required=True, help=DATA_HELP)
-    made.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
-    made.add_argument(
+    command = Parser("benchmark.prepare", __doc__ or "", EXAMPLES)
+    command.add_argument("--data", required=True, help=DATA_HELP)
+    command.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
+    command.add_argument(
         "--store", type=Path, default=Path("runs"), metavar="DIR", help="the --out of benchmark.run (default: runs)"
     )
-    made.add_argument("--threads", type=int, help="pictures at once (default: one for each core)")
-    made.add_argument("--json", action="store_true", help="what was found as JSON on stdout")
-    made.add_argument("--quiet", action="store_true", help="no progress")
-    return made
+    command.add_argument("--threads", type=int, help="pictures at once (default: one for each core)")
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+    command.add_argument("--quiet", action="store_true", help="no progress")
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,16 +63,16 @@ def prepare(arguments: argparse.Namespace) -> int:
     from benchmark.core.paths import printable_lines
     from benchmark.data.photos.set_aside import ASIDE
 
-    found = check_up(source, prepared, profile)
+    result = check_up(source, prepared, profile)
     page = writable_folder(store / "checkups", "--store") / f"{prepared.folder.name}.html"
-    write_page(found, load_faces(prepared.folder), page)
+    write_page(result, load_faces(prepared.folder), page)
     aside = page.with_name(f"{prepared.folder.name}-{ASIDE}")
-    write_text(aside, found.aside.to_csv(index=False))
+    write_text(aside, result.aside.to_csv(index=False))
     if arguments.json:
-        said = {**found.fact(), "page": str(page), "prepared": str(prepared.folder)}
-        sys.stdout.write(json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        fields = {**result.as_json(), "page": str(page), "prepared": str(prepared.folder)}
+        sys.stdout.write(json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     else:
-        sys.stdout.write(printable_lines(text(found, page, aside)))
+        sys.stdout.write(printable_lines(text(result, page, aside)))
     return 0
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmark.core.progress import Reporter
     from benchmark.editing.file_pairs import FilePairs
     from benchmark.editing.guides import EditRequest, EditTarget
-    from benchmark.editing.work import Outcome, Task
+    from benchmark.editing.tasks import EditTask, Outcome
 
 EXAMPLES = (
     "python -m benchmark.synthesize --checkpoint runs/train/DIR --source a.jpg --target happy --out happy.png",
@@ -40,33 +40,35 @@ SHOWN = 3
 
 def parser() -> Parser:
     """The arguments."""
-    made = Parser("benchmark.synthesize", DESCRIPTION, EXAMPLES)
-    made.add_argument(
+    command = Parser("benchmark.synthesize", DESCRIPTION, EXAMPLES)
+    command.add_argument(
         "--checkpoint", type=Path, required=True, metavar="DIR", help="a folder of runs/train/, or an imported one"
     )
-    made.add_argument("--source", type=Path, required=True, metavar="PATH", help="a picture, or a folder of pictures")
-    made.add_argument(
+    command.add_argument(
+        "--source", type=Path, required=True, metavar="PATH", help="a picture, or a folder of pictures"
+    )
+    command.add_argument(
         "--out", type=Path, required=True, metavar="PATH", help="the PNG to write; a folder, if --source is one"
     )
-    guide = made.add_mutually_exclusive_group(required=True)
+    guide = command.add_mutually_exclusive_group(required=True)
     guide.add_argument("--target", metavar="EXPRESSION", help="angry, ..., surprised; or all, for a strip of all eight")
     guide.add_argument("--reference", type=Path, metavar="FILE", help="a picture whose expression is to be taken")
     guide.add_argument(
         "--aus", type=Path, metavar="FILE", help="action units, 0 to 5: OpenFace's CSV, or lines such as AU12,3.5"
     )
-    made.add_argument("--seed", type=int, metavar="N", help="draws the latent of a label-guided edit (default: 0)")
-    made.add_argument(
+    command.add_argument("--seed", type=int, metavar="N", help="draws the latent of a label-guided edit (default: 0)")
+    command.add_argument(
         "--openface",
         type=Path,
         metavar="PATH",
         help="folder of OpenFace's CSV files, named as the pictures are; or its one file for all pictures of --source",
     )
-    made.add_argument("--overwrite", action="store_true", help="make pictures anew that are there already")
-    made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    made.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
-    made.add_argument("--json", action="store_true", help="print what was done with every picture as JSON")
-    made.add_argument("--quiet", action="store_true", help="no progress, nothing but failures")
-    return made
+    command.add_argument("--overwrite", action="store_true", help="make pictures anew that are there already")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
+    command.add_argument("--json", action="store_true", help="print what was done with every picture as JSON")
+    command.add_argument("--quiet", action="store_true", help="no progress, nothing but failures")
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def synthesize(arguments: argparse.Namespace) -> int:
     """Check what can be checked at once, load the model, edit."""
-    request = _wish(arguments)
+    request = _request(arguments)
     if arguments.threads is not None and arguments.threads < 1:
         raise UserError(f"--threads must be at least 1, not {arguments.threads}")
     if arguments.openface is not None and not arguments.openface.is_dir() and (fault := fault_of(arguments.openface)):
@@ -89,7 +91,7 @@ def synthesize(arguments: argparse.Namespace) -> int:
     inputs = {"--reference": request.reference, "--aus": request.aus}
     pairs = find_pairs(arguments.source, arguments.out, {name: path for name, path in inputs.items() if path})
     reporter = Reporter(arguments.quiet)
-    tell = _teller(reporter)
+    tell = _line_printer(reporter)
     task = _task(arguments, request, pairs, tell)
     if pairs.others:
         more = f" and {len(pairs.others) - SHOWN} more" if len(pairs.others) > SHOWN else ""
@@ -107,7 +109,7 @@ def synthesize(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _wish(arguments: argparse.Namespace) -> EditRequest:
+def _request(arguments: argparse.Namespace) -> EditRequest:
     from benchmark.editing.guides import DEFAULT_SEED, EditRequest
 
     if arguments.seed is not None and not arguments.target:
@@ -116,18 +118,20 @@ def _wish(arguments: argparse.Namespace) -> EditRequest:
     return EditRequest(arguments.target, seed, arguments.reference, arguments.aus)
 
 
-def _teller(reporter: Reporter) -> Callable[[str], None]:
+def _line_printer(reporter: Reporter) -> Callable[[str], None]:
     """One line on stderr, as it is: names of files may have brackets that rich would read."""
-    from benchmark.editing.work import shown
+    from benchmark.editing.tasks import encodable
 
     def tell(text: str) -> None:
         if not reporter.quiet:
-            reporter.console.print(shown(text), markup=False, emoji=False, soft_wrap=True)
+            reporter.console.print(encodable(text), markup=False, emoji=False, soft_wrap=True)
 
     return tell
 
 
-def _task(arguments: argparse.Namespace, request: EditRequest, pairs: FilePairs, tell: Callable[[str], None]) -> Task:
+def _task(
+    arguments: argparse.Namespace, request: EditRequest, pairs: FilePairs, tell: Callable[[str], None]
+) -> EditTask:
     """The model, and what it is to do."""
     import warnings
 
@@ -136,7 +140,7 @@ def _task(arguments: argparse.Namespace, request: EditRequest, pairs: FilePairs,
     from benchmark.editing.editor import Editor
     from benchmark.editing.guides import ALL, edit_targets
     from benchmark.editing.portraits import PortraitReader
-    from benchmark.editing.work import Task
+    from benchmark.editing.tasks import EditTask
     from benchmark.training.device import choose_device
 
     # Pillow's remarks on a photograph (its EXIF is damaged, it is very large) are no concern of the user's.
@@ -151,7 +155,7 @@ def _task(arguments: argparse.Namespace, request: EditRequest, pairs: FilePairs,
     )
     targets = edit_targets(request, type(editor.method), editor.name, reader)
     tell(_announcement(editor.name, targets, request))
-    return Task(editor, reader, targets, arguments.overwrite, request.target == ALL)
+    return EditTask(editor, reader, targets, arguments.overwrite, request.target == ALL)
 
 
 def _announcement(name: str, targets: Sequence[EditTarget], request: EditRequest) -> str:
@@ -170,7 +174,7 @@ def _announcement(name: str, targets: Sequence[EditTarget], request: EditRequest
     return f"{name}, guided by action units: {what}{detail}"
 
 
-def _single(task: Task, pairs: FilePairs) -> Outcome:
+def _single(task: EditTask, pairs: FilePairs) -> Outcome:
     """The one pair. Raises UserError where it cannot be done, or would do away with something else."""
     (pair,) = pairs.pairs
     (outcome,) = task.run(pairs.pairs, check_sources=True)
@@ -181,15 +185,15 @@ def _single(task: Task, pairs: FilePairs) -> Outcome:
     return outcome
 
 
-def _folder(task: Task, pairs: FilePairs, reporter: Reporter) -> list[Outcome]:
+def _folder(task: EditTask, pairs: FilePairs, reporter: Reporter) -> list[Outcome]:
     """All pairs, with a line for each that failed."""
-    from benchmark.editing.work import shown
+    from benchmark.editing.tasks import encodable
 
     outcomes = []
     with reporter.bar("edit", len(pairs.pairs)) as bar:
         for pair, outcome in zip(pairs.pairs, task.run(pairs.pairs, check_sources=False), strict=True):
             if outcome.state == "failed":
-                text = shown(f"failed: {pair.name}: {outcome.reason}")
+                text = encodable(f"failed: {pair.name}: {outcome.reason}")
                 reporter.console.print(text, markup=False, emoji=False, soft_wrap=True)
             outcomes.append(outcome)
             bar.advance(1)
@@ -198,11 +202,11 @@ def _folder(task: Task, pairs: FilePairs, reporter: Reporter) -> list[Outcome]:
 
 def _summary(outcomes: Sequence[Outcome], out: Path, folder: bool) -> str:
     """What was done, in a line."""
-    from benchmark.editing.work import shown
+    from benchmark.editing.tasks import encodable
 
     if not folder:
         there = ", there already (--overwrite makes it anew)" if outcomes[0].state == "there" else ""
-        return shown(f"{out}{there}")
+        return encodable(f"{out}{there}")
     count = Counter(outcome.state for outcome in outcomes)
     parts = [f"{count['made']} made"]
     left_alone = count["there"] + count["other"]
@@ -211,11 +215,11 @@ def _summary(outcomes: Sequence[Outcome], out: Path, folder: bool) -> str:
         parts.append(f"{left_alone} there already{other} (--overwrite makes them anew)")
     if count["failed"]:
         parts.append(f"{count['failed']} failed")
-    return shown(f"{out}: {'; '.join(parts)}")
+    return encodable(f"{out}: {'; '.join(parts)}")
 
 
 def _report(
-    arguments: argparse.Namespace, request: EditRequest, task: Task, outcomes: Sequence[Outcome]
+    arguments: argparse.Namespace, request: EditRequest, task: EditTask, outcomes: Sequence[Outcome]
 ) -> dict[str, Any]:
     """The schema of --json."""
     import dataclasses

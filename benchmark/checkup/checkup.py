@@ -1,4 +1,4 @@
-"""What a data set has and lacks: counts, split, faces, and what every suite can make of it."""
+"""Check a data set: counts, split, faces, and what every suite can measure on it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from benchmark.protocol import CAMERAS, EXPRESSIONS, GAZES, SUBSET_CAMERAS, SUBS
 Kind = Literal["expression", "camera", "gaze"]
 PLANNED: dict[Kind, tuple[Any, ...]] = {"expression": EXPRESSIONS, "camera": CAMERAS, "gaze": GAZES}
 SURE = frozenset({"dlib", "OpenFace", "the table", "the renderer"})
-"""Who says where a face is and has seen that very picture."""
+"""Sources of landmarks that were found in that very picture."""
 
 
 @dataclass(frozen=True)
 class SuiteState:
-    """What a suite can measure. missing: by row label and subset, why it can't be."""
+    """What a suite can measure. missing: by row label and subset, why it cannot be measured."""
 
     name: str
     rows: int
@@ -43,9 +43,11 @@ class SuiteState:
 
 @dataclass(frozen=True)
 class CheckUp:
-    """Everything the check-up says. counts: by kind and value, pictures; people: of each person. incomplete: persons
-    with fewer pictures than the fullest, and how many they have. not_found: the pictures whose faces were looked for
-    and not found, and what stands in. aside: the table of files that were set aside.
+    """The result of a check-up.
+
+    counts: pictures by kind and value; people: pictures by person; fullest: the most that a person has; incomplete:
+    people with fewer, and how many they have. not_found: by picture whose face was not detected, the source of its
+    landmarks. aside: the table of files that were set aside.
     """
 
     description: str
@@ -63,13 +65,13 @@ class CheckUp:
     aside: pd.DataFrame
     suites: tuple[SuiteState, ...]
 
-    def fact(self) -> dict[str, Any]:
-        """For `--json`."""
+    def as_json(self) -> dict[str, Any]:
+        """The object of `--json`."""
         plain = {name: value for name, value in vars(self).items() if name not in {"aside", "suites", "facts"}}
-        known = ("left_out", "others", "landmarks_by", "units_by", "turned", "useless", "notes")
+        of_photographs = ("left_out", "others", "landmarks_by", "units_by", "turned", "useless", "notes")
         return {
             **plain,
-            **{name: self.facts[name] for name in known if name in self.facts},
+            **{name: self.facts[name] for name in of_photographs if name in self.facts},
             "aside": {reason: int((self.aside["reason"] == reason).sum()) for reason in self.aside["reason"].unique()},
             "set_aside": self.aside.to_dict("records"),
             "suites": {suite.name: {**vars(suite)} for suite in self.suites},
@@ -77,19 +79,21 @@ class CheckUp:
 
 
 def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckUp:
-    """Of a prepared data set."""
+    """Check a prepared data set."""
     faces = FaceSet.load(prepared.folder)
     table = faces.table
     facts = {name: value for name, value in prepared.manifest.facts.items() if value is not None}
-    if isinstance(source, Photographs):  # a stray file is none of the set's, which may have been prepared before
+    if isinstance(
+        source, Photographs
+    ):  # stray files are counted anew: they are no part of the key of a set that was prepared before
         facts |= {"left_out": dict(source.index.left_out), "others": source.index.others}
     per_person = table.groupby("identity").size()
     fullest = int(per_person.max())
     counts: dict[Kind, dict[str, int]] = {}
     for kind, planned in PLANNED.items():
-        found = table[kind].value_counts()
-        shown = {value: f"{value:03d}" if kind == "camera" else str(value) for value in planned}
-        counts[kind] = {name: int(found.get(value, 0)) for value, name in shown.items()}
+        present = table[kind].value_counts()
+        labels = {value: f"{value:03d}" if kind == "camera" else str(value) for value in planned}
+        counts[kind] = {label: int(present.get(value, 0)) for value, label in labels.items()}
     return CheckUp(
         description=facts["description"],
         folder=readable(source.folder) if source.folder else "the repository",
@@ -109,18 +113,16 @@ def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckU
 
 
 def _aside(source: DataSource, folder: Path) -> pd.DataFrame:
-    """path, reason, detail of every file that is set aside: by its name as it is now, by its content when it was
-    prepared.
-    """
+    """The table of files that are set aside: by their names as they are now, by their content when it was prepared."""
     if not isinstance(source, Photographs):
         return aside_table([])
-    found: list[Any] = read_aside(folder / ASIDE).to_dict("records")
-    seen = [SetAside(**row) for row in found if row["reason"] not in BY_NAME]
-    return aside_table([*source.index.aside, *seen])
+    rows: list[Any] = read_aside(folder / ASIDE).to_dict("records")
+    by_content = [SetAside(**row) for row in rows if row["reason"] not in BY_NAME]
+    return aside_table([*source.index.aside, *by_content])
 
 
 def _not_found(table: pd.DataFrame) -> dict[str, str]:
-    """By file, where faces were looked for."""
+    """By file whose face was not detected, the source of its landmarks."""
     if "landmarks_by" not in table or (table["landmarks_by"] == ORDER[-1]).all():
         return {}
     lost = table[~table["landmarks_by"].isin(SURE)]

@@ -45,78 +45,80 @@ td,th{border-color:#3f3f46}.note{background:#3b2410}figcaption,.quiet{color:#a1a
 """
 
 
-def text(found: CheckUp, page: Path, aside: Path) -> str:
+def text(result: CheckUp, page: Path, aside: Path) -> str:
     """For the terminal. aside: the list of what was set aside."""
-    lines = [found.description, f"in {found.folder}", ""]
-    lines += [f"{found.pictures:,} pictures can be used, of {len(found.train) + len(found.test)} people"]
-    for why, count in found.facts.get("left_out", {}).items():
+    lines = [result.description, f"in {result.folder}", ""]
+    lines += [f"{result.pictures:,} pictures can be used, of {len(result.train) + len(result.test)} people"]
+    for why, count in result.facts.get("left_out", {}).items():
         lines.append(f"{count:,} left out: {why}")
-    if found.facts.get("others"):
-        lines.append(f"passed over: {_number(found.facts['others'], 'other file')} (tables, documents)")
+    if result.facts.get("others"):
+        lines.append(f"passed over: {_number(result.facts['others'], 'other file')} (tables, documents)")
     lines.append("")
-    for kind, counts in found.counts.items():
+    for kind, counts in result.counts.items():
         lines.append(f"by {kind}: {', '.join(f'{name} {count:,}' for name, count in counts.items())}")
-    lines.append(f"by person: {_persons(found)}")
-    lines += ["", *found.facts.get("notes", [])]
-    useless = found.facts.get("useless", [])
+    lines.append(f"by person: {_persons(result)}")
+    lines += ["", *result.facts.get("notes", [])]
+    useless = result.facts.get("useless", [])
     if useless:
         lines += ["", f"of no use: {_number(len(useless), 'file')} of OpenFace's"]
         lines += [f"  {why}" for why in useless[:SHOWN_ASIDE]]
         if len(useless) > SHOWN_ASIDE:
             lines.append(f"  and {len(useless) - SHOWN_ASIDE:,} more, which the page names")
-    if len(found.aside):
-        lines += ["", f"set aside: {_number(len(found.aside), 'file')}"]
-        shown = found.aside.head(SHOWN_ASIDE)
+    if len(result.aside):
+        lines += ["", f"set aside: {_number(len(result.aside), 'file')}"]
+        shown = result.aside.head(SHOWN_ASIDE)
         lines += [f"  {row.reason}: {row.path} ({row.detail})" for row in shown.itertuples()]
-        if len(found.aside) > SHOWN_ASIDE:
-            lines.append(f"  and {len(found.aside) - SHOWN_ASIDE:,} more: all are in {aside}")
-    lines += ["", f"to train on ({len(found.train)} people): {' '.join(found.train)}"]
-    lines += [f"to test on ({len(found.test)} people): {' '.join(found.test)}", ""]
-    for suite in found.suites:
+        if len(result.aside) > SHOWN_ASIDE:
+            lines.append(f"  and {len(result.aside) - SHOWN_ASIDE:,} more: all are in {aside}")
+    lines += ["", f"to train on ({len(result.train)} people): {' '.join(result.train)}"]
+    lines += [f"to test on ({len(result.test)} people): {' '.join(result.test)}", ""]
+    for suite in result.suites:
         lines.append(f"suite {suite.name}: {suite.rows - len(suite.missing)} of {suite.rows} rows can be measured")
         lines += [f"  not {label}: {why}" for label, why in suite.missing.items()]
         lines += [f"  {warning}" for warning in suite.warnings]
     return "\n".join([*lines, "", f"the boxes of the faces to look at: {page}"]) + "\n"
 
 
-def write_page(found: CheckUp, faces: FaceSet, path: Path) -> None:
+def write_page(result: CheckUp, faces: FaceSet, path: Path) -> None:
     """The same as a page, with the contact sheet."""
-    write_text(path, "\n".join(_page(found, faces)) + "\n")
+    write_text(path, "\n".join(_page(result, faces)) + "\n")
 
 
-def _page(found: CheckUp, faces: FaceSet) -> Iterator[str]:
-    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>{_e(found.description)}</title>"
-    yield f"<style>{STYLE}</style><h1>{found.pictures:,} pictures, checked</h1>"
-    yield f"<p>{_e(found.description)}<br><span class=quiet>{_e(found.folder)}</span></p>"
-    for note in found.facts.get("notes", []):
+def _page(result: CheckUp, faces: FaceSet) -> Iterator[str]:
+    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>{_e(result.description)}</title>"
+    yield f"<style>{STYLE}</style><h1>{result.pictures:,} pictures, checked</h1>"
+    yield f"<p>{_e(result.description)}<br><span class=quiet>{_e(result.folder)}</span></p>"
+    for why, count in result.facts.get("left_out", {}).items():
+        yield f"<p>{count:,} left out: {_e(why)}</p>"
+    for note in result.facts.get("notes", []):
         yield f"<p class=note>{_e(note)}</p>"
     yield "<h2>What is there</h2>"
-    for kind, counts in found.counts.items():
+    for kind, counts in result.counts.items():
         yield _table([kind.capitalize(), *counts], [["Pictures", *(f"{count:,}" for count in counts.values())]])
-    yield f"<p>By person: {_e(_persons(found))}.</p>"
-    yield from _folded("Pictures of every person", (f"{name}: {count}" for name, count in found.people.items()))
+    yield f"<p>By person: {_e(_persons(result))}.</p>"
+    yield from _folded("Pictures of every person", (f"{name}: {count}" for name, count in result.people.items()))
     yield "<h2>The split</h2>"
-    for name, people in (("To train on", found.train), ("To test on", found.test)):
+    for name, people in (("To train on", result.train), ("To test on", result.test)):
         yield f"<p>{name}, {len(people)} people: {_e(' '.join(people))}</p>"
     yield "<h2>What the suites can make of it</h2>"
     rows = [
         [suite.name, f"{suite.rows - len(suite.missing)} of {suite.rows}",
          "; ".join([*(f"not {label}: {why}" for label, why in suite.missing.items()), *suite.warnings]) or "all"]
-        for suite in found.suites
+        for suite in result.suites
     ]  # fmt: skip
     yield _table(["Suite", "Rows", "What is missing"], rows)
-    yield f"<h2>Set aside: {_number(len(found.aside), 'file')}</h2>"
-    if len(found.aside):
+    yield f"<h2>Set aside: {_number(len(result.aside), 'file')}</h2>"
+    if len(result.aside):
         yield "<p class=quiet>" + _e("; ".join(f"{reason}: {why}" for reason, why in REASONS.items()
-                                              if (found.aside["reason"] == reason).any())) + "</p>"  # fmt: skip
-        yield _table(["File", "Reason", "Detail"], found.aside[["path", "reason", "detail"]].to_numpy().tolist())
-    useless = found.facts.get("useless", [])
+                                              if (result.aside["reason"] == reason).any())) + "</p>"  # fmt: skip
+        yield _table(["File", "Reason", "Detail"], result.aside[["path", "reason", "detail"]].to_numpy().tolist())
+    useless = result.facts.get("useless", [])
     if useless:
         yield f"<h2>OpenFace's files that are of no use: {len(useless):,}</h2>"
         yield from _folded("Each, and why", useless)
-    if found.not_found:
-        yield f"<h2>Faces that were not found: {len(found.not_found):,}</h2>"
-        yield from _folded("Each, and what stands in", (f"{file}: {by}" for file, by in found.not_found.items()))
+    if result.not_found:
+        yield f"<h2>Faces that were not found: {len(result.not_found):,}</h2>"
+        yield from _folded("Each, and what stands in", (f"{file}: {by}" for file, by in result.not_found.items()))
     yield from _sheets(faces)
     yield "</html>"
 
@@ -183,11 +185,13 @@ def _thumb(image: np.ndarray, landmarks: np.ndarray, box: np.ndarray, colour: tu
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
 
 
-def _persons(found: CheckUp) -> str:
-    if not found.incomplete:
-        return f"{found.fullest:,} pictures each"
-    few = _few(found.incomplete)
-    return f"{found.fullest:,} pictures at most, fewer of {_number(len(found.incomplete), 'person', 'people')} ({few})"
+def _persons(result: CheckUp) -> str:
+    if not result.incomplete:
+        return f"{result.fullest:,} pictures each"
+    few = _few(result.incomplete)
+    return (
+        f"{result.fullest:,} pictures at most, fewer of {_number(len(result.incomplete), 'person', 'people')} ({few})"
+    )
 
 
 def _number(count: int, one: str, more: str = "") -> str:

@@ -66,17 +66,17 @@ class CFEE(Photographs):
                 else:
                     others += 1
                 continue
-            found = NAME.fullmatch(path.name)
-            code = int(found["code"]) if found else 0
-            if found is None or code not in CODES:
-                why = f"is not named as CFEE names its pictures ({LIKE})" if found is None else f"no class {code:02d}"
+            match = NAME.fullmatch(path.name)
+            code = int(match["code"]) if match else 0
+            if match is None or code not in CODES:
+                why = f"is not named as CFEE names its pictures ({LIKE})" if match is None else f"no class {code:02d}"
                 aside.append(SetAside(relative(path, folder), "misnamed", why))
             elif code not in BASIC:
                 compound += 1
             else:
                 # Some people showed an expression twice: the frame tells their pictures apart.
-                frame = f"_{found['frame']}" if found["frame"] else ""
-                subject, expression = found["subject"], BASIC[code]
+                frame = f"_{match['frame']}" if match["frame"] else ""
+                subject, expression = match["subject"], BASIC[code]
                 face = f"{subject}_{expression}{frame}"
                 photos.append(Photo(path, face, subject, "cfee", expression, 90, "frontal"))
         left_out = {COMPOUND: compound} if compound else {}

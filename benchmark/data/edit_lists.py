@@ -34,10 +34,10 @@ class EditList:
     @property
     def settings(self) -> dict[str, Any]:
         """For recipes; lists of all targets have no word on it."""
-        said = {**dataclasses.asdict(self), "targets": list(self.targets)}
+        settings = {**dataclasses.asdict(self), "targets": list(self.targets)}
         if not self.targets:
-            del said["targets"]
-        return said
+            del settings["targets"]
+        return settings
 
     @property
     def wanted(self) -> tuple[str, ...]:

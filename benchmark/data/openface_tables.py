@@ -57,7 +57,7 @@ def find_tables(
     """
     wanted = list(pictures)
     search = _Search(root, frozenset(picture.stem for picture in wanted), frozenset(exclude), given)
-    found: dict[Path, FaceTable] = {}
+    by_picture: dict[Path, FaceTable] = {}
     unusable: dict[str, None] = {}
     for picture in wanted:
         try:
@@ -66,16 +66,16 @@ def find_tables(
             unusable[str(error)] = None
         else:
             if table is not None:
-                found[picture] = table
+                by_picture[picture] = table
     # A file elsewhere than beside its picture does not say which of two pictures of one name it belongs to.
     claims: dict[FaceTable, set[Path]] = {}
-    for picture, table in found.items():
+    for picture, table in by_picture.items():
         claims.setdefault(table, set()).add(picture.parent)
-    for picture, table in list(found.items()):
+    for picture, table in list(by_picture.items()):
         if len(claims[table]) > 1:
-            del found[picture]
+            del by_picture[picture]
             unusable[f"{table.path}: pictures in {len(claims[table])} folders are named {picture.stem}"] = None
-    return FaceTables(found, tuple(unusable))
+    return FaceTables(by_picture, tuple(unusable))
 
 
 class _Search:

@@ -51,17 +51,17 @@ class RaFDName:
     @classmethod
     def parse(cls, name: str) -> RaFDName:
         """The parts of a file name. Raises ValueError, saying why, for one that is not RaFD's."""
-        found = NAME.fullmatch(name)
-        if found is None:
+        match = NAME.fullmatch(name)
+        if match is None:
             raise ValueError(f"is not named as RaFD names its pictures ({LIKE})")
-        camera, expression = int(found["camera"]), expression_of(found["expression"])
+        camera, expression = int(match["camera"]), expression_of(match["expression"])
         if camera not in CAMERAS:
-            raise ValueError(f"camera {found['camera']} is none of {', '.join(f'{code:03d}' for code in CAMERAS)}")
+            raise ValueError(f"camera {match['camera']} is none of {', '.join(f'{code:03d}' for code in CAMERAS)}")
         if expression is None:
-            word = found["expression"]
+            word = match["expression"]
             raise ValueError(f"unknown expression '{word}'{did_you_mean(word, EXPRESSION_OF)}")
-        group = f"{found['group'].lower()}-{found['sex'].lower()}"
-        return cls(f"{int(found['identity']):02d}", group, expression, camera, found["gaze"].lower())
+        group = f"{match['group'].lower()}-{match['sex'].lower()}"
+        return cls(f"{int(match['identity']):02d}", group, expression, camera, match["gaze"].lower())
 
     @property
     def face_id(self) -> str:

@@ -66,8 +66,8 @@ _OPTION = re.compile(r",([a-z-]+)=")
 def source_class(name: str) -> type[DataSource]:
     """The class behind a name of `SOURCES`."""
     module, _, attribute = SOURCES[name].partition(":")
-    found: type[DataSource] = getattr(importlib.import_module(module), attribute)
-    return found
+    kind: type[DataSource] = getattr(importlib.import_module(module), attribute)
+    return kind
 
 
 def held_by(folder: Path, but: str) -> tuple[str, str]:

@@ -1,1 +1,1 @@
-"""Using a trained model on photographs: what `benchmark.synthesize` is made of."""
+"""Edit photographs with a trained model: the parts of `benchmark.synthesize`."""

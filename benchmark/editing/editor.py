@@ -1,4 +1,4 @@
-"""A trained model at work on single photographs."""
+"""Apply a trained model to single photographs."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ SHOWN = 3
 
 
 class Editor:
-    """A checkpoint, loaded: `name` of the method, `framing` of its training pictures (`framing_known`: whether it
-    says), `identity`: SHA-256 of its weights.
+    """A loaded checkpoint. name: of the method; framing: of its training pictures (framing_known: whether the
+    checkpoint has one); identity: SHA-256 of its weights.
 
-    Pictures are edited one by one, so that an edit never depends on its company: the last bits of a convolution can
-    depend on how many share a batch.
+    Pictures are edited one by one: the last bits of a convolution can depend on the size of the batch.
     """
 
     def __init__(self, folder: Path, device: str) -> None:
         if not (folder / CHECKPOINT).is_file():
-            raise UserError(_elsewhere(folder))
+            raise UserError(_no_checkpoint(folder))
         self.device = device
         checkpoint = open_checkpoint(folder)
         self.method: Method = checkpoint.load(device)
@@ -49,8 +48,8 @@ class Editor:
 
     @torch.no_grad()
     def edit(self, portrait: Portrait, target: EditTarget) -> np.ndarray:
-        """S x S x 3 uint8. Raises UserError where the method needs what is not known of the source, and where it
-        makes no picture of it.
+        """Edit a picture: S x S x 3 uint8. Raises UserError where the method needs annotations that the source lacks,
+        and where its output is not finite.
         """
         lacking = portrait.lacks(self.method.source_needs)
         if lacking:
@@ -78,8 +77,8 @@ class Editor:
         return np.asarray(to_pictures(edited)[0])
 
 
-def _elsewhere(folder: Path) -> str:
-    """What to say of a folder that is no checkpoint: where there are some."""
+def _no_checkpoint(folder: Path) -> str:
+    """The message for a folder that is no checkpoint, with where to find some."""
     if not folder.is_dir():
         return (
             f"--checkpoint {folder} is {'not a folder' if folder.exists() else 'missing'}; benchmark.run --out "

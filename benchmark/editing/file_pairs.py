@@ -1,4 +1,4 @@
-"""Which files are edited into which, and pictures that are written whole or not at all."""
+"""Pairs of source and output files, and PNG files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from benchmark.data.photo import MOST_BYTES
 from benchmark.data.picture_files import PICTURE_SUFFIXES, FolderWalk, is_picture
 
 NO_PICTURES = frozenset({".csv", ".json", ".parquet", ".txt", ".sha256"})
-"""Files beside pictures that nobody takes for one."""
+"""Files beside pictures that are not reported as left out."""
 RECIPE = "fesbench"
-"""The text of a PNG that says what it was made with."""
+"""Key of the PNG text that has the recipe of the picture."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,16 @@ def find_pairs(source: Path, out: Path, inputs: Mapping[str, Path]) -> FilePairs
     `inputs` are other files that are read, by option. Raises UserError where nothing can be begun.
     """
     try:
-        found = _of_folder(source, out) if source.is_dir() else _of_file(source, out)
+        pairs = _of_folder(source, out) if source.is_dir() else _of_file(source, out)
     except OSError as error:
         option = f"--out {out}" if error.filename and Path(error.filename) == out else f"--source {source}"
         raise UserError(f"{option} cannot be read ({error.strerror or error})") from error
-    read = {os.path.realpath(pair.source): "--source" for pair in found.pairs}
+    read = {os.path.realpath(pair.source): "--source" for pair in pairs.pairs}
     read |= {os.path.realpath(path): option for option, path in inputs.items()}
-    for pair in found.pairs:
+    for pair in pairs.pairs:
         if reader := read.get(os.path.realpath(pair.out)):
             raise UserError(f"--out would overwrite {pair.out}, which {reader} reads: choose another")
-    return found
+    return pairs
 
 
 def _of_file(source: Path, out: Path) -> FilePairs:
@@ -119,7 +119,7 @@ def write_png(image: Image.Image, path: Path, recipe: Mapping[str, Any]) -> None
 
 
 def recipe_of(path: Path) -> Any:
-    """What a PNG says it was made with; None where it says nothing or is none."""
+    """The recipe in a PNG; None where it has none or is no PNG."""
     try:
         with Image.open(io.BytesIO(read_regular(path, MOST_BYTES)), formats=("PNG",)) as opened:
             return json.loads(opened.info[RECIPE])

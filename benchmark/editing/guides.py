@@ -1,4 +1,4 @@
-"""What a photograph is to be edited to: the command line's words as targets of a method."""
+"""Targets of an edit: from the options of the command to what a method is given."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEFAULT_SEED = 0
 
 @dataclass(frozen=True)
 class EditRequest:
-    """What was asked for: an expression or `all`, or a picture, or a file of action units. `seed` is the latent's."""
+    """The options: an expression or `all`, or a reference picture, or a file of action units; `seed` of the latent."""
 
     target: str | None = None
     seed: int = DEFAULT_SEED
@@ -57,11 +57,11 @@ class EditTarget:
     units: np.ndarray | None = None
 
     def recipe(self) -> dict[str, Any]:
-        """All that decides the edit beside source and checkpoint; equal targets have equal recipes."""
-        shown = {"reference": self.reference, "units": self.units}
+        """Everything beside source and checkpoint that decides the edit; equal targets have equal recipes."""
+        arrays = {"reference": self.reference, "units": self.units}
         hashes = {
             name: hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
-            for name, value in shown.items()
+            for name, value in arrays.items()
             if value is not None
         }
         latent = {"seed": self.seed} if self.guide == "T" else {}
@@ -70,8 +70,8 @@ class EditTarget:
 
 
 def edit_targets(request: EditRequest, method: type[Method], name: str, reader: PortraitReader) -> list[EditTarget]:
-    """The targets: one, or with `all` one for each expression. Raises UserError for a request that the method cannot
-    grant.
+    """The targets of a request: one, or with `all` one for each expression. Raises UserError where the method cannot be
+    guided so.
     """
     if request.reference is not None:
         return [_by_reference(request.reference, method, name, reader)]

@@ -1,4 +1,4 @@
-"""Photographs as a model wants them: framed as its training pictures are, with what is known of the face."""
+"""Read photographs for a model: framed as its training pictures, with the annotations of their faces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARKS, Knowledge
 
 TABLE = "faces.parquet"
 REACH = 0.5
-"""Pixels by which a square may reach outside its picture before that is worth a word."""
+"""Pixels by which a square may reach outside its picture without a line."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ class PortraitReader:
         UserError where `openface` is one file and cannot be assigned.
         """
         given = self.openface if self.openface is not None and not self.openface.is_dir() else None
-        found = find_tables(root, pictures, given=given)
-        self._face_tables |= found.by_picture
-        for why in found.unusable:
+        tables = find_tables(root, pictures, given=given)
+        self._face_tables |= tables.by_picture
+        for why in tables.unusable:
             if given is not None:
                 raise UserError(f"--openface {why}")
             self._tell(f"not used: {why}")
@@ -102,7 +102,7 @@ class PortraitReader:
             raise UserError(_reason(error, path)) from error
         if not photograph.still:
             self._tell(f"first picture: {called} is an animation or has several pages")
-        self._remark(called, framed, picture.size)
+        self._report_framing(called, framed, picture.size)
         landmarks = None if known.landmarks is None else framed.square.moved(known.landmarks, self.size)
         return Portrait(
             image,
@@ -162,8 +162,8 @@ class PortraitReader:
             self._rendered_tables[folder] = table.set_index("face_id")
         return self._rendered_tables[folder]
 
-    def _remark(self, name: Path, framed: Framed, size: tuple[int, int]) -> None:
-        """What a person should know of how a picture was framed."""
+    def _report_framing(self, name: Path, framed: Framed, size: tuple[int, int]) -> None:
+        """Tell how a picture was framed, where that may surprise."""
         if framed.how == "centre":
             self._tell(f"centre square: no landmarks for {name}")
         outside = framed.square.outside(*size)

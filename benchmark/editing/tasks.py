@@ -1,4 +1,4 @@
-"""Editing files: one after another, each whole or not at all, and a word on each that failed."""
+"""Edit files one after another; each output is written whole or not at all, and each failure has its reason."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ State = Literal["made", "there", "other", "failed"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one source. state: made; there, and left alone; other: there, left alone, and made otherwise or by
-    another program; failed, for `reason`. box: left, top, right, bottom of what was cut out of the upright picture.
+    """The result for one source. state: made; there (exists, left alone); other (exists, left alone, made by another
+    recipe or program); failed, for `reason`. box: left, top, right, bottom of the square cut out of the upright
+    picture.
     """
 
     source: str
@@ -36,8 +37,8 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Task:
-    """One editor, one target or a strip of all (`names`: what stands under its pictures), one way to read pictures."""
+class EditTask:
+    """What is done to every source: edited to one target, or to all of them as a strip."""
 
     editor: Editor
     reader: PortraitReader
@@ -46,37 +47,37 @@ class Task:
     strip: bool
 
     def recipe(self) -> dict[str, Any]:
-        """All that decides what is made of a source."""
+        """Everything beside the source that decides the output."""
         editor = self.editor
-        made = self.targets[0].recipe() if not self.strip else {"strip": [target.recipe() for target in self.targets]}
+        edits = self.targets[0].recipe() if not self.strip else {"strip": [target.recipe() for target in self.targets]}
         method = {"method": editor.name, "version": editor.method.version, **code_setting(editor.name)}
-        return {**method, "checkpoint": editor.identity[:16], **made}
+        return {**method, "checkpoint": editor.identity[:16], **edits}
 
     def run(self, pairs: Sequence[FilePair], check_sources: bool) -> Iterator[Outcome]:
-        """Every pair's outcome. `check_sources`: hold the source, too, against what an existing output was made of (an
-        existing output is then not left alone without its source having been read).
+        """Edit every pair. check_sources: compare the source, too, with the recipe of an existing output; else a source
+        whose output exists is not read.
         """
         for pair in pairs:
             source, out = str(pair.source), str(pair.out)
             try:
                 if pair.fault:
                     raise UserError(pair.fault)
-                portrait = self.reader.read(pair.source, pair.name) if check_sources or self._wanted(pair) else None
+                portrait = self.reader.read(pair.source, pair.name) if check_sources or self._is_wanted(pair) else None
                 recipe = {**self.recipe(), **({"source": portrait.hash} if portrait else {})}
-                if portrait is None or not self._wanted(pair):
-                    found = recipe_of(pair.out)
-                    same = isinstance(found, dict) and recipe.items() <= found.items()
+                if portrait is None or not self._is_wanted(pair):
+                    existing = recipe_of(pair.out)
+                    same = isinstance(existing, dict) and recipe.items() <= existing.items()
                     yield Outcome(source, out, "there" if same else "other")
                     continue
-                write_png(self._drawn(portrait), pair.out, recipe)
+                write_png(self._draw(portrait), pair.out, recipe)
                 yield Outcome(source, out, "made", portrait.framed.square.box(), portrait.framed.how)
             except UserError as error:
                 yield Outcome(source, out, "failed", reason=str(error))
 
-    def _wanted(self, pair: FilePair) -> bool:
+    def _is_wanted(self, pair: FilePair) -> bool:
         return self.overwrite or not pair.out.exists()
 
-    def _drawn(self, portrait: Portrait) -> Image.Image:
+    def _draw(self, portrait: Portrait) -> Image.Image:
         """The edit, or the strip."""
         edits = [self.editor.edit(portrait, target) for target in self.targets]
         if self.strip:
@@ -84,6 +85,6 @@ class Task:
         return Image.fromarray(edits[0])
 
 
-def shown(path: Path | str) -> str:
-    """A path for people, whatever bytes are in it."""
+def encodable(path: Path | str) -> str:
+    """A text with a question mark for every byte of a path that is not UTF-8."""
     return str(path).encode("utf-8", "replace").decode()
