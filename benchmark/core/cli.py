@@ -1,4 +1,4 @@
-"""What all commands share: arguments with one-line errors, exit statuses, signals. Nothing heavy is imported here."""
+"""Command line: arguments with one-line errors, exit statuses, signals. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -44,49 +44,48 @@ class Interrupted(BaseException):
 
 
 class Interruption:
-    """From here to `restore`, the signals raise Interrupted in the main thread, wherever it is.
+    """Signals raise Interrupted in the main thread until `restore`.
 
-    Where that is lost, since Python only reports what a callback of the garbage collector raises, it is raised again.
-    With `once`, further signals do not cut short what the first has to clean up. After `end` none raises, so that the
-    last words can be said.
+    An exception that is lost, since Python only prints what a callback of the garbage collector raises, is raised
+    again. once: ignore further signals, so that they do not interrupt the clean-up. After `end` no signal raises.
     """
 
     AGAIN = 0.05
-    """Seconds until a lost one is raised again."""
+    """Seconds until a lost exception is raised again."""
 
     def __init__(self, numbers: Iterable[int], once: bool = False) -> None:
-        self._once, self._told, self._ended = once, False, False
+        self._once, self._raised, self._ended = once, False, False
         self._hook = sys.unraisablehook
         sys.unraisablehook = self._unraisable
         self._previous = {number: signal.signal(number, self._interrupt) for number in map(_heeded, numbers) if number}
 
     def end(self) -> None:
-        """Pass over all signals from now on."""
+        """Ignore all signals from now on."""
         self._ended = True
 
     def restore(self) -> None:
-        """Leave the signals to those who had them before."""
+        """Restore the previous handlers."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         sys.unraisablehook = self._hook
 
     def _interrupt(self, signum: int, _frame: FrameType | None) -> None:
-        if self._ended or self._told:
+        if self._ended or self._raised:
             return
-        self._told = self._once
+        self._raised = self._once
         raise Interrupted(signum)
 
     def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
         if not isinstance(lost.exc_value, Interrupted):
             self._hook(lost)
             return
-        self._told = True  # nothing is raised in this function
+        self._raised = True  # nothing is raised in this function
         timer = threading.Timer(self.AGAIN, self._again, [lost.exc_value.signum])
         timer.daemon = True
         timer.start()
 
     def _again(self, signum: int) -> None:
-        self._told = False
+        self._raised = False
         main = threading.main_thread().ident
         if not self._ended and main is not None:
             signal.pthread_kill(main, signum)
@@ -111,7 +110,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: None = None) -> argparse.Namespace:  # type: ignore[override]
-        """Parse, and name the nearest option where one is unknown."""
+        """Parse; an unknown option is an error that names the nearest."""
         parsed, rest = self.parse_known_args(args, namespace)
         if rest:
             options = [option for action in self._actions for option in action.option_strings]
@@ -218,7 +217,7 @@ def held_signals() -> Iterator[list[int]]:
 
 
 def writable_folder(folder: Path, option: str) -> Path:
-    """The folder given as `option`, made if need be. Raises UserError where nothing can be written into it."""
+    """Return the folder given as `option`, created if missing. Raises UserError where it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

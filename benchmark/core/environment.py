@@ -1,4 +1,4 @@
-"""What a result was made with: command, platform, versions, commit."""
+"""The environment of a result: command, platform, versions, commit, memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -31,7 +32,7 @@ class Environment:
     """How many stages were made side by side, each with `threads` of its own."""
 
     def describe(self) -> dict[str, Any]:
-        """For the manifest; everything a person needs to set the same thing up again."""
+        """Return the entries of the manifest that reproduce the environment."""
         return {
             "command": self.command,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -48,13 +49,11 @@ class Environment:
 
 def versions() -> dict[str, str]:
     """Installed versions of the packages that results depend on."""
-    found = {}
+    installed = {}
     for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+        with suppress(PackageNotFoundError):
+            installed[name] = version(name)
+    return installed
 
 
 @cache
@@ -88,32 +87,29 @@ def _processor() -> str:
 
 
 def peak_memory() -> int:
-    """The most bytes that this process has had in memory at once, libraries that it shares with others included.
+    """Peak resident memory of this process in bytes, shared libraries included.
 
-    From Linux's own count where there is one: what `getrusage` says begins, after a start from a large process, with
-    that one's.
+    From VmHWM on Linux: ru_maxrss starts at the parent's peak after a fork.
     """
     status = Path("/proc/self/status")
     if status.exists():
-        found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(encoding="ascii", errors="replace"), re.MULTILINE)
-        if found:
-            return int(found[1]) * 1024
+        peak = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(encoding="ascii", errors="replace"), re.MULTILINE)
+        if peak:
+            return int(peak[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 @dataclass
 class Peaks:
-    """The most memory that the processes of a call have had."""
+    """Peak memory of all processes of a call."""
 
     workers: dict[int, int] = field(default_factory=dict)
-    """Bytes by number of the worker process, as it last said."""
+    """Bytes by number of the worker process, as last reported."""
 
     @property
     def sum(self) -> int:
-        """Of all processes: an upper bound of what they had at one time, since not all are at their peak at once, and
-        the libraries that they share are counted for each.
-        """
+        """Sum over all processes: an upper bound, since peaks differ in time and shared libraries count for each."""
         return peak_memory() + sum(self.workers.values())
 
     def sentence(self) -> str:
@@ -124,7 +120,7 @@ class Peaks:
 
 
 def command_line() -> str:
-    """The command as typed, module form restored."""
+    """Return the command as typed, in its module form."""
     program = Path(sys.argv[0])
     module = f"python -m {program.parent.name}.{program.stem}" if program.suffix == ".py" else program.name
     return " ".join([module, *sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""Names of files as people are shown them."""
+"""File names and texts as messages print them."""
 
 from __future__ import annotations
 

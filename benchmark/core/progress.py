@@ -27,13 +27,13 @@ EVERY_SECONDS = 15.0
 
 
 class Bar(Protocol):
-    """One piece of work with a known length."""
+    """The progress of work of known length."""
 
     def advance(self, count: int) -> None:
-        """`count` more are done."""
+        """Advance by `count`."""
 
     def note(self, text: str) -> None:
-        """What is worth knowing right now (the losses, say)."""
+        """Set the note behind the bar, such as the current losses."""
 
 
 class _Stderr:
@@ -53,7 +53,7 @@ class _Stderr:
 
 
 class Reporter:
-    """Says what is going on. `quiet` says nothing but warnings."""
+    """Prints progress on stderr; with `quiet` warnings alone."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.console = Console(file=cast(IO[str], _Stderr()), highlight=False)
@@ -62,21 +62,21 @@ class Reporter:
         self._rows: dict[str, TaskID] = {}
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Print a line."""
         if not self.quiet:
             self.console.print(text, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """One line that stands out."""
+        """Print a warning."""
         self.console.print(f"[yellow]warning:[/yellow] {escape(text)}", soft_wrap=True)
 
     def pass_on(self, line: str) -> None:
-        """What a library has written to the stderr of another process: as it is, above the bars."""
+        """Print a line that a library wrote to the stderr of a worker, as it is."""
         self.console.print(line, soft_wrap=True, markup=False, emoji=False)
 
     @contextmanager
     def bar(self, name: str, total: int, done: int = 0) -> Iterator[Bar]:
-        """A bar for `total` pieces, `done` of which an earlier call has done."""
+        """A bar of `total` steps, `done` of which an earlier call has done."""
         if self.quiet:
             yield _Silent()
         elif self._shared is not None:
@@ -88,20 +88,20 @@ class Reporter:
             yield _Lines(name, total, done)
 
     @contextmanager
-    def whole(self, stages: int) -> Iterator[Whole]:
-        """One display for all that is done inside, with a line for the whole."""
+    def plan_progress(self, stages: int) -> Iterator[PlanProgress]:
+        """One display for all bars inside the block, with a line for the plan."""
         if self.quiet or not self.console.is_terminal:
-            yield Whole(self, stages)
+            yield PlanProgress(self, stages)
             return
         with self._display() as progress:
             self._shared, self._rows = progress, {}
             try:
-                yield _RichWhole(self, stages, progress, self._rows)
+                yield _RichPlanProgress(self, stages, progress, self._rows)
             finally:
                 self._shared = None
 
     def _display(self) -> Progress:
-        # The note has what the others leave of the line.
+        # The note takes the rest of the line.
         note = TextColumn("{task.fields[note]}", style="dim", table_column=Column(ratio=1, no_wrap=True))
         return Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -109,35 +109,35 @@ class Reporter:
         )  # fmt: skip
 
     def _row(self, progress: Progress, name: str, total: int, done: int) -> TaskID:
-        """The row of a stage, which is there from its start on; a new one for other work."""
+        """The bar of a stage, which exists from its start; a new one for other work."""
         if name not in self._rows:
             self._rows[name] = progress.add_task(name, total=None, note="")
         progress.reset(self._rows[name], total=total, completed=done)
         return self._rows[name]
 
 
-class Whole:
-    """What is said of a plan's stages: where no bars are drawn, a line at the start of each."""
+class PlanProgress:
+    """Overall progress of the running plan: without a terminal, a line at the start of each stage."""
 
     def __init__(self, reporter: Reporter, stages: int) -> None:
         self._reporter, self._stages = reporter, stages
         self._begun = self._ended = 0
 
     def begin(self, name: str, left: float) -> None:
-        """A stage begins. left: seconds until all are made, as far as anybody knows."""
+        """A stage begins. left: estimated seconds until all are finished."""
         self._begun += 1
         self._reporter.say(f"[{self._begun}/{self._stages}] {name}; about {duration(left)} left in all")
 
     def end(self, name: str, seconds: float) -> None:
-        """It is made."""
+        """The stage is finished."""
         self._ended += 1
 
     def left(self, seconds: float) -> None:
-        """Another estimate of what is left."""
+        """Update the estimate of the seconds left."""
 
 
-class _RichWhole(Whole):
-    """A row for each running stage, which becomes a plain line when it is made, and one for all of them."""
+class _RichPlanProgress(PlanProgress):
+    """A bar for each running stage, which becomes a plain line when it is finished, and one for the plan."""
 
     def __init__(self, reporter: Reporter, stages: int, progress: Progress, rows: dict[str, TaskID]) -> None:
         super().__init__(reporter, stages)
@@ -159,7 +159,7 @@ class _RichWhole(Whole):
 
 
 class _Left(TimeRemainingColumn):
-    """The time left, from the row's own speed; or until the moment that the row has been told."""
+    """The time left, from the bar's own speed or until its estimated end."""
 
     max_refresh = None  # type: ignore[assignment]  # every time
 
@@ -177,14 +177,14 @@ def _clock(seconds: float) -> str:
 
 
 class Pace:
-    """How far a piece of work is, and how fast it goes."""
+    """Progress and speed of work of known length."""
 
     def __init__(self, total: int, done: int = 0) -> None:
         self.total, self.done, self._first = total, done, done
         self._start = time.monotonic()
 
     def advance(self, count: int) -> None:
-        """`count` more are done."""
+        """Advance by `count`."""
         self.done += count
 
     @property
@@ -219,7 +219,7 @@ class _Rich:
 
 
 class _Lines:
-    """For logs: a line at the start, every `EVERY_SECONDS`, and at the end."""
+    """A bar as lines of a log: at the start, every `EVERY_SECONDS`, and at the end."""
 
     def __init__(self, name: str, total: int, done: int) -> None:
         self._name, self._pace = name, Pace(total, done)
@@ -245,19 +245,19 @@ class _Lines:
 
 
 def counted(bar: Bar, done: int = 0) -> Callable[[int], None]:
-    """For work that says how many are done in all (from `done` on), not how many more."""
-    said = done
+    """Turn a count of all steps done (from `done` on) into advances of a bar."""
+    last = done
 
     def tell(total: int) -> None:
-        nonlocal said
-        bar.advance(total - said)
-        said = total
+        nonlocal last
+        bar.advance(total - last)
+        last = total
 
     return tell
 
 
 def duration(seconds: float) -> str:
-    """For people: `4 s`, `2 min 05 s`, `3 h 10 min`."""
+    """Format seconds: `4 s`, `2 min 05 s`, `3 h 10 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

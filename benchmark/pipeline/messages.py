@@ -1,4 +1,4 @@
-"""What a worker process and the one that started it say to each other."""
+"""The messages between a worker process and the process that started it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # ------------------------------------------------------------------------------------------- to the worker
 @dataclass(frozen=True)
-class Equipment:
-    """All that a worker needs before its first stage."""
+class WorkerSetup:
+    """What a worker needs before its first stage."""
 
     stages: dict[str, Stage]
     store: Path
@@ -27,20 +27,20 @@ class Equipment:
 
 @dataclass(frozen=True)
 class Make:
-    """Make the stage of that key."""
+    """Make the stage with this key."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class Stop:
-    """Save what is begun, and end."""
+    """Save the state of the running stage, and end."""
 
 
 # ------------------------------------------------------------------------------------------- from the worker
 @dataclass(frozen=True)
 class Say:
-    """A line."""
+    """Print a line."""
 
     text: str
     warning: bool = False
@@ -48,7 +48,7 @@ class Say:
 
 @dataclass(frozen=True)
 class BarBegins:
-    """The stage begins a piece of work of known length."""
+    """A bar of known length begins."""
 
     name: str
     total: int
@@ -57,7 +57,7 @@ class BarBegins:
 
 @dataclass(frozen=True)
 class BarMoves:
-    """`count` more are done; a word on it, or None for the last one."""
+    """The bar advances by `count`; its note, or None to keep the last one."""
 
     count: int
     note: str | None
@@ -65,12 +65,12 @@ class BarMoves:
 
 @dataclass(frozen=True)
 class BarEnds:
-    """The piece of work is over."""
+    """The bar ends."""
 
 
 @dataclass(frozen=True)
 class Losses:
-    """New rows of a training's history, for MLflow."""
+    """New rows of a training's loss history, for MLflow."""
 
     training: str
     history: pd.DataFrame
@@ -78,23 +78,23 @@ class Losses:
 
 @dataclass(frozen=True)
 class Done:
-    """The stage is made."""
+    """The stage is finished."""
 
     seconds: float
     peak: int
-    """Bytes that the worker has had in memory at most, so far."""
+    """Peak memory of the worker so far, in bytes."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The stage could not be made; the worker ends."""
+    """The stage failed; the worker ends."""
 
     error: Exception
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """The stage was cut, its state saved, by that signal; the worker ends."""
+    """The signal interrupted the stage, whose state is saved; the worker ends."""
 
     signum: int
     peak: int

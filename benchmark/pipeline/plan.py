@@ -119,10 +119,10 @@ class Plan:
     def _row(self, row: SuiteRow, judge: TrainJudge, real: RealFeatures) -> RowStages:
         trains, scores, gallery = {}, {}, None
         request = self._request
-        given = request.checkpoints.get(row.id)
+        checkpoint = request.checkpoints.get(row.id)
         edits, shown = edit_lists(row.data, self.profile.targets_per_source, self.suite.targets)
-        for seed in self.seeds[:1] if given else self.seeds:
-            train = self._once(given or self._train(row, seed))
+        for seed in self.seeds[:1] if checkpoint else self.seeds:
+            train = self._once(checkpoint or self._train(row, seed))
             synth = self._once(Synthesize(train, self.edited, row.guide, edits, request.device))
             score = Score(synth, self.edited, judge, real, request.extractor, self.profile.allow_small)
             trains[seed], scores[seed] = train, self._once(score)
@@ -207,7 +207,7 @@ class Plan:
         wanted: set[str] = set()
         for stage in reversed(self.stages):  # each before those that it reads from
             if stage.recipe.key in damaged | wanted and not store.exists(stage.recipe):
-                wanted |= {stage.recipe.key, *(given.recipe.key for given in stage.inputs.values())}
+                wanted |= {stage.recipe.key, *(other.recipe.key for other in stage.inputs.values())}
         return [stage for stage in self.stages if stage.recipe.key in wanted and not store.exists(stage.recipe)]
 
     @property

@@ -1,4 +1,4 @@
-"""Which of the stages that are missing comes next, and how long all of them will take."""
+"""The order of missing stages, and an estimate of the time that all take."""
 
 from __future__ import annotations
 
@@ -40,27 +40,28 @@ class Schedule:
 
     @property
     def remaining(self) -> list[Stage]:
-        """Those that are not made yet, in the order given."""
+        """Unfinished stages, in the order given."""
         return [stage for key, stage in self._stages.items() if key not in self._done]
 
     def ready(self) -> list[Stage]:
-        """Those that could begin now, the first to begin first."""
+        """Stages that can begin now, the one with the longest way first."""
         waiting = [key for key in self._stages if key not in self._done | self._running]
         ready = [key for key in waiting if self._inputs[key] <= self._done]
         return [self._stages[key] for key in sorted(ready, key=lambda key: -self._way[key])]
 
     def start(self, stage: Stage) -> None:
-        """It is being made."""
+        """The stage is running."""
         self._running.add(stage.recipe.key)
 
     def finish(self, stage: Stage) -> None:
-        """It is made."""
+        """The stage is finished."""
         self._running.discard(stage.recipe.key)
         self._done.add(stage.recipe.key)
 
     def left(self, jobs: int, running: Mapping[str, float] | None = None) -> float:
-        """Seconds until all are made, `jobs` at a time. running: seconds left of those that are under way, by key, as
-        far as that is known.
+        """Estimate the seconds until all are finished, `jobs` at a time.
+
+        running: seconds left of running stages by key, as far as known.
         """
         under_way = {key: (running or {}).get(key, self.seconds[key]) for key in self._running}
         ends = [(seconds, key) for key, seconds in under_way.items()]

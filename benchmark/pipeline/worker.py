@@ -1,7 +1,7 @@
-"""A worker process: makes the stages that it is told to, and sends all it has to say to the process that started it.
+"""A worker process: makes stages and reports to the process that started it, its parent.
 
-It draws nothing and logs nothing itself. When that process is gone, however it ended, it stops as by SIGTERM: a
-training saves its state.
+It draws no bars and logs nothing to MLflow itself. When the parent is gone, however it ended, the worker stops as by
+SIGTERM: a training saves its state.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ the parent decides. SIGTERM is let through when there is a handler.
 Send = Callable[[messages.Report], None]
 
 
-class Line:
+class ParentConnection:
     """The connection to the parent. Two threads read and write it, so that no signal cuts a message in two and no slow
     reader holds up a training.
     """
@@ -54,15 +54,15 @@ class Line:
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, message: messages.Report) -> None:
-        """Never waits."""
+        """Queue a message; never waits."""
         self._out.put(message)
 
     def receive(self) -> messages.Make | None:
-        """The next stage to make; None where there is to be none."""
+        """Return the next stage to make, or None to end."""
         return self._in.get()
 
     def close(self) -> None:
-        """Wait until all is sent."""
+        """Wait until all messages are sent."""
         self._out.put(None)
         self._writer.join()
 
@@ -84,14 +84,14 @@ class Line:
 
 
 class SendingReporter(Reporter):
-    """A Reporter whose words are the parent's to say."""
+    """A reporter that sends everything to the parent."""
 
     def __init__(self, send: Send, quiet: bool) -> None:
         super().__init__(quiet)
         self._send = send
 
     def say(self, text: str) -> None:
-        """One line."""
+        """One parent."""
         self._send(messages.Say(text))
 
     def warn(self, text: str) -> None:
@@ -100,7 +100,7 @@ class SendingReporter(Reporter):
 
     @contextmanager
     def bar(self, name: str, total: int, done: int = 0) -> Iterator[Bar]:
-        """A bar that the parent draws."""
+        """Have the parent draw a bar."""
         self._send(messages.BarBegins(name, total, done))
         bar = _SendingBar(self._send)
         try:
@@ -111,7 +111,7 @@ class SendingReporter(Reporter):
 
 
 class _SendingBar:
-    """Sends now and then."""
+    """A bar that sends its progress at most every `EVERY_SECONDS`."""
 
     def __init__(self, send: Send) -> None:
         self._send, self._count, self._sent = send, 0, 0.0
@@ -132,13 +132,13 @@ class _SendingBar:
 
 
 class SendingTracker(Tracker):
-    """A Tracker of losses alone, which are the parent's to log."""
+    """A tracker that sends losses to the parent, which logs them."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
 
     def losses(self, training: str) -> Callable[[pd.DataFrame], None]:
-        """Sends what is new in a history."""
+        """Return a sink that sends the new rows of a history."""
         sent = -1
 
         def sink(history: pd.DataFrame) -> None:
@@ -151,24 +151,24 @@ class SendingTracker(Tracker):
         return sink
 
 
-def work(line: Line, equipment: messages.Equipment) -> None:
-    """Make stages until the parent says stop."""
+def work(parent: ParentConnection, setup: messages.WorkerSetup) -> None:
+    """Make stages until the parent sends `Stop`."""
     context = Context(
-        Store(equipment.store),
-        SendingReporter(line.send, equipment.quiet),
-        equipment.machine,
-        equipment.environment,
-        SendingTracker(line.send),
+        Store(setup.store),
+        SendingReporter(parent.send, setup.quiet),
+        setup.machine,
+        setup.environment,
+        SendingTracker(parent.send),
     )
-    while (order := line.receive()) is not None:
-        stage = equipment.stages[order.key]
+    while (message := parent.receive()) is not None:
+        stage = setup.stages[message.key]
         started = time.monotonic()
         make(stage, context)
-        line.send(messages.Done(time.monotonic() - started, peak_memory()))
+        parent.send(messages.Done(time.monotonic() - started, peak_memory()))
 
 
 def _as_sent(error: Exception) -> Exception:
-    """The error with where it was raised, as far as it can be sent."""
+    """Return the error with its traceback as a note, or a RunFailed where it cannot be pickled."""
     error.add_note("in a worker process:\n" + "".join(traceback.format_exception(error)))
     try:
         pickle.loads(pickle.dumps(error))
@@ -178,30 +178,30 @@ def _as_sent(error: Exception) -> Exception:
 
 
 def main(descriptor: int) -> int:
-    """Serve the parent at the other end of that file descriptor."""
+    """Serve the parent at the other end of a file descriptor."""
     os.set_inheritable(descriptor, False)
-    line: Line | None = None
+    parent: ParentConnection | None = None
     interruption = Interruption([signal.SIGTERM], once=True)
     try:
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
             connection = Connection(descriptor)
-            equipment = connection.recv()
-            line = Line(connection)
-            work(line, equipment)
+            setup = connection.recv()
+            parent = ParentConnection(connection)
+            work(parent, setup)
         finally:
             interruption.end()
     except (EOFError, ConnectionError):
         return 0  # the parent is gone, or needs no more
     except Interrupted as stop:
-        if line is not None:
-            line.send(messages.Stopped(stop.signum, peak_memory()))
+        if parent is not None:
+            parent.send(messages.Stopped(stop.signum, peak_memory()))
     except Exception as error:
-        if line is None:
+        if parent is None:
             raise
-        line.send(messages.Failed(_as_sent(error)))
-    if line is not None:
-        line.close()
+        parent.send(messages.Failed(_as_sent(error)))
+    if parent is not None:
+        parent.close()
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A worker as the process that started it sees it."""
+"""A worker process, as its parent sees it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from benchmark.pipeline.worker import HELD
 from benchmark.stages.base import Stage
 
 PATIENCE = 10.0
-"""Seconds that a worker with nothing left to do may take to end."""
+"""Seconds that a worker may take to exit after its last message."""
 
 
 class WorkerProcess:
-    """The process, the stage that it is at, and the bar of that."""
+    """The process, the stage that it makes, and the stage's bar."""
 
-    def __init__(self, number: int, equipment: bytes, gpu: str | None) -> None:
-        """equipment: pickled. gpu: the one that it may see, or None for all."""
+    def __init__(self, number: int, setup: bytes, gpu: str | None) -> None:
+        """setup: a pickled `WorkerSetup`. gpu: the one that it may use, or None for all."""
         self.number, self.alive = number, True
         self.stage: Stage | None = None
         self.connection, theirs = Pipe()
@@ -48,16 +48,16 @@ class WorkerProcess:
             theirs.close()
             os.close(writing)
         with suppress(OSError):  # it is gone already, which the next look at the connection finds
-            self.connection.send_bytes(equipment)
+            self.connection.send_bytes(setup)
 
     # ------------------------------------------------------------------------------------------------ its stage
-    def give(self, stage: Stage) -> None:
+    def assign(self, stage: Stage) -> None:
         """Have it make a stage."""
         self.stage = stage
         self._send(messages.Make(stage.recipe.key))
 
-    def free(self) -> Stage:
-        """Its stage is made; returns it."""
+    def finish(self) -> Stage:
+        """Return its stage, which is finished."""
         stage, self.stage = self.stage, None
         assert stage is not None
         self.end_bar()
@@ -65,15 +65,15 @@ class WorkerProcess:
 
     @property
     def left(self) -> float | None:
-        """Seconds until its stage is made, as far as its bar tells."""
+        """Estimated seconds until its stage is finished, from its bar."""
         return self._pace.left if self._pace is not None else None
 
     def begin_bar(self, bar: AbstractContextManager[Bar], pace: Pace) -> None:
-        """Draw one."""
+        """Begin to draw the bar of its stage."""
         self._bar, self._pace = self._drawn.enter_context(bar), pace
 
     def move_bar(self, count: int, note: str | None) -> None:
-        """More of it is done."""
+        """Advance the bar."""
         if self._bar is not None and self._pace is not None:
             if note is not None:
                 self._bar.note(note)
@@ -81,13 +81,13 @@ class WorkerProcess:
             self._pace.advance(count)
 
     def end_bar(self) -> None:
-        """It is drawn no more."""
+        """Remove the bar."""
         self._drawn.close()
         self._bar = self._pace = None
 
     # ------------------------------------------------------------------------------------------------ what it writes
     def read_output(self) -> list[str]:
-        """Whole lines that its libraries have written to stdout and stderr."""
+        """Return whole lines that its libraries have written to stdout and stderr."""
         if self.output is None:
             return []
         new = os.read(self.output, 65536)
@@ -101,15 +101,15 @@ class WorkerProcess:
 
     # ------------------------------------------------------------------------------------------------ its end
     def stop(self) -> None:
-        """Have it save what is begun, and end."""
+        """Have it save the state of its stage, and end."""
         self._send(messages.Stop())
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once, with SIGKILL."""
         self._process.kill()
 
     def ended(self) -> int:
-        """Wait for it, since it has said its last word; returns its status, that of subprocess."""
+        """Wait for it to exit after its last message; returns the exit status as subprocess has it."""
         self.alive = False
         self.end_bar()
         self.connection.close()
@@ -120,7 +120,7 @@ class WorkerProcess:
             return self._process.wait()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release its connection and pipe."""
         if self.alive:
             self.ended()
         if self.output is not None:

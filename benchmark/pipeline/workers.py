@@ -1,7 +1,6 @@
-"""Independent stages side by side: worker processes that make stages, and the one that hands them out.
+"""A pool of worker processes that make independent stages in parallel.
 
-This process alone draws on the terminal and speaks to MLflow. The report, which waits for all other stages and logs
-the suite's last word, is made here.
+This process alone draws on the terminal and logs to MLflow. It makes the report itself, which waits for all others.
 """
 
 from __future__ import annotations
@@ -14,47 +13,47 @@ from multiprocessing.connection import Connection, wait
 
 from benchmark.core.cli import Interrupted, held_signals
 from benchmark.core.errors import RunFailed
-from benchmark.core.progress import Pace, Whole
+from benchmark.core.progress import Pace, PlanProgress
 from benchmark.pipeline import messages
 from benchmark.pipeline.schedule import Schedule
 from benchmark.pipeline.worker_process import WorkerProcess
 from benchmark.stages.base import Context, Stage, make
 
 POLL = 0.25
-"""Seconds between two looks at the signals that have come."""
+"""Seconds between two checks for received signals."""
 
 
 def make_stages(schedule: Schedule, last: Stage, context: Context, jobs: int) -> None:
-    """Make all of a schedule, `jobs` at a time; with one job in this process, as `last` is with any.
+    """Make all stages of a schedule, `jobs` at a time; `last`, and with one job all of them, in this process.
 
     Raises what the first stage that fails raises, RunFailed where a worker is killed, and Interrupted; the other stages
     are stopped first, and their states saved.
     """
-    with context.reporter.whole(len(schedule.remaining)) as whole:
+    with context.reporter.plan_progress(len(schedule.remaining)) as progress:
         if jobs > 1:
-            Pool(schedule, last, context, jobs, whole).run()
+            Pool(schedule, last, context, jobs, progress).run()
         for stage in schedule.remaining:
             schedule.start(stage)
-            whole.begin(stage.name, schedule.left(1))
+            progress.begin(stage.name, schedule.left(1))
             started = time.monotonic()
             make(stage, context)
             schedule.finish(stage)
-            whole.end(stage.name, time.monotonic() - started)
+            progress.end(stage.name, time.monotonic() - started)
 
 
 class Pool:
-    """Workers, each of which makes one stage at a time."""
+    """Worker processes, each of which makes one stage at a time."""
 
-    def __init__(self, schedule: Schedule, last: Stage, context: Context, jobs: int, whole: Whole) -> None:
-        self._schedule, self._last, self._context, self._jobs, self._whole = schedule, last, context, jobs, whole
-        equipment = messages.Equipment(
+    def __init__(self, schedule: Schedule, last: Stage, context: Context, jobs: int, progress: PlanProgress) -> None:
+        self._schedule, self._last, self._context, self._jobs, self._progress = schedule, last, context, jobs, progress
+        setup = messages.WorkerSetup(
             {stage.recipe.key: stage for stage in schedule.remaining if stage is not last},
             context.store.root,
             context.machine,
             context.environment,
             context.reporter.quiet,
         )
-        self._equipment = pickle.dumps(equipment)
+        self._setup = pickle.dumps(setup)
         self._workers: list[WorkerProcess] = []
         self._received: list[int] = []
         self._estimated = 0.0
@@ -67,7 +66,7 @@ class Pool:
                     if self._received:
                         raise Interrupted(self._received[0])
                     self._assign()
-                    self._attend()
+                    self._receive_waiting()
                     self._estimate()
             except BaseException:
                 self._stop()
@@ -78,7 +77,7 @@ class Pool:
 
     # ------------------------------------------------------------------------------------------------ handing out
     def _assign(self) -> None:
-        """Give every stage that is ready to a worker without one, starting no more workers than are needed."""
+        """Assign ready stages to idle workers, and start no more workers than are needed."""
         for stage in self._schedule.ready():
             if stage is self._last:
                 return
@@ -88,22 +87,20 @@ class Pool:
             if worker is None:
                 return
             self._schedule.start(stage)
-            self._whole.begin(stage.name, self._left())
-            worker.give(stage)
+            self._progress.begin(stage.name, self._left())
+            worker.assign(stage)
 
     def _start(self) -> WorkerProcess:
         number = len(self._workers)
-        worker = WorkerProcess(
-            number, self._equipment, gpu_of(number) if self._context.machine.device == "cuda" else None
-        )
+        worker = WorkerProcess(number, self._setup, gpu_of(number) if self._context.machine.device == "cuda" else None)
         self._workers.append(worker)
         return worker
 
     def _estimate(self) -> None:
-        """Say how much is left, once a second."""
+        """Update the estimate of the time left, once a second."""
         if time.monotonic() > self._estimated + 1:
             self._estimated = time.monotonic()
-            self._whole.left(self._left())
+            self._progress.left(self._left())
 
     def _left(self) -> float:
         running = {
@@ -114,8 +111,8 @@ class Pool:
         return self._schedule.left(self._jobs, running)
 
     # ------------------------------------------------------------------------------------------------ listening
-    def _attend(self) -> None:
-        """Take in what has been said, waiting a moment if nothing has."""
+    def _receive_waiting(self) -> None:
+        """Receive all waiting messages and output; wait `POLL` seconds where there are none."""
         lines = {worker.connection: worker for worker in self._workers if worker.alive}
         errors = {worker.output: worker for worker in self._workers if worker.output is not None}
         for source in wait([*lines, *errors], POLL):
@@ -123,14 +120,14 @@ class Pool:
                 for line in errors[source].read_output():
                     self._context.reporter.pass_on(line)
             elif isinstance(source, Connection):
-                self._hear(lines[source])
+                self._receive(lines[source])
 
-    def _hear(self, worker: WorkerProcess) -> None:
-        """One message of a worker."""
+    def _receive(self, worker: WorkerProcess) -> None:
+        """Receive one message of a worker."""
         try:
             message: messages.Report = worker.connection.recv()
         except (EOFError, OSError):
-            raise self._lost(worker) from None
+            raise self._died(worker) from None
         reporter = self._context.reporter
         match message:
             case messages.Say(text, warning):
@@ -145,9 +142,9 @@ class Pool:
                 self._context.tracker.losses(training)(history)
             case messages.Done(seconds, peak):
                 self._context.peaks.workers[worker.number] = peak
-                stage = worker.free()
+                stage = worker.finish()
                 self._schedule.finish(stage)
-                self._whole.end(stage.name, seconds)
+                self._progress.end(stage.name, seconds)
             case messages.Failed(error):
                 worker.ended()
                 raise error
@@ -156,8 +153,8 @@ class Pool:
                 worker.ended()
                 raise Interrupted(signum)
 
-    def _lost(self, worker: WorkerProcess) -> RunFailed:
-        """What to say of a worker that ended without a word."""
+    def _died(self, worker: WorkerProcess) -> RunFailed:
+        """Return the error for a worker that exited without a message."""
         status = worker.ended()
         what = f"ended with status {status}"
         if status < 0:
@@ -169,7 +166,7 @@ class Pool:
 
     # ------------------------------------------------------------------------------------------------ stopping
     def _stop(self) -> None:
-        """Have all workers save what is begun, and wait for them; a further signal ends them at once."""
+        """Have all workers save their states, and wait for them; a further signal kills them."""
         busy = [worker.stage.name for worker in self._workers if worker.alive and worker.stage is not None]
         for worker in self._workers:
             worker.stop()
@@ -183,15 +180,15 @@ class Pool:
                 for worker in self._workers:
                     worker.kill()
             try:
-                self._attend()
+                self._receive_waiting()
             except (Exception, Interrupted):  # the first error is the one that is told
                 continue
 
 
 def gpu_of(number: int) -> str:
-    """The GPU of a worker as CUDA_VISIBLE_DEVICES names it: each its own, as far as there are enough."""
+    """Return the GPU of a worker as CUDA_VISIBLE_DEVICES names it: one each, as far as there are enough."""
     import torch
 
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = given.split(",") if given else [str(index) for index in range(torch.cuda.device_count())]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
     return names[number % len(names)].strip()

@@ -1,6 +1,4 @@
-"""How long a unit of work takes: from this machine's own manifests where it has done such work, else as measured on
-two cores.
-"""
+"""Seconds per unit of work: from manifests of this store where there are any, else as measured on two cores."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ MEASURED: dict[str, float] = {
     "train mtss 64 px, width 0.125": 0.37,
     "train stargan 64 px, width 0.125": 0.07,
 }
-"""Seconds a unit of one thread, beside another like it on two cores of an Intel Xeon (Sapphire Rapids); torch 2.15,
-float32.
-"""
+"""Seconds per unit with one thread, of two processes on two cores of an Intel Xeon (Sapphire Rapids); torch 2.15."""
 
 GUESSED: dict[str, float] = {
     "faces": 0.001,
@@ -45,38 +41,38 @@ GUESSED: dict[str, float] = {
     "synth": 0.01,
     "train": 1.0,
 }
-"""By kind of stage, for work that nobody has measured: enough to begin the long ones first."""
+"""By kind of stage, for work that was never measured: enough to begin the long ones first."""
 KINDS = tuple(GUESSED)
 
 
 class Rates:
-    """Seconds a unit, by kind of work; those measured with as many `threads` win over others."""
+    """Seconds per unit, by kind of work; rates measured with as many `threads` win over others."""
 
     def __init__(self, store: Store, threads: int) -> None:
         self._store, self._threads = store, threads
 
     def measured(self, stage: Stage) -> float | None:
-        """Seconds that a stage will take, or None where nobody has measured its kind of work."""
+        """Estimate the seconds of a stage, or None where its kind of work was never measured."""
         work = stage.work()
         rate = self._own.get(work.rate, MEASURED.get(work.rate))
         return None if rate is None else rate * work.amount
 
     def expected(self, stage: Stage) -> float:
-        """The same, guessed where nobody has."""
+        """Estimate the seconds of a stage, guessed where its kind of work was never measured."""
         measured = self.measured(stage)
         return stage.work().amount * GUESSED.get(stage.kind, 0.01) if measured is None else measured
 
     @cached_property
     def _own(self) -> dict[str, float]:
         """The latest rate of each kind of work that this store has a finished artifact of."""
-        found = [manifest for kind in KINDS for manifest in self._store.manifests(kind)]
+        manifests = [manifest for kind in KINDS for manifest in self._store.manifests(kind)]
         rates = {}
-        for manifest in sorted(found, key=self._trust):
+        for manifest in sorted(manifests, key=self._trust):
             work = manifest.made.get("work")
             if isinstance(work, dict) and work.get("amount"):
                 rates[str(work["rate"])] = manifest.seconds / float(work["amount"])
         return rates
 
     def _trust(self, manifest: Manifest) -> tuple[bool, str]:
-        """Later is better, and as many threads better than that."""
+        """Sort key: the same number of threads first, then the latest."""
         return manifest.made.get("threads") == self._threads, str(manifest.made.get("time", ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, quoted
 
 
 def choose_device(wanted: str) -> str:
@@ -33,8 +33,8 @@ That is at least as fast as one after the other (docs/speed.md); wider networks 
 
 def check_jobs(jobs: str) -> None:
     """Raises UserError where `--jobs` is neither a number nor auto."""
-    if jobs != "auto" and (not jobs.isdecimal() or int(jobs) < 1):
-        raise UserError(f"--jobs must be a whole number of at least 1, or auto, not '{jobs}'")
+    if jobs != "auto" and (not jobs.isdecimal() or len(jobs) > 4 or int(jobs) < 1):
+        raise UserError(f"--jobs must be a whole number of at least 1, or auto, not {quoted(jobs)}")
 
 
 def choose_jobs(jobs: str, device: str, threads: int, width: float) -> int:

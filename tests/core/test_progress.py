@@ -28,9 +28,9 @@ def shown(reporter: Reporter) -> list[str]:
 
 def test_every_stage_under_way_has_a_row_and_so_has_the_whole() -> None:
     reporter, written = terminal()
-    with reporter.whole(7) as whole:
-        whole.begin("train a", 700)
-        whole.begin("judge F", 3661)
+    with reporter.plan_progress(7) as progress:
+        progress.begin("train a", 700)
+        progress.begin("judge F", 3661)
         with reporter.bar("train a", 100, 20) as bar:
             bar.advance(30)
             bar.note("distance 0.5 " * 20)
@@ -38,8 +38,8 @@ def test_every_stage_under_way_has_a_row_and_so_has_the_whole() -> None:
             assert re.search(r"^all stages .* 0/7 +0:00:00 left 1:01:0[01] ", everything)
             assert re.search(r"^train a .* 50/100 +0:00:00 left \S+ +distance 0.5 .*…$", training)
             assert judge.startswith("judge F")
-            whole.end("judge F", 12.4)
-            whole.left(59)
+            progress.end("judge F", 12.4)
+            progress.left(59)
             everything, training = shown(reporter)
             assert re.search(r"1/7 +0:00:00 left 0:00:5[89]", everything)
             assert "50/100" in training
@@ -49,8 +49,8 @@ def test_every_stage_under_way_has_a_row_and_so_has_the_whole() -> None:
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_long_notes_leave_the_rest_of_the_line_alone(width: int) -> None:
     reporter, _ = terminal(width)
-    with reporter.whole(12) as whole:
-        whole.begin("train ganimation F&P seed 0", 1)
+    with reporter.plan_progress(12) as progress:
+        progress.begin("train ganimation F&P seed 0", 1)
         with reporter.bar("train ganimation F&P seed 0", 5000) as bar:
             bar.advance(1234)
             bar.note("critic/penalty 0.123456789 " * 10)
@@ -62,12 +62,12 @@ def test_long_notes_leave_the_rest_of_the_line_alone(width: int) -> None:
 
 def test_without_a_terminal_every_stage_has_its_line(capfd: pytest.CaptureFixture[str]) -> None:
     reporter = Reporter()
-    with reporter.whole(2) as whole:
-        whole.begin("prepare", 130)
+    with reporter.plan_progress(2) as progress:
+        progress.begin("prepare", 130)
         with reporter.bar("prepare", 4) as bar:
             bar.advance(4)
-        whole.end("prepare", 1)
-        whole.begin("report", 7)
+        progress.end("prepare", 1)
+        progress.begin("report", 7)
     assert capfd.readouterr().err == (
         "[1/2] prepare; about 2 min 10 s left in all\nprepare: 4 to do\nprepare: 4/4, done in 0 s\n"
         "[2/2] report; about 7 s left in all\n"
@@ -76,8 +76,8 @@ def test_without_a_terminal_every_stage_has_its_line(capfd: pytest.CaptureFixtur
 
 def test_quiet_says_warnings_alone(capfd: pytest.CaptureFixture[str]) -> None:
     reporter = Reporter(quiet=True)
-    with reporter.whole(1) as whole, reporter.bar("a", 1) as bar:
-        whole.begin("a", 1)
+    with reporter.plan_progress(1) as progress, reporter.bar("a", 1) as bar:
+        progress.begin("a", 1)
         bar.advance(1)
         reporter.say("nothing")
         reporter.warn("something")
