@@ -1,8 +1,8 @@
-"""A trainer's whole state in one safetensors file, and the weights that remain of it when training is over.
+"""Safetensors files of a training: its whole state, from which it resumes exactly, and its final weights.
 
-Safetensors hold named tensors and text, and run nothing when they are loaded. The state is flattened: weights under
-`model.`, averages under `average.`, optimiser tensors under `optimizer.NAME.INDEX.FIELD`, random states under
-`random.`.
+Safetensors files have named tensors and text; loading one runs no code. A state has weights under `model.`, averages
+under `average.`, optimiser states under `optimizer.NAME.INDEX.FIELD`, random states under `random.`. A parameter that
+has had no gradient yet has no optimiser state.
 """
 
 from __future__ import annotations
@@ -39,50 +39,49 @@ LARGEST_HEAD = 100 << 20
 
 @dataclass
 class Position:
-    """Where training stands, and what it has logged so far."""
+    """Progress of a training, and what it has logged."""
 
     iteration: int = 0
     updates: dict[str, int] = field(default_factory=dict)
     images: int = 0
     seconds: float = 0.0
     waited: float = 0.0
-    """Seconds of these in which the step waited for its pictures."""
+    """Seconds, part of `seconds`, in which steps waited for pictures."""
     threads: int = 0
     warned: list[str] = field(default_factory=list)
     loss_names: list[str] = field(default_factory=list)
     summed: dict[str, int] = field(default_factory=dict)
-    """How often each loss was added to the sums that are not yet in the history."""
+    """Number of values in the sum of each loss since the last row of the history."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], text: Mapping[str, Any], sealed: bool = False) -> None:
-    """Write tensors and a JSON text as one file, whole or not at all: the old file is there until the new one is
-    complete.
+    """Write tensors and a JSON text as one file, which replaces an old one when it is complete.
 
-    sealed: with the SHA-256 of the file in its text, computed with zeros in its place. Raises OSError.
+    sealed: the text has the SHA-256 of the file, computed with zeros in its place. Raises OSError.
     """
     partial = path.with_name(path.name + ".tmp")
     on_cpu = {
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    # One entry: safetensors writes several in no fixed order, and equal contents are to be equal bytes.
+    # One entry, since safetensors writes several in no fixed order, and equal content must give equal bytes.
     content = json.dumps({SEAL: UNSEALED.decode(), **text} if sealed else text, sort_keys=True)
     write_safetensors(partial, on_cpu, {TEXT: content})
     if sealed:
         _seal(partial)
     mask = os.umask(0)
     os.umask(mask)
-    partial.chmod(0o666 & ~mask)  # safetensors makes it its owner's alone
+    partial.chmod(0o666 & ~mask)  # safetensors gives the owner alone access
     with partial.open("rb") as stream:
         os.fsync(stream.fileno())
     partial.replace(path)
 
 
 def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file. Raises OSError, and leaves no file, where it cannot be written whole."""
+    """Write a safetensors file. Raises OSError, and leaves no file, if it cannot be written whole."""
     try:
         save_file(tensors, path, metadata)
-    except SafetensorError as error:  # which has the system's error as a text
+    except SafetensorError as error:  # the system's error is in its text
         path.unlink(missing_ok=True)
         code = re.search(r"(?:code: |os error )(\d+)", str(error))
         number = int(code[1]) if code else errno.EIO
@@ -90,26 +89,26 @@ def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str
 
 
 def _seal(path: Path) -> None:
-    """Put the digest of a file in the place that is kept for it."""
+    """Write the digest of a file over the zeros that stand for it."""
     with path.open("r+b") as stream:
-        place = _place_of_seal(stream)
-        digest = _digest_without_seal(stream, place)
-        stream.seek(place)
+        offset = _seal_offset(stream)
+        digest = _digest_without_seal(stream, offset)
+        stream.seek(offset)
         stream.write(digest)
 
 
 def _check_seal(path: Path) -> None:
-    """Raise ValueError where a file is not what was sealed."""
+    """Raise ValueError if a file has changed since it was sealed."""
     with path.open("rb") as stream:
-        place = _place_of_seal(stream)
-        digest = _digest_without_seal(stream, place)
-        stream.seek(place)
+        offset = _seal_offset(stream)
+        digest = _digest_without_seal(stream, offset)
+        stream.seek(offset)
         if stream.read(len(UNSEALED)) != digest:
             raise ValueError("it is not what was written")
 
 
-def _place_of_seal(stream: BinaryIO) -> int:
-    """Where the 64 digits begin, in the head of a safetensors file (its length, then JSON)."""
+def _seal_offset(stream: BinaryIO) -> int:
+    """Offset of the 64 digits in the head of a safetensors file (its length, then JSON)."""
     length = int.from_bytes(stream.read(8), "little")
     seal = _SEAL.search(stream.read(min(length, LARGEST_HEAD)))
     if seal is None:
@@ -117,18 +116,18 @@ def _place_of_seal(stream: BinaryIO) -> int:
     return 8 + seal.start(1)
 
 
-def _digest_without_seal(stream: BinaryIO, place: int) -> bytes:
-    """SHA-256 of a file with zeros for its seal, 64 hex digits."""
+def _digest_without_seal(stream: BinaryIO, offset: int) -> bytes:
+    """SHA-256, in 64 hex digits, of a file with zeros in place of its seal."""
     stream.seek(0)
-    digest = hashlib.sha256(stream.read(place) + UNSEALED)
-    stream.seek(place + len(UNSEALED))
+    digest = hashlib.sha256(stream.read(offset) + UNSEALED)
+    stream.seek(offset + len(UNSEALED))
     while block := stream.read(1 << 20):
         digest.update(block)
     return digest.hexdigest().encode()
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_tensors` wrote. Raises UserError for a damaged file."""
+    """Read a file of `save_tensors`. Raises UserError for a damaged file."""
     try:
         return _read(path)
     except FileNotFoundError as error:
@@ -138,7 +137,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_state(path: Path, warn: Callable[[str], None]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read a sealed state; None where there is none. A damaged one is set aside, with a line."""
+    """Read a sealed state; None if there is none. A damaged file is renamed, and `warn` gets a line."""
     if not os.path.lexists(path):
         return None
     try:
@@ -164,17 +163,17 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors, their names behind `prefix.`."""
+    """Prepend `prefix.` to the names of tensors."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with `prefix.`, without it."""
+    """Select the tensors whose names begin with `prefix.`, and remove it."""
     return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")}
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """The state of every parameter as `INDEX.FIELD`; numbers become tensors of no dimension."""
+    """Flatten the states of parameters to `INDEX.FIELD`; numbers become tensors without dimensions."""
     state = optimizer.state_dict()["state"]
     return {
         f"{index}.{name}": value if isinstance(value, Tensor) else torch.tensor(value)
@@ -184,21 +183,21 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put `optimizer_tensors` back. Learning rates and other options are not touched: they come from the settings."""
+    """Load the states of `optimizer_tensors`. Learning rates and other options stay: they come from the settings."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, _, attribute = name.partition(".")
         parameter = parameters[int(index)]
         if tensor.shape == parameter.shape:
-            # Fused steps read moments in the order in which the parameter lies in memory, and check nothing.
+            # Fused steps read moments in the memory order of the parameter, without a check.
             tensor = torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
         state.setdefault(int(index), {})[attribute] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def random_tensors() -> dict[str, Tensor]:
-    """The states of Python's, NumPy's, torch's and every GPU's generator."""
+    """States of the global generators of Python, NumPy, torch and every GPU."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002 - the global one is kept
     assert version == 3
@@ -216,7 +215,7 @@ def random_tensors() -> dict[str, Tensor]:
 
 
 def restore_random(tensors: Mapping[str, Tensor]) -> None:
-    """Put `random_tensors` back."""
+    """Load the states of `random_tensors`."""
     gauss = tensors["python_gauss"].tolist()
     random.setstate((3, tuple(tensors["python"].tolist()), gauss[0] if gauss else None))
     *keys, position, has_gauss = tensors["numpy"].tolist()
