@@ -1,4 +1,4 @@
-"""Ours beside the paper's: which number stands in which column, and whether the two may be subtracted.
+"""Set measured numbers beside the paper's: which stands in which column, and whether the two may be subtracted.
 
 Numbers of other pictures, other features, another size or another budget are shown side by side and never subtracted.
 """
@@ -142,17 +142,17 @@ def obstacles(column: str, results: SuiteResults, published: Published) -> tuple
     All columns: the paper's data set and picture size. Fréchet distances also: the published Inception weights, and a
     training as published, since a distance grows with every difference there is.
     """
-    found = []
+    reasons = []
     if results.data != results.paper_data:
-        found.append(f"measured on {data_label(results.data)} (the paper: {data_label(results.paper_data)})")
+        reasons.append(f"measured on {data_label(results.data)} (the paper: {data_label(results.paper_data)})")
     if results.size != published.size:
-        found.append(f"pictures of {results.size} px (the paper: {published.size} px)")
+        reasons.append(f"pictures of {results.size} px (the paper: {published.size} px)")
     if column.startswith("FID"):
         if not results.features.comparable:
-            found.append(f"in the features of {results.features.name} (the paper: Inception as published)")
+            reasons.append(f"in the features of {results.features.name} (the paper: Inception as published)")
         if results.profile != FULL_BUDGET:
-            found.append(f"trained by profile {results.profile} (the paper: in full)")
-    return tuple(found)
+            reasons.append(f"trained by profile {results.profile} (the paper: in full)")
+    return tuple(reasons)
 
 
 def _column(

@@ -41,7 +41,7 @@ def draw_losses(losses: Mapping[str, pd.DataFrame], path: Path) -> bool:
     from matplotlib.figure import Figure as New
 
     names = {title: _loss_names(seeds) for title, seeds in groups.items()}
-    height = sum(_height(len(found)) for found in names.values()) + BOTTOM
+    height = sum(_height(len(panels)) for panels in names.values()) + BOTTOM
     figure = New(figsize=(WIDTH, height), dpi=110)
     FigureCanvasAgg(figure)
     top = height
@@ -62,26 +62,26 @@ def _section(figure: Figure, title: str, names: Sequence[str], seeds: Curves, to
     height = figure.get_figheight()
     line = (top - 0.32) / height
     figure.text(LEFT / WIDTH - 0.04, line, title, fontsize=11, fontweight="bold", color=INK)
-    for place, name in enumerate(names):
-        row, column = divmod(place, PER_LINE)
+    for index, name in enumerate(names):
+        row, column = divmod(index, PER_LINE)
         bottom = top - HEADING - (row + 1) * LINE + 0.45
         box = ((LEFT + column * PANEL) / WIDTH, bottom / height, (PANEL - 0.62) / WIDTH, (LINE - 0.75) / height)
         axis = figure.add_axes(box)
         _panel(axis, name, seeds)
-        if place + PER_LINE >= len(names):
+        if index + PER_LINE >= len(names):
             axis.set_xlabel("iteration", fontsize=8, color=QUIET, labelpad=2)
     if len(seeds) > 1:
         right = LEFT + PER_LINE * PANEL - 0.62
-        for place, (seed, colour) in enumerate(zip(reversed(seeds), reversed(_colours(len(seeds))), strict=True)):
-            figure.text((right - 0.7 * place) / WIDTH, line, seed, fontsize=9, ha="right", color=colour)
+        for index, (seed, colour) in enumerate(zip(reversed(seeds), reversed(_colours(len(seeds))), strict=True)):
+            figure.text((right - 0.7 * index) / WIDTH, line, seed, fontsize=9, ha="right", color=colour)
 
 
 def _by_method(losses: Mapping[str, pd.DataFrame]) -> dict[str, Curves]:
     """By everything in a training's name but its seed, then by `seed 0`, `seed 1`, ..."""
     groups: dict[str, Curves] = {}
     for name, frame in losses.items():
-        found = re.fullmatch(r"(.*?) (seed \d+)", name)
-        title, seed = (found[1], found[2]) if found else (name, "")
+        match = re.fullmatch(r"(.*?) (seed \d+)", name)
+        title, seed = (match[1], match[2]) if match else (name, "")
         groups.setdefault(title, {})[seed] = frame
     return groups
 
@@ -168,4 +168,4 @@ def _finite(frame: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _colours(count: int) -> list[str]:
-    return [COLOURS[place % len(COLOURS)] for place in range(count)]
+    return [COLOURS[index % len(COLOURS)] for index in range(count)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmark.metrics.registry import METRICS
 from benchmark.report.results import SuiteResults
 
 
@@ -28,14 +27,14 @@ def to_frame(results: SuiteResults) -> pd.DataFrame:
                 "edits": scores.edits,
                 "failed": "; ".join(row.failed.get(seed, ())),
                 "missing": "",
-                **{metric.key: scores.metrics.get(metric.key) for metric in METRICS},
+                **{metric.key: scores.metrics.get(metric.key) for metric in results.metrics},
             }
             for seed, scores in row.seeds.items()
         ]
         if not row.seeds:
             lines.append({**named, "failed": "", "missing": row.missing})
     frame = pd.DataFrame(lines)
-    keys = [metric.key for metric in METRICS]
+    keys = [metric.key for metric in results.metrics]
     frame = frame.reindex(columns=[*(name for name in frame.columns if name not in keys), *keys])
     whole = {name: "Int64" for name in ("seed", "edits") if name in frame}
     return frame.astype({**whole, **dict.fromkeys(keys, float)})

@@ -36,7 +36,7 @@ def escape_latex(text: str) -> str:
 
 def _table(table: Table) -> str:
     caption = re.sub(r"^Table \d+: (.)", lambda match: match[1].upper(), table.title)  # LaTeX counts tables itself
-    columns = "".join(_column(table, place) for place in range(len(table.headings)))
+    columns = "".join(_column(table, index) for index in range(len(table.headings)))
     lines = [
         r"\begin{table*}",
         r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}",
@@ -51,7 +51,7 @@ def _table(table: Table) -> str:
         r"\bottomrule",
         r"\end{tabular}}",
     ]
-    below = [rf"\textsuperscript{{{place}}} {escape_latex(note)}" for place, note in enumerate(table.footnotes, 1)]
+    below = [rf"\textsuperscript{{{index}}} {escape_latex(note)}" for index, note in enumerate(table.footnotes, 1)]
     below += [escape_latex(note) for note in table.notes]
     if below:
         # A box of its own: \centering holds for the whole float.
@@ -59,11 +59,11 @@ def _table(table: Table) -> str:
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
 
 
-def _column(table: Table, place: int) -> str:
+def _column(table: Table, index: int) -> str:
     """Numbers to the right, words to the left, sentences in lines."""
-    if table.headings[place].numeric:
+    if table.headings[index].numeric:
         return "r"
-    return SENTENCES if any(len(row[place].text) > LONG for row in table.rows) else "l"
+    return SENTENCES if any(len(row[index].text) > LONG for row in table.rows) else "l"
 
 
 def _headings(headings: Sequence[Heading]) -> list[str]:

@@ -15,13 +15,13 @@ def markdown(table: Table) -> str:
     """The table, its footnotes and its notes; the columns line up in the source too."""
     lines = [[escape_markdown(f"{heading.group} {heading.text}".strip()) for heading in table.headings]]
     lines += [[_entry(entry) for entry in row] for row in table.rows]
-    widths = [max(3, *(len(line[place]) for line in lines)) for place in range(len(table.headings))]
+    widths = [max(3, *(len(line[index]) for line in lines)) for index in range(len(table.headings))]
     rule = [
         "-" * (width - 1) + ":" if heading.numeric else "-" * width
         for heading, width in zip(table.headings, widths, strict=True)
     ]
     text = "\n".join(_line(line, widths, table.headings) for line in (lines[0], rule, *lines[1:]))
-    below = [f"{superscript((place,))} {escape_markdown(note)}" for place, note in enumerate(table.footnotes, 1)]
+    below = [f"{superscript((index,))} {escape_markdown(note)}" for index, note in enumerate(table.footnotes, 1)]
     return text + "\n" + "".join(f"\n{line}\n" for line in below) + bullets(table.notes)
 
 

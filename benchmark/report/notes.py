@@ -1,4 +1,4 @@
-"""The sentences under the tables: what a number is read beside, how many pictures it is of, why it is not compared."""
+"""The sentences under the tables: judge accuracy, numbers of pictures, seeds, and why numbers are not compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_BOUND = "edits can score lower or higher"
 
 
 def notes(comparison: Comparison) -> tuple[str, ...]:
-    """What a reader of the main table must know, a line each."""
+    """Return what a reader of the main table must know, a line each."""
     results = comparison.results
     lines = [judge_note(results), *reading_notes(results), pictures_note(results), seeds_note(results)]
     if comparison.published:
@@ -32,7 +32,7 @@ def notes(comparison: Comparison) -> tuple[str, ...]:
 
 
 def judge_note(results: SuiteResults) -> str:
-    """How well the judge reads real faces like those that it has learned."""
+    """Return the judge's accuracy on real faces of the kind that it was trained on."""
     parts = [
         f"{accuracy(judges)} of {next(iter(judges.values())).images:,} pictures ({subset})"
         for subset, judges in results.judges.items()
@@ -47,7 +47,7 @@ def judge_note(results: SuiteResults) -> str:
 
 
 def reading_notes(results: SuiteResults) -> list[str]:
-    """How well it reads the real pictures that are edited, and those that edits are held against."""
+    """Return the judge's accuracy on the real pictures that are edited, where these are of another kind."""
     if not results.readings:
         return []
     other = results.faces == "nonaligned"
@@ -70,7 +70,7 @@ def reading_notes(results: SuiteResults) -> list[str]:
 
 
 def _framing_note(results: SuiteResults) -> str:
-    """What the judge is shown of faces that are not aligned."""
+    """Say how faces that are not aligned are shown to the judge."""
     readings = results.readings.items()
     stand = [f"{read.unframed_accuracy:.2f} % of {read.images:,} ({subset})" for subset, read in readings]
     if not any(read.framed for _, read in readings):
@@ -141,7 +141,7 @@ def obstacle_note(comparison: Comparison) -> str:
 
 
 def psnr_note(comparison: Comparison) -> str:
-    """Which readings the paper's PSNR is set beside."""
+    """Say which readings the paper's PSNR is set beside."""
     meant = {
         cell.metric.label: row.row.subset
         for row in comparison.rows
@@ -153,7 +153,7 @@ def psnr_note(comparison: Comparison) -> str:
 
 
 def bias_note(results: SuiteResults) -> str:
-    """A word on Fréchet distances of few pictures."""
+    """Warn of Fréchet distances of few pictures."""
     counts = [
         min(scores.edits, results.test_images.get(row.subset, scores.edits))
         for row in results.rows
@@ -170,7 +170,7 @@ def bias_note(results: SuiteResults) -> str:
 
 
 def overrides_note(results: SuiteResults) -> str:
-    """That the profile changes published settings of some methods."""
+    """Name the methods of which the profile changes published settings."""
     if not results.overrides:
         return ""
     return (
@@ -182,13 +182,13 @@ def overrides_note(results: SuiteResults) -> str:
 def same_run_notes(results: SuiteResults, rows: Sequence[Row]) -> list[str]:
     """Which of `rows` are one and the same run, and what in the profile makes them so."""
     by_id = {row.id: row for row in rows}
-    found = []
+    lines = []
     for row in rows:
         other = by_id.get(row.same_as)
         if other is None:
             continue
         names = sorted(row.variant.keys() | other.variant.keys())
-        differing = [name for name in names if row.variant.get(name, _UNSAID) != other.variant.get(name, _UNSAID)]
+        differing = [name for name in names if row.variant.get(name, _UNSET) != other.variant.get(name, _UNSET)]
         stated = results.overrides[row.method].settings if row.method in results.overrides else {}
         causes = {name: stated[name] for name in differing if name in stated}
         if causes:
@@ -197,11 +197,11 @@ def same_run_notes(results: SuiteResults, rows: Sequence[Row]) -> list[str]:
             why = f": what they say of {listed(differing)} is the default"
         else:
             why = ""
-        found.append(sentence(f'"{other.label}" and "{row.label}" are one and the same run{why}'))
-    return found
+        lines.append(sentence(f'"{other.label}" and "{row.label}" are one and the same run{why}'))
+    return lines
 
 
-_UNSAID = object()
+_UNSET = object()
 
 
 def not_as_published(row: Row, results: SuiteResults) -> str:
@@ -230,12 +230,14 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 
 
 def definitions(results: SuiteResults) -> list[tuple[str, str]]:
-    """Every metric's heading, and what it is."""
-    found = []
-    for metric in results.metrics:
-        unit = f", in {metric.unit}" if metric.unit else ""
-        found.append((metric.label, f"{metric.definition}{unit}; {metric.direction} is better"))
-    return found
+    """Return every metric's heading, and what it is."""
+    return [
+        (
+            metric.label,
+            f"{metric.definition}{f', in {metric.unit}' if metric.unit else ''}; {metric.direction} is better",
+        )
+        for metric in results.metrics
+    ]
 
 
 def data_line(results: SuiteResults) -> str:

@@ -12,10 +12,13 @@ from benchmark.report.results import SuiteResults
 from benchmark.report.tables import Table, cost_table, expressions_table, main_table, measures_table, steps_table
 
 PICTURES = {
-    "ablation.png": ("The ablation in pictures", "One edit a line: the source, the reference, and what each row made."),
-    "edits.png": ("Edits", "A face is a column; below it, what each row made of it."),
-    "label-guided.png": ("Label-guided edits", "Edits told by a label."),
-    "reference-guided.png": ("Reference-guided edits", "Edits told by a reference, which stands above them."),
+    "ablation.png": (
+        "The ablation in pictures",
+        "Source, reference, and the edit of each row.",
+    ),
+    "edits.png": ("Edits", "A column for each face: the face, and the edits of each row."),
+    "label-guided.png": ("Label-guided edits", "Edits guided by a label."),
+    "reference-guided.png": ("Reference-guided edits", "Edits guided by a reference, which stands above them."),
 }
 LOSSES = "losses.png"
 
@@ -28,8 +31,8 @@ def table_page(results: SuiteResults) -> str:
 def extended_tables(results: SuiteResults, timings: Mapping[str, float]) -> tuple[Table, ...]:
     """What goes beyond the paper."""
     steps = steps_table(results)
-    found = (measures_table(results), steps, cost_table(results, timings), expressions_table(results))
-    return tuple(table for table in found if table is not None)
+    tables = (measures_table(results), steps, cost_table(results, timings), expressions_table(results))
+    return tuple(table for table in tables if table is not None)
 
 
 def extended_page(results: SuiteResults, timings: Mapping[str, float]) -> str:
@@ -68,13 +71,11 @@ def _settings(results: SuiteResults) -> str:
     for row in results.rows:
         if row.training is not None:
             changed = row.training.overrides
-            said = ", ".join(f"`{name}` = `{json.dumps(value)}`" for name, value in sorted(changed.items()))
-            by_settings.setdefault(said, []).append(
+            text = ", ".join(f"`{name}` = `{json.dumps(value)}`" for name, value in sorted(changed.items()))
+            by_settings.setdefault(text, []).append(
                 f"{escape_markdown(row.label)} on {row.subset}{' (not trained here)' if row.origin else ''}"
             )
-    lines = [
-        f"- {'; '.join(rows)}: {said}" if said else f"- {'; '.join(rows)}: none" for said, rows in by_settings.items()
-    ]
+    lines = [f"- {'; '.join(rows)}: {text or 'none'}" for text, rows in by_settings.items()]
     intro = f"What profile {escape_markdown(results.profile)} and the suite change, by row:"
     text = "\n".join(["## Settings that differ from the published ones\n", intro, "", *lines, ""])
     if not results.overrides:

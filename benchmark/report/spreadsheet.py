@@ -27,13 +27,13 @@ def main_csv(comparison: Comparison) -> str:
 
 
 def _cell(cell: Cell, reason: str) -> Line:
-    paper, ours, found = cell.column.paper, cell.metric.label, cell.difference
+    paper, ours, difference = cell.column.paper, cell.metric.label, cell.difference
     both = cell.paper is not None and cell.ours is not None
     line: Line = {f"{paper}_paper": cell.paper} if cell.beside else {}
     line |= {f"{ours}_measured": cell.ours, f"{ours}_sd": cell.spread, f"{ours}_metric": cell.metric.key}
     if cell.beside:
-        line[f"{paper}_difference"] = found.value if found else None
-        line[f"{paper}_verdict"] = found.verdict if found else "not compared" if both else None
+        line[f"{paper}_difference"] = difference.value if difference else None
+        line[f"{paper}_verdict"] = difference.verdict if difference else "not compared" if both else None
         line[f"{paper}_obstacles"] = "; ".join(cell.column.obstacles)
     return {**line, f"{ours}_note": reason}
 

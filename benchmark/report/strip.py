@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmark.report.figures import INK, LEGIBLE, PAPER, QUIET, load_font
+from benchmark.report.canvas import INK, PAPER, QUIET, enlarged, load_font, scale_of_pictures
 
 MARGIN, GAP, APART = 20, 6, 22
 """Round the strip, between two edits, and between the source and the first edit."""
@@ -32,18 +32,18 @@ class Strip:
 def draw_strip(source: np.ndarray, edits: Sequence[np.ndarray], names: Sequence[str]) -> Strip:
     """The source and its edits (S x S x 3 uint8 each), the edits' names and "source" under them."""
     size = len(source)
-    scale = max(1, -(-LEGIBLE // size))
+    scale = scale_of_pictures(size)
     cell = size * scale
     type_size = max(SMALLEST_TYPE, round(cell / 8.5))
     words = ("source", *names)
     while type_size > SMALLEST_TYPE and max(load_font(type_size).getlength(word) for word in words) > cell:
         type_size -= 1
-    lefts = [MARGIN, *(MARGIN + APART - GAP + place * (cell + GAP) for place in range(1, len(words)))]
+    lefts = [MARGIN, *(MARGIN + APART - GAP + index * (cell + GAP) for index in range(1, len(words)))]
     text = round(1.7 * type_size)
     image = Image.new("RGB", (lefts[-1] + cell + MARGIN, MARGIN + cell + text + round(0.7 * MARGIN)), PAPER)
     draw = ImageDraw.Draw(image)
     for left, picture, word in zip(lefts, (source, *edits), words, strict=True):
-        image.paste(Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)), (left, MARGIN))
+        image.paste(enlarged(picture, scale), (left, MARGIN))
         ink = QUIET if word == "source" else INK
         draw.text(
             (left + cell / 2, MARGIN + cell + text - 0.4 * type_size), word, ink, load_font(type_size), anchor="ms"

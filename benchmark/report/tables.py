@@ -25,15 +25,15 @@ from benchmark.report.results import Row, SuiteResults
 EMPTY = "–"
 REAL = "real pictures"
 ELSEWHERE = "elsewhere"
-"""In the place of a training's time: the checkpoint was given."""
+"""Printed for a training's time where the checkpoint was trained elsewhere."""
 STEP_METRICS = ("fid", "psnr_true", "ca")
-"""Of which the steps table shows the changes, unless the suite names its columns."""
+"""Keys of the metrics whose changes the steps table shows, unless the suite names its columns."""
 ARROWS: dict[Direction, str] = {"lower": "↓", "higher": "↑"}
 
 
 @dataclass(frozen=True)
 class Heading:
-    """Two lines: neighbours of the same `group` share the first where a format can."""
+    """A heading of two lines; adjacent columns of the same `group` share the first where a format can."""
 
     group: str
     text: str = ""
@@ -51,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """What every format writes. `label`: the word that LaTeX refers to it by."""
+    """A table in no format yet. `label`: the key by which LaTeX refers to it."""
 
     title: str
     label: str
@@ -84,7 +84,7 @@ def main_table(comparison: Comparison) -> Table:
     A column of the paper stands before the first of the metrics that are set beside it.
     """
     results, footnotes = comparison.results, Footnotes()
-    columns = [(column, _is_first(place, comparison)) for place, column in enumerate(comparison.columns)]
+    columns = [(column, _is_first(index, comparison)) for index, column in enumerate(comparison.columns)]
     heads = [Heading("", "Model", False), Heading("", "Data", False)]
     for column, first in columns:
         *theirs, ours = headings(column)
@@ -105,10 +105,10 @@ def main_table(comparison: Comparison) -> Table:
     return Table(results.title, results.suite, tuple(heads), tuple(rows), tuple(footnotes.texts), notes(comparison))
 
 
-def _is_first(place: int, comparison: Comparison) -> bool:
-    """Whether the paper's column stands before the column at a place: before the first of equal neighbours."""
-    paper = comparison.columns[place].paper
-    return bool(paper) and (place == 0 or comparison.columns[place - 1].paper != paper)
+def _is_first(index: int, comparison: Comparison) -> bool:
+    """Whether the paper's column stands before a column: before the first of adjacent equal ones."""
+    paper = comparison.columns[index].paper
+    return bool(paper) and (index == 0 or comparison.columns[index - 1].paper != paper)
 
 
 def measures_table(results: SuiteResults) -> Table:
@@ -228,9 +228,9 @@ def expressions_table(results: SuiteResults) -> Table:
 
 # ---------------------------------------------------------------------------------------------- entries
 def model(row: Row, results: SuiteResults, footnotes: Footnotes) -> Entry:
-    """A row's label with all that is to be said of it."""
-    said = (failure_note(row), row.note, not_as_published(row, results), row.footnote, row.origin)
-    marks = tuple(sorted({mark for text in said for mark in footnotes.mark(text)}))
+    """Return a row's label with its footnotes."""
+    remarks = (failure_note(row), row.note, not_as_published(row, results), row.footnote, row.origin)
+    marks = tuple(sorted({mark for text in remarks for mark in footnotes.mark(text)}))
     return Entry(f"{row.label}, failed" if row.failed else row.label, marks)
 
 
@@ -247,11 +247,11 @@ def number(value: float | None, decimals: int, spread: float | None = None) -> s
     return f"{value:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread is not None else "")
 
 
-def difference(found: Difference) -> str:
+def difference(compared: Difference) -> str:
     """`▼ 3.20 better`: where ours lies, by how much, and whether that is good."""
-    if found.verdict == "equal":
+    if compared.verdict == "equal":
         return "= equal"
-    return f"{'▼' if found.value < 0 else '▲'} {abs(found.value):.{found.decimals}f} {found.verdict}"
+    return f"{'▼' if compared.value < 0 else '▲'} {abs(compared.value):.{compared.decimals}f} {compared.verdict}"
 
 
 def edit_counts(row: Row) -> list[int]:

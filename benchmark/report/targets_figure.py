@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from benchmark.protocol import EXPRESSIONS
-from benchmark.report.figures import INK, LEGIBLE, PAPER, QUIET, SUBSET_NAMES, Box, Figure, RowPictures, load_font
+from benchmark.report.canvas import APART, GAP, INK, MARGIN, QUIET, Canvas, Figure
+from benchmark.report.figures import SUBSET_NAMES, RowPictures
 
 SOURCE, REFERENCE = "source", "reference (R)"
-MARGIN, GAP, APART = 24, 6, 20
-"""Pixels: round the figure, between cells, and between what is given and what was made."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Line:
     key: str
     label: str
     cells: tuple[np.ndarray | None, ...]
-    given: bool = False
+    is_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,13 +52,12 @@ def draw_targets(pictures: Sequence[RowPictures], targets: Sequence[str], captio
     ]
     if not sections:
         return None
-    size = pictures[0].sources.shape[1]
-    canvas = _Canvas(sections, max(1, -(-LEGIBLE // size)), size)
+    canvas = _Canvas(pictures[0].sources.shape[1], sections)
     canvas.write(f"Edits to {', '.join(targets)}", bold=True)
     canvas.write(caption, QUIET)
     for number, section in enumerate(sections):
         canvas.section(number, section)
-    return Figure(canvas.image, canvas.boxes, canvas.scale)
+    return canvas.figure()
 
 
 def _groups(rows: Sequence[RowPictures]) -> list[list[RowPictures]]:
@@ -75,9 +72,9 @@ def _groups(rows: Sequence[RowPictures]) -> list[list[RowPictures]]:
                 break
         else:
             groups.append([row])
-    place = {row.row: number for number, row in enumerate(rows)}
-    ordered = [sorted(group, key=lambda row: place[row.row]) for group in groups]
-    return sorted(ordered, key=lambda group: place[group[0].row])
+    order = {row.row: number for number, row in enumerate(rows)}
+    ordered = [sorted(group, key=lambda row: order[row.row]) for group in groups]
+    return sorted(ordered, key=lambda group: order[group[0].row])
 
 
 def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
@@ -91,70 +88,43 @@ def _section(rows: Sequence[RowPictures], target: str) -> Section:
     def cells(pictures: np.ndarray) -> tuple[np.ndarray | None, ...]:
         return tuple(None if done else picture[column] for done, picture in zip(own, pictures, strict=True))
 
-    lines = [Line(SOURCE, SOURCE, tuple(first.sources), given=True)]
+    lines = [Line(SOURCE, SOURCE, tuple(first.sources), is_input=True)]
     references = next((row.references for row in rows if row.references is not None), None)
     if references is not None:
-        lines.append(Line(REFERENCE, REFERENCE, cells(references), given=True))
+        lines.append(Line(REFERENCE, REFERENCE, cells(references), is_input=True))
     lines += [Line(row.row, row.label, cells(row.edits)) for row in rows]
     return Section(SUBSET_NAMES[first.subset], target, tuple(first.captions), tuple(lines))
 
 
-class _Canvas:
-    """Draws from the top down."""
+class _Canvas(Canvas):
+    """Columns: labels, and the sources."""
 
-    def __init__(self, sections: Sequence[Section], scale: int, size: int) -> None:
-        self.scale, self.cell = scale, size * scale
-        self.boxes: dict[tuple[str, int, str], Box] = {}
-        self._font = max(13, round(self.cell / 8.5))
-        self._text = round(self._font * 1.7)
-        labels = {line.label for section in sections for line in section.lines}
-        self._side = round(max(load_font(self._font).getlength(label) for label in labels)) + 14
-        columns = max(len(section.lines[0].cells) for section in sections)
-        height = 2 * MARGIN + 2 * self._text
+    def __init__(self, size: int, sections: Sequence[Section]) -> None:
+        super().__init__(size)
+        self._labels = self.width_of({line.label for section in sections for line in section.lines}) + 14
+        height = 2 * MARGIN + 2 * self.text - GAP
         for section in sections:
-            height += 2 * APART + 2 * self._text + len(section.lines) * (self.cell + GAP)
-        width = MARGIN + self._side + columns * (self.cell + GAP) - GAP + MARGIN
-        self.image = Image.new("RGB", (width, height - GAP), PAPER)
-        self._draw = ImageDraw.Draw(self.image)
-        self._y = MARGIN
-
-    def write(self, text: str, colour: tuple[int, int, int] = INK, bold: bool = False) -> None:
-        self._draw.text((MARGIN, self._y), text, colour, load_font(self._font, bold))
-        self._y += self._text
+            height += 2 * APART + 2 * self.text + len(section.lines) * (self.cell + GAP)
+        columns = max(len(section.lines[0].cells) for section in sections)
+        self.open(self._left(columns) - GAP + MARGIN, height)
 
     def section(self, number: int, section: Section) -> None:
-        """Heading, what each face is, then what is given, and apart from it what was made."""
-        self._y += APART
+        """Draw heading and captions, then source and reference, and apart from them the edits."""
+        self.y += APART
         self.write(f"{section.heading}, to {section.target}", bold=True)
-        for column, name in enumerate(section.captions):
-            middle = self._left(column) + self.cell // 2
-            font = load_font(_fitting(name, self._font, self.cell))
-            self._draw.text((middle, self._y + self._text - 8), name, QUIET, font, anchor="ms")
-        self._y += self._text
-        given = True
+        for column, caption in enumerate(section.captions):
+            self.heading(caption, self._left(column), self.y + self.text - 8, QUIET)
+        self.y += self.text
+        is_input = True
         for line in section.lines:
-            if given and not line.given:
-                self._y += APART
-            given = line.given
-            at = (MARGIN + self._side - 14, self._y + self.cell // 2)
-            ink = QUIET if line.given else INK
-            self._draw.text(at, line.label, ink, load_font(self._font), anchor="rm")
+            if is_input and not line.is_input:
+                self.y += APART
+            is_input = line.is_input
+            self.label(line.label, MARGIN + self._labels - 14, QUIET if is_input else INK)
             for column, picture in enumerate(line.cells):
                 if picture is not None:
-                    self._paste(f"{number} {line.key}", column, section.target, picture)
-            self._y += self.cell + GAP
-
-    def _paste(self, key: str, column: int, target: str, picture: np.ndarray) -> None:
-        x, y = self._left(column), self._y
-        self.image.paste(Image.fromarray(picture.repeat(self.scale, 0).repeat(self.scale, 1)), (x, y))
-        self.boxes[key, column, target] = (x, y, x + self.cell, y + self.cell)
+                    self.paste((f"{number} {line.key}", column, section.target), self._left(column), picture)
+            self.y += self.cell + GAP
 
     def _left(self, column: int) -> int:
-        return MARGIN + self._side + column * (self.cell + GAP)
-
-
-def _fitting(text: str, size: int, width: int) -> int:
-    """The largest type, up to `size`, in which a text is no wider than that."""
-    while size > 8 and load_font(size).getlength(text) > width:
-        size -= 1
-    return size
+        return MARGIN + self._labels + column * (self.cell + GAP)

@@ -57,8 +57,8 @@ def print_tables(
     console.print(Text(data_line(results), "dim"))
     console.print(Padding(Text(results.notice, "yellow"), (0, 0, 1, 0)))
     console.print(Padding(main, (0, 0, 1, 0)))
-    for place, text in enumerate(footnotes.texts, 1):
-        console.print(_item(superscript((place,)), text))
+    for index, text in enumerate(footnotes.texts, 1):
+        console.print(_item(superscript((index,)), text))
     for text in dict.fromkeys((*notes(comparison), *same_run_notes(results, results.rows))):
         console.print(_item("·", text))
     console.print(Padding(Text("Beyond the paper", "bold"), (1, 0, 0, 0)))
@@ -80,7 +80,7 @@ def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) ->
     """The main table; `narrow` breaks headings, and gives the spread and the verdict lines of their own."""
     grid = _grid(padding=1 if narrow else 2)
     published = comparison.published is not None
-    digits = [_integer_digits(comparison.rows, place) for place in range(len(comparison.columns))]
+    digits = [_integer_digits(comparison.rows, index) for index in range(len(comparison.columns))]
     grid.add_column("Model", no_wrap=True)
     grid.add_column("Data", no_wrap=True)
     grid.add_column("paper\nmeasured" if published else "", style="dim", no_wrap=True)
@@ -146,9 +146,9 @@ class _Style:
         return text
 
 
-def _integer_digits(rows: Sequence[ComparedRow], place: int) -> int:
+def _integer_digits(rows: Sequence[ComparedRow], index: int) -> int:
     """Characters before the point in a column."""
-    values = [value for row in rows for value in (row.cells[place].paper, row.cells[place].ours) if value is not None]
+    values = [value for row in rows for value in (row.cells[index].paper, row.cells[index].ours) if value is not None]
     return max((len(number(value, 0)) for value in values), default=1)
 
 

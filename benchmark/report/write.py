@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from benchmark.config.suites import SuiteFigure
 from benchmark.protocol import Guide
 from benchmark.report.ablation_figure import draw_ablation
+from benchmark.report.canvas import Figure
 from benchmark.report.comparison import compare
 from benchmark.report.curves import draw_losses
 from benchmark.report.figures import RowPictures, draw_edits
@@ -36,27 +37,25 @@ def write_report(
     timings: Mapping[str, float],
     figure: SuiteFigure | None = None,
 ) -> dict[str, Path]:
-    """Write everything into `folder`, which the caller then puts in place. Returns the files by the names of `FILES`.
+    """Write all files into `folder`. Return those that are there, by the names of `FILES`.
 
     losses: by training name, a frame with `iteration` and a column for each loss. timings: seconds, by training name.
     figure: what the suite asks for beside the figures that all have. There is no figure of a guide that no row has, and
     none of losses where there are none. A suite of some targets has one figure with all rows instead of one a guide.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    caption = data_line(results)
+    figures: dict[str, Figure | None] = {}
     if figure == "ablation":
         main = {row.id for row in results.rows if not row.extended}
-        drawn_rows = [row for row in pictures if row.row in main]
-        ablation = draw_ablation(drawn_rows, data_line(results))
-        if ablation is not None:
-            ablation.save(folder / FILES["ablation"])
+        figures["ablation"] = draw_ablation([row for row in pictures if row.row in main], caption)
     if results.targets:
-        drawn_edits = draw_targets(pictures, results.targets, data_line(results))
-        if drawn_edits is not None:
-            drawn_edits.save(folder / FILES["edits"])
-    for guide, name in GUIDES.items() if not results.targets else ():
-        edits = draw_edits(pictures, guide, data_line(results))
-        if edits is not None:
-            edits.save(folder / FILES[name])
+        figures["edits"] = draw_targets(pictures, results.targets, caption)
+    else:
+        figures |= {name: draw_edits(pictures, guide, caption) for guide, name in GUIDES.items()}
+    for name, drawing in figures.items():
+        if drawing is not None:
+            drawing.save(folder / FILES[name])
     draw_losses(losses, folder / FILES["loss curves"])
     drawn = [path.name for path in report_files(folder).values()]
 

@@ -1,4 +1,4 @@
-"""report: Scores of all rows -> tables, figures, a page; and the suite's last word to MLflow."""
+"""report: Scores of all rows -> tables, figures, a page, and the runs of the suite in MLflow."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Report(Stage[NoFacts]):
         return Work("report", 1, 20_000_000)
 
     def run(self, context: Context, folder: Path) -> StageResult[NoFacts]:
-        """Gather, write, log."""
+        """Gather the results, write and log them."""
         from benchmark.report.write import write_report, write_timings
 
         results = self.results(context)
@@ -135,18 +135,16 @@ class Report(Stage[NoFacts]):
         return StageResult(NoFacts(), sorted([*(path.name for path in files.values()), *aside]))
 
     def _write_aside(self, context: Context, folder: Path) -> list[str]:
-        """The list of what was set aside of photographs, beside the notes that speak of it. It names somebody's files:
-        no server gets it.
-        """
+        """Write the list of photographs that were set aside. It has names of private files, so no server gets it."""
         folders = dict.fromkeys(stage.folder(context) for stage in (self.prepare, self.edited))
-        tables = [read_aside(place / ASIDE) for place in folders if (place / ASIDE).exists()]
+        tables = [read_aside(folder / ASIDE) for folder in folders if (folder / ASIDE).exists()]
         if not any(map(len, tables)):
             return []
         pd.concat(tables).drop_duplicates().to_csv(folder / ASIDE, index=False)
         return [ASIDE]
 
     def results(self, context: Context) -> SuiteResults:
-        """Everything that the artifacts say."""
+        """Gather the results from the artifacts."""
         faces, edited = self.prepare.facts(context), self.edited.facts(context)
         opened = self._features(context)
         judges = {subset: judge.facts(context) for subset, judge in self.judges.items()}
@@ -185,7 +183,7 @@ class Report(Stage[NoFacts]):
         )
 
     def _keys(self) -> dict[str, str]:
-        """Of all inputs by name; one data set may be prepared in two ways under one name."""
+        """Return the content keys of all inputs by name; a data set may be prepared in two ways under one name."""
         keys: dict[str, str] = {}
         for role, stage in self.inputs.items():
             same = keys.get(stage.name, stage.recipe.key) == stage.recipe.key
@@ -193,13 +191,15 @@ class Report(Stage[NoFacts]):
         return keys
 
     def _overrides(self) -> dict[str, Override]:
-        """What the profile changes of the methods that were trained."""
+        """Return what the profile changes of the methods that were trained."""
         run = {entry.row.method for entry in self.rows if any(not stage.origin for stage in entry.trains.values())}
         stated = sorted(self.profile.overrides.items())
-        return {name: Override(found.why.strip(), dict(found.settings)) for name, found in stated if name in run}
+        return {
+            name: Override(override.why.strip(), dict(override.settings)) for name, override in stated if name in run
+        }
 
     def same_as(self, entry: RowStages) -> str:
-        """The first row above that is the same run: equal keys, all seeds."""
+        """Return the id of the first row above that is the same run (equal keys of all seeds), or ""."""
         mine = [score.recipe.key for score in entry.scores.values()]
         for other in self.rows:
             if other is entry:
@@ -214,12 +214,12 @@ class Report(Stage[NoFacts]):
 
     def _row(self, entry: RowStages, context: Context) -> Row:
         row = entry.row
-        said = Row(
+        description = Row(
             row.id, row.label, row.method, row.guide, row.data,
             missing=entry.missing, variant=dict(row.variant), extended=row.extended, note=row.note,
         )  # fmt: skip
         if entry.missing:
-            return said
+            return description
         measured = {seed: stage.facts(context) for seed, stage in entry.scores.items()}
         train = next(iter(entry.trains.values()))
         facts = train.facts(context)
@@ -233,7 +233,7 @@ class Report(Stage[NoFacts]):
         )
         failed = {seed: stage.facts(context).failures for seed, stage in entry.trains.items()}
         return dataclasses.replace(
-            said,
+            description,
             seeds=measured,
             failed={seed: failures for seed, failures in failed.items() if failures},
             training=training,
@@ -244,7 +244,7 @@ class Report(Stage[NoFacts]):
         )
 
     def _trainings(self, context: Context) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
-        """Losses and seconds of every training that was done here, once."""
+        """Return losses and seconds of every training of this suite, once each."""
         losses, seconds = {}, {}
         for entry in self.rows:
             for train in entry.trains.values():
@@ -305,9 +305,9 @@ def _arrange(row: SuiteRow, gallery: Path, faces: FaceSet) -> RowPictures:
     grid = np.repeat(images[sources][:, None], len(EXPRESSIONS), 1)
     references = grid.copy()
     columns = edits["source"], edits["target"], edits["reference"]
-    for place, (source, target, reference) in enumerate(zip(*columns, strict=True)):
+    for index, (source, target, reference) in enumerate(zip(*columns, strict=True)):
         cell = sources.index(source), EXPRESSIONS.index(target)
-        grid[cell], references[cell] = edited[place], images[reference]
+        grid[cell], references[cell] = edited[index], images[reference]
     return RowPictures(
         row.id,
         row.label,

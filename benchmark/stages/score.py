@@ -1,6 +1,4 @@
-"""score: edits (a SynthSet, or pictures made elsewhere), FaceSet, Judge, real features -> Scores: one row per edit, one
-summary.
-"""
+"""score: edits (synthesised or submitted), FaceSet, Judge, real features -> Scores: a row for each edit, a summary."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ FEATURES_WHOLE, FEATURES_CROPPED = "edits-whole.npy", "edits-cropped.npy"
 
 
 class Score(Stage[Scores]):
-    """Every metric of one row of a suite, for one seed. `edits` is any stage that leaves EDITED and EDITS."""
+    """Measures one row of a suite, for one seed. `edits` is any stage that writes EDITED and EDITS."""
 
     kind = "scores"
     facts_type = Scores
@@ -55,11 +53,11 @@ class Score(Stage[Scores]):
         super().__init__(f"score {edits.name.removeprefix('synthesize ')}", settings, inputs)
 
     def work(self) -> Work:
-        """Features of the edits, whole and cropped; all else is small beside them."""
+        """Estimate by the features of the edits, whole and cropped; everything else takes little time."""
         return Work(f"features {self.extractor.name}", self.edits.work().amount * 2, 60_000_000)
 
     def run(self, context: Context, folder: Path) -> StageResult[Scores]:
-        """Measure."""
+        """Measure every metric of the registry."""
         torch.set_num_threads(context.machine.threads)
         faces = load_faces(self.faces.folder(context))
         edited = self.edits.folder(context)

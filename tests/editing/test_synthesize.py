@@ -27,7 +27,7 @@ from benchmark.data.registry import open_source
 from benchmark.editing.guides import prototype_units
 from benchmark.interface import Faces, Shape, Target
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
-from benchmark.report.figures import PAPER
+from benchmark.report.canvas import PAPER
 from benchmark.report.strip import draw_strip
 from benchmark.stages.checkpoints import load_checkpoint
 from benchmark.stages.prepare import Prepare

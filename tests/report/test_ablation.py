@@ -14,8 +14,9 @@ from rich.console import Console
 
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.ablation_figure import TARGETS, choose_target, draw_ablation
+from benchmark.report.canvas import Figure
 from benchmark.report.comparison import compare, controls
-from benchmark.report.figures import Figure, RowPictures
+from benchmark.report.figures import RowPictures
 from benchmark.report.latex import latex
 from benchmark.report.markdown import markdown
 from benchmark.report.notes import not_as_published, notes, same_run_notes

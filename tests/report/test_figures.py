@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from benchmark.protocol import EXPRESSIONS, Guide, Subset
+from benchmark.report.canvas import FRAME, PAPER, Figure
 from benchmark.report.curves import draw_losses, scale_of, thin
-from benchmark.report.figures import FRAME, PAPER, Figure, RowPictures, draw_edits
+from benchmark.report.figures import RowPictures, draw_edits
 
 
 def pictures(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmark.protocol import EXPRESSIONS, Guide, Subset
+from benchmark.report.canvas import PAPER, Figure
 from benchmark.report.comparison import compare
-from benchmark.report.figures import PAPER, Figure, RowPictures
+from benchmark.report.figures import RowPictures
 from benchmark.report.notes import notes
 from benchmark.report.results import JudgeReading, SuiteResults
 from benchmark.report.tables import expressions_table
