@@ -83,9 +83,7 @@ def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckU
     faces = FaceSet.load(prepared.folder)
     table = faces.table
     facts = {name: value for name, value in prepared.manifest.facts.items() if value is not None}
-    if isinstance(
-        source, Photographs
-    ):  # stray files are counted anew: they are no part of the key of a set that was prepared before
+    if isinstance(source, Photographs):  # counted anew: stray files are no part of a prepared set's key
         facts |= {"left_out": dict(source.index.left_out), "others": source.index.others}
     per_person = table.groupby("identity").size()
     fullest = int(per_person.max())
