@@ -10,7 +10,7 @@ what it computes. `tests/core/test_versions.py` fails where the two differ from 
 The source of a thing is its class (or object), and every function, class and constant of this repository that it
 names, directly or through others. Things with a version of their own are left out where others name them, and so is
 what decides no content: `SKIPPED`. Docstrings, comments, formatting, messages of errors, imports and the modules that
-definitions stand in have no part in a digest.
+definitions stand in have no part in a digest, nor have the names of parameters and variables of functions.
 """
 
 from __future__ import annotations
@@ -111,7 +111,20 @@ def _digest(symbols: set[Symbol]) -> str:
 
 @cache
 def _form(module: str, name: str) -> str:
-    return repr([normal_form(_without_words(node)) for node in _module(module).defined[name]])
+    return repr([normal_form(_Renamed().visit(_without_words(node))) for node in _module(module).defined[name]])
+
+
+class _Renamed(ast.NodeTransformer):
+    """Numbers the parameters and variables of functions."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        numbers = {name: f"{index}" for index, name in enumerate(_locals(node))}
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.arg):
+                inner.arg = numbers.get(inner.arg, inner.arg)
+            elif isinstance(inner, ast.Name):
+                inner.id = numbers.get(inner.id, inner.id)
+        return node
 
 
 @dataclass
@@ -185,14 +198,22 @@ def _named(module: str, name: str) -> set[Symbol]:
 def _loads(node: ast.AST, local: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Names that are read and not `local`, with the attribute that is read of them."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-        local |= {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}
-        local |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and not _is_read(inner)}
+        local |= set(_locals(node))
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id not in local:
         yield node.value.id, node.attr
     elif isinstance(node, ast.Name) and _is_read(node) and node.id not in local:
         yield node.id, ""
     for child in ast.iter_child_nodes(node):
         yield from _loads(child, local)
+
+
+def _locals(function: ast.AST) -> list[str]:
+    """Parameters and variables of a function and of those in it, in the order of their first occurrence."""
+    nodes = list(ast.walk(function))
+    names = [node.arg for node in nodes if isinstance(node, ast.arg)]
+    names += [node.id for node in nodes if isinstance(node, ast.Name) and not _is_read(node)]
+    elsewhere = {name for node in nodes if isinstance(node, (ast.Global, ast.Nonlocal)) for name in node.names}
+    return [name for name in dict.fromkeys(names) if name not in elsewhere]
 
 
 def _is_read(name: ast.Name) -> bool:
