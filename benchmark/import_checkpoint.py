@@ -50,17 +50,17 @@ def import_checkpoint(arguments: argparse.Namespace) -> int:
 
     from benchmark.importing.convert import import_weights
     from benchmark.importing.fit import DoesNotFit
-    from benchmark.importing.write import check_place, write_checkpoint
+    from benchmark.importing.write import check_free, write_checkpoint
     from benchmark.stages.checkpoints import CHECKPOINT
 
-    check_place(arguments.out)
+    check_free(arguments.out)
     try:
         weights = import_weights(arguments.method, arguments.files, arguments.size)
     except DoesNotFit as error:
         sys.stderr.write("".join(f"{line}\n" for line in error.lists))
         raise
     write_checkpoint(arguments.out, weights, arguments.files)
-    for line in weights.said:
+    for line in weights.notes:
         sys.stderr.write(f"note: {line}\n")
     text = (arguments.out / CHECKPOINT).read_text(encoding="utf-8") if arguments.json else _summary(weights, arguments)
     sys.stdout.write(text)

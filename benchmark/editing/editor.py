@@ -35,11 +35,13 @@ class Editor:
             raise UserError(_no_checkpoint(folder))
         self.device = device
         checkpoint = open_checkpoint(folder)
+        checkpoint.check_weights()
+        self.identity = sha256_of(folder / WEIGHTS)
+        checkpoint.check_record({CHECKPOINT: sha256_of(folder / CHECKPOINT), WEIGHTS: self.identity})
         self.method: Method = checkpoint.load(device)
         compute_deterministically(device)
         self.name = checkpoint.method
         self.framing, self.framing_known = checkpoint.framing or RAFD, checkpoint.framing is not None
-        self.identity = sha256_of(folder / WEIGHTS)
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""Whether published weights fit a method's network, and what to say where they do not."""
+"""Check whether published weights fit a method's networks, and describe the differences."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import torch
 
 from benchmark.core.errors import UserError
 from benchmark.core.paths import printable
-from benchmark.importing.assign import USUAL_SIZE, Given
+from benchmark.importing.assign import USUAL_SIZE, Assigned
 from benchmark.interface import Method, Shape
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 from benchmark.published import Differences, Measured, PublishedCheckpoint, Shapes, differences
 from benchmark.settings import make_settings
 from benchmark.training.registry import METHODS, find_method
+
+SHOWN, LONGEST_NAME = 1000, 200
+"""Names of a list, and signs of a name, that are printed; published networks have fewer."""
 
 
 class DoesNotFit(UserError):  # noqa: N818 - the name says what is wrong
@@ -27,7 +30,7 @@ class DoesNotFit(UserError):  # noqa: N818 - the name says what is wrong
 
 
 def layout_of(method: str) -> tuple[type[Method], PublishedCheckpoint]:
-    """A method's class, and what its published checkpoints look like. Raises UserError where there are none."""
+    """Return a method's class and the layout of its published checkpoints. Raises UserError where there are none."""
     cls = find_method(method)
     layout = cls.published_checkpoint()
     if layout is None:
@@ -40,12 +43,12 @@ def layout_of(method: str) -> tuple[type[Method], PublishedCheckpoint]:
 
 
 def picture_size(measured: Measured, asked: int | None, method: str) -> tuple[int, list[str]]:
-    """The side of the pictures, and what to say of where it is from."""
+    """Return the side of the pictures, and a note where the files decide it."""
     low, high = measured.smallest, measured.largest
-    told = f"{low}" if low == high else f"at least {low}" if high is None else f"{low} to {high}"
+    sizes = f"{low}" if low == high else f"at least {low}" if high is None else f"{low} to {high}"
     if asked is not None:
         if (low is not None and asked < low) or (high is not None and asked > high):
-            raise UserError(f"--size {asked}: the network's layers are made for pictures of {told} px")
+            raise UserError(f"--size {asked}: the network's layers are made for pictures of {sizes} px")
         return asked, []
     if low is not None and low == high:
         return low, [f"pictures of {low} px, as the discriminator's last layer tells"]
@@ -53,30 +56,32 @@ def picture_size(measured: Measured, asked: int | None, method: str) -> tuple[in
     size = USUAL_SIZE if inside else low or USUAL_SIZE
     return size, [
         f"pictures of {size} px: the files do not tell (the networks of {method} take "
-        f"{'any size' if low is None else f'pictures of {told} px'}); --size says another"
+        f"{'any size' if low is None else f'pictures of {sizes} px'}); --size says another"
     ]
 
 
-def check_fit(given: Sequence[Given], model: Method, measured: Measured, method: str) -> None:
-    """Raises DoesNotFit with every name that is missing, unexpected or of another shape."""
-    found = [(entry, _differences(entry, model)) for entry in given]
+def check_fit(assigned: Sequence[Assigned], model: Method, measured: Measured, method: str) -> None:
+    """Raise DoesNotFit with every name that is missing, unexpected or of another shape."""
+    compared = [(entry, _differences(entry, model)) for entry in assigned]
     reasons = [*measured.obstacles, *_counts(measured)]
-    if not reasons and not any(different for _, different in found):
+    if not reasons and not any(different for _, different in compared):
         return
-    lists = _lists(found)
+    lists = _lists(compared)
     counts = [f"{len(lines)} {heading}" for heading, lines in lists.items() if lines]
-    files = ", ".join(dict.fromkeys(entry.state.file.name for entry in given))
-    said = [f"names: {', '.join(counts)}"] if counts else []
-    message = (
-        f"{files} does not fit {method}: {'; '.join([*said, *(f'the checkpoint {reason}' for reason in reasons)])}"
-    )
-    shown = [line for heading, lines in lists.items() if lines for line in (f"{heading} ({len(lines)}):", *lines)]
-    raise DoesNotFit(message + _hint(found, method), tuple(shown))
+    files = ", ".join(dict.fromkeys(entry.state.file.name for entry in assigned))
+    parts = [*([f"names: {', '.join(counts)}"] if counts else []), *(f"the checkpoint {reason}" for reason in reasons)]
+    message = f"{files} does not fit {method}: {'; '.join(parts)}"
+    shown: list[str] = []
+    for heading, lines in lists.items():
+        if lines:
+            more = [f"  ... {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
+            shown += [f"{heading} ({len(lines)}):", *lines[:SHOWN], *more]
+    raise DoesNotFit(message + _hint(compared, method), tuple(shown))
 
 
-def _differences(given: Given, model: Method) -> Differences:
-    network = getattr(model, given.network.attribute)
-    return differences(network, given.shapes, given.network.names(network), given.network.skipped(network))
+def _differences(entry: Assigned, model: Method) -> Differences:
+    network = getattr(model, entry.network.attribute)
+    return differences(network, entry.shapes, entry.network.names(network), entry.network.skipped(network))
 
 
 def _counts(measured: Measured) -> list[str]:
@@ -96,34 +101,40 @@ def _counts(measured: Measured) -> list[str]:
     return reasons
 
 
-def _lists(found: Sequence[tuple[Given, Differences]]) -> dict[str, list[str]]:
+def _lists(compared: Sequence[tuple[Assigned, Differences]]) -> dict[str, list[str]]:
     """All names under three headings, one a line; what holds for a network and for its average is said once."""
-    groups: dict[str, dict[str, list[Given]]] = {"missing": {}, "unexpected": {}, "of the wrong shape": {}}
-    for given, different in found:
-        shapes = [f"{printable(w.name)} {w.found} in the file, {w.wanted} in the network" for w in different.wrong]
-        unexpected = [f"{printable(name)} {given.shapes[name]}" for name in different.unexpected]
+    groups: dict[str, dict[str, list[Assigned]]] = {"missing": {}, "unexpected": {}, "of the wrong shape": {}}
+    for entry, different in compared:
+        shapes = [f"{_name(w.name)} {w.found} in the file, {w.wanted} in the network" for w in different.wrong]
+        unexpected = [f"{_name(name)} {entry.shapes[name]}" for name in different.unexpected]
         for heading, lines in zip(groups, (different.missing, unexpected, shapes), strict=True):
             for line in lines:
-                groups[heading].setdefault(line, []).append(given)
-    everywhere = len(found)
+                groups[heading].setdefault(line, []).append(entry)
+    everywhere = len(compared)
     return {
         heading: [
-            f"  {line}" + ("" if len(where) == everywhere else f"  [{'; '.join(given.state.title for given in where)}]")
+            f"  {line}" + ("" if len(where) == everywhere else f"  [{'; '.join(entry.state.title for entry in where)}]")
             for line, where in lines.items()
         ]
         for heading, lines in groups.items()
     }
 
 
-def _hint(found: Sequence[tuple[Given, Differences]], method: str) -> str:
+def _name(name: str) -> str:
+    return printable(name)[:LONGEST_NAME]
+
+
+def _hint(compared: Sequence[tuple[Assigned, Differences]], method: str) -> str:
     """What might be done about it."""
-    wrong = [given for given, different in found if different]
-    if wrong and all(given.network.optional for given in wrong):
-        files = ", ".join(dict.fromkeys(given.state.file.name for given in wrong))
+    wrong = [entry for entry, different in compared if different]
+    if wrong and all(entry.network.optional for entry in wrong):
+        files = ", ".join(dict.fromkeys(entry.state.file.name for entry in wrong))
         return f"; edits do without the {wrong[0].network.attribute}: leave {files} out"
     for other in METHODS:
         if other != method and wrong and _has_names_of(other, wrong[0].shapes):
             return f"; these are the names of '{other}': --method {other}"
+    if wrong and all(len(different.unexpected) == len(entry.shapes) for entry, different in compared if different):
+        return "; none of its names is known: it is of other code, whose edits benchmark.score takes"
     return ""
 
 
@@ -136,14 +147,14 @@ def _has_names_of(method: str, shapes: Shapes) -> bool:
             settings: Any = make_settings(cls.Settings, measured.settings, method)
             model = cls(settings, Shape(picture_size(measured, None, method)[0], measured.classes or len(EXPRESSIONS)))
         network = getattr(model, layout.networks[0].attribute)
-        found = differences(network, shapes, layout.networks[0].names(network), layout.networks[0].skipped(network))
-        return not found.missing and not found.unexpected
+        compared = differences(network, shapes, layout.networks[0].names(network), layout.networks[0].skipped(network))
+        return not compared.missing and not compared.unexpected
     return False
 
 
-def check_values(given: Sequence[Given], model: Method) -> None:
-    """Raises UserError for tensors that no network can have."""
-    for entry in given:
+def check_values(assigned: Sequence[Assigned], model: Method) -> None:
+    """Raise UserError for tensors that no network can have."""
+    for entry in assigned:
         for name in entry.network.names(getattr(model, entry.network.attribute)):
             tensor = entry.state.tensors[name]
             stored = tensor.layout is torch.strided and tensor.device.type == "cpu"

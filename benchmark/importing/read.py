@@ -1,10 +1,11 @@
-"""Reads files of weights that somebody else made: what is in them is data and never runs."""
+"""Read files of weights that others have written: as data, which never runs."""
 
 from __future__ import annotations
 
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import open_regular
 from benchmark.core.hashes import sha256_of
 from benchmark.core.paths import printable
+from benchmark.importing.recognise import OF_TORCH, archive_of, format_of
 
+LARGEST = 8 << 30
+"""Bytes of a file, also unpacked; the published ones have at most a twentieth of it."""
 _DEPTH = 6
 """Dictionaries in dictionaries: nobody saves weights deeper."""
 _PREFIXES = ("module.", "_orig_mod.")
@@ -45,7 +50,7 @@ class StateDict:
     @property
     def title(self) -> str:
         """`gen_00200000.pt, 'gen_test'`."""
-        return self.file.name + (f", '{printable('.'.join(self.path))}'" if self.path else "")
+        return self.file.name + (f", '{printable('.'.join(self.path))[:80]}'" if self.path else "")
 
 
 def read_state_dicts(path: Path, entries: tuple[str, ...] = ()) -> list[StateDict]:
@@ -54,22 +59,23 @@ def read_state_dicts(path: Path, entries: tuple[str, ...] = ()) -> list[StateDic
     entries: names under which some files keep theirs flat, as `gen.encoder.0.weight`; such are taken apart.
     """
     contents = _read(path)
-    found = []
+    states = []
     for nested, flat in _walk(contents, ()):
         bare, outer = _without_prefix(flat)
         for keys, named in _apart(nested, bare, entries):
             tensors, inner = _without_prefix(named)
-            found.append(StateDict(path, keys, tensors, outer + inner))
-    if found:
-        return found
+            states.append(StateDict(path, keys, tensors, outer + inner))
+    if states:
+        return states
     if _is_optimiser(contents) or (isinstance(contents, Mapping) and any(map(_is_optimiser, contents.values()))):
         raise UserError(f"{path} holds the state of optimisers, not the weights of a network")
     raise UserError(f"{path} holds no named tensors ({type(contents).__name__}): it is no checkpoint")
 
 
 def sha256(path: Path) -> str:
-    """Of a file, 64 hex digits. Raises UserError where it cannot be read."""
+    """SHA-256 of a regular file, 64 hex digits. Raises UserError where it cannot be read."""
     try:
+        open_regular(path).close()
         return sha256_of(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
@@ -78,11 +84,13 @@ def sha256(path: Path) -> str:
 def _read(path: Path) -> Any:
     """What torch.save or safetensors wrote."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path, LARGEST) as stream:
             head = stream.read(512)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
     _check_head(path, head)
+    if zipfile.is_zipfile(path):
+        _check_archive(path)
     if head[8:9] == b"{":
         try:
             return load_file(path)
@@ -101,7 +109,7 @@ def _read(path: Path) -> Any:
 
 
 def _check_head(path: Path, head: bytes) -> None:
-    """Raises UserError for what is often found in the place of a checkpoint."""
+    """Raise UserError for what is often taken for a checkpoint."""
     if not head:
         raise UserError(f"{path} is empty")
     start = head.lstrip().lower()
@@ -109,6 +117,21 @@ def _check_head(path: Path, head: bytes) -> None:
         raise UserError(f"{path} is a web page, not a checkpoint: the download has not worked")
     if start.startswith(b"version https://git-lfs"):
         raise UserError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it comes from")
+    if kind := format_of(path.name, head):
+        raise UserError(f"{path} is {kind}: {OF_TORCH}")
+
+
+def _check_archive(path: Path) -> None:
+    """Raise UserError for a zip file that is not torch's, or that would not fit into memory."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise _refused(path, error) from error
+    if kind := archive_of([entry.filename for entry in entries]):
+        raise UserError(f"{path} is {kind}: {OF_TORCH}")
+    if (size := sum(entry.file_size for entry in entries)) > LARGEST:
+        raise UserError(f"{path} has {size / 2**30:,.0f} GB when it is unpacked, and at most {LARGEST >> 30} are read")
 
 
 def _refused(path: Path, error: Exception) -> UserError:

@@ -10,7 +10,6 @@ from pathlib import Path
 from benchmark.config.loading import names
 from benchmark.config.profiles import PROFILES, Profile, load_profile
 from benchmark.config.suites import Suite, SuiteRow
-from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.errors import UserError, unknown
 from benchmark.importing.read import sha256
 from benchmark.protocol import Subset
@@ -88,28 +87,14 @@ def _origin(checkpoint: Checkpoint) -> str:
 
 def _check_whole(checkpoint: Checkpoint, digests: Mapping[str, str]) -> None:
     """Raise UserError where a file is not what was written, does not fit the settings, or holds NaN or infinity."""
-    for name, digest in _recorded(checkpoint).items():
-        if name in digests and digests[name] != digest:
-            raise UserError(f"the checkpoint {checkpoint.folder} is damaged: {name} is not what was written there")
+    checkpoint.check_record(digests)
     checkpoint.check_weights()
     tensors, _ = load_tensors(checkpoint.folder / WEIGHTS)
     if name := first_not_finite(tensors):
         raise UserError(f"{checkpoint.folder / WEIGHTS}: '{name}' holds numbers that are not finite")
 
 
-def _recorded(checkpoint: Checkpoint) -> dict[str, str]:
-    """SHA-256 of its files by name, as far as an import or a training left a record."""
-    recorded = {name: file.sha256 for name, file in checkpoint.text.files.items()}
-    path = checkpoint.folder / MANIFEST
-    if path.exists():
-        try:
-            recorded |= {name: file.sha256 for name, file in Manifest.read(path, older=True).files.items()}
-        except ValueError as error:
-            raise UserError(f"the checkpoint {checkpoint.folder} is damaged: {error}") from error
-    return recorded
-
-
-# -------------------------------------------------------------------------------------------- whose rows
+# ------------------------------------------------------------------------------------------------ of which rows
 def choose_checkpoints(given: Sequence[str], suite: Suite, profile: Profile) -> dict[str, Imported]:
     """By row id, the checkpoint that `METHOD=DIR` or `ROW_ID=DIR` (which wins) give it.
 
@@ -131,42 +116,42 @@ def choose_checkpoints(given: Sequence[str], suite: Suite, profile: Profile) -> 
         folder = Path(text)
         if folder not in opened:
             opened[folder] = Imported(folder)
-        found = opened[folder]
+        checkpoint = opened[folder]
         method = rows[key].method if key in rows else key
-        if found.method != method:
-            raise UserError(f"--checkpoint {item}: it is a checkpoint of '{found.method}', not of '{method}'")
-        _check_size(found, folder, profile)
-        by_key[key] = found
+        if checkpoint.method != method:
+            raise UserError(f"--checkpoint {item}: it is a checkpoint of '{checkpoint.method}', not of '{method}'")
+        _check_size(checkpoint, folder, profile)
+        by_key[key] = checkpoint
     chosen: dict[str, Imported] = {}
-    for key, found in by_key.items():
-        of_method = [row for row in suite.rows if row.method == found.method]
-        fits = [row for row in of_method if not _variant(row, of_method, found, profile)]
+    for key, checkpoint in by_key.items():
+        of_method = [row for row in suite.rows if row.method == checkpoint.method]
+        fits = [row for row in of_method if not _variant(row, of_method, checkpoint, profile)]
         if not fits or (key in rows and rows[key] not in fits):
             row = rows.get(key, of_method[0])
-            raise UserError(f"--checkpoint {key}=...: row {row.id} {_variant(row, of_method, found, profile)}")
-        chosen |= {row.id: found for row in fits if key == row.id or (key not in rows and row.id not in by_key)}
+            raise UserError(f"--checkpoint {key}=...: row {row.id} {_variant(row, of_method, checkpoint, profile)}")
+        chosen |= {row.id: checkpoint for row in fits if key == row.id or (key not in rows and row.id not in by_key)}
     return chosen
 
 
-def _check_size(found: Imported, folder: Path, profile: Profile) -> None:
-    size = found.shape.size
+def _check_size(checkpoint: Imported, folder: Path, profile: Profile) -> None:
+    size = checkpoint.shape.size
     if size == profile.size:
         return
     same = [name for name in names(PROFILES) if load_profile(name).size == size]
     raise UserError(
         f"the checkpoint {folder} edits pictures of {size} px, and profile {profile.name} has {profile.size} px: "
-        f"choose a profile of {size} px ({', '.join(same) or 'none in the house: a YAML file of your own'})"
-        + (f", or import it again with --size {profile.size}" if found.imported else "")
+        f"choose a profile of {size} px ({', '.join(same) or 'none is built in: a YAML file of your own'})"
+        + (f", or import it again with --size {profile.size}" if checkpoint.imported else "")
     )
 
 
-def _variant(row: SuiteRow, rows: Sequence[SuiteRow], found: Imported, profile: Profile) -> str:
-    """In which setting that the suite varies the checkpoint is not this row's; "" where in none."""
-    defaults = {setting.name: setting.value for setting in documented(type(found.settings))}
+def _variant(row: SuiteRow, rows: Sequence[SuiteRow], checkpoint: Imported, profile: Profile) -> str:
+    """The first setting that the suite varies in which the checkpoint differs from the row; "" if none."""
+    defaults = {setting.name: setting.value for setting in documented(type(checkpoint.settings))}
     wanted = row_settings(row.method, profile, row.variant)
     for name in sorted({name for other in rows for name in other.variant}):
-        mine, stated = getattr(found.settings, name, None), getattr(wanted, name)
-        if mine != stated and (name in row.variant or mine != defaults[name]):
+        actual, stated = getattr(checkpoint.settings, name, None), getattr(wanted, name)
+        if actual != stated and (name in row.variant or actual != defaults[name]):
             expected = stated if name in row.variant else defaults[name]
-            return f"has {name} = {expected!r}, and the checkpoint {mine!r}"
+            return f"has {name} = {expected!r}, and the checkpoint {actual!r}"
     return ""

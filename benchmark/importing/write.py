@@ -1,4 +1,4 @@
-"""Writes imported weights as a checkpoint like those of a training, whole or not at all."""
+"""Write imported weights as a checkpoint like those of a training, whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from benchmark.training.checkpoint import save_tensors
 from benchmark.training.trainer import WEIGHTS
 
 
-def check_place(out: Path) -> None:
-    """Raises UserError where `out` is there already with something in it."""
+def check_free(out: Path) -> None:
+    """Raise UserError where `out` exists and is not an empty folder."""
     if out.is_dir() and not any(out.iterdir()):
         return
     if out.exists() or out.is_symlink():
-        raise UserError(f"--out {out} is there already and not an empty folder: choose another, or remove it")
+        raise UserError(f"--out {out} exists and is not an empty folder: choose another, or remove it")
 
 
 def write_checkpoint(out: Path, weights: Weights, files: Sequence[Path]) -> None:
-    """Build the folder under another name and move it to `out`. Raises UserError where that cannot be written."""
+    """Build the folder under another name and rename it to `out`. Raises UserError where it cannot be written."""
     with whole_folder(out, "--out") as partial:
         save_tensors(partial / WEIGHTS, weights.tensors, {"imported": True})
         text = json.dumps(_text(weights, files, partial / WEIGHTS), indent=1, sort_keys=True)
@@ -36,7 +36,7 @@ def write_checkpoint(out: Path, weights: Weights, files: Sequence[Path]) -> None
 
 
 def _text(weights: Weights, files: Sequence[Path], stored: Path) -> dict[str, Any]:
-    """`checkpoint.json`: what a training's has, as far as it is known, and where the weights are from."""
+    """`checkpoint.json`: what that of a training has, as far as it is known, and the origin of the weights."""
     return {
         "method": weights.method,
         "method_version": weights.method_class.version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
+from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.errors import UserError, quoted
 from benchmark.core.files import fault_of, read_regular
 from benchmark.core.paths import printable
@@ -155,6 +157,19 @@ class Checkpoint:
     def framing(self) -> Framing | None:
         """Where the training pictures have the face; None where it does not say."""
         return None if self.text.framing is None else Framing.from_json(self.text.framing.model_dump())
+
+    def check_record(self, digests: Mapping[str, str]) -> None:
+        """Raise UserError where a file is not what an import or a training has recorded. digests: SHA-256 by name."""
+        recorded = {name: file.sha256 for name, file in self.text.files.items()}
+        path = self.folder / MANIFEST
+        if os.path.lexists(path):
+            try:
+                recorded |= {name: file.sha256 for name, file in Manifest.read(path, older=True).files.items()}
+            except ValueError as error:
+                raise UserError(f"the checkpoint {self.folder} is damaged: {error}") from error
+        for name, digest in digests.items():
+            if recorded.get(name, digest) != digest:
+                raise UserError(f"the checkpoint {self.folder} is damaged: {name} is not what was written there")
 
     def check_weights(self) -> None:
         """Compare names and shapes of the weights with the method's, without reading them. Raises UserError."""

@@ -8,12 +8,14 @@ import itertools
 import json
 import os
 import pickle
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -26,6 +28,7 @@ from baselines.hisd.published_names import published_names as hisd_names
 from baselines.stargan import StarGAN, StarGANSettings
 from baselines.stargan import published_names as stargan_names
 from benchmark import import_checkpoint
+from benchmark.importing.recognise import other_implementation
 from benchmark.interface import Faces, Method, Shape, Target
 from benchmark.stages.checkpoints import load_checkpoint, open_checkpoint
 from benchmark.training.registry import METHODS, find_method
@@ -416,7 +419,7 @@ def test_which_files_are_needed(cases: dict[str, Case], tmp_path: Path, capsys: 
     out.mkdir()
     (out / "mine").touch()
     (line,) = refused(capsys, "mtss", case.files, out)
-    assert "is there already and not an empty folder" in line
+    assert "exists and is not an empty folder" in line
     assert [path.name for path in out.iterdir()] == ["mine"]
 
 
@@ -521,11 +524,110 @@ def test_other_files_are_one_line(cases: dict[str, Case], tmp_path: Path, capsys
         assert said in line
 
 
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(path)]
+)
+def test_only_regular_files_are_read(
+    make: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "special.pt")
+    (line,) = refused(capsys, "stargan", [tmp_path / "special.pt"], tmp_path / "out")
+    assert "special.pt cannot be read (" in line
+
+
+def test_files_beyond_reason_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchmark.importing.read.LARGEST", 1 << 20)
+    with (tmp_path / "large.pt").open("wb") as stream:
+        stream.truncate((1 << 20) + 1)
+    (line,) = refused(capsys, "stargan", [tmp_path / "large.pt"], tmp_path / "out")
+    assert "it has 1.0 MB, and at most 1 MB are read" in line
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(10 << 20))
+    assert (tmp_path / "bomb.pt").stat().st_size < 1 << 20
+    (line,) = refused(capsys, "stargan", [tmp_path / "bomb.pt"], tmp_path / "out")
+    assert "GB when it is unpacked" in line
+    torch.save({"main.0.weight": torch.zeros(3), "n" * 10**5: torch.zeros(1)}, tmp_path / "names.pt")
+    lines = refused(capsys, "stargan", [tmp_path / "names.pt"], tmp_path / "out")
+    assert max(map(len, lines)) < 500
+    torch.save({f"main.{10**9}.main.0.weight": torch.zeros(1)}, tmp_path / "deep.pt")
+    assert "deep.pt" in refused(capsys, "stargan", [tmp_path / "deep.pt"], tmp_path / "out")[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("model.h5", b"\x89HDF\r\n\x1a\n" + bytes(600), "is an HDF5 file, as Keras and TensorFlow write them"),
+        ("model.ckpt-9.data-00000-of-00001", bytes(600), "is a checkpoint of TensorFlow"),
+        ("model.onnx", b"\x08\x07" + bytes(600), "is an ONNX model"),
+        ("weights.tar.gz", b"\x1f\x8b\x08" + bytes(600), "is a gzip archive: unpack it"),
+        ("weights.pt", b"\x89PNG\r\n\x1a\n" + bytes(600), "is a picture"),
+    ],
+)
+def test_files_of_other_programs_are_named(
+    name: str, content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    (line,) = refused(capsys, "stargan", [tmp_path / name], tmp_path / "out")
+    assert line == f"error: {tmp_path / name} {said}: only what torch.save or safetensors has written can be imported"
+
+
+def test_archives_of_other_programs_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "arrays.npz", weight=np.zeros(3))
+    for name, entry, said in (
+        ("program.pt", "program/constants.pkl", "is a TorchScript program, which would run"),
+        ("pictures.zip", "a.png", "is a zip archive: unpack it"),
+        ("arrays.npz", "", "is an archive of NumPy arrays"),
+    ):
+        if entry:
+            with zipfile.ZipFile(tmp_path / name, "w") as archive:
+                archive.writestr(entry, b"")
+        (line,) = refused(capsys, "stargan", [tmp_path / name], tmp_path / "out")
+        assert said in line
+
+
+@pytest.mark.parametrize(
+    ("method", "contents", "said"),
+    [
+        (
+            "stargan",
+            {
+                "generator": {"module.from_rgb.weight": 3, "module.decode.0.norm1.fc.weight": 3},
+                "mapping_network": {"module.shared.0.weight": 2, "module.unshared.0.0.weight": 2},
+            },
+            "StarGAN v2 (clovaai/stargan-v2)",
+        ),
+        ("stargan", {"model.1.weight": 4, "model.10.conv_block.1.weight": 4}, "eriklindernoren/PyTorch-GAN"),
+        ("stargan", {"bottle_neck.0.res_block.0.conv_block.0.weight": 4}, "eveningglow/StarGAN-pytorch"),
+        ("ganimation", {"model.1.weight": 4, "color_top.0.weight": 4}, "donydchen/ganimation_replicate"),
+        ("ganimation", {"main.0.weight": 4, "im_reg.0.weight": 4, "debug1.0.weight": 4}, "vipermu/ganimation"),
+    ],
+)
+def test_other_implementations_are_named_in_one_line(
+    method: str, contents: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def filled(value: Any) -> Any:
+        return {key: filled(item) for key, item in value.items()} if isinstance(value, dict) else torch.zeros(value)
+
+    torch.save(filled(contents), tmp_path / "other.pt")
+    (line,) = refused(capsys, method, [tmp_path / "other.pt"], tmp_path / "out")
+    assert said in line.partition("not of ")[0]
+    assert line.endswith("give them to benchmark.score")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_published_checkpoint_is_taken_for_another(name: str) -> None:
+    assert other_implementation(shapes(f"{name}_generator")) == ""
+    assert other_implementation(shapes(f"{name}_discriminator")) == ""
+
+
 def test_a_file_of_another_network_lists_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(nn.Linear(2, 3).state_dict(), tmp_path / "linear.pt")
     lines = refused(capsys, "stargan", [tmp_path / "linear.pt"], tmp_path / "out")
     assert {"unexpected (2):", "  weight (3, 2)", "  bias (3,)"} <= set(lines)
     assert f"missing ({len(shapes('stargan_generator'))}):" in lines
+    assert lines[-1].endswith("it is of other code, whose edits benchmark.score takes")
 
 
 def test_a_pickled_network_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from baselines.stargan import StarGAN, StarGANSettings
+from benchmark.core.artifacts import MANIFEST, File, Manifest
 from benchmark.core.errors import UserError
+from benchmark.core.hashes import sha256_of
 from benchmark.data.framing import FacePosition, Framing
+from benchmark.editing.editor import Editor
 from benchmark.interface import Shape
 from benchmark.stages.checkpoints import CHECKPOINT, WEIGHTS, load_checkpoint, open_checkpoint
 from benchmark.training import checkpoint
@@ -203,3 +206,17 @@ def test_weights_of_another_shape_are_refused_before_they_are_read(folder: Path)
     assert "1 tensors do not fit, 'model.generator.more' for one" in refusal(folder)
     change(folder, **settings(width=0.125))
     assert "tensors do not fit" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", [CHECKPOINT, WEIGHTS])
+def test_an_editor_opens_no_checkpoint_that_differs_from_its_record(folder: Path, name: str) -> None:
+    files = {path.name: File(path.stat().st_size, sha256_of(path)) for path in folder.iterdir()}
+    manifest = Manifest("k", "train", "n", {}, {}, 1, files, {}, 0, {})
+    (folder / MANIFEST).write_text(manifest.dump())
+    Editor(folder, "cpu")
+    content = bytearray((folder / name).read_bytes())
+    place = content.rindex(b"0.5") + 2 if name == CHECKPOINT else len(content) - 1
+    content[place] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"is damaged: {name} is not what was written there"):
+        Editor(folder, "cpu")
