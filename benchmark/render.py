@@ -4,13 +4,11 @@ landmarks."""
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.core.cli import Parser, run_command
-from benchmark.core.errors import UserError, unknown
+from benchmark.core.errors import UserError, quoted, unknown
 from benchmark.protocol import CAMERAS, GAZES
 from benchmark.rendering.placement import PLACEMENTS
 from benchmark.rendering.production import MOST_IDENTITIES
@@ -97,8 +95,8 @@ def _only(text: str | None, identities: int) -> tuple[int, ...]:
         return ()
     numbers = set()
     for word in text.split(","):
-        if not word.strip().isdecimal() or int(word) >= identities:
-            raise UserError(f"--only {text}: '{word.strip()}' is no number from 0 to {identities - 1}")
+        if not word.strip().isdecimal() or len(word) > 9 or int(word) >= identities:
+            raise UserError(f"--only: {quoted(word.strip())} is no number from 0 to {identities - 1}")
         numbers.add(int(word))
     return tuple(sorted(numbers)) if len(numbers) < identities else ()
 
@@ -119,37 +117,6 @@ def _chosen(kind: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for word in known if word in words)
 
 
-@contextmanager
-def progress_bar() -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr with the time left."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(file=sys.stderr)) as progress:
-        task = progress.add_task("starting (a minute the first time)", total=None)
-
-        def tell(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-            if tell.__dict__.setdefault("first", done) < done:
-                progress.update(task, description="pictures")
-
-        yield tell
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
@@ -163,10 +130,12 @@ def render(arguments: argparse.Namespace) -> int:
         if file is not None and not file.parent.is_dir():
             raise UserError(f"the folder of {file} does not exist")
     _need_extra()
+    from benchmark.core.progress import Reporter, counted
     from benchmark.rendering import production
 
-    with progress_bar() as tell:
-        table = production.render_set(settings, arguments.out, arguments.workers, tell)
+    with Reporter().bar("render (the first picture takes a minute)", settings.pictures()) as bar:
+        tell = counted(bar)
+        table = production.render_set(settings, arguments.out, arguments.workers, lambda done, _of: tell(done))
     print(f"{len(table)} pictures of {len(settings.people)} identities in {arguments.out}")
     if arguments.pack is not None:
         print(f"{arguments.pack}: SHA-256 {production.pack(arguments.out, arguments.pack)}")

@@ -8,20 +8,9 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from benchmark.core.cli import Parser, run_command, writable_folder
-from benchmark.core.errors import UserError
+from benchmark.core.cli import Parser, run_command
 from benchmark.metrics.features.weights import INCEPTION
-
-if TYPE_CHECKING:
-    from benchmark.core.progress import Reporter
-    from benchmark.data.picture_folder import BrokenFile, FolderContent, PictureSet
-    from benchmark.external.submission import Submission
-    from benchmark.metrics.feature_files import FeatureSet
-    from benchmark.metrics.features import FeatureExtractor
-    from benchmark.metrics.folder_scores import ScoreResult
-    from benchmark.protocol import Subset
 
 EXAMPLES = (
     "python -m benchmark.score --edits edits/ --results mine/ --name mine",
@@ -32,9 +21,6 @@ EXAMPLES = (
     "python -m benchmark.score --real test/ --save-stats test.npz",
     "python -m benchmark.score --real test.npz --fake edits/",
 )
-SHOWN = 20
-"""Files listed one by one; of more, the number is given."""
-LONGEST_NAME = 40
 OF_EDITS = ("edits", "results", "name", "store", "data", "threads")
 OF_FOLDERS = ("real", "fake", "batch", "recursive", "save_stats")
 """The options of either kind of call; all others belong to both."""
@@ -90,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = parser()
     arguments = made.parse_args(argv)
     folders = _check_mode(made, arguments)
-    return run_command(lambda: score_folders(arguments) if folders else score_results(arguments))
+    return run_command(lambda: score_two_folders(arguments) if folders else score_row(arguments))
 
 
 def _check_mode(made: Parser, arguments: argparse.Namespace) -> bool:
@@ -114,213 +100,66 @@ def _check_mode(made: Parser, arguments: argparse.Namespace) -> bool:
     return not given[OF_EDITS]
 
 
-# ---------------------------------------------------------------------------------------------- a row of a table
-def score_results(arguments: argparse.Namespace) -> int:
-    """Check list, data set and pictures, all before any long work; then measure."""
-    from benchmark.config.profiles import features_for
-    from benchmark.core.artifacts import Store
-    from benchmark.core.progress import counted
-    from benchmark.data.registry import open_source
-    from benchmark.external.listing import expected_files, read_listing
-    from benchmark.external.scorer import ExternalScorer
-    from benchmark.external.submission import examine_submission, find_submitted
-    from benchmark.pipeline.context import open_context
-    from benchmark.stages.features import choose_extractor
-    from benchmark.training.device import choose_device
+def score_row(arguments: argparse.Namespace) -> int:
+    """Score a submission, and print its row."""
+    from benchmark.external.scoring import SubmissionOptions, score_submission
 
-    _check_name(arguments.name)
-    if arguments.threads is not None and arguments.threads < 1:
-        raise UserError(f"--threads must be at least 1, not {arguments.threads}")
-    listing = read_listing(arguments.edits)
-    expected = {subset: expected_files(arguments.edits, subset, sheet) for subset, sheet in listing.sheets.items()}
-    asked = find_submitted(arguments.results, expected)
-    store = writable_folder(arguments.store or Path("runs"), "--store")
-    source = open_source(arguments.data or listing.data, store / "cache")
-    features = features_for(listing.profile, listing.features, arguments.features)
-    extractor = choose_extractor(features, arguments.fid_weights, arguments.allow_other_weights)
-    device = choose_device(arguments.device)
-    context = open_context(Store(store), device, arguments.threads, arguments.quiet)
-    scorer = ExternalScorer(listing, source, extractor, listing.allow_small or arguments.allow_small, device)
-    with context.reporter.bar("check pictures", sum(map(len, asked.values()))) as bar:
-        submission = examine_submission(arguments.results, expected, listing.size, counted(bar))
-    _report_faults(arguments.results, submission, expected)
-    result, table = scorer.measure(arguments.name, submission, context)
+    scored = score_submission(
+        SubmissionOptions(
+            edits=arguments.edits,
+            results=arguments.results,
+            name=arguments.name,
+            store=arguments.store or Path("runs"),
+            data=arguments.data,
+            threads=arguments.threads,
+            features=arguments.features,
+            fid_weights=arguments.fid_weights,
+            allow_other_weights=arguments.allow_other_weights,
+            allow_small=arguments.allow_small,
+            device=arguments.device,
+            quiet=arguments.quiet,
+        )
+    )
     if arguments.json:
-        sys.stdout.write(result.dump())
+        sys.stdout.write(scored.result.dump())
     else:
         from rich.console import Console
 
         from benchmark.report.terminal import print_tables
 
-        print_tables(table, result.paths(), scorer.timings(result), Console(highlight=False))
+        print_tables(scored.table, scored.result.paths(), scored.timings, Console(highlight=False))
     return 0
 
 
-def _check_name(name: str) -> None:
-    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
-        raise UserError(f"--name must be 1 to {LONGEST_NAME} characters that can be printed, not {name!r}")
+def score_two_folders(arguments: argparse.Namespace) -> int:
+    """Compare two folders, and print the scores."""
+    from benchmark.metrics.two_folders import FolderOptions, score_folders
 
-
-def _report_faults(folder: Path, submission: Submission, expected: dict[Subset, list[str]]) -> None:
-    """List it on stderr. Raises UserError where a picture is missing or can't be taken: of fewer edits than the others
-    were asked for, every number would be of another thing.
-    """
-    _list("missing", submission.missing)
-    _list("wrong", [f"{file.path.name} {file.reason}" for file in submission.unusable])
-    _list("not asked for", submission.surplus)
-    if submission.missing or submission.unusable:
-        total = sum(len(names) for subset, names in expected.items() if subset not in submission.absent)
-        counts = {"missing": len(submission.missing), "of no use": len(submission.unusable)}
-        faults = " and ".join(f"{count:,} are {what}" for what, count in counts.items() if count)
-        raise UserError(f"{folder}: of {total:,} pictures {faults}: nothing was scored")
-    for subset in submission.absent:
-        count = len(expected[subset])
-        sys.stderr.write(f"note: none of the {count:,} pictures of {subset} is there, so there is no row of {subset}\n")
-
-
-def _list(kind: str, lines: Sequence[str]) -> None:
-    for line in lines[:SHOWN]:
-        sys.stderr.write(f"{kind}: {line}\n")
-    if len(lines) > SHOWN:
-        sys.stderr.write(f"{kind}: {len(lines) - SHOWN:,} more\n")
-
-
-# ---------------------------------------------------------------------------------------------- two folders
-def score_folders(arguments: argparse.Namespace) -> int:
-    """Check what can be checked at once, then measure."""
-    from benchmark.core.progress import Reporter
-    from benchmark.data.picture_folder import PictureSet
-    from benchmark.metrics.feature_files import is_feature_file, write_features
-    from benchmark.metrics.features import ensure_weights, open_extractor
-    from benchmark.metrics.folder_scores import extract_features, measure
-    from benchmark.training.device import choose_device
-
-    if arguments.batch is not None and arguments.batch < 1:
-        raise UserError(f"--batch must be at least 1, not {arguments.batch}")
-    sides = {role: path for role in ("real", "fake") if (path := getattr(arguments, role)) is not None}
-    _check_save(arguments.save_stats, sides["real"])
-    contents = _find_all({role: path for role, path in sides.items() if not is_feature_file(path)}, arguments)
-    weights = (arguments.features or "inception", arguments.fid_weights, arguments.allow_other_weights)
-    ensure_weights(*weights)
-    extractor = open_extractor(*weights, choose_device(arguments.device), arguments.batch)
-    sets: dict[str, PictureSet | FeatureSet] = {}
-    sets |= {role: _read_file(role, path, extractor, arguments) for role, path in sides.items() if role not in contents}
-    reporter = Reporter(arguments.quiet)
-    sets |= _examined(contents, reporter)
-    notes = [note for content in contents.values() for note in content.notes]
-    real, truth = sets["real"], None
-    if arguments.save_stats is not None and isinstance(real, PictureSet):
-        truth = extract_features(real, extractor, reporter)
-        write_features(arguments.save_stats, truth, extractor)
-        sys.stderr.write(f"{arguments.save_stats}: {extractor.column} features of {truth.images} pictures\n")
-        if "fake" not in sets:
-            return _say(notes)
-    result = measure(real, sets["fake"], extractor, reporter, truth)
-    result = dataclasses.replace(result, notes=(*notes, *result.notes))
-    if arguments.json:
-        sys.stdout.write(json.dumps(dataclasses.asdict(result), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    else:
-        _print(result)
-    return 0
-
-
-def _check_save(path: Path | None, real: Path) -> None:
-    from benchmark.metrics.feature_files import SUFFIX, is_feature_file
-
-    if path is None:
-        return
-    if path.suffix.lower() != SUFFIX:
-        raise UserError(f"--save-stats {path}: it is written as {SUFFIX}, so name it {path.with_suffix(SUFFIX)}")
-    if is_feature_file(real):
-        raise UserError(f"--save-stats {path}: --real {real} is a file of statistics already")
-    if path.is_dir() or not path.parent.is_dir():
-        why = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
-        raise UserError(f"--save-stats {path} cannot be written: {why}")
-
-
-def _find_all(folders: dict[str, Path], arguments: argparse.Namespace) -> dict[str, FolderContent]:
-    """The picture files of all folders. Raises UserError where they are too few."""
-    from benchmark.data.picture_folder import find_pictures
-
-    contents = {role: find_pictures(folder, f"--{role}", bool(arguments.recursive)) for role, folder in folders.items()}
-    for role, content in contents.items():
-        _check_count(role, content.folder, len(content.paths), arguments.allow_small)
-    return contents
-
-
-def _read_file(role: str, path: Path, extractor: FeatureExtractor, arguments: argparse.Namespace) -> FeatureSet:
-    from benchmark.metrics.feature_files import read_features
-
-    features = read_features(path, f"--{role}", extractor)
-    if features.images is not None:
-        _check_count(role, path, features.images, arguments.allow_small)
-    return features
-
-
-def _check_count(role: str, folder: Path, count: int, allow_small: bool) -> None:
-    from benchmark.metrics.features import FLOOR
-
-    if count < 2:
-        raise UserError(f"--{role} {folder} has {count} picture: a distribution needs at least 2")
-    if count < FLOOR and not allow_small:
-        raise UserError(
-            f"--{role} {folder} has {count} pictures; below {FLOOR} a Fréchet distance mostly measures how few there "
-            "are (--allow-small measures all the same)"
+    result, notes = score_folders(
+        FolderOptions(
+            real=arguments.real,
+            fake=arguments.fake,
+            save_stats=arguments.save_stats,
+            recursive=bool(arguments.recursive),
+            batch=arguments.batch,
+            features=arguments.features or "inception",
+            fid_weights=arguments.fid_weights,
+            allow_other_weights=arguments.allow_other_weights,
+            allow_small=arguments.allow_small,
+            device=arguments.device,
+            quiet=arguments.quiet,
         )
+    )
+    if result is not None and arguments.json:
+        sys.stdout.write(json.dumps(dataclasses.asdict(result), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        return 0
+    if result is not None:
+        from benchmark.report.folder_table import print_scores
 
-
-def _examined(contents: dict[str, FolderContent], reporter: Reporter) -> dict[str, PictureSet]:
-    """All folders, every file decoded once. Raises UserError with the list of files that cannot be measured."""
-    from benchmark.core.progress import counted
-    from benchmark.data.picture_folder import examine
-
-    sets: dict[str, PictureSet] = {}
-    broken: list[BrokenFile] = []
-    for role, content in contents.items():
-        with reporter.bar(f"check {role}", len(content.paths)) as bar:
-            pictures, unusable = examine(content, counted(bar))
-        broken += unusable
-        if pictures is not None:
-            sets[role] = pictures
-    if broken:
-        _list("broken", [f"{file.path}: {file.reason}" for file in broken])
-        total = sum(len(content.paths) for content in contents.values())
-        raise UserError(f"{len(broken)} of {total} files cannot be read: repair or remove them")
-    return sets
-
-
-def _say(notes: Sequence[str]) -> int:
+        print_scores(result)
     for note in notes:
         sys.stderr.write(f"note: {note}\n")
     return 0
-
-
-def _print(result: ScoreResult) -> None:
-    """The table on stdout, the notes on stderr."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("", "value", "better", "N", box=None, pad_edge=False)
-    table.columns[1].justify = "right"
-    fake, real = ("?" if side.images is None else side.images for side in (result.fake, result.real))
-    sets, pairs = f"{fake} fake, {real} real", ""
-    if result.pairs is not None:
-        identical = f", {result.pairs.identical} identical" if result.pairs.identical else ""
-        pairs = f"{result.pairs.pairs} pairs{identical}"
-    rows = []
-    for metric in result.metrics:
-        value = result.scores[metric.key]
-        label = f"{metric.label} ({metric.unit})" if metric.unit else metric.label
-        if value is not None:
-            rows.append(
-                (label, f"{value:.{metric.decimals}f}", metric.direction, pairs if metric.per == "edit" else sets)
-            )
-        else:
-            sys.stderr.write(f"note: no {metric.label}: {result.reasons[metric.key]}\n")
-    for row in rows:
-        table.add_row(*(cell.replace("[", "\\[") for cell in row))
-    Console(highlight=False).print(table)
-    _say(result.notes)
 
 
 if __name__ == "__main__":

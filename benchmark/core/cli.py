@@ -33,6 +33,7 @@ DATA_HELP = (
 )
 """What `--data` takes."""
 LONGEST_ERROR = 1000
+SHOWN = 20
 
 
 class Interrupted(BaseException):
@@ -214,6 +215,14 @@ def held_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
     if received:
         raise Interrupted(received[0])
+
+
+def list_faults(kind: str, lines: Sequence[str]) -> None:
+    """Write a line for each of a kind on stderr, the first `SHOWN` of them, and how many more there are."""
+    for line in lines[:SHOWN]:
+        sys.stderr.write(f"{kind}: {line}\n")
+    if len(lines) > SHOWN:
+        sys.stderr.write(f"{kind}: {len(lines) - SHOWN:,} more\n")
 
 
 def writable_folder(folder: Path, option: str) -> Path:

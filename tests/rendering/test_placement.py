@@ -191,8 +191,8 @@ def test_the_command_takes_placements_and_people(
     ("arguments", "message"),
     [
         (["--placements", "of"], "unknown placement 'of'; did you mean 'off'?"),
-        (["--only", "3,40"], "--only 3,40: '40' is no number from 0 to 39"),
-        (["--only", "x"], "--only x: 'x' is no number from 0 to 39"),
+        (["--only", "3,40"], "--only: '40' is no number from 0 to 39"),
+        (["--only", "x"], "--only: 'x' is no number from 0 to 39"),
     ],
 )
 def test_wrong_placements_and_people_are_one_line(
