@@ -156,6 +156,37 @@ def test_mlflow_has_parent_children_losses_and_metrics(whole: Path) -> None:
     assert child.data.params["settings.learning_rate"] == "0.05"
 
 
+def test_a_dead_tracking_server_costs_a_line_and_the_next_call_logs(
+    tmp_path: Path,
+    arguments: list[str],
+    whole: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from mlflow import MlflowClient
+
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy, ignore=shutil.ignore_patterns("reports", "train", "mlflow*"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert run.main([*arguments, "--out", str(copy)]) == 0
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "MLflow at http://127.0.0.1:9 does not answer" in line
+    assert "check MLFLOW_TRACKING_URI" in line
+    assert (report_of(copy) / "results.json").read_bytes() == (report_of(whole) / "results.json").read_bytes()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    for _ in range(2):
+        assert run.main([*arguments, "--out", str(copy)]) == 0
+    assert capfd.readouterr().err == ""
+    client = MlflowClient(f"sqlite:///{copy / 'mlflow.db'}")
+    logged = client.search_runs([client.get_experiment_by_name("fesbench").experiment_id])  # type: ignore[union-attr]
+    assert [entry.info.status for entry in logged] == ["FINISHED"] * 3
+    for child in (entry for entry in logged if "loss/distance" in entry.data.metrics):
+        assert len(client.get_metric_history(child.info.run_id, "loss/distance")) == 7
+        assert child.data.metrics["ca"] >= 0
+    files = {file.path for entry in logged for file in client.list_artifacts(entry.info.run_id, "report")}
+    assert "report/report.md" in files
+
+
 def test_a_folder_named_as_rafds_goes_through(tmp_path: Path) -> None:
     write_rafd(tmp_path / "rafd")
     call = [*configure(tmp_path / "config"), "--data", f"rafd:{tmp_path / 'rafd'}", "--out", str(tmp_path / "out")]

@@ -311,8 +311,14 @@ def test_a_cut_preparation_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch
     log = tmp_path / "cut" / "inspected.part.jsonl"
     kept = len(log.read_text().splitlines()) - 1
     assert 12 <= kept <= 20
-    with log.open("a") as stream:
-        stream.write(json.dumps([31, {"sha256": "half a line"}])[:-9])
+    lines = log.read_text().splitlines(keepends=True)
+    first, second = (json.loads(line)[0] for line in lines[1:3])
+    lines[1] = lines[1].replace('"sha256": "', '"sha256": "0', 1)
+    pixels = np.load(tmp_path / "cut" / "pixels.part.npy", mmap_mode="r+")
+    pixels[second, 5, 5, 0] ^= 1
+    pixels.flush()
+    assert first != second
+    log.write_text("".join(lines) + json.dumps([31, {"sha256": "half a line"}])[:-9])
     again: list[str] = []
 
     def noted(photo, options, detector):  # type: ignore[no-untyped-def]
@@ -321,7 +327,7 @@ def test_a_cut_preparation_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(preparation, "inspect_photo", noted)
     prepare(source, tmp_path / "cut")
-    assert len(again) == 32 - kept
+    assert len(again) == 32 - kept + 2, "the two that are not what was written"
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
 
