@@ -17,8 +17,9 @@ SETTLED = 2_000_000_000
 
 
 class Stamps:
-    """Hashes of files with the state in which they had them: size, times and inode, which a writer cannot keep as they
-    were. A cache: whatever is in its file or is missing there, a hash is the file's.
+    """A cache of the hashes of files, each valid while size, times and inode of its file stay as they were.
+
+    A file that does not parse is an empty cache.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +35,7 @@ class Stamps:
         return known if isinstance(known, dict) else {}
 
     def hashed(self, path: Path) -> str:
-        """SHA-256 of a file, computed."""
+        """Compute the SHA-256 of a file."""
         status = path.stat()
         digest = sha256_of(path)
         if time.time_ns() - status.st_ctime_ns > SETTLED:
@@ -43,19 +44,19 @@ class Stamps:
         return digest
 
     def trusted(self, path: Path) -> str:
-        """The same, remembered from when the file was last hashed, if it is as it was then."""
-        kept = self._known.get(str(path.absolute()))
-        if isinstance(kept, list) and kept[1:] == _stamp(path.stat()):
-            return str(kept[0])
+        """Return the SHA-256 of a file, computed only where its size, times or inode have changed."""
+        entry = self._known.get(str(path.absolute()))
+        if isinstance(entry, list) and entry[1:] == _stamp(path.stat()):
+            return str(entry[0])
         return self.hashed(path)
 
     def save(self) -> None:
-        """Keep them for the next call, if there is room."""
+        """Write the cache, without files that are gone, if there is room."""
         if self._new:
-            there = {name: kept for name, kept in self._known.items() if Path(name).exists()}
+            existing = {name: entry for name, entry in self._known.items() if Path(name).exists()}
             with suppress(OSError):
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                write_text(self._path, json.dumps(there, indent=0))
+                write_text(self._path, json.dumps(existing, indent=0))
             self._new = False
 
 
@@ -94,14 +95,12 @@ def is_sealed(path: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Have the file on the disk before anything says that it is there (a rename may survive a power cut that data
-    does not).
-    """
+    """Flush a file to the disk. A rename may survive a power cut that the data does not."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file, 64 hex digits."""
+    """SHA-256 of a file, 64 hex digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

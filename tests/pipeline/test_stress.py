@@ -20,7 +20,7 @@ import yaml
 
 from tests.pipeline.test_pipeline import ROOT, configure, report_of
 
-KILLS = int(os.environ.get("STRESS_KILLS", "5"))
+KILLS = int(os.environ.get("STRESS_KILLS", "3"))
 SEED = int(os.environ.get("STRESS_SEED", "0"))
 LATEST = 120.0
 """Seconds that a call may take, also after a signal."""
