@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.core.errors import RunFailed, UserError, did_you_mean
-from benchmark.core.paths import printable, printable_lines, readable
+from benchmark.core.paths import cut, printable, printable_lines, readable
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -33,6 +33,8 @@ DATA_HELP = (
 )
 """What `--data` takes."""
 LONGEST_ERROR = 1000
+LONGEST_MESSAGE = 2500
+"""Characters of a message that may quote a path, which can have thousands."""
 SHOWN = 20
 
 
@@ -155,10 +157,10 @@ def run_command(work: Callable[[], int | None]) -> int:
         finally:
             interruption.end()
     except UserError as error:
-        _tell(f"error: {printable_lines(str(error))}")
+        _tell(f"error: {cut(printable_lines(str(error)), LONGEST_MESSAGE)}")
         return EXIT_USAGE
     except RunFailed as error:
-        _tell(f"failed: {printable_lines(str(error))}")
+        _tell(f"failed: {cut(printable_lines(str(error)), LONGEST_MESSAGE)}")
         return EXIT_FAILED
     except Interrupted as stop:
         _tell(f"stopped by {stop}; the same command goes on from the last saved state")
@@ -167,6 +169,9 @@ def run_command(work: Callable[[], int | None]) -> int:
         _discard_stdout()
         return 128 + signal.SIGPIPE
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            _tell(f"error: {cut(readable(os.fsdecode(error.filename or '')), 100)} is too long for a file's name")
+            return EXIT_USAGE
         if error.errno not in FULL:
             raise
         _discard_stdout()

@@ -82,7 +82,8 @@ def _of_folder(source: Path, out: Path) -> FilePairs:
         raise UserError(f"--out {out} is a file and --source a folder: name a folder")
     if is_picture(out) and not out.exists():
         raise UserError(f"--out {out} has a picture's name and --source {source} is a folder: name a folder")
-    if out.resolve() == source.resolve() or source.resolve() in out.resolve().parents:
+    inside, folder = Path(os.path.realpath(out)), Path(os.path.realpath(source))
+    if inside == folder or folder in inside.parents:
         raise UserError(f"--out {out} is in --source {source}, whose pictures the next call would edit: choose another")
     walk = FolderWalk(source)
     files = sorted(path.relative_to(source) for path in walk)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmark.core.cli import list_faults
 from benchmark.core.errors import UserError
+from benchmark.core.files import fault_of
 from benchmark.core.progress import Reporter, counted
 from benchmark.data.picture_folder import BrokenFile, FolderContent, PictureSet, examine, find_pictures
 from benchmark.metrics.feature_files import SUFFIX, FeatureSet, is_feature_file, read_features, write_features
@@ -69,12 +70,13 @@ def _check_save(path: Path | None, real: Path) -> None:
     if path is None:
         return
     if path.suffix.lower() != SUFFIX:
-        raise UserError(f"--save-stats {path}: it is written as {SUFFIX}, so name it {path.with_suffix(SUFFIX)}")
+        raise UserError(f"--save-stats {path}: it is written as {SUFFIX}, so give it a name that ends so")
     if is_feature_file(real):
         raise UserError(f"--save-stats {path}: --real {real} is a file of statistics already")
-    if path.is_dir() or not path.parent.is_dir():
-        why = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
-        raise UserError(f"--save-stats {path} cannot be written: {why}")
+    if (fault := fault_of(path)) not in ("", "is missing"):
+        raise UserError(f"--save-stats {path} {fault}")
+    if not path.parent.is_dir():
+        raise UserError(f"--save-stats {path} cannot be written: {path.parent} is no folder")
 
 
 def _find_all(folders: dict[str, Path], options: FolderOptions) -> dict[str, FolderContent]:

@@ -483,6 +483,6 @@ def test_files_of_statistics_that_are_none(
     assert "it is a device, not a file" in refused(capsys, path, folders[1], *LITE0, "--allow-small")
     assert "No such file" in refused(capsys, tmp_path / "no.npz", folders[1], *LITE0, "--allow-small")
     save = ("--allow-small", "--save-stats")
-    assert "name it x.npz" in refused(capsys, *folders, *LITE0, *save, "x.pt")
+    assert "a name that ends so" in refused(capsys, *folders, *LITE0, *save, "x.pt")
     assert "is a file of statistics already" in refused(capsys, path, folders[1], *LITE0, *save, "x.npz")
     assert "is no folder" in refused(capsys, *folders, *LITE0, *save, str(tmp_path / "none" / "x.npz"))
