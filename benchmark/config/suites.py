@@ -106,6 +106,13 @@ class Suite:
             raise ValueError("are all 'extended', so the main table has none")
         return rows
 
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _some(cls, targets: Any) -> Any:
+        if targets == []:  # of a file; an empty tuple stands for all
+            raise ValueError("name no expression: leave them out for all")
+        return tuple(targets) if isinstance(targets, list) else targets
+
     @field_validator("targets")
     @classmethod
     def _in_order(cls, targets: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from benchmark.core.files import open_regular
+
 SETTLED = 2_000_000_000
 """Nanoseconds after which another change of a file is sure to have another time."""
 
@@ -101,6 +103,6 @@ def sync(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
-    with path.open("rb") as stream:
+    """SHA-256 of a regular file, 64 hex digits. Raises OSError for anything else."""
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

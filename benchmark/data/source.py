@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.core.errors import UserError, unknown
-from benchmark.core.files import open_regular, read_regular
+from benchmark.core.hashes import Stamps
 from benchmark.core.paths import readable
 from benchmark.data.faceset import IMAGES, TABLE
 from benchmark.protocol import Knowledge
@@ -20,8 +19,6 @@ from benchmark.protocol import Knowledge
 if TYPE_CHECKING:
     from benchmark.data.faceset import FaceSet
 
-MOST_BYTES = 1 << 28
-"""Of the cache of content hashes."""
 Advance = Callable[[int], None]
 
 
@@ -134,47 +131,17 @@ class DataSource(ABC):
 
 
 def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:
-    """SHA-256 over relative names and contents. Remembered in `cache` for as long as no file's size, times or inode
-    change.
+    """SHA-256 over relative names and contents. Files are hashed again only if their size, times or inode change.
+
+    A file that cannot be read counts by the reason: whether that is an error is decided where the file is needed.
     """
-    stamp = hashlib.sha256()
+    stamps = Stamps(cache / "content-hashes.json")
+    content = hashlib.sha256()
     for path in files:
-        stamp.update(f"{path.absolute()}|{_state(path)}\n".encode("utf-8", "surrogateescape"))
-    remembered = cache / "content-hashes.json"
-    known: dict[str, str] = {}
-    try:
-        cached = json.loads(read_regular(remembered, MOST_BYTES))
-        known = {key: str(value) for key, value in cached.items()}
-    except (OSError, ValueError, AttributeError, RecursionError):
-        pass  # only a cache: computed again and written anew below
-    key = stamp.hexdigest()
-    if key not in known:
-        content = hashlib.sha256()
-        for path in files:
-            content.update(f"{path.relative_to(root)}|{_digest(path)}\n".encode("utf-8", "surrogateescape"))
-        known[key] = content.hexdigest()
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = remembered.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        partial.replace(remembered)
-    return known[key]
-
-
-def _state(path: Path) -> str:
-    """Size, times and inode of a file, of which a writer cannot keep all as they were; or why they can't be had (a link
-    to nowhere, say).
-    """
-    try:
-        status = path.stat()
-    except OSError as error:
-        return str(error.strerror)
-    return f"{status.st_size}|{status.st_mtime_ns}|{status.st_ctime_ns}|{status.st_ino}"
-
-
-def _digest(path: Path) -> str:
-    """SHA-256 of a file, or why it can't be read: whether that is an error is for those to say who need the file."""
-    try:
-        with open_regular(path) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        return str(error.strerror)
+        try:
+            digest = stamps.trusted(path)
+        except OSError as error:
+            digest = str(error.strerror)
+        content.update(f"{path.relative_to(root)}|{digest}\n".encode("utf-8", "surrogateescape"))
+    stamps.save()
+    return content.hexdigest()

@@ -121,5 +121,6 @@ def test_content_hash_sees_content_and_names_but_not_the_place(tmp_path: Path) -
     (tmp_path / "a" / "x").write_text("0ne")
     os.utime(tmp_path / "a" / "x", ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     assert key("a") != first
+    (tmp_path / "cache").mkdir(exist_ok=True)
     (tmp_path / "cache" / "content-hashes.json").write_text("not json")
     assert key("a") != first

