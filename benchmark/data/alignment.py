@@ -1,6 +1,6 @@
-"""Faces brought to where the judge has learned them: turned, shifted and scaled by their landmarks, the edge repeated.
+"""Align faces with the training pictures of the judge: rotate, shift and scale by landmarks, repeating the edge.
 
-A judge of aligned faces names next to nothing of a face that is tilted or half as large, whatever it shows.
+A judge trained on aligned faces recognises next to nothing in a face that is tilted or half as large.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmark.protocol import Subset
 BATCH = 64
 
 
-def learned_places(faces: FaceSet, subset: Subset) -> dict[int, np.ndarray]:
+def mean_landmarks(faces: FaceSet, subset: Subset) -> dict[int, np.ndarray]:
     """By camera: the mean landmarks (68 x 2, pixels) of the training pictures of a subset; cameras of which none are
     known are left out.
     """
@@ -40,25 +40,25 @@ def similarity(points: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, np.nda
     return turn, end - turn @ start
 
 
-def brought_into_frame(
-    images: np.ndarray, landmarks: np.ndarray, cameras: np.ndarray, places: dict[int, np.ndarray]
+def align_faces(
+    images: np.ndarray, landmarks: np.ndarray, cameras: np.ndarray, means: dict[int, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """N x S x S x 3 uint8 with faces where `places` has those of their camera, and for which of them (N bool) it could
-    be done; pictures without landmarks, or of a camera without a place, are left as they are.
+    """Align N x S x S x 3 uint8 pictures with the mean landmarks of their camera, bicubic, edges repeated.
 
-    landmarks: N x 68 x 2 in pixels (centres at integers), NaN where unknown. Bicubic; repeated edges.
+    landmarks: N x 68 x 2 in pixels (centres at integers), NaN where unknown. means: by camera, 68 x 2. Returns the
+    pictures, and which were aligned (N bool): those without landmarks, or of a camera without a mean, stay as they are.
     """
-    known = np.isfinite(landmarks).all((1, 2)) & np.isin(cameras, list(places))
+    known = np.isfinite(landmarks).all((1, 2)) & np.isin(cameras, list(means))
     out, size = np.array(images), images.shape[1]
     ys, xs = np.mgrid[:size, :size].reshape(2, -1)
     rows = np.flatnonzero(known)
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         grids = np.empty((len(batch), size, size, 2))
-        for place, row in enumerate(batch):
-            # From a pixel of the result to the place that it is taken from.
-            turn, shift = similarity(places[int(cameras[row])], landmarks[row].astype(np.float64))
-            grids[place] = (np.stack([xs, ys], 1) @ turn.T + shift).reshape(size, size, 2)
+        for number, row in enumerate(batch):
+            # From a pixel of the result to the point that it is sampled at.
+            turn, shift = similarity(means[int(cameras[row])], landmarks[row].astype(np.float64))
+            grids[number] = (np.stack([xs, ys], 1) @ turn.T + shift).reshape(size, size, 2)
         grid = torch.from_numpy(grids * (2 / (size - 1)) - 1).float()
         pictures = torch.from_numpy(np.ascontiguousarray(images[batch])).permute(0, 3, 1, 2).float()
         taken = grid_sample(pictures, grid, mode="bicubic", padding_mode="border", align_corners=True)

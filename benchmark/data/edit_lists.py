@@ -96,8 +96,8 @@ class EditList:
         shown = next((shown[these] for these in (own & seen, own, other & seen, other) if these.any()), shown[:0])
         placements = list(dict.fromkeys(shown["placement"]))
         chosen: list[int] = []
-        for place, (_, mine) in enumerate(shown.groupby("identity", sort=True)):
-            turn, number = divmod(place, len(placements))
+        for index, (_, mine) in enumerate(shown.groupby("identity", sort=True)):
+            turn, number = divmod(index, len(placements))
             wanted = (mine["camera"] == cameras[turn % len(cameras)]) & (mine["placement"] == placements[number])
             chosen += [int(row) for row in mine["row"][wanted][:1]]
         return (chosen or [int(row) for row in shown.groupby("identity", sort=True)["row"].first()])[: self.gallery]

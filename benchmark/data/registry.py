@@ -40,22 +40,22 @@ def open_source(spec: str, cache: Path) -> DataSource:
             raise UserError(f"--data {spec}: a value must follow {option}=")
         chosen[option] = value
     try:
-        place = Path(folder).expanduser() if folder else None
-        if place is not None:
-            place.is_dir()
+        path = Path(folder).expanduser() if folder else None
+        if path is not None:
+            path.is_dir()
     except PermissionError as error:
         raise UserError(f"--data {spec}: cannot be read ({error.strerror}): check its permissions") from error
     except (RuntimeError, OSError) as error:
         raise UserError(f"--data {name}: '{folder[:80]}' is no folder's name ({error})") from error
-    source = source_class(name)(place, cache, chosen)
-    if place is not None:
+    source = source_class(name)(path, cache, chosen)
+    if path is not None:
         try:
             source.files()
         except NotThisDataSetError as error:
-            title, other = held_by(place, but=name)
+            title, other = held_by(path, but=name)
             if not other:
                 raise
-            raise UserError(f"{error.holds} {title}{error.rather}: --data {other}:{place}") from None
+            raise UserError(f"{error.holds} {title}{error.rather}: --data {other}:{path}") from None
     return source
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.data.alignment import brought_into_frame, learned_places
+from benchmark.data.alignment import align_faces, mean_landmarks
 from benchmark.data.faceset import FaceSet
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.report.results import JudgeReading, JudgeResult
@@ -111,9 +111,9 @@ def as_learned(
     """
     if not learned(judge, prepare):
         return images, 0
-    places = learned_places(load_faces(judge.faces.folder(context)), judge.subset)
+    places = mean_landmarks(load_faces(judge.faces.folder(context)), judge.subset)
     cameras = faces.table["camera"].to_numpy()[rows]
-    pictures, known = brought_into_frame(images, faces.landmarks[rows], cameras, places)
+    pictures, known = align_faces(images, faces.landmarks[rows], cameras, places)
     return pictures, int(known.sum())
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.data.alignment import brought_into_frame, learned_places, similarity
+from benchmark.data.alignment import align_faces, mean_landmarks, similarity
 from benchmark.data.faceset import FaceSet
 from benchmark.data.registry import open_source
 
@@ -49,7 +49,7 @@ def test_quarter_turns_and_whole_shifts_are_exact() -> None:
     shifted = np.roll(there, (2, -3), (0, 1))
     images = np.stack([there, turned, shifted])
     landmarks = np.stack([place, moved, place + np.array([-3, 2])])
-    out, known = brought_into_frame(images, landmarks, np.array([90, 90, 90]), {90: place})
+    out, known = align_faces(images, landmarks, np.array([90, 90, 90]), {90: place})
     assert known.all()
     assert np.abs(out[0].astype(int) - there).max() <= 1
     assert np.abs(out[1].astype(int) - there).max() <= 1
@@ -60,11 +60,11 @@ def test_quarter_turns_and_whole_shifts_are_exact() -> None:
 def test_without_landmarks_or_a_place_a_picture_stays() -> None:
     images, place = np.stack([noise(0), noise(1), noise(2)]), face()
     landmarks = np.stack([np.full((68, 2), np.nan), place + 2, place + 2])
-    out, known = brought_into_frame(images, landmarks, np.array([90, 45, 90]), {90: place})
+    out, known = align_faces(images, landmarks, np.array([90, 45, 90]), {90: place})
     assert known.tolist() == [False, False, True]
     assert np.array_equal(out[:2], images[:2])
     assert not np.array_equal(out[2], images[2])
-    same, none = brought_into_frame(images, landmarks, np.array([90, 45, 90]), {})
+    same, none = align_faces(images, landmarks, np.array([90, 45, 90]), {})
     assert not none.any()
     assert np.array_equal(same, images)
     assert np.array_equal(images[2], noise(2)), "what is given is not written to"
@@ -80,12 +80,12 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> tuple[FaceSet, FaceSe
 
 def test_places_are_means_of_the_people_trained_on(committed: tuple[FaceSet, FaceSet]) -> None:
     aligned, other = committed
-    places = learned_places(aligned, "F&P")
+    places = mean_landmarks(aligned, "F&P")
     assert set(places) == {45, 90, 135}
     rows = ((aligned.table["camera"] == 45) & (aligned.table["split"] == "train")).to_numpy()
     assert places[45] == pytest.approx(aligned.landmarks[rows].astype(float).mean(0))
-    assert set(learned_places(aligned, "F")) == {90}
-    assert learned_places(other, "F") == {}, "nobody in it is trained on"
+    assert set(mean_landmarks(aligned, "F")) == {90}
+    assert mean_landmarks(other, "F") == {}, "nobody in it is trained on"
 
 
 def test_brought_faces_look_like_the_same_face_aligned(committed: tuple[FaceSet, FaceSet]) -> None:
@@ -94,9 +94,9 @@ def test_brought_faces_look_like_the_same_face_aligned(committed: tuple[FaceSet,
     twins = aligned.table.reset_index().set_index("face_id")["index"]
     ids = other.table["face_id"].iloc[rows].str.rpartition("_")[0]
     twin = twins.loc[ids].to_numpy()
-    places, cameras = learned_places(aligned, "F&P"), other.table["camera"].to_numpy()[rows]
-    true = brought_into_frame(aligned.images[twin], aligned.landmarks[twin], cameras, places)[0].astype(float)
-    out, known = brought_into_frame(other.images[rows], other.landmarks[rows], cameras, places)
+    places, cameras = mean_landmarks(aligned, "F&P"), other.table["camera"].to_numpy()[rows]
+    true = align_faces(aligned.images[twin], aligned.landmarks[twin], cameras, places)[0].astype(float)
+    out, known = align_faces(other.images[rows], other.landmarks[rows], cameras, places)
     assert known.all()
     face_only = np.s_[:, 16:52, 16:48]
     for placement in ("off", "tilted", "far"):

@@ -17,7 +17,7 @@ from PIL import Image
 from benchmark import edits, run, score
 from benchmark.config.profiles import load_profile
 from benchmark.config.suites import load_suite
-from benchmark.data.alignment import brought_into_frame, learned_places
+from benchmark.data.alignment import align_faces, mean_landmarks
 from benchmark.data.faceset import FaceSet
 from benchmark.data.registry import open_source
 from benchmark.pipeline.plan import Plan
@@ -134,9 +134,9 @@ def test_the_judges_accuracy_on_them_is_under_the_table(house: House) -> None:
     faces = house.faces("rendered-nonaligned")
     test = faces.rows("F&P", "test")
     judge_of = load_judge(judge).predict
-    places = learned_places(house.faces("rendered"), "F&P")
+    places = mean_landmarks(house.faces("rendered"), "F&P")
     cameras = faces.table["camera"].to_numpy()[test]
-    shown, known = brought_into_frame(faces.images[test], faces.landmarks[test], cameras, places)
+    shown, known = align_faces(faces.images[test], faces.landmarks[test], cameras, places)
     assert known.all()
     right = judge_of(shown).argmax(1) == faces.labels[test]
     happy = faces.labels[test] == EXPRESSIONS.index("happy")
@@ -149,7 +149,7 @@ def test_the_judges_accuracy_on_them_is_under_the_table(house: House) -> None:
     (synth,) = (house.out / "synth").glob("synthesize-tests-dummy-dummy-fp-seed-0-r-to-happy-*")
     made = pd.read_parquet(next((house.out / "scores").glob("*-r-to-happy-*/per-edit.parquet")))
     source = made["source"].to_numpy()
-    edited, _ = brought_into_frame(
+    edited, _ = align_faces(
         np.load(synth / "edited.npy"), faces.landmarks[source], faces.table["camera"].to_numpy()[source], places
     )
     assert [EXPRESSIONS[label] for label in judge_of(edited).argmax(1)] == made["judged"].tolist()
