@@ -16,7 +16,7 @@ EXAMPLES = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command; returns the exit status."""
     arguments = parser("benchmark.ablate", "table2", __doc__ or "", EXAMPLES).parse_args(argv)
     return run_command(lambda: run(arguments))
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.core.cli import DATA_HELP, Parser, run_command, writable_folder
+from benchmark.core.cli import DATA_HELP, Parser, run_command
 
 EXAMPLES = (
     "python -m benchmark.edits --suite table1 --out edits",
@@ -17,60 +17,43 @@ EXAMPLES = (
 
 
 def parser() -> Parser:
-    """The arguments."""
-    made = Parser("benchmark.edits", __doc__ or "", EXAMPLES)
-    made.add_argument("--suite", required=True, help="name of a suite, or a YAML file")
-    made.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the list, made by this call")
-    made.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
-    made.add_argument("--data", default="rendered", help=f"{DATA_HELP} (default: rendered)")
-    made.add_argument("--without-training", action="store_true", help="leave out the pictures to train on")
-    made.add_argument(
+    """Return the parser of the command's arguments."""
+    command = Parser("benchmark.edits", __doc__ or "", EXAMPLES)
+    command.add_argument("--suite", required=True, help="name of a suite, or a YAML file")
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the list, made by this call"
+    )
+    command.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
+    command.add_argument("--data", default="rendered", help=f"{DATA_HELP} (default: rendered)")
+    command.add_argument("--without-training", action="store_true", help="leave out the pictures to train on")
+    command.add_argument(
         "--store", type=Path, default=Path("runs"), metavar="DIR", help="the --out of benchmark.run (default: runs)"
     )
-    made.add_argument("--quiet", action="store_true", help="no progress")
-    return made
+    command.add_argument("--quiet", action="store_true", help="no progress")
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command; returns the exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: write_edits(arguments))
 
 
 def write_edits(arguments: argparse.Namespace) -> int:
-    """Prepare the faces, then write the list, unless it is there."""
-    from benchmark.config.profiles import load_profile
-    from benchmark.config.suites import load_suite
-    from benchmark.core.artifacts import Store
-    from benchmark.data.registry import open_source
-    from benchmark.external.write import PreparedFaces, gather, is_there, write
-    from benchmark.pipeline.context import make_missing, open_context
-    from benchmark.stages.prepare import Prepare, load_faces
+    """Write the list, and print where it is."""
+    from benchmark.external.session import write_list
 
-    suite, profile = load_suite(arguments.suite), load_profile(arguments.profile)
-    store = writable_folder(arguments.store, "--store")
-    source = open_source(arguments.data, store / "cache")
-    context = open_context(Store(store), "cpu", None, arguments.quiet)
-    sources = [source, source.uncropped()] if suite.faces == "nonaligned" else [source]
-    stages = [Prepare(one, profile.size) for one in sources]
-    make_missing(stages, context)
-    prepared = [PreparedFaces(stage, load_faces(stage.folder(context))) for stage in stages]
     training = not arguments.without_training
-    content = gather(suite, profile, source.spec, prepared[0], prepared[-1], training)
-    if is_there(arguments.out, content):
-        sys.stdout.write(f"{arguments.out} holds this list already\n")
-        return 0
-    with context.reporter.bar("write pictures", len(content.pictures)) as bar:
-        write(arguments.out, content, bar.advance)
-    for subset, sheet in content.listing.sheets.items():
-        sys.stdout.write(
-            f"{arguments.out / sheet.file}: {sheet.edits} edits of {sheet.test_images} pictures ({subset})\n"
-        )
-    if content.listing.training:
-        part = content.listing.training
-        where = arguments.out / part.file
-        sys.stdout.write(f"{where}: {part.pictures} pictures of {part.identities} people to train on\n")
-    sys.stdout.write(f"{arguments.out / 'README.txt'} says what to do with them\n")
+    for line in write_list(
+        arguments.suite,
+        arguments.profile,
+        arguments.data,
+        arguments.store,
+        arguments.out,
+        training,
+        arguments.quiet,
+    ):
+        sys.stdout.write(f"{line}\n")
     return 0
 
 

@@ -22,23 +22,23 @@ EXAMPLES = (
 
 
 def parser() -> Parser:
-    """The arguments."""
-    made = Parser("benchmark.import_checkpoint", __doc__ or "", EXAMPLES)
-    made.add_argument("--method", required=True, help="stargan, ganimation, hisd or mtss: whose checkpoint it is")
-    made.add_argument(
+    """Return the parser of the command's arguments."""
+    command = Parser("benchmark.import_checkpoint", __doc__ or "", EXAMPLES)
+    command.add_argument("--method", required=True, help="stargan, ganimation, hisd or mtss: whose checkpoint it is")
+    command.add_argument(
         "--from", required=True, nargs="+", type=Path, metavar="FILE", dest="files",
         help="the generator's file, and if wanted the discriminator's; read as data, never run",
     )  # fmt: skip
-    made.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new folder for the checkpoint")
-    made.add_argument(
+    command.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new folder for the checkpoint")
+    command.add_argument(
         "--size", type=int, metavar="PX", help="side of the pictures, where the files do not tell (default: 128)"
     )
-    made.add_argument("--json", action="store_true", help="print the new checkpoint.json")
-    return made
+    command.add_argument("--json", action="store_true", help="print the new checkpoint.json")
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command; returns the exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: import_checkpoint(arguments))
 

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.core.cli import DATA_HELP, Parser, run_command, writable_folder
+from benchmark.core.cli import DATA_HELP, Parser, run_command
+from benchmark.core.paths import printable_lines
 
 EXAMPLES = (
     "python -m benchmark.prepare --data rafd:/data/RaFD",
@@ -18,7 +19,7 @@ EXAMPLES = (
 
 
 def parser() -> Parser:
-    """The arguments."""
+    """Return the parser of the command's arguments."""
     command = Parser("benchmark.prepare", __doc__ or "", EXAMPLES)
     command.add_argument("--data", required=True, help=DATA_HELP)
     command.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
@@ -32,47 +33,20 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command; returns the exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: prepare(arguments))
 
 
 def prepare(arguments: argparse.Namespace) -> int:
-    """Prepare the set (a suite then finds it prepared), and say what it is."""
-    from benchmark.config.profiles import load_profile
-    from benchmark.core.artifacts import Store
-    from benchmark.core.errors import UserError
-    from benchmark.data.registry import open_source
-    from benchmark.pipeline.context import make_missing, open_context
-    from benchmark.stages.prepare import Prepare, load_faces
+    """Prepare and check the data set, and print what was found."""
+    from benchmark.checkup.session import check_data_set
 
-    profile = load_profile(arguments.profile)
-    if arguments.threads is not None and arguments.threads < 1:
-        raise UserError(f"--threads must be at least 1, not {arguments.threads}")
-    store = writable_folder(arguments.store, "--store")
-    source = open_source(arguments.data, store / "cache")
-    source.check()
-    context = open_context(Store(store), "cpu", arguments.threads, arguments.quiet)
-    stage = Prepare(source, profile.size)
-    make_missing([stage], context)
-    prepared = stage.artifact(context)
-
-    from benchmark.checkup.checkup import check_up
-    from benchmark.checkup.page import text, write_page
-    from benchmark.core.hashes import write_text
-    from benchmark.core.paths import printable_lines
-    from benchmark.data.photos.set_aside import ASIDE
-
-    result = check_up(source, prepared, profile)
-    page = writable_folder(store / "checkups", "--store") / f"{prepared.folder.name}.html"
-    write_page(result, load_faces(prepared.folder), page)
-    aside = page.with_name(f"{prepared.folder.name}-{ASIDE}")
-    write_text(aside, result.aside.to_csv(index=False))
+    checked = check_data_set(arguments.data, arguments.profile, arguments.store, arguments.threads, arguments.quiet)
     if arguments.json:
-        fields = {**result.as_json(), "page": str(page), "prepared": str(prepared.folder)}
-        sys.stdout.write(json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(checked.report(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     else:
-        sys.stdout.write(printable_lines(text(result, page, aside)))
+        sys.stdout.write(printable_lines(checked.summary()))
     return 0
 
 

@@ -31,56 +31,60 @@ def parser(
     examples: Sequence[str] = EXAMPLES,
 ) -> Parser:
     """The arguments; with `suite` given, that is the default instead of being required."""
-    made = Parser(prog, description, examples)
+    command = Parser(prog, description, examples)
     default = f" (default: {suite})" if suite else ""
-    made.add_argument(
+    command.add_argument(
         "--suite", required=suite is None, default=suite, help=f"name of a suite, or a YAML file{default}"
     )
-    made.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
-    made.add_argument("--data", default="rendered", help=f"{DATA_HELP} (default: rendered)")
-    made.add_argument("--methods", help="only the rows of these methods, by commas")
-    made.add_argument(
+    command.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
+    command.add_argument("--data", default="rendered", help=f"{DATA_HELP} (default: rendered)")
+    command.add_argument("--methods", help="only the rows of these methods, by commas")
+    command.add_argument(
         "--checkpoint",
         action="append",
         default=[],
         metavar="METHOD=DIR",
         help="score this checkpoint (imported, or of a finished training) instead of training; ROW_ID=DIR for one row",
     )
-    made.add_argument("--seeds", default="0", help="training seeds, by commas (default: 0)")
-    made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    made.add_argument("--threads", type=int, help="CPU threads in all, shared by the jobs (default: one for each core)")
-    made.add_argument(
+    command.add_argument("--seeds", default="0", help="training seeds, by commas (default: 0)")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument(
+        "--threads", type=int, help="CPU threads in all, shared by the jobs (default: one for each core)"
+    )
+    command.add_argument(
         "--jobs", default="auto", metavar="N",
         help="stages that are made side by side (default: auto, one for each GPU; on a CPU two of small networks)",
     )  # fmt: skip
-    made.add_argument(
+    command.add_argument(
         "--precision", choices=PRECISIONS, help="what trainings compute products in, in place of the profile's float32"
     )
-    made.add_argument(
+    command.add_argument(
         "--features", choices=("inception", "efficientnet-lite0"), help="in place of the profile's feature extractor"
     )
-    made.add_argument(
+    command.add_argument(
         "--fid-weights", type=Path, metavar="FILE", help="pt_inception-2015-12-05-6726825d.pth, if it lies elsewhere"
     )
-    made.add_argument(
+    command.add_argument(
         "--allow-other-weights",
         action="store_true",
         help="take Inception weights with another SHA-256; the column is renamed",
     )
-    made.add_argument("--allow-small", action="store_true", help="Fréchet distances of fewer pictures than the floor")
-    made.add_argument(
+    command.add_argument(
+        "--allow-small", action="store_true", help="Fréchet distances of fewer pictures than the floor"
+    )
+    command.add_argument(
         "--out", type=Path, default=Path("runs"), metavar="DIR", help="where everything is kept (default: runs)"
     )
-    made.add_argument(
+    command.add_argument(
         "--dry-run", action="store_true", help="show the plan, what is there already, and an estimate of the time"
     )
-    made.add_argument("--json", action="store_true", help="print results.json instead of the tables")
-    made.add_argument("--quiet", action="store_true", help="no progress")
-    return made
+    command.add_argument("--json", action="store_true", help="print results.json instead of the tables")
+    command.add_argument("--quiet", action="store_true", help="no progress")
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command; returns the exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: run(arguments))
 
@@ -126,7 +130,7 @@ def _show_plan(options: RunOptions) -> None:
     from rich.console import Console
 
     from benchmark.pipeline.overview import print_plan
-    from benchmark.pipeline.suite_run import preview
+    from benchmark.pipeline.steps import preview
 
     print_plan(preview(options), Console(highlight=False))
 

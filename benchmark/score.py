@@ -27,9 +27,9 @@ OF_FOLDERS = ("real", "fake", "batch", "recursive", "save_stats")
 
 
 def parser() -> Parser:
-    """The arguments."""
-    made = Parser("benchmark.score", __doc__ or "", EXAMPLES)
-    edits = made.add_argument_group("a row of a table")
+    """Return the parser of the command's arguments."""
+    command = Parser("benchmark.score", __doc__ or "", EXAMPLES)
+    edits = command.add_argument_group("a row of a table")
     edits.add_argument("--edits", type=Path, metavar="DIR", help="the list that benchmark.edits wrote")
     edits.add_argument("--results", type=Path, metavar="DIR", help="the pictures that it asks for, by their names")
     edits.add_argument("--name", help="what the row is called")
@@ -42,7 +42,7 @@ def parser() -> Parser:
     )
     edits.add_argument("--data", help="the data set of the list, where it has moved since")
     edits.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
-    folders = made.add_argument_group("two folders")
+    folders = command.add_argument_group("two folders")
     statistics = "or statistics (.npz) of --save-stats or of pytorch-fid"
     folders.add_argument("--real", type=Path, metavar="DIR", help=f"the pictures to compare with, {statistics}")
     folders.add_argument("--fake", type=Path, metavar="DIR", help=f"the pictures to judge, {statistics}")
@@ -51,7 +51,7 @@ def parser() -> Parser:
         "--save-stats", type=Path, metavar="FILE", help="write the statistics of --real (.npz); --fake may be left out"
     )
     folders.add_argument("--batch", type=int, metavar="N", help="pictures at once (changes speed and memory only)")
-    both = made.add_argument_group("both")
+    both = command.add_argument_group("both")
     both.add_argument(
         "--features",
         choices=("inception", "efficientnet-lite0"),
@@ -68,25 +68,25 @@ def parser() -> Parser:
     both.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     both.add_argument("--json", action="store_true", help="print the result as JSON")
     both.add_argument("--quiet", action="store_true", help="no progress")
-    return made
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
-    made = parser()
-    arguments = made.parse_args(argv)
-    folders = _check_mode(made, arguments)
+    """Run the command; returns the exit status."""
+    command = parser()
+    arguments = command.parse_args(argv)
+    folders = _check_mode(command, arguments)
     return run_command(lambda: score_two_folders(arguments) if folders else score_row(arguments))
 
 
-def _check_mode(made: Parser, arguments: argparse.Namespace) -> bool:
+def _check_mode(command: Parser, arguments: argparse.Namespace) -> bool:
     """True for two folders, False for a row. Leaves with one line where the options belong to both or are too few."""
     given = {
         group: [name for name in group if getattr(arguments, name) is not None] for group in (OF_EDITS, OF_FOLDERS)
     }
     if given[OF_EDITS] and given[OF_FOLDERS]:
         other = given[OF_FOLDERS][0].replace("_", "-")
-        made.error(
+        command.error(
             f"--{given[OF_EDITS][0]} and --{other} belong to two kinds of call: --edits, --results and "
             "--name make a row of a table; --real and --fake compare two folders"
         )
@@ -94,9 +94,9 @@ def _check_mode(made: Parser, arguments: argparse.Namespace) -> bool:
     wanted = ("edits", "results", "name") if given[OF_EDITS] else folders
     missing = [f"--{name}" for name in wanted if getattr(arguments, name) is None]
     if len(missing) == 2 and wanted[0] == "real" and not given[OF_FOLDERS]:
-        made.error("--edits, --results and --name make a row of a table; --real and --fake compare two folders")
+        command.error("--edits, --results and --name make a row of a table; --real and --fake compare two folders")
     if missing:
-        made.error(f"the following arguments are required: {', '.join(missing)}")
+        command.error(f"the following arguments are required: {', '.join(missing)}")
     return not given[OF_EDITS]
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark.core.progress import duration
-from benchmark.pipeline.suite_run import PlannedSuite
+from benchmark.pipeline.steps import PlannedSuite
 
 
 def print_plan(planned: PlannedSuite, console: Console) -> None:

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from benchmark.core.artifacts import MANIFEST, Manifest, Store
-from benchmark.core.environment import Environment
+from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.progress import Reporter
-from benchmark.core.tracking import MlflowTracker, Tracker, deliver_missed
-from benchmark.pipeline.context import make_missing, open_context
+from benchmark.core.tracking import deliver_missed
 from benchmark.pipeline.finished import FinishedSuite
-from benchmark.pipeline.request import PlanRequest, RunOptions, check_options
-from benchmark.stages.base import Context
-from benchmark.training.device import choose_jobs
-
-if TYPE_CHECKING:
-    from benchmark.pipeline.plan import Plan
-
-
-@dataclass(frozen=True)
-class PlannedSuite:
-    """A plan with the context that it is made in."""
-
-    plan: Plan
-    context: Context
-    jobs: int
+from benchmark.pipeline.request import RunOptions, check_options
 
 
 def run(options: RunOptions) -> Path:
@@ -37,73 +18,10 @@ def run(options: RunOptions) -> Path:
     if folder := finished.report():
         deliver_missed(store.root, Manifest.read(folder / MANIFEST).key, Reporter(options.quiet).warn)
         return folder
-    prepare(request, store, options)
-    planned = plan(request, store, options)
-    folder = make(planned)
+    from benchmark.pipeline import steps  # torch, which a finished suite does without
+
+    steps.prepare(request, store, options)
+    planned = steps.plan(request, store, options)
+    folder = steps.make(planned)
     finished.remember(planned.plan.key, planned.plan.report.recipe.folder)
     return folder
-
-
-def preview(options: RunOptions) -> PlannedSuite:
-    """Plan and make nothing, for `--dry-run`. Raises UserError."""
-    from benchmark.pipeline.requirements import check_request  # torch
-
-    request, store = check_options(options)
-    check_request(request)
-    return plan(request, store, options)
-
-
-def prepare(request: PlanRequest, store: Store, options: RunOptions) -> None:
-    """Prepare the faces, which decide which rows can be measured. Raises UserError where it is known that none can."""
-    from benchmark.pipeline.plan import check_disk, prepare_stages  # torch
-    from benchmark.pipeline.requirements import check_request
-
-    check_request(request)
-    stages = list(dict.fromkeys(prepare_stages(request)))
-    check_disk(stages, store)
-    make_missing(stages, open_context(store, request.device, options.threads, options.quiet))
-
-
-def plan(request: PlanRequest, store: Store, options: RunOptions) -> PlannedSuite:
-    """Expand the request into stages. Raises UserError where no row can be measured."""
-    from benchmark.pipeline.plan import Plan  # torch
-
-    planned = Plan(request, store)
-    jobs = choose_jobs(options.jobs, request.device, options.threads or os.cpu_count() or 1, request.profile.width)
-
-    def track(environment: Environment, reporter: Reporter) -> Tracker:
-        return _tracker(planned, store, options, environment, reporter)
-
-    return PlannedSuite(planned, open_context(store, request.device, options.threads, options.quiet, jobs, track), jobs)
-
-
-def make(planned: PlannedSuite) -> Path:
-    """Make all stages that are missing; returns the folder of the report."""
-    from benchmark.pipeline.plan import check_disk  # torch
-
-    check_disk(planned.plan.stages, planned.context.store)
-    try:
-        return planned.plan.run(planned.context, planned.jobs).folder
-    except BaseException:
-        planned.context.tracker.interrupted()
-        raise
-
-
-def _tracker(
-    plan: Plan, store: Store, options: RunOptions, environment: Environment, reporter: Reporter
-) -> MlflowTracker:
-    def parameters() -> dict[str, Any]:
-        described = environment.describe()
-        packages = described.pop("packages")
-        return {
-            "suite": plan.suite.name,
-            "profile": plan.profile.name,
-            "data": options.data,
-            "seeds": ",".join(map(str, plan.seeds)),
-            **{f"environment.{key}": value for key, value in described.items()},
-            **{f"version.{name}": value for name, value in packages.items()},
-        }
-
-    title = f"{plan.suite.name} {plan.profile.name} {options.data.partition(':')[0]}"
-    rows = plan.tracked_rows()
-    return MlflowTracker(store.root, plan.key, title, rows, parameters, environment.command, reporter.warn)

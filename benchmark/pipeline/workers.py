@@ -11,6 +11,8 @@ import signal
 import time
 from multiprocessing.connection import Connection, wait
 
+import torch
+
 from benchmark.core.cli import Interrupted, held_signals
 from benchmark.core.errors import RunFailed
 from benchmark.core.progress import Pace, PlanProgress
@@ -187,8 +189,6 @@ class Pool:
 
 def gpu_of(number: int) -> str:
     """Return the GPU of a worker as CUDA_VISIBLE_DEVICES names it: one each, as far as there are enough."""
-    import torch
-
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
     return names[number % len(names)].strip()
