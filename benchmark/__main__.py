@@ -12,6 +12,7 @@ COMMANDS = {
     "ablate": "the same for the ablation, Table 2: only what Table 1 has not trained is trained",
     "edits": "write the edits that a suite asks for, for programs made elsewhere",
     "score": "score such a program's pictures as a row of the table; or compare any two folders of pictures",
+    "compare": "say in which metrics one row of finished results is better than another, and how sure that is",
     "synthesize": "edit photographs of your own with a trained model",
     "import_checkpoint": "make a checkpoint of a published one",
     "render": "render a set of faces with exact ground truth",

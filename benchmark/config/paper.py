@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from benchmark.config.loading import PAPER, load, names
+from benchmark.config.loading import PAPER, find, load, names
 from benchmark.core.errors import quoted, unknown
 from benchmark.core.models import STRICT
 
@@ -41,6 +41,11 @@ def paper_path(stem: str, where: str = "") -> Path:
     if stem not in names(PAPER):
         raise unknown("published table", stem, names(PAPER), where)
     return PAPER / f"{stem}.yaml"
+
+
+def claims_path(name: str, where: str = "") -> Path:
+    """A file of claims by its path, or by its stem in results/paper. Raises UserError where there is none."""
+    return find(f"file of claims{where}", PAPER, name)
 
 
 def load_published(path: Path) -> Published:

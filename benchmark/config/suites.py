@@ -78,7 +78,7 @@ class Suite:
     faces: which pictures are edited and compared with; models and the judge are trained on aligned ones, whichever.
     targets: the expressions edited to, in the order of `EXPRESSIONS`; all where it is empty. columns: keys of the
     metrics in the main table, the paper's where it is empty; extra_columns: of those that the extended table has
-    besides, all where it is empty.
+    besides, all where it is empty. claims: stem or path of a file of claims about these rows, or "".
     """
 
     name: str
@@ -91,6 +91,7 @@ class Suite:
     targets: tuple[str, ...] = ()
     columns: tuple[Word, ...] = ()
     extra_columns: tuple[Word, ...] = ()
+    claims: str = ""
 
     @field_validator("rows")
     @classmethod

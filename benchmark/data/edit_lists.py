@@ -152,3 +152,12 @@ def pair_seed(seed: int, face_id: str, target: str) -> int:
     """63 bits that depend on nothing but the run's seed, the source and the target."""
     digest = hashlib.sha256(f"{seed}|{face_id}|{target}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def list_key(edits: pd.DataFrame, face_ids: pd.Series[str]) -> str:
+    """SHA-256 over the edits of a list, whatever the file they are written in looks like."""
+    digest = hashlib.sha256()
+    references = face_ids.iloc[edits["reference"].to_numpy()]
+    for row in zip(edits["source_id"], edits["target"], references, edits["seed"], strict=True):
+        digest.update(("|".join(map(str, row)) + "\n").encode())
+    return digest.hexdigest()

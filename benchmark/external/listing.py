@@ -20,8 +20,6 @@ from benchmark.core.models import STRICT, parse_json
 from benchmark.protocol import EXPRESSIONS, Subset
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from benchmark.data.edit_lists import EditList
 
 SCHEMA = 1
@@ -123,15 +121,6 @@ def file_name(subset: Subset, number: int, target: str) -> str:
     takes, and one of its own for every edit, so that both subsets may share a folder.
     """
     return f"{subset.lower().replace('&', '')}-{number:05d}-{target}.png"
-
-
-def list_key(edits: pd.DataFrame, face_ids: pd.Series[str]) -> str:
-    """SHA-256 over the edits of a list, whatever the file they are written in looks like."""
-    digest = hashlib.sha256()
-    references = face_ids.iloc[edits["reference"].to_numpy()]
-    for row in zip(edits["source_id"], edits["target"], references, edits["seed"], strict=True):
-        digest.update(("|".join(map(str, row)) + "\n").encode())
-    return digest.hexdigest()
 
 
 def read_listing(folder: Path) -> Listing:

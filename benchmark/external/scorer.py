@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.core.errors import UserError
+from benchmark.data.edit_lists import list_key
 from benchmark.data.source import DataSource
-from benchmark.external.listing import Listing, list_key
+from benchmark.external.listing import Listing
 from benchmark.external.result import ExternalResult, ExternalRow
 from benchmark.external.sheets import edit_sheet, picture_name
 from benchmark.external.stage import ExternalEdits

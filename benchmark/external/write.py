@@ -25,7 +25,6 @@ from benchmark.external.listing import (
     Listing,
     Sheet,
     TrainingSheet,
-    list_key,
     read_listing,
     read_sheet,
 )
@@ -60,7 +59,7 @@ def gather(
     """Everything that a list of edits holds. trained: the faces to learn from; edited: those to edit, the same but for
     a suite of non-aligned faces. Raises UserError where the faces allow no edit, or no training.
     """
-    from benchmark.data.edit_lists import edit_lists
+    from benchmark.data.edit_lists import edit_lists, list_key
 
     faces = edited.faces
     subsets = list(dict.fromkeys(row.data for row in suite.rows))

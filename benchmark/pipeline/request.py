@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import benchmark
+from benchmark.config.paper import claims_path
 from benchmark.config.precision import Precision
 from benchmark.config.profiles import FeatureSpace, Profile, features_for, load_profile
 from benchmark.config.suites import Suite, load_suite
@@ -84,6 +85,7 @@ class PlanRequest:
         extractor = self.extractor
         parts = (
             dataclasses.asdict(self.suite),
+            claims_path(self.suite.claims).read_bytes() if self.suite.claims else b"",
             dataclasses.asdict(self.profile),
             *(
                 [source.name, source.version, source.content_key(), source.split_settings(), sorted(source.knows)]

@@ -40,7 +40,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Cell:
-    """One row in one column. `spread` is None below two seeds; `reason` says why `ours` is None or of fewer seeds."""
+    """One row in one column.
+
+    spread: over seeds, None below two. interval: over test identities, None below two. reason: why `ours` is None or of
+    fewer seeds.
+    """
 
     column: Column
     beside: bool
@@ -48,6 +52,7 @@ class Cell:
     paper: float | None
     ours: float | None
     spread: float | None
+    interval: tuple[float, float] | None
     reason: str
 
     @property
@@ -172,7 +177,10 @@ def _cell(row: Row, column: Column, published: Published | None) -> Cell:
     metric = column.metric
     beside = bool(column.paper) and metric.paper.get(row.subset) == column.paper
     paper = published.rows.get(row.id, {}).get(column.paper) if published and beside else None
-    return Cell(column, beside, paper, row.mean(metric.key), row.spread(metric.key), why_not(row, metric.key))
+    return Cell(
+        column, beside, paper, row.mean(metric.key), row.spread(metric.key), row.interval(metric.key),
+        why_not(row, metric.key),
+    )  # fmt: skip
 
 
 def why_not(row: Row, metric: str) -> str:

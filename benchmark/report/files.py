@@ -14,13 +14,14 @@ FILES: dict[str, str] = {
     "extended table (Markdown)": "extended.md",
     "extended table (CSV)": "extended.csv",
     "extended table (LaTeX)": "extended.tex",
+    "claims": "claims.png",
     "ablation": "ablation.png",
     "edits": "edits.png",
     "label-guided edits": "label-guided.png",
     "reference-guided edits": "reference-guided.png",
     "loss curves": "losses.png",
 }
-FACES = frozenset({"ablation", "edits", "label-guided edits", "reference-guided edits"})
+FACES = frozenset({"ablation", "claims", "edits", "label-guided edits", "reference-guided edits"})
 """Those that show faces."""
 
 

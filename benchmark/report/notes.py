@@ -20,6 +20,7 @@ def notes(comparison: Comparison) -> tuple[str, ...]:
     """Return what a reader of the main table must know, a line each."""
     results = comparison.results
     lines = [judge_note(results), *reading_notes(results), pictures_note(results), seeds_note(results)]
+    lines += [interval_note(results), floor_note(results)]
     if comparison.published:
         lines += [obstacle_note(comparison), psnr_note(comparison)]
     if any(row.method == "mtss" and row.label.startswith("Ours") for row in results.rows):
@@ -110,6 +111,28 @@ def seeds_note(results: SuiteResults) -> str:
     if len(results.seeds) > 1:
         return f"{len(results.seeds)} training seeds ({seeds}): mean ± sample standard deviation."
     return f"One training seed ({seeds}), so no spread is known."
+
+
+def interval_note(results: SuiteResults) -> str:
+    """What the brackets are; nothing where there are none."""
+    if not any(summary.identities for row in results.rows for summary in row.summary.values()):
+        return ""
+    return (
+        "Brackets (95 % in the terminal): the interval over test identities, that is for other people and the same "
+        "trainings; by the jackknife where the metric is of a set."
+    )
+
+
+def floor_note(results: SuiteResults) -> str:
+    """How far two halves of the real pictures are apart; nothing where that is not known."""
+    column = results.features.column
+    parts = [
+        f"{floor.whole:.2f}{'' if floor.cropped is None else f' (Cp {floor.cropped:.2f})'} between halves of "
+        f"{floor.pictures:,} pictures ({subset})"
+        for subset, floor in results.floors.items()
+        if floor.whole is not None
+    ]
+    return f"{column} of real pictures to real pictures of other people: {listed(parts)}." if parts else ""
 
 
 def failure_note(row: Row) -> str:

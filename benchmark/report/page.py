@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from benchmark.report.certainty_tables import ranks_table, seeds_table
 from benchmark.report.comparison import compare, data_label
 from benchmark.report.markdown import bullets, escape_markdown, markdown
 from benchmark.report.notes import data_line, definitions
 from benchmark.report.results import SuiteResults
 from benchmark.report.tables import Table, cost_table, expressions_table, main_table, measures_table, steps_table
+from benchmark.report.verdict_text import SIGNS, evidence_line, heading, rules
 
 PICTURES = {
     "ablation.png": (
@@ -20,7 +22,7 @@ PICTURES = {
     "label-guided.png": ("Label-guided edits", "Edits guided by a label."),
     "reference-guided.png": ("Reference-guided edits", "Edits guided by a reference, which stands above them."),
 }
-LOSSES = "losses.png"
+LOSSES, CLAIMS = "losses.png", "claims.png"
 
 
 def table_page(results: SuiteResults) -> str:
@@ -31,7 +33,8 @@ def table_page(results: SuiteResults) -> str:
 def extended_tables(results: SuiteResults, timings: Mapping[str, float]) -> tuple[Table, ...]:
     """What goes beyond the paper."""
     steps = steps_table(results)
-    tables = (measures_table(results), steps, cost_table(results, timings), expressions_table(results))
+    certainty = ranks_table(results), seeds_table(results)
+    tables = (measures_table(results), *certainty, steps, cost_table(results, timings), expressions_table(results))
     return tuple(table for table in tables if table is not None)
 
 
@@ -43,7 +46,7 @@ def extended_page(results: SuiteResults, timings: Mapping[str, float]) -> str:
 def report_page(results: SuiteResults, timings: Mapping[str, float], pictures: Sequence[str]) -> str:
     """report.md. `pictures`: the names of the figures that lie beside it."""
     comparison = compare(results)
-    parts = [markdown(main_table(comparison))]
+    parts = [_claims(results, CLAIMS in pictures), markdown(main_table(comparison))]
     if comparison.published:
         parts.append(f"The paper's numbers: {escape_markdown(comparison.published.source)}.\n")
     for name, (title, text) in PICTURES.items():
@@ -56,9 +59,26 @@ def report_page(results: SuiteResults, timings: Mapping[str, float], pictures: S
     return _page(results, parts)
 
 
+def _claims(results: SuiteResults, drawn: bool) -> str:
+    """The verdicts on the paper's claims, with the numbers; nothing where the suite names no claims."""
+    if not results.verdicts or results.claims is None:
+        return ""
+    metrics = {metric.key: metric for metric in results.metrics}
+    lines = [f"## {heading(results)}\n", f"{escape_markdown(results.claims.source)}\n"]
+    for verdict in results.verdicts:
+        why = f": {verdict.why}" if verdict.why else ""
+        lines.append(f"- **{SIGNS[verdict.outcome]} {verdict.outcome}**{escape_markdown(why)}  ")
+        lines.append(f"  “{escape_markdown(verdict.words)}” ({escape_markdown(verdict.place)}; `{verdict.id}`)")
+        lines += [f"    - {escape_markdown(evidence_line(each, metrics))}" for each in verdict.evidence]
+    lines += ["", *(f"{escape_markdown(rule)}.\n" for rule in rules(results))]
+    if drawn:
+        lines.append(f"![The edits that show the verdicts best]({CLAIMS})\n")
+    return "\n".join(lines)
+
+
 def _page(results: SuiteResults, parts: Sequence[str]) -> str:
     head = f"# {escape_markdown(results.title)}\n\n> {escape_markdown(results.notice)}\n"
-    return "\n".join([head, f"{escape_markdown(data_line(results))}\n", *parts])
+    return "\n".join([head, f"{escape_markdown(data_line(results))}\n", *filter(None, parts)])
 
 
 def _titled(table: Table) -> str:

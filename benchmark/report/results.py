@@ -10,9 +10,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -21,8 +22,12 @@ from benchmark.core.errors import UserError, quoted, unknown
 from benchmark.core.models import STRICT, parse_json
 from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import Guide, Subset
+from benchmark.statistics.verdict import Verdict
 
-Schema = Literal[3]
+if TYPE_CHECKING:
+    from benchmark.statistics.samples import Sample
+
+Schema = Literal[4]
 SCHEMA: Schema = get_args(Schema)[0]
 MODEL = ConfigDict(**STRICT, use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
 Count = Annotated[int, Field(ge=0)]
@@ -43,6 +48,10 @@ class Scores:
     """Why a metric is null."""
     ca_by_expression: dict[str, Percent] = field(default_factory=dict)
     """CA by target expression."""
+    edits_key: str = ""
+    """SHA-256 over the list of edits; rows of equal ones are compared edit by edit."""
+    by_identity: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By metric and test identity: the average of its edits, or, of a metric of a set, its number without them."""
 
 
 @dataclass(frozen=True, config=MODEL)
@@ -61,6 +70,42 @@ class Training:
     """Settings that differ from the published ones."""
     settings: dict[str, Any] = field(default_factory=dict)
     """All settings in force."""
+
+
+@dataclass(frozen=True, config=MODEL)
+class MetricSummary:
+    """How sure a number of a row is. Intervals are of 95 %, null with fewer than two seeds or identities."""
+
+    mean: float
+    """Over seeds."""
+    seeds: tuple[float, float] | None
+    """t interval over seeds: would other trainings give this?"""
+    identities: tuple[float, float] | None
+    """t interval over test identities, of a metric of a set by the jackknife: would other people give this?"""
+    rank: tuple[int, int] | None
+    """Best and worst rank among the rows with the same edits, as far as identities tell; null for one such row."""
+
+
+@dataclass(frozen=True, config=MODEL)
+class Floor:
+    """The Fréchet distance between two halves of the real pictures, split by identity."""
+
+    whole: float | None
+    """Of whole pictures; null for too few identities."""
+    cropped: float | None
+    """Of tight face boxes."""
+    pictures: Count
+    """In each half."""
+
+
+@dataclass(frozen=True, config=MODEL)
+class ClaimsSource:
+    """The file whose claims were tested."""
+
+    title: str
+    """Its heading."""
+    source: str
+    """The paper."""
 
 
 @dataclass(frozen=True, config=MODEL)
@@ -100,10 +145,32 @@ class Row:
     failed: dict[Seed, Failures] = field(default_factory=dict)
     """By seed, how the training failed by its own measure, in sentences; seeds that did not fail are left out."""
 
+    summary: dict[str, MetricSummary] = field(default_factory=dict)
+    """By metric, how sure its number is; metrics without a number are left out."""
+
     def values(self, metric: str) -> list[float]:
         """The metric over the seeds that have it."""
         values = (scores.metrics.get(metric) for scores in self.seeds.values())
         return [value for value in values if value is not None]
+
+    def sample(self, metric: MetricDescription) -> Sample | None:
+        """What statistics need of a metric; None where no seed has it."""
+        from benchmark.statistics.samples import sample  # scipy, which a finished suite does without
+
+        values = {
+            seed: value for seed, scores in self.seeds.items() if (value := scores.metrics.get(metric.key)) is not None
+        }
+        by_identity = {seed: self.seeds[seed].by_identity.get(metric.key, {}) for seed in values}
+        return sample(metric.per, values, by_identity) if values else None
+
+    def samples(self, metrics: Sequence[MetricDescription]) -> dict[str, Sample]:
+        """The samples of all metrics that have a number, by key."""
+        samples = {metric.key: self.sample(metric) for metric in metrics}
+        return {key: found for key, found in samples.items() if found is not None}
+
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """The interval over test identities, or None where there is none."""
+        return self.summary[metric].identities if metric in self.summary else None
 
     def mean(self, metric: str) -> float | None:
         """Mean over seeds, or None where no seed has it."""
@@ -234,6 +301,12 @@ class SuiteResults:
     """Keys of the metrics in the main table as the suite names them; empty for those of the paper."""
     extra_columns: tuple[str, ...] = ()
     """Keys of the further metrics in the extended tables as the suite names them; empty for all."""
+    floors: dict[Subset, Floor] = field(default_factory=dict)
+    """By subset, what a Fréchet distance of real pictures to real pictures is."""
+    claims: ClaimsSource | None = None
+    """Where the claims are from; null where the suite names none."""
+    verdicts: tuple[Verdict, ...] = ()
+    """On the claims about this suite's rows, in the order of their file."""
     schema: Schema = SCHEMA
     """Version of this schema."""
 

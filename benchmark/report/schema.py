@@ -82,6 +82,8 @@ def _type(rule: dict[str, Any]) -> str:
     if "anyOf" in rule:
         return " or ".join(_type(option) for option in rule["anyOf"])
     if rule.get("type") == "array":
+        if "prefixItems" in rule:
+            return f"list of {len(rule['prefixItems'])} {_type(rule['prefixItems'][0])}s"
         return f"list of {_type(rule['items'])}"
     if rule.get("type") == "object":
         inner = rule.get("additionalProperties")

@@ -11,6 +11,7 @@ from benchmark.report.comparison import Cell, Comparison, why_not
 from benchmark.report.notes import failure_note
 from benchmark.report.results import Row, SuiteResults
 from benchmark.report.tables import edit_counts, training_seconds
+from benchmark.statistics.decisions import Rank
 
 Line = dict[str, object]
 
@@ -30,7 +31,9 @@ def _cell(cell: Cell, reason: str) -> Line:
     paper, ours, difference = cell.column.paper, cell.metric.label, cell.difference
     both = cell.paper is not None and cell.ours is not None
     line: Line = {f"{paper}_paper": cell.paper} if cell.beside else {}
-    line |= {f"{ours}_measured": cell.ours, f"{ours}_sd": cell.spread, f"{ours}_metric": cell.metric.key}
+    line |= {f"{ours}_measured": cell.ours, f"{ours}_sd": cell.spread}
+    line |= _bounds(f"{ours}_identities", cell.interval)
+    line[f"{ours}_metric"] = cell.metric.key
     if cell.beside:
         line[f"{paper}_difference"] = difference.value if difference else None
         line[f"{paper}_verdict"] = difference.verdict if difference else "not compared" if both else None
@@ -47,6 +50,10 @@ def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
         for metric in results.metrics:
             name = metric.label
             line |= {name: row.mean(metric.key), f"{name}_sd": row.spread(metric.key)}
+            if summary := row.summary.get(metric.key):
+                line |= _bounds(f"{name}_seeds", summary.seeds)
+                line |= _bounds(f"{name}_identities", summary.identities)
+                line[f"{name}_rank"] = str(Rank(*summary.rank)) if summary.rank else None
             line[f"{name}_note"] = "" if row.missing else why_not(row, metric.key)
         cost = row.training
         line["iterations"] = cost.iterations if cost else None
@@ -59,6 +66,11 @@ def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
             line[f"CA_{name}"] = sum(shares) / len(shares) if shares else None
         lines.append(line)
     return _csv(lines)
+
+
+def _bounds(name: str, interval: tuple[float, float] | None) -> Line:
+    """Both ends of an interval, where there is one."""
+    return {f"{name}_low": interval[0], f"{name}_high": interval[1]} if interval else {}
 
 
 def _row(row: Row) -> Line:

@@ -12,6 +12,7 @@ from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Cell, Column, Comparison, Difference, compare, extra_metrics, named, why_not
 from benchmark.report.notes import (
     failure_note,
+    interval_note,
     not_as_published,
     notes,
     overrides_note,
@@ -113,25 +114,40 @@ def _is_first(index: int, comparison: Comparison) -> bool:
 
 def measures_table(results: SuiteResults) -> Table:
     """Every metric of every row, or those that the suite names."""
-    comparison, footnotes = compare(results), Footnotes()
-    metrics: Sequence[MetricDescription] = results.metrics
-    if results.extra_columns:
-        metrics = [*(column.metric for column in comparison.columns), *extra_metrics(comparison)]
+    footnotes, metrics = Footnotes(), measured_metrics(results)
     heads = [Heading("", "Model", False), Heading("", "Data", False)]
     heads += [Heading("", metric_heading(metric)) for metric in metrics]
     rows = []
     for row in results.rows:
         entries = [model(row, results, footnotes), Entry(row.subset)]
         for metric in metrics:
-            text = number(row.mean(metric.key), metric.decimals, row.spread(metric.key))
+            text = number(row.mean(metric.key), metric.decimals, row.spread(metric.key), row.interval(metric.key))
             entries.append(Entry(text, footnotes.mark(why_not(row, metric.key))))
         rows.append((*entries, Entry(edits(row))))
     heads.append(Heading("", "N"))
     return Table(
         f"All measures of {results.suite}", f"{results.suite}-measures", tuple(heads), tuple(rows),
         tuple(footnotes.texts),
-        tuple(filter(None, (seeds_note(results), overrides_note(results), *same_run_notes(results, results.rows)))),
+        tuple(
+            filter(
+                None,
+                (
+                    seeds_note(results),
+                    interval_note(results),
+                    overrides_note(results),
+                    *same_run_notes(results, results.rows),
+                ),
+            )
+        ),
     )  # fmt: skip
+
+
+def measured_metrics(results: SuiteResults) -> Sequence[MetricDescription]:
+    """Every metric, or those that the suite names."""
+    if not results.extra_columns:
+        return results.metrics
+    comparison = compare(results)
+    return [*(column.metric for column in comparison.columns), *extra_metrics(comparison)]
 
 
 def steps_table(results: SuiteResults) -> Table | None:
@@ -235,16 +251,24 @@ def model(row: Row, results: SuiteResults, footnotes: Footnotes) -> Entry:
 
 
 def measured(cell: Cell, footnotes: Footnotes) -> Entry:
-    """The measured number with its spread, or a dash and why."""
-    text = number(cell.ours, cell.metric.decimals, cell.spread)
+    """The measured number with its spread and interval, or a dash and why."""
+    text = number(cell.ours, cell.metric.decimals, cell.spread, cell.interval)
     return Entry(text, footnotes.mark(cell.reason), cell.difference)
 
 
-def number(value: float | None, decimals: int, spread: float | None = None) -> str:
-    """`44.20`, `44.20 ± 1.30`, or a dash."""
+def number(
+    value: float | None, decimals: int, spread: float | None = None, interval: tuple[float, float] | None = None
+) -> str:
+    """`44.20`, `44.20 ± 1.30`, `44.20 ± 1.30 [42.00, 46.40]`, or a dash."""
     if value is None:
         return EMPTY
-    return f"{value:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread is not None else "")
+    text = f"{value:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread is not None else "")
+    return f"{text} {bounds(interval, decimals)}" if interval else text
+
+
+def bounds(interval: tuple[float, float], decimals: int) -> str:
+    """`[42.00, 46.40]`."""
+    return f"[{interval[0]:.{decimals}f}, {interval[1]:.{decimals}f}]"
 
 
 def difference(compared: Difference) -> str:

@@ -29,6 +29,7 @@ from benchmark.report.tables import (
     number,
     training_time,
 )
+from benchmark.report.verdict_text import heading, short_list
 
 UNLIMITED = 1000
 """Columns: wider than any table."""
@@ -56,6 +57,7 @@ def print_tables(
     console.print(Text(results.title, "bold"))
     console.print(Text(data_line(results), "dim"))
     console.print(Padding(Text(results.notice, "yellow"), (0, 0, 1, 0)))
+    _print_verdicts(results, console)
     console.print(Padding(main, (0, 0, 1, 0)))
     for index, text in enumerate(footnotes.texts, 1):
         console.print(_item(superscript((index,)), text))
@@ -66,6 +68,17 @@ def print_tables(
         console.print(Padding(extended, (0, 0, 1, 0)))
     console.print(beyond)
     _print_paths(paths, console)
+
+
+def _print_verdicts(results: SuiteResults, console: Console) -> None:
+    """A line for each claim of the paper."""
+    if not results.verdicts:
+        return
+    console.print(Text(heading(results), "bold"))
+    for line in short_list(results):
+        mark, words = line.split(" ", 1)
+        console.print(_item(mark, words))
+    console.print()
 
 
 def _fitting(comparison: Comparison, footnotes: Footnotes, console: Console) -> Grid:
@@ -93,6 +106,7 @@ def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) ->
         style = _Style(
             published,
             any(cell.spread is not None for cell in compared.cells),
+            any(cell.interval for cell in compared.cells),
             any(cell.difference for cell in compared.cells),
             narrow,
         )
@@ -114,12 +128,14 @@ class _Style:
 
     published: bool
     spread: bool
+    interval: bool
     difference: bool
     narrow: bool
 
     def labels(self) -> str:
         lines = (["paper"] if self.published else []) + ["measured"]
         lines += [""] if self.narrow and self.spread else []
+        lines += ["95 %"] if self.interval else []
         return "\n".join([*lines, "difference"] if self.difference else lines)
 
     def cell(self, cell: Cell, digits: int, footnotes: Footnotes) -> Text:
@@ -136,6 +152,9 @@ class _Style:
             text.append(f"{mark}\n{spread.rjust(width)}")
         else:
             text.append((f" {spread}" if spread else "") + mark)
+        if self.interval:
+            half = (cell.interval[1] - cell.interval[0]) / 2 if cell.interval else None
+            text.append("\n" + (f"± {number(half, decimals)}".rjust(width) if half is not None else ""), "dim")
         if cell.difference:
             shown = difference(cell.difference)
             text.append("\n")

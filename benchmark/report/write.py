@@ -11,6 +11,7 @@ from benchmark.config.suites import SuiteFigure
 from benchmark.protocol import Guide
 from benchmark.report.ablation_figure import draw_ablation
 from benchmark.report.canvas import Figure
+from benchmark.report.claims_figure import ClaimPair, draw_claims
 from benchmark.report.comparison import compare
 from benchmark.report.curves import draw_losses
 from benchmark.report.figures import RowPictures, draw_edits
@@ -36,12 +37,14 @@ def write_report(
     losses: Mapping[str, pd.DataFrame],
     timings: Mapping[str, float],
     figure: SuiteFigure | None = None,
+    pairs: Sequence[ClaimPair] = (),
 ) -> dict[str, Path]:
     """Write all files into `folder`. Return those that are there, by the names of `FILES`.
 
     losses: by training name, a frame with `iteration` and a column for each loss. timings: seconds, by training name.
-    figure: what the suite asks for beside the figures that all have. There is no figure of a guide that no row has, and
-    none of losses where there are none. A suite of some targets has one figure with all rows instead of one a guide.
+    figure: what the suite asks for beside the figures that all have. pairs: the edits that show the verdicts on claims.
+    There is no figure of a guide that no row has, and none of losses where there are none. A suite of some targets has
+    one figure with all rows instead of one a guide.
     """
     folder.mkdir(parents=True, exist_ok=True)
     caption = data_line(results)
@@ -53,6 +56,7 @@ def write_report(
         figures["edits"] = draw_targets(pictures, results.targets, caption)
     else:
         figures |= {name: draw_edits(pictures, guide, caption) for guide, name in GUIDES.items()}
+    figures["claims"] = draw_claims(pairs)
     for name, drawing in figures.items():
         if drawing is not None:
             drawing.save(folder / FILES[name])

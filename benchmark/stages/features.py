@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.core.artifacts import Artifact
 from benchmark.core.files import save_array
 from benchmark.core.progress import counted
 from benchmark.data.faceset import FaceSet
@@ -18,6 +17,7 @@ from benchmark.metrics.features import FeatureExtractor, ensure_weights, open_ex
 from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.statistics.leaving_out import frechet_floor
 
 WHOLE, CROPPED = "whole.npy", "cropped.npy"
 
@@ -62,10 +62,12 @@ def choose_extractor(name: str, weights: Path | None = None, allow_other_weights
 
 @dataclass(frozen=True)
 class FeatureFacts:
-    """Numbers of pictures."""
+    """Numbers of pictures, and the Fréchet distance between two halves of them (None for too few identities)."""
 
     whole: int
     cropped: int
+    floor_whole: float | None
+    floor_cropped: float | None
 
 
 class RealFeatures(Stage[FeatureFacts]):
@@ -73,7 +75,7 @@ class RealFeatures(Stage[FeatureFacts]):
 
     kind = "features"
     facts_type = FeatureFacts
-    version = 2
+    version = 3
     files = (WHOLE,)
 
     def __init__(
@@ -97,9 +99,7 @@ class RealFeatures(Stage[FeatureFacts]):
     def run(self, context: Context, folder: Path) -> StageResult[FeatureFacts]:
         """Extract both."""
         faces = load_faces(self.faces.folder(context))
-        test = faces.rows(self.subset, "test")
-        if self.targets:
-            test = test[faces.table["expression"].iloc[test].isin(self.targets).to_numpy()]
+        test = real_rows(faces, self.subset, self.targets)
         extractor = self.extractor.open(context.machine.device)
         images = np.asarray(faces.images[test])
         crops = crop_faces(images, faces, test)
@@ -107,7 +107,14 @@ class RealFeatures(Stage[FeatureFacts]):
             save_array(folder / WHOLE, extractor.features(images, counted(bar)))
             if crops is not None:
                 save_array(folder / CROPPED, extractor.features(crops, counted(bar)))
-        facts = FeatureFacts(len(images), 0 if crops is None else len(crops))
+        whole, cropped = load_features(folder)
+        people, known = identities(faces, test), have_crops(faces, test)
+        facts = FeatureFacts(
+            len(images),
+            0 if crops is None else len(crops),
+            frechet_floor(whole, people),
+            None if cropped is None else frechet_floor(cropped, people[known]),
+        )
         return StageResult(facts, [WHOLE, CROPPED] if facts.cropped else [WHOLE])
 
 
@@ -116,12 +123,27 @@ def crop_faces(images: np.ndarray, faces: FaceSet, rows: np.ndarray) -> np.ndarr
 
     Faces without landmarks are left out; None if all are.
     """
-    boxes = tight_box(faces.landmarks[rows], faces.size)
-    known = np.isfinite(boxes).all(1)
+    boxes, known = tight_box(faces.landmarks[rows], faces.size), have_crops(faces, rows)
     return crop(images[known], boxes[known], faces.size) if known.any() else None
 
 
-def load_features(artifact: Artifact) -> tuple[np.ndarray, np.ndarray | None]:
+def have_crops(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
+    """Whether the landmarks of each of `rows` are known, so that `crop_faces` crops it."""
+    return np.asarray(np.isfinite(tight_box(faces.landmarks[rows], faces.size)).all(1))
+
+
+def identities(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
+    """Return the names of the people on `rows` of `faces`."""
+    return np.asarray(faces.table["identity"].iloc[rows].to_numpy(str))
+
+
+def real_rows(faces: FaceSet, subset: Subset, targets: tuple[str, ...]) -> np.ndarray:
+    """Return the rows of `faces` that are the real side: test pictures, of `targets` alone where there are any."""
+    test = faces.rows(subset, "test")
+    return test[faces.table["expression"].iloc[test].isin(targets).to_numpy()] if targets else test
+
+
+def load_features(folder: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Return whole and cropped features of the real side."""
-    cropped = artifact.folder / CROPPED
-    return np.load(artifact.folder / WHOLE), np.load(cropped) if cropped.exists() else None
+    cropped = folder / CROPPED
+    return np.load(folder / WHOLE), np.load(cropped) if cropped.exists() else None

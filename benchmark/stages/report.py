@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmark.config.paper import paper_path
+from benchmark.config.paper import claims_path, paper_path
 from benchmark.config.profiles import Profile
 from benchmark.config.suites import Suite, SuiteRow
 from benchmark.data.faceset import ALIGNED, FaceSet
@@ -22,6 +22,7 @@ from benchmark.protocol import EXPRESSIONS, Subset
 from benchmark.report.files import FACES
 from benchmark.report.results import (
     Features,
+    Floor,
     JudgeReading,
     Override,
     Row,
@@ -29,7 +30,9 @@ from benchmark.report.results import (
     Training,
     check_columns,
 )
+from benchmark.report.summary import summary_metrics, with_statistics
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
+from benchmark.stages.claims import claim_pairs, suite_claims
 from benchmark.stages.features import ExtractorChoice
 from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
@@ -83,6 +86,7 @@ class Report(Stage[NoFacts]):
         """prepare: the faces that were trained on; edited: those that were edited, which may be the same stage."""
         self.suite, self.profile, self.prepare, self.judges, self.rows = suite, profile, prepare, judges, rows
         self.edited, self.judged, self.extractor = edited, judged, extractor
+        self.claims = suite_claims(suite)
         inputs: dict[str, Stage] = {"faces": prepare}
         if edited is not prepare:
             inputs["edited faces"] = edited
@@ -107,6 +111,8 @@ class Report(Stage[NoFacts]):
             "overrides": {method: vars(stated) for method, stated in self._overrides().items()},
             "paper": _paper_hash(suite.paper),
         }
+        if self.claims is not None:
+            settings["claims"] = hashlib.sha256(claims_path(suite.claims).read_bytes()).hexdigest()
         if suite.faces != "aligned":
             settings["faces"] = suite.faces
         check_columns(
@@ -128,7 +134,8 @@ class Report(Stage[NoFacts]):
         results = self.results(context)
         losses, seconds = self._trainings(context)
         pictures = self._pictures(context)
-        files = write_report(folder, results, pictures, losses, seconds, self.suite.figure)
+        pairs = claim_pairs(results, {entry.row.id: entry.scores for entry in self.rows}, self.edited, context)
+        files = write_report(folder, results, pictures, losses, seconds, self.suite.figure, pairs)
         write_timings(folder, {**seconds, PEAK: context.peaks.sum})  # after the figures, which need most here
         self._track(context, results, losses, files)
         aside = self._write_aside(context, folder)
@@ -151,7 +158,7 @@ class Report(Stage[NoFacts]):
         readings: dict[Subset, JudgeReading] = {subset: stage.facts(context) for subset, stage in self.judged.items()}
         descriptions = dict.fromkeys((faces.description, edited.description))
         notes = dict.fromkeys((*faces.notes, *edited.notes))
-        return SuiteResults(
+        results = SuiteResults(
             suite=self.suite.name,
             title=self.suite.title,
             profile=self.profile.name,
@@ -180,7 +187,17 @@ class Report(Stage[NoFacts]):
             faces=self.suite.faces,
             targets=self.suite.targets,
             readings=readings,
+            floors=self._floors(context),
         )
+        return with_statistics(results, self.claims)
+
+    def _floors(self, context: Context) -> dict[Subset, Floor]:
+        """The distances between halves of the real pictures that rows are measured against."""
+        stages = {entry.row.data: score.real for entry in self.rows for score in entry.scores.values()}
+        floors = {subset: stage.facts(context) for subset, stage in stages.items()}
+        return {
+            subset: Floor(facts.floor_whole, facts.floor_cropped, facts.whole // 2) for subset, facts in floors.items()
+        }
 
     def _keys(self) -> dict[str, str]:
         """Return the content keys of all inputs by name; a data set may be prepared in two ways under one name."""
@@ -277,9 +294,10 @@ class Report(Stage[NoFacts]):
             f"judge_accuracy/{subset.replace('&', '_and_')}": judge[JUDGE_SEED].accuracy
             for subset, judge in results.judges.items()
         }
+        suite = {**judged, **summary_metrics(results)}
         private = {name for name in FACES if name in files} if self.prepare.source.licensed else set()
         names = {name: path.name for name, path in files.items()}
-        context.tracker.finish(self.recipe.folder, names, judged, private)
+        context.tracker.finish(self.recipe.folder, names, suite, private)
 
 
 def scores_role(row: str, seed: int) -> str:

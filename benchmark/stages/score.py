@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,20 +13,49 @@ import torch
 from benchmark.core.files import write_array
 from benchmark.core.hashes import is_sealed, write_sealed
 from benchmark.core.progress import counted
+from benchmark.data.edit_lists import list_key
 from benchmark.metrics.ca import CA
 from benchmark.metrics.features import FLOOR
-from benchmark.metrics.metric import Edits, Measurement, PerEditMetric, SetMetric, View
+from benchmark.metrics.metric import Edits, Measurement, PerEditMetric, SetMetric
 from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.results import Scores
 from benchmark.stages.base import Context, Stage, StageResult, Work
-from benchmark.stages.features import ExtractorChoice, RealFeatures, crop_faces, load_features
+from benchmark.stages.features import (
+    ExtractorChoice,
+    RealFeatures,
+    crop_faces,
+    have_crops,
+    identities,
+    load_features,
+    real_rows,
+)
 from benchmark.stages.judge import TrainJudge, as_learned, learned, load_judge
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.synthesize import EDITED, EDITS
+from benchmark.statistics.leaving_out import without_each
 
 PER_EDIT = "per-edit.parquet"
 FEATURES_WHOLE, FEATURES_CROPPED = "edits-whole.npy", "edits-cropped.npy"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Features of the edits (N x D) and of the real pictures (M x D), and whose pictures they are.
+
+    Features are None where no picture has landmarks.
+    """
+
+    edits: np.ndarray | None
+    edit_identities: np.ndarray
+    real: np.ndarray | None
+    real_identities: np.ndarray
+
+    def without_each(self, metric: SetMetric) -> dict[str, float]:
+        """Measure with each test identity left out, its edits and its real pictures."""
+        if self.edits is None or self.real is None:
+            return {}
+        return without_each(metric, self.edits, self.edit_identities, self.real, self.real_identities)
 
 
 class Score(Stage[Scores]):
@@ -33,7 +63,7 @@ class Score(Stage[Scores]):
 
     kind = "scores"
     facts_type = Scores
-    version = 3
+    version = 4
     files = (PER_EDIT,)
 
     def __init__(
@@ -69,15 +99,27 @@ class Score(Stage[Scores]):
         per_edit = measure_edits(Edits(images, edits, faces, judged))
         per_edit.to_parquet(folder / PER_EDIT, index=False)
         crops = crop_faces(images, faces, sources)
-        views: tuple[View, ...] = ("whole", "cropped")
-        ours = dict(zip(views, self._features(images, crops, context, folder), strict=True))
-        real = dict(zip(views, load_features(self.real.artifact(context)), strict=True))
+        whole, cropped = self._features(images, crops, context, folder)
+        real_whole, real_cropped = load_features(self.real.folder(context))
+        real = real_rows(faces, self.real.subset, self.real.targets)
+        sides = {
+            "whole": Sides(whole, identities(faces, sources), real_whole, identities(faces, real)),
+            "cropped": Sides(
+                cropped, identities(faces, sources[have_crops(faces, sources)]),
+                real_cropped, identities(faces, real[have_crops(faces, real)]),
+            ),
+        }  # fmt: skip
         measured: dict[str, Measurement] = {}
+        by_identity: dict[str, dict[str, float]] = {}
         for metric in METRICS:
             if isinstance(metric, PerEditMetric):
                 measured[metric.key] = metric.summary(per_edit[metric.key].to_numpy())
+                by_identity[metric.key] = _each_identity(metric, per_edit)
             elif isinstance(metric, SetMetric):
-                measured[metric.key] = metric.between(ours[metric.view], real[metric.view], self.allow_small)
+                side = sides[metric.view]
+                measured[metric.key] = metric.between(side.edits, side.real, self.allow_small)
+                if measured[metric.key].value is not None:
+                    by_identity[metric.key] = side.without_each(metric)
         by_expression = {
             name: CA.average(per_edit[CA.key][edits["target"] == name].to_numpy())
             for name in EXPRESSIONS
@@ -85,7 +127,8 @@ class Score(Stage[Scores]):
         }
         metrics = {key: measurement.value for key, measurement in measured.items()}
         reasons = {key: measurement.reason for key, measurement in measured.items() if measurement.value is None}
-        return StageResult(Scores(len(edits), metrics, reasons, by_expression))
+        key = list_key(edits, faces.table["face_id"])
+        return StageResult(Scores(len(edits), metrics, reasons, by_expression, key, by_identity))
 
     def _features(
         self, images: np.ndarray, crops: np.ndarray | None, context: Context, folder: Path
@@ -102,9 +145,16 @@ class Score(Stage[Scores]):
         return np.load(folder / FEATURES_WHOLE), np.load(folder / FEATURES_CROPPED) if crops is not None else None
 
 
+def _each_identity(metric: PerEditMetric, per_edit: pd.DataFrame) -> dict[str, float]:
+    """The average of each identity's edits; identities without a value are left out."""
+    averages = {name: metric.summary(mine.to_numpy()).value for name, mine in per_edit.groupby("identity")[metric.key]}
+    return {str(name): value for name, value in averages.items() if value is not None}
+
+
 def measure_edits(edits: Edits) -> pd.DataFrame:
-    """The list of edits with a column for each metric of single edits, and the expression that the judge names."""
+    """The list of edits with identities, a column for each metric of single edits, and what the judge names."""
     table = edits.table.copy()
+    table["identity"] = identities(edits.faces, table["source"].to_numpy())
     for metric in METRICS:
         if isinstance(metric, PerEditMetric):
             table[metric.key] = metric.values(edits)

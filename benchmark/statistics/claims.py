@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
-from benchmark.config.loading import PAPER, find, load
+from benchmark.config.loading import load
 from benchmark.config.suites import Note, Title, Word
 from benchmark.core.errors import quoted, unknown
 from benchmark.core.models import STRICT
@@ -137,12 +137,6 @@ class Claims:
     def of_suite(self, suite: str) -> list[Claim]:
         """Those about the rows of one suite, in the order of the file."""
         return [claim for claim in self.claims if claim.suite == suite]
-
-
-def claims_path(name: str) -> Path:
-    """A file of claims by its path, or by its stem in results/paper. Raises UserError where there is none."""
-    path: Path = find("file of claims", PAPER, name)
-    return path
 
 
 def load_claims(path: Path) -> Claims:

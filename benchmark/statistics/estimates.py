@@ -44,8 +44,13 @@ class Estimate(ABC):
 
     @property
     @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Of the identities."""
+
+    @property
     def identities(self) -> int:
         """Number of independent values."""
+        return len(self.names)
 
     @abstractmethod
     def p_value(self, alternative: Alternative = "two-sided", threshold: float = 0.0) -> float:
@@ -95,9 +100,9 @@ class IdentityMeans(Estimate):
         return float(stats.sem(self._values)) if self.identities > 1 else math.nan
 
     @property
-    def identities(self) -> int:
-        """Number of independent means."""
-        return len(self.means)
+    def names(self) -> tuple[str, ...]:
+        """Of the identities."""
+        return tuple(self.means)
 
     def p_value(self, alternative: Alternative = "two-sided", threshold: float = 0.0) -> float:
         """Sign flip of whole identities about `threshold`."""
@@ -134,9 +139,9 @@ class Jackknife(Estimate):
         return float(np.std(list(self.without.values())) * math.sqrt(self.identities - 1))
 
     @property
-    def identities(self) -> int:
-        """Number of identities that are left out in turn."""
-        return len(self.without)
+    def names(self) -> tuple[str, ...]:
+        """Of the identities that are left out in turn."""
+        return tuple(self.without)
 
     def p_value(self, alternative: Alternative = "two-sided", threshold: float = 0.0) -> float:
         """t test with one degree of freedom fewer than identities; 1 with fewer than two."""

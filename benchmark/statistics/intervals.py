@@ -78,10 +78,14 @@ def seeds_difference(first: ArrayLike, second: ArrayLike, confidence: float = CO
     estimate, fewest = float(a.mean() - b.mean()), min(len(a), len(b))
     if fewest < 2:
         return Interval("seeds", estimate, None, None, fewest)
-    if max(np.ptp(a), np.ptp(b)) <= 1e-9 * max(np.abs(a).max(), np.abs(b).max()):  # degrees of freedom are 0 / 0
+    # As scipy.stats.ttest_ind(equal_var=False).confidence_interval, which warns where the seeds of a row are equal.
+    variances = [float(sample.var(ddof=1)) / len(sample) for sample in (a, b)]
+    total = sum(variances)
+    if total == 0:
         return Interval("seeds", estimate, estimate, estimate, fewest)
-    bounds = stats.ttest_ind(a, b, equal_var=False).confidence_interval(confidence)
-    return Interval("seeds", estimate, float(bounds.low), float(bounds.high), fewest)
+    freedom = total**2 / sum(part**2 / (len(sample) - 1) for part, sample in zip(variances, (a, b), strict=True))
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(total)
+    return Interval("seeds", estimate, estimate - half, estimate + half, fewest)
 
 
 def identity_means(values: NDArray[np.floating], identities: Sequence[str]) -> dict[str, float]:

@@ -7,11 +7,10 @@ eigenvalues of one M x M (or D x D) matrix, and each kernel distance two subtrac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.metrics.frechet import frechet_distance, root_trace_from_covariances
 from benchmark.metrics.kid import thousandfold
@@ -24,9 +23,9 @@ HALVINGS = 30
 
 def frechet_without_each(
     edits: NDArray[np.floating],
-    edit_identities: Sequence[str],
+    edit_identities: ArrayLike,
     real: NDArray[np.floating],
-    real_identities: Sequence[str],
+    real_identities: ArrayLike,
 ) -> dict[str, float]:
     """The Fréchet distance of `edits` (N x D) to `real` (M x D) by the identity left out.
 
@@ -73,9 +72,9 @@ def _root_trace_of_products(products: Matrix, pictures: int) -> float:
 
 def kernel_without_each(
     edits: NDArray[np.floating],
-    edit_identities: Sequence[str],
+    edit_identities: ArrayLike,
     real: NDArray[np.floating],
-    real_identities: Sequence[str],
+    real_identities: ArrayLike,
 ) -> dict[str, float]:
     """The unbiased kernel distance (metrics/kid.py) of `edits` to `real` by the identity left out.
 
@@ -115,21 +114,27 @@ def _sums(x: Matrix, of_x: NDArray[np.intp], y: Matrix, of_y: NDArray[np.intp], 
 def without_each(
     metric: SetMetric,
     edits: NDArray[np.floating],
-    edit_identities: Sequence[str],
+    edit_identities: ArrayLike,
     real: NDArray[np.floating],
-    real_identities: Sequence[str],
+    real_identities: ArrayLike,
 ) -> dict[str, float]:
-    """A metric of a set by the identity left out; computed anew for each, where it has no fast way."""
+    """A metric of a set by the identity left out; computed anew for each, where it has no fast way.
+
+    Empty where less than two pictures of a side would be left without somebody.
+    """
+    names, of_edit, of_real = _identities(edit_identities, real_identities)
+    left = [len(of) - np.bincount(of, minlength=len(names)) for of in (of_edit, of_real)]
+    if min(side.min() for side in left) < 2:
+        return {}
     if metric.distance is frechet_distance:
         return frechet_without_each(edits, edit_identities, real, real_identities)
     if metric.distance is thousandfold:
         distances = kernel_without_each(edits, edit_identities, real, real_identities)
         return {name: 1000 * value for name, value in distances.items()}
-    names, of_edit, of_real = _identities(edit_identities, real_identities)
     return {name: metric.distance(edits[of_edit != i], real[of_real != i]) for i, name in enumerate(names)}
 
 
-def frechet_floor(real: NDArray[np.floating], identities: Sequence[str]) -> float | None:
+def frechet_floor(real: NDArray[np.floating], identities: ArrayLike) -> float | None:
     """The Fréchet distance between two halves of the real pictures, split by identity, averaged over HALVINGS splits.
 
     What a perfect method would get at half the number of pictures. None with fewer than two identities, or where a half
@@ -153,7 +158,8 @@ def frechet_floor(real: NDArray[np.floating], identities: Sequence[str]) -> floa
     return float(np.mean(distances))
 
 
-def _identities(edits: Sequence[str], real: Sequence[str]) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp]]:
+def _identities(edits: ArrayLike, real: ArrayLike) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp]]:
     """All names in order, and the place among them of each edit's and each real picture's."""
-    names, places = np.unique(np.concatenate([np.asarray(edits, str), np.asarray(real, str)]), return_inverse=True)
-    return [str(name) for name in names], places[: len(edits)], places[len(edits) :]
+    first, second = np.asarray(edits, str), np.asarray(real, str)
+    names, places = np.unique(np.concatenate([first, second]), return_inverse=True)
+    return [str(name) for name in names], places[: len(first)], places[len(first) :]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
@@ -22,57 +21,14 @@ from benchmark.statistics.decisions import LEVEL, holm, needed_sample
 from benchmark.statistics.estimates import Estimate
 from benchmark.statistics.intervals import Interval, seeds_difference, t_interval
 from benchmark.statistics.samples import Sample
+from benchmark.statistics.verdict import Evidence, Outcome, Verdict
 
-Outcome = Literal["reproduced", "contradicted", "undecided", "not testable here"]
 FAMILY_LEVEL = LEVEL / 2
 UNBIASED = {"fid": "kid", "fid_cropped": "kid_cropped"}
 """A Fréchet distance of few pictures has a bias that depends on the method: the kernel distance decides for it."""
 
 Samples = Mapping[str, Mapping[str, Sample]]
 """By row, then metric."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A row beside another one, or beside a number, in one metric.
-
-    low, high: of value - other over identities, 95 %. seeds_low, seeds_high: likewise over seeds, None with one of
-    them. p: of the row not being ahead as claimed, before correction. decides: False where another metric decides in
-    its place.
-    """
-
-    row: str
-    over: str
-    metric: str
-    value: float
-    other: float
-    low: float | None
-    high: float | None
-    seeds_low: float | None
-    seeds_high: float | None
-    identities: int
-    test: str
-    p: float
-    decides: bool
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of a claim, in plain data. p values are of the two families of tests, after Holm.
-
-    why: a sentence without a full stop; empty where the claim is reproduced.
-    """
-
-    id: str
-    words: str
-    place: str
-    outcome: Outcome
-    why: str
-    evidence: tuple[Evidence, ...] = ()
-    p_reproduced: float | None = None
-    p_contradicted: float | None = None
-    needed_identities: int | None = None
-    needed_seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -207,7 +163,7 @@ def _obstacle(claim: Claim, samples: Samples, setting: Setting) -> str:
     if claim.untestable:
         return claim.untestable
     if claim.only.data not in (None, setting.data):
-        return f"it is about the data set {claim.only.data}, and these results are of {setting.data}"
+        return f"it is about the data set {claim.only.data}, and these results are of the data set {setting.data}"
     if claim.only.features not in (None, setting.features):
         return f"it is about {claim.only.features}, and these results have {setting.features}"
     for part in claim.parts:
@@ -341,7 +297,10 @@ def _verdict(
 
 def _how_it_fails(failing: Comparison, setting: Setting) -> str:
     """The opposite, equal within the margin, or too small to matter."""
-    what = f"{setting.label(failing.metric)} of {failing.pair}"
+    label = setting.label(failing.metric)
+    if not failing.over:
+        return f"{label} of {failing.row} is on the other side of {failing.other:g}"
+    what = f"{label} of {failing.pair}"
     if failing.enough < 0:
         return f"{what} differ by more than the margin of {-failing.enough:.3g}"
     if failing.ahead.p_value("less") <= FAMILY_LEVEL:

@@ -58,6 +58,7 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "import_checkpoint": ["--method", "hisd", "--from", "a", "--out", "c"],
         "synthesize": ["--checkpoint", "a", "--source", "b", "--target", "all", "--out", "c"],
         "render": ["--out", "c"],
+        "compare": ["a", "b"],
     }[command]
     option = {
         "prepare": "--profil",
@@ -68,6 +69,7 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "import_checkpoint": "--siez",
         "synthesize": "--tagret",
         "render": "--identites",
+        "compare": "--metrc",
     }[command]
     answer = call(f"benchmark.{command}", *required, option, "1")
     assert answer.returncode == 2

@@ -8,15 +8,17 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from benchmark.core.errors import UserError
+from benchmark.report.claims_figure import ClaimPair
 from benchmark.report.files import FILES
 from benchmark.report.results import load_results
 from benchmark.report.terminal import print_report
 from benchmark.report.write import write_report
-from tests.report.made_up import published_run, quick_run, timings
+from tests.report.made_up import certain_run, published_run, timings
 from tests.report.test_figures import history, pictures
 
 TARGETS = "edits"
@@ -28,7 +30,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("reports") / "table1"
     rows = [pictures("stargan-t", "T"), pictures("mtss-r", "R")]
     losses = {"mtss F&P seed 0": history(a=[1.0, 2.0])}
-    files = write_report(made, quick_run(), rows, losses, timings(), "ablation")
+    results = certain_run()
+    edits = np.zeros((3, 32, 32, 3), np.uint8)
+    pair = ClaimPair(results.verdicts[0], "CA", ("a", "b"), edits[0], (edits[1], edits[2]), None)
+    files = write_report(made, results, rows, losses, timings(), "ablation", [pair])
     assert files == {name: made / file for name, file in FILES.items() if name != TARGETS}
     return made
 
@@ -39,21 +44,25 @@ def test_every_file_is_there_and_nothing_else(folder: Path) -> None:
 
 
 def test_results_and_timings_are_what_was_given(folder: Path) -> None:
-    assert (folder / "results.json").read_text(encoding="utf-8") == quick_run().dump()
-    assert load_results(folder / "results.json") == quick_run()
+    assert (folder / "results.json").read_text(encoding="utf-8") == certain_run().dump()
+    assert load_results(folder / "results.json") == certain_run()
     assert json.loads((folder / "timings.json").read_text()) == timings()
 
 
 def test_the_page_has_all_parts(folder: Path) -> None:
     page = (folder / "report.md").read_text(encoding="utf-8")
     table = (folder / "table.md").read_text(encoding="utf-8")
-    assert page.startswith(table.rstrip("\n"))
+    head, _, numbers = table.partition("\n\n|")
+    assert page.startswith(f"{head}\n\n## Claims: ")
+    assert numbers in page
     assert "> Profile quick proves the pipeline, not the science: dozens of iterations." in page.splitlines()
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        "## Claims: 1 contradicted, 4 undecided, 8 not testable here",
         "## The ablation in pictures",
         "## Label-guided edits",
         "## Reference-guided edits",
         "## All measures of table1",
+        "## Ranks of table1",
         "## Training of table1",
         "## CA by target expression (%)",
         "## Losses",
@@ -62,7 +71,7 @@ def test_the_page_has_all_parts(folder: Path) -> None:
         "## Definitions",
         "## Content keys",
     ]
-    for name in ("ablation.png", "label-guided.png", "reference-guided.png", "losses.png"):
+    for name in ("claims.png", "ablation.png", "label-guided.png", "reference-guided.png", "losses.png"):
         assert f"]({name})" in page
     assert "`learning_rate` = `0.001`, `width` = `0.125`" in page
     assert "- hisd: The published rates show noise.\n" in page
@@ -74,12 +83,12 @@ def test_the_page_has_all_parts(folder: Path) -> None:
 def test_csv_files_have_a_line_for_every_row(folder: Path) -> None:
     for name in ("table.csv", "extended.csv"):
         rows = list(csv.DictReader((folder / name).open(encoding="utf-8", newline="")))
-        assert [row["id"] for row in rows] == [row.id for row in quick_run().rows]
+        assert [row["id"] for row in rows] == [row.id for row in certain_run().rows]
 
 
 def test_a_run_without_pictures_and_losses_has_no_figures(tmp_path: Path) -> None:
     files = write_report(tmp_path / "r", published_run(), [pictures("stargan-t", "T")], {}, {})
-    assert set(FILES) - set(files) == {TARGETS, "ablation", "reference-guided edits", "loss curves"}
+    assert set(FILES) - set(files) == {TARGETS, "claims", "ablation", "reference-guided edits", "loss curves"}
     page = (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
     assert "reference-guided.png" not in page
     assert "losses.png" not in page
@@ -106,5 +115,11 @@ def test_a_folder_without_a_readable_report_is_one_clear_line(tmp_path: Path, te
 def test_a_suite_of_some_targets_has_one_figure(tmp_path: Path) -> None:
     rows = [pictures("stargan-t", "T"), pictures("mtss-r", "R")]
     files = write_report(tmp_path / "r", dataclasses.replace(published_run(), targets=("happy",)), rows, {}, {})
-    assert set(FILES) - set(files) == {"ablation", "label-guided edits", "reference-guided edits", "loss curves"}
+    assert set(FILES) - set(files) == {
+        "ablation",
+        "claims",
+        "label-guided edits",
+        "reference-guided edits",
+        "loss curves",
+    }
     assert "(edits.png)" in files["page"].read_text(encoding="utf-8")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from benchmark.config.paper import claims_path
 from benchmark.config.suites import load_suite
 from benchmark.core.errors import UserError
-from benchmark.statistics.claims import Margin, claims_path, load_claims
+from benchmark.statistics.claims import Margin, load_claims
 
 PAPER = load_claims(claims_path("claims"))
 

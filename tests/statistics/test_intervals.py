@@ -75,6 +75,9 @@ def test_the_difference_of_two_rows_over_seeds_is_covered_with_unequal_spread():
     a, b = rng.normal(1, 1, (RUNS, 3)), rng.normal(0, 2, (RUNS, 3))
     intervals = [seeds_difference(x, y) for x, y in zip(a, b, strict=True)]
     assert 0.93 <= covers([i.low for i in intervals], [i.high for i in intervals], 1) <= 0.985
+    for x, y, interval in zip(a[:5], b[:5], intervals, strict=False):
+        theirs = stats.ttest_ind(x, y, equal_var=False).confidence_interval(0.95)
+        assert (interval.low, interval.high) == pytest.approx((theirs.low, theirs.high), rel=1e-9)
 
 
 def test_one_value_has_no_interval():

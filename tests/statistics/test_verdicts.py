@@ -113,7 +113,7 @@ def test_a_number_as_the_other_side():
     low = {"row": "a", "metric": "ca", "direction": "lower", "value": 40}
     assert verdict(samples, low).outcome == "reproduced"
     found = verdict(samples, low | {"direction": "higher", "value": 60.0})
-    assert (found.outcome, found.why) == ("contradicted", "CA of a and 60 differ the other way")
+    assert (found.outcome, found.why) == ("contradicted", "CA of a is on the other side of 60")
     assert (found.evidence[0].over, found.evidence[0].other) == ("", 60)
 
 
@@ -196,7 +196,7 @@ def test_what_cannot_be_tested_says_why():
     found = {each.id: each for each in decide(claims, samples, SETTING)}
     assert list(found) == [each.id for each in claims]
     assert {each.outcome for name, each in found.items() if name != "fine"} == {"not testable here"}
-    assert found["data"].why == "it is about the data set rafd, and these results are of rendered"
+    assert found["data"].why == "it is about the data set rafd, and these results are of the data set rendered"
     assert found["features"].why == "it is about FID, and these results have FD[lite0]"
     assert found["row"].why == "row gone has no numbers (no weights)"
     assert found["unknown"].why == "row never has no numbers"

@@ -1,0 +1,146 @@
+"""Rows of finished results, found by id, and whether two of them may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.core.errors import UserError, did_you_mean, quoted, unknown
+from benchmark.metrics.metric import MetricDescription
+from benchmark.metrics.registry import METRICS
+from benchmark.report.files import FILES
+from benchmark.report.results import Row, SuiteResults, load_results
+
+RESULTS = FILES["results"]
+NEED_JUDGE = {metric.key for metric in METRICS if "judge" in metric.needs}
+
+
+@dataclass(frozen=True)
+class FoundRow:
+    """A row and the results that it stands in. name: as it was asked for."""
+
+    name: str
+    path: Path
+    results: SuiteResults
+    row: Row
+
+
+def find_rows(asked: tuple[str, str], folders: Sequence[Path]) -> tuple[FoundRow, FoundRow]:
+    """Two rows, each as `ID`, looked for in the results below `folders`, or as `PATH:ID`.
+
+    Two bare ids are taken from the newest results that have both. Raises UserError where there are none.
+    """
+    bare = [name for name in asked if ":" not in name]
+    readable = _readable([file for folder in folders for file in _files(folder)]) if bare else []
+    both = [entry for entry in readable if set(bare) <= {row.id for row in entry[1].rows}]
+    first, second = (_find(name, both or readable, folders) for name in asked)
+    return first, second
+
+
+def _find(asked: str, entries: Sequence[tuple[Path, SuiteResults]], folders: Sequence[Path]) -> FoundRow:
+    path, colon, name = asked.rpartition(":")
+    if colon:
+        entries = [(file, load_results(file)) for file in _files(Path(path))]
+    for file, results in entries:
+        for row in results.rows:
+            if row.id == name:
+                if row.missing:
+                    raise UserError(f"row {row.id} of {file} has no numbers: {row.missing}")
+                return FoundRow(asked, file, results, row)
+    known = dict.fromkeys(row.id for _, results in entries for row in results.rows)
+    raise unknown("row", name, known, f"in {path if colon else ', '.join(map(str, folders))}")
+
+
+def _readable(files: Sequence[Path]) -> list[tuple[Path, SuiteResults]]:
+    """Those that this version reads; raises UserError for the first, where it reads none."""
+    entries, first = [], None
+    for file in files:
+        try:
+            entries.append((file, load_results(file)))
+        except UserError as error:
+            first = first or error
+    if first and not entries:
+        raise first
+    return entries
+
+
+def _files(path: Path) -> list[Path]:
+    """The results at a path: itself, those of a report's folder, or of all reports below the --out of a run."""
+    if path.is_file():
+        return [path]
+    if (path / RESULTS).is_file():
+        return [path / RESULTS]
+    below = [*path.glob(f"*/{RESULTS}"), *path.glob(f"reports/*/{RESULTS}")]
+    if not below:
+        raise UserError(f"{path} holds no {RESULTS}: give a report's folder, or the --out of benchmark.run")
+    return sorted(below, key=lambda file: (-file.stat().st_mtime, str(file)))
+
+
+def comparable_metrics(first: FoundRow, second: FoundRow, asked: Sequence[str] | None) -> list[MetricDescription]:
+    """The metrics in which two rows may be compared: those asked for, or all that both have.
+
+    Raises UserError, with the reason, for rows of other edits or pictures, for metrics of other features or another
+    judge, and for metrics that a row does not have.
+    """
+    if (first.path, first.row.id) == (second.path, second.row.id):
+        raise UserError(f"{first.name} and {second.name} are the same row")
+    _same_edits(first, second)
+    metrics = {metric.key: metric for metric in first.results.metrics}
+    for key in asked or ():
+        if key not in metrics:
+            raise UserError(f"unknown metric {quoted(key)}{did_you_mean(key, metrics)}")
+    chosen = []
+    for key in asked or metrics:
+        metric = metrics[key]
+        reason = _obstacle(metric, first, second)
+        if reason and asked:
+            raise UserError(f"{metric.label} of {first.name} and {second.name} cannot be compared: {reason}")
+        if not reason:
+            chosen.append(metric)
+    if not chosen:
+        raise UserError(f"{first.name} and {second.name} have no metric that can be compared")
+    return chosen
+
+
+def _same_edits(first: FoundRow, second: FoundRow) -> None:
+    """Raises UserError where the rows are not edits of the same pictures to the same expressions."""
+    a, b = first.results, second.results
+    for what, mine, other in (
+        ("subsets", first.row.subset, second.row.subset),
+        ("data sets", a.data, b.data),
+        ("picture sizes", a.size, b.size),
+        ("faces", a.faces, b.faces),
+    ):
+        if mine != other:
+            raise UserError(f"{first.name} and {second.name} are of other {what} ({mine} and {other}): not comparable")
+    keys = [{scores.edits_key for scores in each.row.seeds.values()} for each in (first, second)]
+    if keys[0] != keys[1] or len(keys[0]) != 1:
+        raise UserError(f"{first.name} and {second.name} answer other lists of edits: not comparable")
+    if _pictures(a) != _pictures(b):
+        raise UserError(
+            f"{first.name} and {second.name} are edits of other pictures (another data set): not comparable"
+        )
+
+
+def _pictures(results: SuiteResults) -> set[str]:
+    """Content keys of the prepared faces."""
+    return {key for name, key in results.keys.items() if name.startswith("prepare ")}
+
+
+def _obstacle(metric: MetricDescription, first: FoundRow, second: FoundRow) -> str:
+    """Why the rows may not be compared in a metric, or ""."""
+    for each in (first, second):
+        if not each.row.values(metric.key):
+            reasons = [scores.reasons.get(metric.key, "") for scores in each.row.seeds.values()]
+            return f"{each.name} has none ({next(filter(None, reasons), 'not measured')})"
+        sample = each.row.sample(metric)
+        if sample is None or sample.over_identities is None:
+            return f"{each.name} has too few test identities"
+    a, b = first.results, second.results
+    if metric.per == "set" and a.features.identity != b.features.identity:
+        return f"they are in other features ({a.features.name} and {b.features.name})"
+    judge = f"judge {first.row.subset}"
+    if metric.key in NEED_JUDGE and a.keys.get(judge) != b.keys.get(judge):
+        return "their judges are not the same"
+    return ""

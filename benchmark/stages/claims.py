@@ -1,0 +1,71 @@
+"""The claims of a suite, and the edits that show the verdicts on them: what the report stage needs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from benchmark.config.paper import claims_path
+from benchmark.config.suites import Suite
+from benchmark.core.errors import UserError
+from benchmark.report.results import SuiteResults
+from benchmark.stages.base import Context
+from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.score import PER_EDIT, Score
+from benchmark.stages.synthesize import EDITED
+from benchmark.statistics.claims import Claims, load_claims
+
+if TYPE_CHECKING:
+    from benchmark.report.claims_figure import ClaimPair
+
+
+def suite_claims(suite: Suite) -> Claims | None:
+    """The claims that a suite names, or None. Raises UserError for a file that is none, or has no claim about it."""
+    if not suite.claims:
+        return None
+    path = claims_path(suite.claims, f" of suite {suite.name}")
+    claims = load_claims(path)
+    if not claims.of_suite(suite.name):
+        others = ", ".join(dict.fromkeys(claim.suite for claim in claims.claims))
+        raise UserError(f"{path} has no claim about suite {suite.name} (it has: {others})")
+    return claims
+
+
+def claim_pairs(
+    results: SuiteResults, scores: Mapping[str, Mapping[int, Score]], edited: Prepare, context: Context
+) -> list[ClaimPair]:
+    """For each claim that was tested on single edits, the pair of edits that shows it best, of the first seeds.
+
+    scores: by row id and seed. edited: the faces that were edited.
+    """
+    from benchmark.report.claims_figure import ClaimPair, best_edit, shown_evidence
+    from benchmark.report.verdict_text import evidence_line
+
+    metrics = {metric.key: metric for metric in results.metrics}
+    per_edit = {metric.key for metric in results.metrics if metric.per == "edit"}
+    labels = {row.id: row.label for row in results.rows}
+    faces = load_faces(edited.folder(context))
+    pairs = []
+    for verdict in results.verdicts:
+        evidence = shown_evidence(verdict, per_edit)
+        if evidence is None:
+            continue
+        stages = [next(iter(scores[row].values())) for row in (evidence.row, evidence.over)]
+        tables = [pd.read_parquet(stage.folder(context) / PER_EDIT) for stage in stages]
+        place = best_edit(evidence, *tables)
+        edits = [np.load(stage.edits.folder(context) / EDITED, mmap_mode="r")[place] for stage in stages]
+        edit = tables[0].iloc[place]
+        pairs.append(
+            ClaimPair(
+                verdict,
+                evidence_line(evidence, metrics).partition(",")[0],
+                (labels[evidence.row], labels[evidence.over]),
+                np.asarray(faces.images[edit["source"]]),
+                (np.asarray(edits[0]), np.asarray(edits[1])),
+                np.asarray(faces.images[edit["truth"]]) if edit["truth"] >= 0 else None,
+            )
+        )
+    return pairs

@@ -1,0 +1,196 @@
+"""Intervals, ranks, the floor and the verdicts, in every format of a report."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.report.certainty_tables import ranks_table, seeds_table
+from benchmark.report.claims_figure import ClaimPair, best_edit, draw_claims, shown_evidence
+from benchmark.report.comparison import compare
+from benchmark.report.latex import latex
+from benchmark.report.markdown import markdown
+from benchmark.report.notes import notes
+from benchmark.report.page import report_page
+from benchmark.report.results import SuiteResults
+from benchmark.report.spreadsheet import extended_csv, main_csv
+from benchmark.report.summary import summary_metrics
+from benchmark.report.tables import main_table, measures_table
+from benchmark.report.verdict_text import evidence_line, heading, rules, short
+from benchmark.statistics.intervals import t_interval
+from benchmark.statistics.verdict import Evidence, Verdict
+from tests.report.made_up import certain_run, published_run, quick_run, timings
+from tests.report.test_formats import shown
+
+RUN = certain_run()
+SEEDS = certain_run(published_run())
+
+
+def lines(text: str) -> dict[str, dict[str, str]]:
+    return {line["id"]: line for line in csv.DictReader(io.StringIO(text))}
+
+
+def test_an_interval_is_that_of_the_means_of_people() -> None:
+    row = next(row for row in RUN.rows if row.id == "hisd-r")
+    wanted = t_interval(list(row.seeds[0].by_identity["ca"].values()), "identities")
+    assert row.summary["ca"].identities == pytest.approx((wanted.low, wanted.high))
+    assert row.summary["ca"].seeds is None
+    assert (row.summary["ca"].mean, row.mean("ca")) == (90, 90)
+    assert set(row.summary) == {key for key, value in row.seeds[0].metrics.items() if value is not None}
+
+
+def test_tables_show_mean_and_interval() -> None:
+    row = next(row for row in RUN.rows if row.id == "hisd-r")
+    low, high = row.interval("ca") or (0, 0)
+    text = f"90.00 [{low:.2f}, {high:.2f}]"
+    for table in (main_table(compare(RUN)), measures_table(RUN)):
+        assert any(text in entry.text for entries in table.rows for entry in entries)
+        assert any(note.startswith("Brackets (95 % in the terminal): ") for note in table.notes)
+    assert text.replace("[", r"\[").replace("]", r"\]") in markdown(main_table(compare(RUN)))
+    assert text.replace("[", "{[}").replace("]", "{]}") in latex([main_table(compare(RUN))])
+    assert f"90.00 ± 0.00 [{low:.2f}, {high:.2f}]" in str(main_table(compare(SEEDS)).rows)
+
+
+def test_runs_without_identities_are_as_they_were() -> None:
+    assert "[" not in str(main_table(compare(quick_run())).rows).replace("FD[lite0]", "")
+    assert ranks_table(quick_run()) is None
+    assert seeds_table(quick_run()) is None
+    assert "95 %" not in shown(quick_run(), 200)
+
+
+def test_csv_has_all_of_it() -> None:
+    main, extended = lines(main_csv(compare(RUN))), lines(extended_csv(RUN, timings()))
+    low, high = next(row.summary["ca"].identities or (0, 0) for row in RUN.rows if row.id == "hisd-r")
+    for found in (main["hisd-r"], extended["hisd-r"]):
+        assert (float(found["CA_identities_low"]), float(found["CA_identities_high"])) == (low, high)
+    assert extended["hisd-r"]["FD[lite0]_rank"] == "5"
+    assert extended["ganimation-r"]["CA_rank"] == ""
+    many = lines(extended_csv(SEEDS, timings()))["hisd-t"]
+    wanted = t_interval([47.0, 48.0, 49.0], "seeds")
+    assert (float(many["FID_seeds_low"]), float(many["FID_seeds_high"])) == pytest.approx((wanted.low, wanted.high))
+
+
+def test_ranks_have_ties() -> None:
+    table = ranks_table(RUN)
+    assert table is not None
+    place = [heading.text for heading in table.headings].index("CA ↑")
+    ranks = {(entries[0].text, entries[1].text): entries[place].text for entries in table.rows}
+    assert ranks["StarGAN (T)", "F&P"] == "1"
+    assert ranks["HiSD (R)", "F&P"] == ranks["Ours (R)", "F&P"] == "2–5"
+    assert ("GANima (R)", "F&P") not in ranks
+    assert ("Ours (R)", "F") not in ranks  # the only row of its list of edits
+
+
+def test_a_run_that_stands_twice_is_ranked_once() -> None:
+    rows = [row for row in RUN.rows if not row.missing]
+    twin = dataclasses.replace(rows[0], id="twin", same_as=rows[0].id)
+    doubled = certain_run(dataclasses.replace(quick_run(), rows=(*quick_run().rows, twin)))
+    summaries = {row.id: row.summary for row in doubled.rows}
+    assert (
+        summaries["twin"] == summaries[rows[0].id] or summaries["twin"]["ca"].rank == summaries[rows[0].id]["ca"].rank
+    )
+    assert max(summary["ca"].rank[1] for summary in summaries.values() if summary and summary["ca"].rank) == 5
+
+
+def test_each_seed_is_shown_with_its_interval() -> None:
+    table = seeds_table(SEEDS)
+    assert table is not None
+    wanted = t_interval([47.0, 48.0, 49.0], "seeds")
+    text = f"47.00, 48.00, 49.00 [{wanted.low:.2f}, {wanted.high:.2f}]"
+    assert any(entry.text == text for entries in table.rows for entry in entries)
+    assert "no p value" in table.notes[1]
+
+
+def test_the_floor_stands_under_the_table() -> None:
+    assert (
+        "FD[lite0] of real pictures to real pictures of other people: 7.25 (Cp 12.50) between halves of 120 pictures "
+        "(F&P) and 9.00 between halves of 40 pictures (F)."
+    ) in notes(compare(RUN))
+
+
+def test_the_terminal_has_intervals_and_a_line_for_each_claim() -> None:
+    text = shown(RUN, 200)
+    half = 2.1430
+    assert f"± {half:.2f}" in text
+    assert "95 %" in text
+    assert heading(RUN) in text
+    tested = [verdict for verdict in RUN.verdicts if verdict.outcome != "not testable here"]
+    assert all(f"{verdict.outcome}: {verdict.id}" in text for verdict in tested)
+    assert "–  not testable here (why: report.md): higher-quality, large-improvement-of-fid" in text
+    assert shown(RUN, 80).count("undecided: ") == 4
+
+
+def test_the_page_opens_with_verdicts_and_their_numbers() -> None:
+    page = report_page(RUN, timings(), ["claims.png"])
+    assert page.index("## Claims: ") < page.index("| Model")
+    failing = next(verdict for verdict in RUN.verdicts if verdict.id == "hisd-reference-fails")
+    assert (failing.outcome, failing.why) == ("contradicted", "CA of hisd-r is on the other side of 30")
+    assert failing.place in page
+    assert "CA of hisd-r, held to 30: 90.00, difference +60.00 " in page
+    assert "](claims.png)" in page
+    assert "](claims.png)" not in report_page(RUN, timings(), [])
+    assert "## Claims" not in report_page(quick_run(), timings(), [])
+    assert "one training seed" in rules(RUN)[1]
+    assert "several seeds" in rules(SEEDS)[1]
+
+
+def test_words_of_a_verdict() -> None:
+    metrics = {metric.key: metric for metric in RUN.metrics}
+    evidence = Evidence("a", "b", "ca", 50.0, 40.0, 8.0, 12.0, 3.0, 17.0, 10, "exact sign flip", 0.001, True)
+    assert evidence_line(evidence, metrics) == (
+        "CA of a and b: 50.00 and 40.00, difference +10.00 [+8.00, +12.00], over seeds [+3.00, +17.00], p = 0.001 "
+        "(exact sign flip)"
+    )
+    number = dataclasses.replace(evidence, over="", other=30.0, seeds_low=None, seeds_high=None, decides=False)
+    assert evidence_line(number, metrics) == (
+        "CA of a, held to 30: 50.00, difference +20.00 [+8.00, +12.00] (biased: the next line decides)"
+    )
+    assert short(Verdict("x", "w", "p", "undecided", "why")) == "? undecided: x (why)"
+
+
+def test_mlflow_has_mean_and_both_intervals_by_name() -> None:
+    metrics = summary_metrics(SEEDS)
+    assert metrics["hisd-t/fid/mean"] == 48
+    wanted = t_interval([47.0, 48.0, 49.0], "seeds")
+    assert metrics["hisd-t/fid/seeds_low"] == pytest.approx(wanted.low)
+    assert {"hisd-t/fid/seeds_high", "hisd-t/fid/identities_low", "hisd-t/fid/identities_high"} <= metrics.keys()
+    odd = dataclasses.replace(SEEDS, rows=(dataclasses.replace(SEEDS.rows[0], id="a/b & c"),))
+    assert "a_b _ c/ca/mean" in summary_metrics(odd)
+
+
+def test_results_are_read_back_as_they_were() -> None:
+    from benchmark.core.models import parse_json
+
+    assert parse_json(SuiteResults, RUN.dump(), "test") == RUN
+    assert parse_json(SuiteResults, SEEDS.dump(), "test") == SEEDS
+
+
+# ------------------------------------------------------------------------------------------------ the figure
+def test_the_pair_shown_is_the_one_that_differs_most_in_the_direction_of_the_whole() -> None:
+    first = pd.DataFrame({"ca": [100.0, 0.0, 100.0, 100.0], "psnr_true": [20.0, 20.0, 25.0, np.nan]})
+    second = pd.DataFrame({"ca": [0.0, 100.0, 0.0, 0.0], "psnr_true": [20.0, 20.0, 20.0, 20.0]})
+    evidence = Evidence("a", "b", "ca", 75.0, 25.0, None, None, None, None, 10, "", 0.1, True)
+    assert best_edit(evidence, first, second) == 2
+    assert best_edit(dataclasses.replace(evidence, value=20.0), first, second) == 1
+    unknown = first.assign(ca=[np.nan, 100.0, np.nan, np.nan])
+    assert best_edit(evidence, unknown, second.assign(ca=0.0)) == 1
+
+
+def test_the_figure_has_a_strip_for_each_claim() -> None:
+    evidence = Evidence("a", "b", "ca", 75.0, 25.0, None, None, None, None, 10, "", 0.1, True)
+    verdict = Verdict("x", "w", "p", "reproduced", "", (dataclasses.replace(evidence, metric="fid"), evidence))
+    assert shown_evidence(verdict, {"ca"}) == evidence
+    assert shown_evidence(verdict, {"ssim"}) is None
+    reds = np.zeros((4, 32, 32, 3), np.uint8)
+    reds[..., 0] = np.array([50, 100, 150, 200])[:, None, None]
+    pair = ClaimPair(verdict, "CA", ("first", "second"), reds[0], (reds[1], reds[2]), reds[3])
+    figure = draw_claims([pair, dataclasses.replace(pair, truth=None)])
+    assert figure is not None
+    colours = {colour for _, colour in figure.image.getcolors(1 << 24) or []}
+    assert {(level, 0, 0) for level in (50, 100, 150, 200)} <= colours
+    assert draw_claims([]) is None
