@@ -21,6 +21,7 @@ from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.context import make_missing
 from benchmark.protocol import Subset
 from benchmark.report.results import Features, JudgeReading, JudgeResult, Row, SuiteResults
+from benchmark.report.summary import summarise
 from benchmark.stages.base import Context, Stage
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
@@ -164,7 +165,8 @@ class ExternalScorer:
             other = suite_rows.results
             return dataclasses.replace(
                 other,
-                rows=(*other.rows, *ours),
+                rows=summarise((*other.rows, *ours), other.metrics),
+                verdicts=(),
                 judges={**other.judges, **judges},
                 test_images={**other.test_images, **images},
                 readings={**other.readings, **readings},
@@ -183,7 +185,7 @@ class ExternalScorer:
             test_identities=result.test_identities,
             train_identities=result.train_identities,
             judges=judges,
-            rows=ours,
+            rows=summarise(ours, result.metrics),
             keys={},
             paper_table=self.listing.paper,
             metrics=result.metrics,
