@@ -69,7 +69,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 6
+    version = 7
     files = ("results.json",)
 
     def __init__(
