@@ -10,26 +10,26 @@ from pathlib import Path
 from benchmark.core.cli import Parser, run_command
 from benchmark.core.errors import UserError, quoted, unknown
 from benchmark.protocol import CAMERAS, GAZES
+from benchmark.rendering.output import MOST_IDENTITIES
 from benchmark.rendering.placement import PLACEMENTS
-from benchmark.rendering.production import MOST_IDENTITIES
 from benchmark.rendering.shots import SetSettings
 
 SMALLEST, LARGEST = 16, 1024
 
 
 def parser() -> Parser:
-    """The command's arguments."""
+    """Build the argument parser."""
     parser = Parser(
         "benchmark.render",
         "Render a set of faces after RaFD's plan: every identity with 8 expressions, before the named cameras, with\n"
-        "the named gazes. The same seed gives the same pictures; an interrupted run goes on where it stopped.",
+        "the named gazes. The same seed gives the same pictures. An interrupted run is continued by the same command.",
         [
-            "python -m benchmark.render --identities 40 --size 64 --cameras 045,090,135 --out faces",
+            "python -m benchmark.render --identities 80 --size 64 --cameras 045,090,135 --out faces",
             "python -m benchmark.render --identities 4 --size 256 --cameras all --gazes all --out large --sheet s.png",
             "python -m benchmark.render --size 128 --placements all --out everywhere",
         ],
     )
-    parser.add_argument("--identities", type=int, default=40, metavar="N", help="how many people (default: 40)")
+    parser.add_argument("--identities", type=int, default=80, metavar="N", help="how many people (default: 80)")
     parser.add_argument("--size", type=int, default=64, metavar="S", help="pictures are S x S pixels (default: 64)")
     parser.add_argument(
         "--cameras",
@@ -50,7 +50,7 @@ def parser() -> Parser:
     parser.add_argument(
         "--only",
         metavar="LIST",
-        help="of the identities only these, by number: the same people as in the whole set (0,7,11)",
+        help="render only these identities of the set, by number: 0,7,11",
     )
     parser.add_argument("--seed", type=int, default=0, help="draws the identities and all variation (default: 0)")
     parser.add_argument(
@@ -70,7 +70,7 @@ def parser() -> Parser:
 
 
 def settings_of(arguments: argparse.Namespace) -> SetSettings:
-    """The checked settings. Raises UserError."""
+    """Check the arguments and return the set's settings. Raises UserError."""
     _within("--identities", arguments.identities, 1, MOST_IDENTITIES)
     _within("--size", arguments.size, SMALLEST, LARGEST)
     _within("--seed", arguments.seed, 0, 2**32 - 1)
@@ -90,7 +90,7 @@ def settings_of(arguments: argparse.Namespace) -> SetSettings:
 
 
 def _only(text: str | None, identities: int) -> tuple[int, ...]:
-    """The numbers after `--only`, ascending; none where it was not given."""
+    """Parse `--only`: identity numbers, ascending; none where it was not given."""
     if text is None:
         return ()
     numbers = set()
@@ -107,7 +107,7 @@ def _within(option: str, value: int, low: int, high: int) -> None:
 
 
 def _chosen(kind: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """The named ones of `known`, in its order."""
+    """Parse a list of names of `known` (or "all"), in the order of `known`. Raises UserError for an unknown one."""
     if text == "all":
         return known
     words = [word.strip() for word in text.split(",")]
@@ -124,21 +124,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def render(arguments: argparse.Namespace) -> int:
-    """Render, then pack and lay out a sheet where asked."""
+    """Render the set; write the single file and the contact sheet if requested."""
     settings = settings_of(arguments)
     for file in (arguments.pack, arguments.sheet):
         if file is not None and not file.parent.is_dir():
             raise UserError(f"the folder of {file} does not exist")
     _need_extra()
     from benchmark.core.progress import Reporter, counted
-    from benchmark.rendering import production
+    from benchmark.rendering import output
 
     with Reporter().bar("render (the first picture takes a minute)", settings.pictures()) as bar:
-        tell = counted(bar)
-        table = production.render_set(settings, arguments.out, arguments.workers, lambda done, _of: tell(done))
-    print(f"{len(table)} pictures of {len(settings.people)} identities in {arguments.out}")
+        advance = counted(bar)
+        table = output.render_set(settings, arguments.out, arguments.workers, lambda done, _of: advance(done))
+    print(f"{len(table)} pictures of {len(settings.numbers)} identities in {arguments.out}")
     if arguments.pack is not None:
-        print(f"{arguments.pack}: SHA-256 {production.pack(arguments.out, arguments.pack)}")
+        print(f"{arguments.pack}: SHA-256 {output.pack(arguments.out, arguments.pack)}")
     if arguments.sheet is not None:
         from benchmark.rendering.sheet import contact_sheet
 

@@ -1,4 +1,4 @@
-"""The rendered faces: the sets that the repository holds, or a folder that `benchmark.render` has written."""
+"""Data source of rendered faces: the committed sets, or a folder written by `benchmark.render`."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ RENDER = "render a set that has both with python -m benchmark.render --placement
 
 
 class Rendered(DataSource):
-    """`rendered` (40 identities, cameras 045, 090, 135, 64 px) or `rendered:DIR`: of the folder's pictures the aligned
-    ones.
-    """
+    """Aligned rendered faces: `rendered`, the committed set (80 identities, 64 px), or `rendered:DIR`, a folder's."""
 
     name = "rendered"
     needs_folder = False
@@ -43,7 +41,7 @@ class Rendered(DataSource):
         self._table: pd.DataFrame | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the table, which holds all pictures: another process reads it when it needs it."""
+        """Leave out the table, which holds all pictures: another process reads it again."""
         return {**vars(self), "_table": None}
 
     @property
@@ -52,11 +50,11 @@ class Rendered(DataSource):
 
     @classmethod
     def title_of(cls, folder: Path) -> str:
-        """By its table."""
+        """Return the set's title if the folder has its table, else an empty string."""
         return "a rendered set" if (folder / "faces.parquet").exists() else ""
 
     def uncropped(self) -> DataSource:
-        """The committed non-aligned set, or the folder's pictures that are not aligned."""
+        """Return the source of the committed non-aligned set, or of the folder's non-aligned pictures."""
         if self.folder is not None and not any(
             placement_of(path.stem) != ALIGNED for path in self.folder.glob("*.png")
         ):
@@ -67,7 +65,7 @@ class Rendered(DataSource):
         return placement == ALIGNED
 
     def files(self) -> list[Path]:
-        """The one file of a committed set, or the table and the pictures of the folder."""
+        """Return the committed set's file, or the folder's table and pictures. Raises UserError."""
         if self.folder is None:
             return [self._committed]
         if not (self.folder / "faces.parquet").exists():
@@ -75,22 +73,20 @@ class Rendered(DataSource):
             raise NotThisDataSetError(
                 f"{self.folder} holds {layout}"
                 if layout
-                else f"{self.folder} holds no finished rendered set (no faces.parquet); the benchmark.render command "
-                "that began it goes on where it was",
+                else f"{self.folder} holds no finished rendered set (no faces.parquet): run the command that "
+                "began it again, and it continues",
                 f"{self.folder} is no rendered set: it holds",
             )
-        every = sorted(self.folder.glob("*.png"))
-        taken = [path for path in every if self._takes(placement_of(path.stem))]
-        if every and not taken:
+        pictures = sorted(self.folder.glob("*.png"))
+        taken = [path for path in pictures if self._takes(placement_of(path.stem))]
+        if pictures and not taken:
             raise UserError(
                 f"{self.folder} has no aligned pictures, and those are what models are trained on: {RENDER}"
             )
         return [self.folder / "faces.parquet", *taken]
 
     def content_key(self) -> str:
-        """A committed set's recorded SHA-256 (held against the file when it is loaded), or the folder's content
-        hash.
-        """
+        """Return the committed set's recorded SHA-256, which loading checks, or the folder's content hash."""
         if self.folder is not None:
             return super().content_key()
         if not self._committed.exists():
@@ -98,11 +94,11 @@ class Rendered(DataSource):
         return self._committed.with_suffix(".sha256").read_text(encoding="ascii").split()[0]
 
     def count(self) -> int:
-        """Pictures in the table."""
+        """Return the number of pictures."""
         return len(self._read())
 
     def split_settings(self) -> dict[str, Any]:
-        """The repository's list for its own set; a folder's is drawn by rank."""
+        """Return the listed test identities of the committed set; how a folder's are drawn."""
         listed = self._listed()
         return {"salt": SALT, "fraction": TEST_FRACTION} if listed is None else {"test": listed}
 
@@ -110,7 +106,7 @@ class Rendered(DataSource):
         return listed_test_identities(Rendered.name) if self.folder is None else None
 
     def describe(self) -> str:
-        """Count and origin."""
+        """Describe the set in one line."""
         table = self._read()
         where = "the repository's own set" if self.folder is None else "a set rendered with benchmark.render"
         return (
@@ -122,14 +118,14 @@ class Rendered(DataSource):
         return ""
 
     def _read(self) -> pd.DataFrame:
-        """The rows of the table that this source takes."""
+        """Return the table's rows of this source's placements."""
         table = self._whole()
         if PLACEMENT not in table:
             return table if self._takes(ALIGNED) else table[:0]
         return table[table[PLACEMENT].map(self._takes)].reset_index(drop=True)
 
     def _whole(self) -> pd.DataFrame:
-        """The table, checked against its hash where it is a committed one."""
+        """Read the table; a committed one is checked against its hash. Raises UserError."""
         if self._table is None:
             path = self._committed if self.folder is None else self.folder / "faces.parquet"
             try:
@@ -149,7 +145,7 @@ class Rendered(DataSource):
         return self._table
 
     def load(self, size: int, advance: Advance) -> FaceSet:
-        """Decode; larger pictures are reduced by area, smaller ones refused."""
+        """Decode the pictures and reduce larger ones by area. Raises UserError for smaller or damaged ones."""
         import pandas as pd
 
         table = self._read()
@@ -170,7 +166,7 @@ class Rendered(DataSource):
         landmarks = [
             np.asarray((np.asarray(row, np.float64) + 0.5) * scale - 0.5, np.float32) for row in table["landmarks"]
         ]
-        listed, whole = self._listed(), self._whole()  # aligned or not, a person is on one side
+        listed, whole = self._listed(), self._whole()  # a person is on one side, aligned or not
         groups = dict(zip(whole["identity"], whole["group"], strict=True))
         test = set(listed if listed is not None else draw_test_identities(groups, TEST_FRACTION))
         split = ["test" if name in test else "train" for name in table["identity"]]
@@ -190,7 +186,7 @@ class Rendered(DataSource):
 
 
 class NonAligned(Rendered):
-    """The non-aligned pictures beside those of `Rendered`: off the middle, tilted, far away."""
+    """Non-aligned rendered faces: off the middle, tilted, far away."""
 
     name = "rendered-nonaligned"
 
@@ -211,6 +207,6 @@ class NonAligned(Rendered):
 
 
 def placement_of(face_id: str) -> str:
-    """What the name of a rendered picture says: `003_happy_090_frontal_off`."""
+    """Return the placement in a picture's name, as `003_happy_090_frontal_off` has it."""
     last = face_id.rpartition("_")[2]
     return last if last in PLACEMENTS else ALIGNED

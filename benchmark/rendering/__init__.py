@@ -1,4 +1,4 @@
-"""Renders the face set: anny's shapes and facial actions, drawn by Mitsuba after the plan of RaFD.
+"""Renderer of the synthetic face set: anny's head shapes and facial actions, rendered by Mitsuba with RaFD's plan.
 
-Nothing heavy is imported here: the committed set loads without anny and Mitsuba (see `benchmark.rendering.production`).
+Importing the package imports neither anny nor Mitsuba: the committed set loads without them.
 """

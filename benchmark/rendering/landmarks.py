@@ -1,5 +1,4 @@
-"""The 68 landmarks of the iBUG scheme as vertices of the face, their place in a picture, and whether the camera sees
-them.
+"""The 68 landmarks of the iBUG scheme as vertices of the head, and their projection into a picture.
 
 Order: jaw 0-16 from the picture's left ear to its right ear by the chin, brows 17-26, nose 27-35, eyes 36-47, mouth
 48-67; left and right are the frontal picture's, so landmark 0 is on the subject's right side.
@@ -19,10 +18,10 @@ from benchmark.rendering.appearance import brow_curve
 from benchmark.rendering.identity import Identity
 from benchmark.rendering.placement import Framing
 
-# Template places of the subject's left half and the middle, in mm relative to the eyes.
+# Template positions of the subject's left half and the middle, in mm relative to the eyes.
 JAW: dict[int, float] = {16: -6, 15: -22, 14: -40, 13: -57, 12: -73}
-"""Height only: the place is the outline that a frontal camera sees, where the cheek turns away from it."""
-PLACES: dict[int, tuple[float, float, float]] = {
+"""Heights; the points are on the outline seen from the front, where the cheek turns away from the camera."""
+POSITIONS: dict[int, tuple[float, float, float]] = {
     11: (38, 18, -85),
     10: (25, 4, -96),
     9: (12, -5, -103),
@@ -61,9 +60,7 @@ INNER_MOUTH: dict[int, tuple[float, bool]] = {
 
 
 class Picker:
-    """Finds the landmarks' vertices of the subdivided body. Only the brows' depend on the identity: they follow the
-    painted brow.
-    """
+    """Selects the landmarks' vertices of the subdivided body. Only the brows' depend on the identity."""
 
     def __init__(self, body: Anatomy) -> None:
         self.points, normals = body.template, body.template_normals
@@ -72,9 +69,9 @@ class Picker:
         self.tree = cKDTree(self.points[self.outer])
         self.whole = cKDTree(self.points)
         self.fixed = np.zeros(68, np.int64)
-        for index, place in PLACES.items():
+        for index, position in POSITIONS.items():
             shift = self.eye_x if index in EYES else 0.0
-            self._put(index, self.outer[self.tree.query(np.array(place) / 1000 + [shift, 0, 0])[1]])
+            self._put(index, self.outer[self.tree.query(np.array(position) / 1000 + [shift, 0, 0])[1]])
         skin = (body.mask("ears") < 0.1) & (self.points[:, 0] > 0) & (np.abs(normals[:, 1] + 0.22) < 0.12)
         for index, height in JAW.items():
             self._put(index, self._outermost(skin, height / 1000))
@@ -87,14 +84,12 @@ class Picker:
         self.fixed[LANDMARK_MIRROR[index]] = self.whole.query(self.points[vertex] * [-1, 1, 1])[1]
 
     def _outermost(self, allowed: NDArray[np.bool_], height: float) -> int:
-        """The outermost of the allowed vertices near a height."""
+        """Return the outermost of the allowed vertices near a height."""
         chosen = np.flatnonzero(allowed & (np.abs(self.points[:, 2] - height) < 0.003))
         return int(chosen[np.argmax(self.points[chosen, 0])])
 
     def _inner_lip(self, body: Anatomy, x: float, upper: bool, opening: Array) -> int:
-        """The front vertex at the lips' meeting line that stays (upper lip) or goes down (lower lip) when the jaw
-        opens.
-        """
+        """Return the front vertex where the lips meet that stays (upper lip) or moves down (lower) as the jaw opens."""
         p = self.points
         near = (np.abs(p[:, 0] - x) < 0.0016) & (np.abs(p[:, 2] + 0.068) < 0.004) & (p[:, 1] < -0.012)
         near &= (opening > -0.008) if upper else (opening < -0.012)
@@ -104,7 +99,7 @@ class Picker:
         return int(chosen[np.argmin(score)])
 
     def pick(self, who: Identity) -> Indices:
-        """Vertices (68) of this identity's landmarks in the subdivided body."""
+        """Return the 68 vertices of an identity's landmarks in the subdivided body."""
         chosen = self.fixed.copy()
         x, z = brow_curve(who, np.array([0.02, 0.26, 0.5, 0.75, 1.0]))
         for index, at_x, at_z in zip(range(22, 27), x, z, strict=True):
@@ -117,8 +112,9 @@ class Picker:
 
 @dataclass(frozen=True)
 class Projection:
-    """A pinhole camera: where it stands, what it looks at (metres), the width of the field at the target, and by how
-    many degrees it is rolled (positive: what it sees turns clockwise in the picture).
+    """Pinhole camera: position and target (metres), width of its field at the target (metres), picture size (pixels).
+
+    roll: degrees; positive turns the picture's content clockwise.
     """
 
     origin: Array
@@ -128,7 +124,7 @@ class Projection:
     roll: float = 0.0
 
     def __call__(self, points: Array) -> Array:
-        """Pixels (N x 2: x to the right, y down, pixel centres at integers) of N x 3 points."""
+        """Project N x 3 points to N x 2 pixels: x to the right, y down, pixel centres at integers."""
         forward, right, up = self.axes()
         distance = float(np.linalg.norm(self.target - self.origin))
         offset = points - self.origin
@@ -137,7 +133,7 @@ class Projection:
         return np.stack([middle + offset @ right * scale, middle - offset @ up * scale], 1)
 
     def axes(self) -> tuple[Array, Array, Array]:
-        """Unit vectors: forward, and the picture's right and up."""
+        """Return unit vectors: forward, and the picture's right and up."""
         forward = self.target - self.origin
         forward = forward / float(np.linalg.norm(forward))
         right = np.cross(forward, [0.0, 0.0, 1.0])
@@ -149,13 +145,11 @@ class Projection:
         return forward, cos * right + sin * up, cos * up - sin * right
 
     def inside(self, pixels: Array) -> NDArray[np.bool_]:
-        """Which of N x 2 places lie in the picture."""
+        """Return which of N x 2 pixels lie in the picture."""
         return np.asarray(((pixels >= -0.5) & (pixels < self.size - 0.5)).all(1))
 
     def framed(self, framing: Framing) -> Projection:
-        """The same camera, turned so that its middle comes to lie elsewhere in the picture, then rolled, with another
-        width of the field.
-        """
+        """Return this camera with another aim, roll and width of the field."""
         width = self.width * framing.field
         forward, right, up = self.axes()
         distance = float(np.linalg.norm(self.target - self.origin))

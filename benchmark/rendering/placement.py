@@ -1,7 +1,7 @@
-"""Where in its picture a face stands: in the middle as in an aligned set, or off it, tilted, or far away.
+"""Placements of a face in its picture: aligned, off the middle, tilted, or far away.
 
-A placement is a camera, so landmarks and visibility are as exact as before the aligned one. Its amount and direction
-vary a little, drawn for a person, camera and gaze: all eight expressions share them, so every edit has a true picture.
+A placement is another camera, so landmarks and visibility are exact. Its amount and direction are drawn per identity,
+camera and gaze; all eight expressions share them, so that every edit has a true target.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 ALIGNED: tuple[Placement, ...] = ("aligned",)
 
 PURPOSE = 3
-"""Of the draw, beside the shot's own draws (2, 1000 and more)."""
+"""Key of the placement's random numbers; the shot's own have keys 2, and 1000 and more."""
 OFF_SHIFT = (0.17, 0.23)
-"""By how much of the picture's side the face is off its middle."""
-OFF_FIELD = 1.4
-"""How much wider the field is then: at the aligned one, half of the face would be outside."""
+"""Distance of the face from the picture's middle, in picture sides."""
+OFF_FIELD = 1.6
+"""Factor of the field's width for `off`: in the aligned field, part of the face would be outside."""
 TILT = (20.0, 30.0)
-"""Degrees by which the camera is rolled, to either side."""
+"""Degrees of the camera's roll, to either side."""
 FAR_FIELD = (1.85, 2.15)
-"""How much wider the field is, so the face is about half as large."""
+"""Factor of the field's width for `far`: the face is about half as large."""
 FAR_SHIFT = (0.0, 0.06)
-"""Nor is a far face quite in the middle."""
+"""Distance of a far face from the picture's middle, in picture sides."""
 
 
 @dataclass(frozen=True)
 class Framing:
-    """A camera's departure from the aligned one.
+    """Camera relative to the aligned one.
 
-    roll: degrees; positive turns the face clockwise in the picture. right, down: where the aligned picture's middle
-    comes to lie, in sides of the picture from the middle. field: width of the field in aligned ones.
+    roll: degrees; positive turns the face clockwise in the picture. right, down: position of the aligned picture's
+    middle, in picture sides from the middle. field: width of the field, as a factor.
     """
 
     roll: float = 0.0
@@ -44,7 +44,7 @@ class Framing:
 
 
 def draw_framing(placement: Placement, seed: int, identity: int, camera: int, gaze: str) -> Framing:
-    """The framing of all expressions of a person before a camera."""
+    """Draw the framing that all expressions of an identity share, for a camera and gaze."""
     import numpy as np
 
     if placement == "aligned":

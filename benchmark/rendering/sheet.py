@@ -1,4 +1,4 @@
-"""A contact sheet of a rendered set: one row per identity, one column per expression, the cameras in turn."""
+"""Contact sheet of a rendered set: a row per identity, a column per expression, the cameras in turn."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import UserError
 from benchmark.protocol import EXPRESSIONS
+from benchmark.rendering.output import TABLE_FILE
 from benchmark.rendering.placement import PLACEMENTS
-from benchmark.rendering.production import TABLE_FILE
 from benchmark.rendering.shots import picture_name
 from benchmark.rendering.workers import write_atomically
 
@@ -34,9 +34,9 @@ def contact_sheet(
 ) -> None:
     """Write a PNG with the eight expressions of some identities of a set.
 
-    `source` is a set's folder or its single file; `identities` are the first six where None, `cameras` all of the
-    set's; the picture in row r and column c is taken by camera number (c + r * `turn`) of them, each placement before
-    the next camera. Tiles are `tile` pixels, enlarged without smoothing.
+    source: a set's folder or its single file. identities: the first six where None. cameras: all of the set's where
+    None. The picture in row r and column c shows view c + r * `turn` (modulo their number), all placements of a camera
+    before the next camera. Tiles are `tile` pixels, enlarged without smoothing. Raises UserError for a missing picture.
     """
     import pandas as pd
     from PIL import Image, ImageDraw, ImageFont

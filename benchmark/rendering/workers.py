@@ -1,4 +1,4 @@
-"""The processes that render: each holds a scene of its own, takes shots until none is left, writes files atomically."""
+"""Worker processes: each has its own scene, renders shots until none is left, and writes files atomically."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import RunFailed
-from benchmark.rendering.shots import Photographer, SetSettings, ShotName
+from benchmark.rendering.shots import SetSettings, ShotName, ShotRenderer
 
 PARTIAL_FOLDER = ".shots"
-"""Inside a set's folder: one file per finished shot, its rows of the face table, until the table is written."""
+"""Folder in a set's folder with the rows of each finished shot, until the table is written."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it into place."""
+    """Call `write` with a temporary path beside `path`, then rename the file to `path`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(temporary)
@@ -28,12 +28,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def save_shot(photographer: Photographer, shot: ShotName, folder: Path) -> None:
-    """Take a shot and write its pictures, then (only when all are there) its rows."""
+def save_shot(renderer: ShotRenderer, shot: ShotName, folder: Path) -> None:
+    """Render a shot and write its pictures, then its rows."""
     from PIL import Image
 
     rows = []
-    for picture, row in photographer.take(shot):
+    for picture, row in renderer.render(shot):
         name = f"{row['face_id']}.png"
         write_atomically(folder / name, partial(Image.fromarray(picture).save, format="PNG"))
         rows.append(row)
@@ -41,9 +41,7 @@ def save_shot(photographer: Photographer, shot: ShotName, folder: Path) -> None:
 
 
 def _portions(shots: Sequence[ShotName], workers: int) -> list[list[ShotName]]:
-    """Shots by identity (an identity is costly to prepare), cut further only where there are more workers than
-    identities.
-    """
+    """Group shots by identity, whose head is costly to build; split groups where workers outnumber identities."""
     by_identity: dict[int, list[ShotName]] = {}
     for shot in shots:
         by_identity.setdefault(shot.identity, []).append(shot)
@@ -62,21 +60,19 @@ def _next(tasks: Any, parent: Any) -> list[ShotName] | None:
 
 
 def _work(settings: SetSettings, out: Path, tasks: Any, done: Any) -> None:
-    """A worker process: take portions until there is none left; leave if the parent is gone (it may have been
-    killed).
-    """
+    """Run a worker process: render portions until none is left or the parent has died."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     try:
-        photographer = Photographer(settings)
+        renderer = ShotRenderer(settings)
         done.put(("ready", ""))
         while (portion := _next(tasks, parent)) is not None:
             for shot in portion:
                 if parent is not None and not parent.is_alive():
                     return
-                save_shot(photographer, shot, out)
+                save_shot(renderer, shot, out)
                 done.put(("shot", shot.record))
         done.put(("left", ""))
     except Exception as error:
@@ -84,9 +80,9 @@ def _work(settings: SetSettings, out: Path, tasks: Any, done: Any) -> None:
 
 
 def run_workers(
-    settings: SetSettings, out: Path, shots: Sequence[ShotName], workers: int, tell: Callable[[], None]
+    settings: SetSettings, out: Path, shots: Sequence[ShotName], workers: int, report: Callable[[], None]
 ) -> None:
-    """Render `shots` into `out` with so many processes; `tell` is called after each. Raises RunFailed."""
+    """Render `shots` into `out` with `workers` processes; `report` is called after each shot. Raises RunFailed."""
     context = multiprocessing.get_context("spawn")
     tasks, done = context.Queue(), context.Queue()
     portions = _portions(shots, workers)
@@ -111,7 +107,7 @@ def run_workers(
                 raise RunFailed(f"rendering failed: {message}")
             left += kind == "left"
             if kind == "shot":
-                tell()
+                report()
     finally:
         for process in processes:
             process.terminate()

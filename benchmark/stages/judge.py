@@ -19,6 +19,8 @@ from benchmark.training.judge import ABOUT, WEIGHTS, Judge, JudgeSettings, train
 
 JUDGE_SEED = 0
 """One judge measures all runs of a subset, whatever their seeds, so that no difference between runs is the judge's."""
+EPOCHS_IN_F = 3
+"""Epochs in F for each one in F&P: F has one of its three cameras, and needs as many updates."""
 STATE = "judge-state.safetensors"
 
 
@@ -27,12 +29,13 @@ class TrainJudge(Stage[JudgeResult]):
 
     kind = "judge"
     facts_type = JudgeResult
-    version = 2
+    version = 3
     files = (ABOUT, WEIGHTS)
 
     def __init__(self, prepare: Prepare, subset: Subset, epochs: int, device: str) -> None:
+        """epochs: those in F&P; F has EPOCHS_IN_F times as many."""
         self.faces, self.subset = prepare, subset
-        self.settings = JudgeSettings(epochs=epochs)
+        self.settings = JudgeSettings(epochs=epochs * (EPOCHS_IN_F if subset == "F" else 1))
         settings = {"judge": dataclasses.asdict(self.settings), "subset": subset, "seed": JUDGE_SEED, "device": device}
         super().__init__(f"judge {subset}", settings, {"faces": prepare})
 

@@ -108,7 +108,7 @@ def test_the_committed_set_is_of_the_test_people_alone(committed: pd.DataFrame, 
     assert isinstance(source, NonAligned)
     prepared = source.load(64, lambda count: None)
     assert prepared.identities("train") == []
-    assert prepared.identities("test") == open_source("rendered", tmp_path).split_settings()["test"]
+    assert prepared.identities("test") == open_source("rendered", tmp_path).split_settings()["test"][:10]
     assert source.content_key() == NON_ALIGNED.with_suffix(".sha256").read_text().split()[0]
     assert (prepared.table["face_id"] == committed["face_id"]).all()
     assert committed.groupby(["identity", "expression", "camera", "placement"]).size().eq(1).all()

@@ -71,7 +71,7 @@ def test_the_rendered_list_is_what_the_rule_draws(tmp_path: object) -> None:
     table = Rendered(None, tmp_path)._read()  # type: ignore[arg-type]
     listed = listed_test_identities("rendered")
     assert listed == draw_test_identities(dict(zip(table["identity"], table["group"], strict=True)), TEST_FRACTION)
-    assert len(listed) == 10
+    assert len(listed) == 20
 
 
 def test_every_source_is_edited_to_every_other_expression() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from benchmark.rendering import hair
 from benchmark.rendering.identity import GROUPS, draw_identity
 
 LABELS = (
@@ -38,5 +39,21 @@ def test_shape_changes_are_of_the_head_symmetric_and_small() -> None:
 
 def test_women_have_no_beard() -> None:
     people = [draw_identity(0, index, LABELS) for index in range(60)]
-    assert {who.female for who in people if who.beard} == {False}
-    assert any(who.beard > 0.5 for who in people)
+    assert {who.female for who in people if who.beard != "none"} == {False}
+
+
+def test_a_set_has_every_kind_of_hair_and_beard() -> None:
+    people = [draw_identity(0, index, LABELS) for index in range(80)]
+    assert {who.style for who in people} == set(hair.STYLES)
+    assert {who.beard for who in people} == set(hair.BEARDS)
+    for group in GROUPS:
+        styles = Counter(who.style for who in people if who.group == group)
+        assert len(styles) >= 7, group
+        assert max(styles.values()) <= 2, group
+
+
+def test_brows_are_darker_than_the_skin() -> None:
+    """Brows show four of the eight expressions: also those of people with grey hair and dark skin are seen."""
+    for index in range(80):
+        who = draw_identity(0, index, LABELS)
+        assert sum(who.brow_colour) < 0.55 * sum(who.skin), index

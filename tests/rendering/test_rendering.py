@@ -11,56 +11,60 @@ from benchmark.protocol import EXPRESSIONS, LANDMARK_MIRROR
 from benchmark.rendering.anatomy import refine
 from benchmark.rendering.facs import CONTEMPT_SIDE
 from benchmark.rendering.landmarks import Projection
-from benchmark.rendering.shots import Photographer, ShotName
-from benchmark.rendering.studio import Studio, smooth
+from benchmark.rendering.scene import Scene, smooth
+from benchmark.rendering.shots import ShotName, ShotRenderer
 
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 
 
-def landmarks(photographer: Photographer, units: dict[str, float], yaw: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks in pixels of a 100 px picture of identity 0, and which are visible."""
-    sitter = photographer.sitter(0)
+SHORT_HAIRED = 3
+"""An identity whose hair hides no landmark."""
+
+
+def landmarks(renderer: ShotRenderer, units: dict[str, float], yaw: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks in pixels of a 100 px picture of a short-haired man, and which are visible."""
+    head = renderer.head(SHORT_HAIRED)
     sides = {"AU14_r": CONTEMPT_SIDE}
-    pose = sitter.pose(units, sides, "frontal")
-    photographer.studio.arrange(pose)
-    camera = photographer.studio.projection(sitter, yaw, 100)
-    return camera(pose.landmarks), photographer.studio.sees(camera, pose.landmarks, pose.landmark_normals)
+    pose = head.pose(units, sides, "frontal")
+    renderer.scene.set_pose(pose)
+    camera = renderer.scene.projection(head, yaw, 100)
+    return camera(pose.landmarks), renderer.scene.visible(camera, pose.landmarks, pose.landmark_normals)
 
 
-def test_the_same_picture_twice_whatever_came_before(photographer: Photographer) -> None:
+def test_the_same_picture_twice_whatever_came_before(renderer: ShotRenderer) -> None:
     shot = ShotName(0, "happy", "frontal")
-    first = list(photographer.take(shot))
+    first = list(renderer.render(shot))
     for between in (
         ShotName(1, "surprised", "left"),
         ShotName(0, "neutral", "frontal"),
         ShotName(0, "neutral", "frontal"),
     ):
-        list(photographer.take(between))
-    again = list(photographer.take(shot))
+        list(renderer.render(between))
+    again = list(renderer.render(shot))
     for (picture, row), (same, same_row) in zip(first, again, strict=True):
         assert np.array_equal(picture, same)
         assert row == same_row
-    other = next(iter(photographer.take(replace(shot, expression="sad"))))
+    other = next(iter(renderer.render(replace(shot, expression="sad"))))
     assert not np.array_equal(first[0][0], other[0])
 
 
-def test_every_studio_takes_the_same_picture(photographer: Photographer) -> None:
+def test_every_scene_renders_the_same_picture(renderer: ShotRenderer) -> None:
     """Mitsuba loads what a dictionary describes in any order; lamps in another order would be another sampling."""
-    sitter = photographer.sitter(0)
-    pose = sitter.pose({}, {}, "frontal")
+    head = renderer.head(0)
+    pose = head.pose({}, {}, "frontal")
     pictures = []
     for _ in range(4):
-        studio = Studio(photographer.workshop)
-        studio.dress(sitter)
-        studio.arrange(pose)
-        pictures.append(studio.photograph(studio.projection(sitter, 0, 32), 1))
+        scene = Scene(renderer.builder)
+        scene.set_head(head)
+        scene.set_pose(pose)
+        pictures.append(scene.render(scene.projection(head, 0, 32), 1))
     assert all(np.array_equal(pictures[0], other) for other in pictures[1:])
 
 
-def test_a_neutral_face_is_symmetric_and_in_order(photographer: Photographer) -> None:
-    points, visible = landmarks(photographer, {})
+def test_a_neutral_face_is_symmetric_and_in_order(renderer: ShotRenderer) -> None:
+    points, visible = landmarks(renderer, {})
     mirrored = points[list(LANDMARK_MIRROR)] * [-1, 1] + [99, 0]
-    assert np.abs(points - mirrored).max() < 1.0
+    assert np.abs(points - mirrored).max() < 1.3, "a brow's landmark is the vertex nearest to its curve"
     assert visible[17:].all()
     assert points[0, 0] < points[8, 0] < points[16, 0]
     brows, eyes, nose, mouth = (points[a:b, 1].mean() for a, b in ((17, 27), (36, 48), (31, 36), (48, 68)))
@@ -71,20 +75,20 @@ def test_a_neutral_face_is_symmetric_and_in_order(photographer: Photographer) ->
     assert (points[60:65, 1].mean() <= points[[67, 66, 65], 1].mean() + 0.5).all()
 
 
-def test_the_face_is_centred_and_fills_the_picture_at_every_camera(photographer: Photographer) -> None:
+def test_the_face_is_centred_and_fills_the_picture_at_every_camera(renderer: ShotRenderer) -> None:
     for yaw in (-90, -45, 0, 45, 90):
-        points, _ = landmarks(photographer, {}, yaw)
-        assert points.min() > 2
-        assert points.max() < 97
-        assert abs(points[:, 0].mean() - 49.5) < 16
-        assert np.ptp(points[:, 1]) > 50
+        points, _ = landmarks(renderer, {}, yaw)
+        assert points.min() > 5
+        assert points.max() < 94
+        assert np.abs((points.min(0) + points.max(0)) / 2 - 49.5).max() < 7
+        assert 66 < points[8, 1] - points[17:27, 1].min() < 72
 
 
 @pytest.mark.parametrize(
     ("yaw", "hidden", "shown"), [(90, slice(0, 8), slice(9, 16)), (-90, slice(9, 17), slice(1, 8))]
 )
-def test_in_profile_the_far_side_is_hidden(photographer: Photographer, yaw: float, hidden: slice, shown: slice) -> None:
-    _, visible = landmarks(photographer, {}, yaw)
+def test_in_profile_the_far_side_is_hidden(renderer: ShotRenderer, yaw: float, hidden: slice, shown: slice) -> None:
+    _, visible = landmarks(renderer, {}, yaw)
     assert not visible[hidden].any()
     assert visible[shown].all()
     far, near = (RIGHT_EYE, LEFT_EYE) if yaw > 0 else (LEFT_EYE, RIGHT_EYE)
@@ -92,8 +96,8 @@ def test_in_profile_the_far_side_is_hidden(photographer: Photographer, yaw: floa
     assert visible[near].any()
 
 
-def test_camera_codes_below_90_see_the_subjects_right_side(photographer: Photographer) -> None:
-    rows = [row for _, row in photographer.take(ShotName(0, "neutral", "frontal"))]
+def test_camera_codes_below_90_see_the_subjects_right_side(renderer: ShotRenderer) -> None:
+    rows = [row for _, row in renderer.render(ShotName(0, "neutral", "frontal"))]
     assert [row["camera"] for row in rows] == [0, 90, 180]
     assert rows[0]["visible"][36:42].count(True) > rows[0]["visible"][42:48].count(True)
     assert rows[2]["visible"][36:42].count(True) < rows[2]["visible"][42:48].count(True)
@@ -110,10 +114,10 @@ def test_camera_codes_below_90_see_the_subjects_right_side(photographer: Photogr
     ],
 )
 def test_action_units_move_their_part_of_the_face(
-    photographer: Photographer, units: dict[str, float], low: int | None, high: int | None
+    renderer: ShotRenderer, units: dict[str, float], low: int | None, high: int | None
 ) -> None:
-    neutral, _ = landmarks(photographer, {})
-    moved, _ = landmarks(photographer, units)
+    neutral, _ = landmarks(renderer, {})
+    moved, _ = landmarks(renderer, units)
     if units == {"AU26_r": 5.0}:
         assert (moved[[8, 57, 66], 1] > neutral[[8, 57, 66], 1] + 3).all()
         assert moved[66, 1] - moved[62, 1] > 4
@@ -124,24 +128,24 @@ def test_action_units_move_their_part_of_the_face(
     assert np.abs(moved[:4] - neutral[:4]).max() < 2.0
 
 
-def test_contempt_pulls_the_subjects_right_mouth_corner(photographer: Photographer) -> None:
-    neutral, _ = landmarks(photographer, {})
-    moved, _ = landmarks(photographer, {"AU14_r": 5.0})
+def test_contempt_pulls_the_subjects_right_mouth_corner(renderer: ShotRenderer) -> None:
+    neutral, _ = landmarks(renderer, {})
+    moved, _ = landmarks(renderer, {"AU14_r": 5.0})
     right, left = moved[48] - neutral[48], moved[54] - neutral[54]
     assert right[1] < -1.5
     assert abs(left[1]) < 1.0
     assert np.abs(moved[42:48] - neutral[42:48]).max() < 0.5
 
 
-def test_gaze_moves_the_irises(photographer: Photographer) -> None:
+def test_gaze_moves_the_irises(renderer: ShotRenderer) -> None:
     """The dark of the iris and pupil moves in the picture; to the subject's left is the picture's right."""
-    sitter = photographer.sitter(1)
+    head = renderer.head(1)
     places = {}
     for gaze in ("frontal", "left", "right"):
-        pose = sitter.pose({"AU05_r": 5.0}, {}, gaze)
-        photographer.studio.arrange(pose)
-        camera = photographer.studio.projection(sitter, 0, 128)
-        picture = photographer.studio.photograph(camera, 0).astype(float).mean(-1)
+        pose = head.pose({"AU05_r": 5.0}, {}, gaze)
+        renderer.scene.set_pose(pose)
+        camera = renderer.scene.projection(head, 0, 128)
+        picture = renderer.scene.render(camera, 0).astype(float).mean(-1)
         points = camera(pose.landmarks)
         found = []
         for eye in (points[RIGHT_EYE], points[LEFT_EYE]):
@@ -155,8 +159,8 @@ def test_gaze_moves_the_irises(photographer: Photographer) -> None:
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_corners_are_never_black_and_faces_not_grainy(photographer: Photographer, expression: str) -> None:
-    for picture, _ in photographer.take(ShotName(1, expression, "frontal")):
+def test_corners_are_never_black_and_faces_not_grainy(renderer: ShotRenderer, expression: str) -> None:
+    for picture, _ in renderer.render(ShotName(1, expression, "frontal")):
         assert picture.shape == (32, 32, 3)
         assert picture[:3, 0].min() > 120 or picture[:3, -1].min() > 120, "a white room above the shoulders"
         assert picture.std() > 25

@@ -252,7 +252,7 @@ def test_what_is_wrong_with_openfaces_files_is_said(tmp_path: Path) -> None:
 def test_small_faces_are_enlarged_up_to_twice_and_counted(tmp_path: Path) -> None:
     root = write_table(tmp_path / "mine", range(4), landmarks=True)
     table = pd.read_csv(root / "faces.csv", skipinitialspace=True)
-    for number, factor in ((0, 0.25), (1, 0.5)):
+    for number, factor in ((0, 0.2), (1, 0.4)):
         middle = {axis: table.loc[number, f"{axis}_30"] for axis in "xy"}
         for axis in "xy":
             names = [f"{axis}_{point}" for point in range(68)]

@@ -1,4 +1,4 @@
-"""Making a set of pictures: the folder, what is missing from it, the table, the single file.
+"""Output of a rendered set: its folder, resuming it, the face table, the single file.
 
 A set is a folder of PNG files `{identity}_{expression}_{camera:03d}_{gaze}.png` (and `_{placement}`, where that is not
 `aligned`), `settings.json`, and, written last, `faces.parquet`. Every picture depends on the settings and its own name
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import UserError
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
-from benchmark.rendering.shots import Photographer, SetSettings, ShotName
+from benchmark.rendering.shots import SetSettings, ShotName, ShotRenderer
 from benchmark.rendering.workers import PARTIAL_FOLDER, run_workers, save_shot, write_atomically
 
 if TYPE_CHECKING:
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
 
 SETTINGS_FILE, TABLE_FILE = "settings.json", "faces.parquet"
 MOST_IDENTITIES = 1000
-"""Identities are named by three digits."""
+"""Names of identities have three digits."""
 
 
 def _prepare(settings: SetSettings, out: Path) -> None:
-    """Make the folder, or see that it holds a set of the same settings."""
+    """Create the folder or check that it holds a set of the same settings. Raises UserError."""
     wanted = json.loads(json.dumps(settings.record()))
-    kept = out / SETTINGS_FILE
+    stored = out / SETTINGS_FILE
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder to write the set into")
-    if kept.is_file():
+    if stored.is_file():
         try:
-            found = json.loads(kept.read_text())
+            present = json.loads(stored.read_text())
         except (OSError, ValueError) as error:
-            raise UserError(f"{kept} cannot be read as a set's settings; name another folder") from error
-        if found != wanted:
-            both = {**found, **wanted} if isinstance(found, dict) else wanted
-            names = [name for name in both if not isinstance(found, dict) or found.get(name) != wanted.get(name)]
+            raise UserError(f"{stored} cannot be read as a set's settings; name another folder") from error
+        if present != wanted:
+            both = {**present, **wanted} if isinstance(present, dict) else wanted
+            names = [name for name in both if not isinstance(present, dict) or present.get(name) != wanted.get(name)]
             raise UserError(f"{out} holds a set made with other settings ({', '.join(names)}); name another folder")
     elif out.is_dir() and any(out.iterdir()):
         raise UserError(f"{out} is not empty and holds no rendered set; name another folder")
     try:
         (out / PARTIAL_FOLDER).mkdir(parents=True, exist_ok=True)
-        if not kept.is_file():
-            write_atomically(kept, lambda part: part.write_text(json.dumps(wanted, indent=1) + "\n"))
+        if not stored.is_file():
+            write_atomically(stored, lambda part: part.write_text(json.dumps(wanted, indent=1) + "\n"))
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}") from error
     need = settings.pictures() * (settings.size**2 * 2 + 4096)
@@ -57,7 +57,7 @@ def _prepare(settings: SetSettings, out: Path) -> None:
 
 
 def _shots(settings: SetSettings) -> list[ShotName]:
-    return [ShotName(i, e, g) for i in settings.people for g in settings.gazes for e in EXPRESSIONS]
+    return [ShotName(i, e, g) for i in settings.numbers for g in settings.gazes for e in EXPRESSIONS]
 
 
 def _pictures(settings: SetSettings, shot: ShotName) -> list[str]:
@@ -65,10 +65,12 @@ def _pictures(settings: SetSettings, shot: ShotName) -> list[str]:
 
 
 def _missing(settings: SetSettings, out: Path) -> list[ShotName]:
-    there = {entry.name for entry in os.scandir(out)}
-    kept = {entry.name for entry in os.scandir(out / PARTIAL_FOLDER)}
+    pictures = {entry.name for entry in os.scandir(out)}
+    records = {entry.name for entry in os.scandir(out / PARTIAL_FOLDER)}
     return [
-        shot for shot in _shots(settings) if shot.record not in kept or not there.issuperset(_pictures(settings, shot))
+        shot
+        for shot in _shots(settings)
+        if shot.record not in records or not pictures.issuperset(_pictures(settings, shot))
     ]
 
 
@@ -78,7 +80,7 @@ def _complete(settings: SetSettings, out: Path) -> bool:
 
 
 def face_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """The face table of rows as `Photographer.take` makes them, sorted by face_id."""
+    """Make the face table of rows from `ShotRenderer.render`, sorted by face_id."""
     import numpy as np
     import pandas as pd
 
@@ -89,7 +91,7 @@ def face_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a face table as Parquet, atomically; `image` (bytes) is kept where it is a column."""
+    """Write a face table as Parquet, atomically, with the column `image` (bytes) where it has one."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -107,9 +109,9 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 def render_set(
     settings: SetSettings, out: Path, workers: int, progress: Callable[[int, int], None] | None = None
 ) -> pd.DataFrame:
-    """Render what is missing of a set into `out` and return its face table.
+    """Render the missing pictures of a set into `out` and return its face table.
 
-    `progress` is told the pictures done and the pictures to do. Raises UserError where `out` holds something else.
+    progress: called with the pictures done and their total. Raises UserError where `out` holds something else.
     """
     import pandas as pd
 
@@ -120,20 +122,20 @@ def render_set(
     shots, each = _missing(settings, out), len(settings.views)
     finished = settings.pictures() - len(shots) * each
 
-    def tell(new: int = 0) -> None:
+    def report(new: int = 0) -> None:
         nonlocal finished
         finished += new
         if progress:
             progress(finished, settings.pictures())
 
-    tell()
+    report()
     if workers == 1 and shots:
-        photographer = Photographer(settings)
+        renderer = ShotRenderer(settings)
         for shot in shots:
-            save_shot(photographer, shot, out)
-            tell(each)
+            save_shot(renderer, shot, out)
+            report(each)
     elif shots:
-        run_workers(settings, out, shots, workers, lambda: tell(each))
+        run_workers(settings, out, shots, workers, lambda: report(each))
     rows = [row for shot in _shots(settings) for row in json.loads((out / PARTIAL_FOLDER / shot.record).read_text())]
     table = face_table(rows)
     write_table(table, out / TABLE_FILE)
@@ -142,8 +144,9 @@ def render_set(
 
 
 def pack(folder: Path, file: Path) -> str:
-    """Write a finished set as one Parquet file (the face table with a column `image`, lossless WebP) and
-    `file`.sha256; return the hash.
+    """Write a finished set as one Parquet file and return its SHA-256, which is also written beside it.
+
+    The file is the face table with a column `image`, lossless WebP.
     """
     import io
 

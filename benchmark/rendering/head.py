@@ -1,5 +1,4 @@
-"""The geometry of one shot: an identity's head with an expression, eyes with a gaze, lashes, teeth, and the 68
-landmarks."""
+"""Geometry of a head: skin with an expression, eyes with a gaze, lashes, teeth, hair, and the 68 landmarks."""
 
 from __future__ import annotations
 
@@ -22,12 +21,14 @@ from benchmark.rendering.anatomy import (
     refine,
     split_quads,
 )
-from benchmark.rendering.appearance import COLLAR, Painter, collar_height, linear, step
+from benchmark.rendering.appearance import COLLAR, Painter, collar_height
 from benchmark.rendering.facs import Side, facial_actions
+from benchmark.rendering.fields import linear, step
+from benchmark.rendering.hair import HANGING_TEXELS, HangingHair
 from benchmark.rendering.identity import Identity
 
 IRIS_RADIUS = 0.43
-"""Half the angle (radians) under which the iris is seen from the eyeball's centre."""
+"""Angle (radians, at the eyeball's centre) between the eye's axis and the iris's edge."""
 PUPIL_RADIUS = 0.17
 GAZE_ANGLE = {"frontal": 0.0, "left": 28.0, "right": -28.0}
 """Degrees by which the irises turn to the subject's left."""
@@ -40,26 +41,25 @@ MOUTH_COLOURS = {
     "helper-tongue": (0.60, 0.27, 0.27),
 }
 BUN = ((0.0, 0.186, 0.052), 0.034)
-"""Where on the template a bun sits, and its radius."""
-CHIN_TO_FRAME, HEAD_TO_FRAME = 2.20, 1.03
-"""The picture's height in units of the distance from eyes to chin, and of the head's height; their mean is taken."""
-HEADROOM, AIM_DOWN = 0.01, 0.12
-"""Space above the hair, and how far the picture's middle is below the eyes, in picture heights."""
-PARTS = ("face", "torso", "inside", "mouth", "right_eye", "left_eye", "lashes", "bun")
-TEXTURED = ("face", "torso", "inside", "right_eye", "left_eye", "bun")
+"""Centre of a bun on the template, and its radius."""
+FACE_SHARE, CHIN_AT = 0.68, 0.88
+"""Distance from the brows' top to the chin of a neutral face, and of the chin from the picture's upper edge, in picture
+heights: raised brows and a dropped jaw stay inside."""
+PARTS = ("face", "torso", "inside", "mouth", "right_eye", "left_eye", "lashes", "bun", "hanging")
+TEXTURED = ("face", "torso", "inside", "right_eye", "left_eye", "bun", "hanging")
 
 
 @dataclass(frozen=True)
 class Part:
-    """One mesh of the scene: N x 3 points (metres) and unit normals."""
+    """Vertices of one mesh of the scene: N x 3 points (metres) and unit normals."""
 
     points: Array
     normals: Array
 
 
 @dataclass(frozen=True)
-class Shot:
-    """What the camera needs: the parts by name, the landmarks (68 x 3) and their outward normals."""
+class Pose:
+    """Geometry of one shot: the parts by name, the landmarks (68 x 3, metres) and their outward normals."""
 
     parts: dict[str, Part]
     landmarks: Array
@@ -67,9 +67,7 @@ class Shot:
 
 
 def ball() -> tuple[Array, Indices, Array]:
-    """A unit sphere about the axis -y, dense towards the front: points, triangles, texture coordinates (see
-    `eye_texture`).
-    """
+    """Make a unit sphere, dense in front (-y): points, triangles, texture coordinates for `eye_texture`."""
     angle = np.concatenate([np.linspace(0, 0.6, 36), np.linspace(0.6, np.pi, RINGS - 36 + 1)[1:]])
     turn = np.linspace(0, 2 * np.pi, SEGMENTS, endpoint=False)
     a, t = np.meshgrid(angle, turn, indexing="ij")
@@ -83,8 +81,9 @@ def ball() -> tuple[Array, Indices, Array]:
 
 
 def eye_texture(who: Identity) -> Array:
-    """Linear colours of the eyeball, seen along its axis: EYE_TEXELS x EYE_TEXELS x 3, the angle growing with the
-    distance from the centre.
+    """Compute the eyeball's linear colours, EYE_TEXELS x EYE_TEXELS x 3.
+
+    A texel's distance from the centre is proportional to the angle from the eye's axis.
     """
     rng = np.random.default_rng(who.texture_seed)
     axis = (np.arange(EYE_TEXELS) + 0.5) / EYE_TEXELS * 2 - 1
@@ -103,13 +102,13 @@ def eye_texture(who: Identity) -> Array:
 
 
 def fit_sphere(points: Array) -> tuple[Array, float]:
-    """Centre and radius of the sphere nearest to the points, in the least-squares sense."""
+    """Fit a sphere to N x 3 points by least squares: its centre and radius."""
     solution, *_ = np.linalg.lstsq(np.c_[2 * points, np.ones(len(points))], (points**2).sum(1), rcond=None)
     return solution[:3], float(np.sqrt(solution[3] + solution[:3] @ solution[:3]))
 
 
 def lash_strip(body: Anatomy, group: str) -> tuple[Indices, Indices]:
-    """Root and tip vertices of one of MakeHuman's lash strips, from one corner of the eye to the other."""
+    """Return root and tip vertices of one of MakeHuman's lash strips, from one corner of the eye to the other."""
     quads = body.mesh.quads[group]
     ends = np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2)
     edges, uses = np.unique(np.sort(ends, 1), axis=0, return_counts=True)
@@ -134,8 +133,9 @@ def lash_strip(body: Anatomy, group: str) -> tuple[Indices, Indices]:
 
 
 def lashes(body: Anatomy) -> tuple[sp.csr_matrix, Indices]:
-    """Lash points as a matrix over the base mesh's vertices, and their triangles: a dark line on each lid and
-    tapering hairs.
+    """Make the lashes: their points as a matrix over the base mesh's vertices, and their triangles.
+
+    Each lid has a dark line and tapering hairs.
     """
     rows: list[dict[int, float]] = []
     triangles: list[tuple[int, int, int]] = []
@@ -166,15 +166,15 @@ def lashes(body: Anatomy) -> tuple[sp.csr_matrix, Indices]:
     return sp.csr_matrix((w, (i, j)), (len(rows), len(body.average))), np.array(triangles, np.int64)
 
 
-class Workshop:
-    """Turns identities and action units into geometry. Built once; its topology never changes, so scenes are updated
-    in place.
-    """
+class HeadBuilder:
+    """Builds heads. All heads have the same topology, so a scene is updated in place."""
 
     def __init__(self, body: Anatomy) -> None:
         self.body = body
         self.painter = Painter(body)
         self.sphere, self.sphere_triangles, self.sphere_texcoords = ball()
+        self.hanging = HangingHair(body)
+        self.hanging_normals = Normals(self.hanging.triangles, len(self.hanging.texcoords))
         self.lash_matrix, self.lash_triangles = lashes(body)
         self.lash_normals = Normals(self.lash_triangles, self.lash_matrix.shape[0])
         self._mouth()
@@ -182,11 +182,12 @@ class Workshop:
         self.bun_anchor = int(np.argmin(np.linalg.norm(body.template - BUN[0], axis=1)))
         self.landmark_picker = landmarks.Picker(body)
         self.colours = {"mouth": self.mouth_colours, "lashes": np.full((self.lash_matrix.shape[0], 3), 0.012)}
-        ball_coordinates = dict.fromkeys(TEXTURED[3:], self.sphere_texcoords)
-        self.texcoords = {
-            name: sheet.texcoords for name, sheet in zip(PARTS, body.sheets, strict=False)
-        } | ball_coordinates
-        ball_shapes = ((EYE_TEXELS, EYE_TEXELS, 3), (EYE_TEXELS, EYE_TEXELS, 3), (4, 4, 3))
+        ball_coordinates = dict.fromkeys(TEXTURED[3:6], self.sphere_texcoords)
+        self.texcoords = {name: sheet.texcoords for name, sheet in zip(PARTS, body.sheets, strict=False)} | {
+            **ball_coordinates,
+            "hanging": self.hanging.texcoords,
+        }
+        ball_shapes = ((EYE_TEXELS, EYE_TEXELS, 3), (EYE_TEXELS, EYE_TEXELS, 3), (4, 4, 3), (*HANGING_TEXELS, 3))
         self.texture_shapes = dict(
             zip(TEXTURED, (*(sheet.texels.shape for sheet in body.sheets), *ball_shapes), strict=True)
         )
@@ -197,6 +198,7 @@ class Workshop:
             "left_eye": self.sphere_triangles,
             "lashes": self.lash_triangles,
             "bun": self.sphere_triangles,
+            "hanging": self.hanging.triangles,
         }
 
     def _mouth(self) -> None:
@@ -217,43 +219,45 @@ class Workshop:
         self.mouth_colours = np.concatenate(colours)
         self.mouth_normals = Normals(self.mouth_triangles, offset)
 
-    def sit(self, who: Identity) -> Sitter:
-        """The identity, ready to be posed: its neutral shape, hair, textures and framing."""
-        return Sitter(self, who)
+    def build(self, who: Identity) -> Head:
+        """Build an identity's head: its neutral shape, hair, textures and framing."""
+        return Head(self, who)
 
 
-class Sitter:
-    """One identity before the camera. Poses share everything that does not move."""
+class Head:
+    """Head of one identity: what its poses share."""
 
-    def __init__(self, workshop: Workshop, who: Identity) -> None:
-        self.workshop, self.who = workshop, who
-        body = workshop.body
+    def __init__(self, builder: HeadBuilder, who: Identity) -> None:
+        self.builder, self.who = builder, who
+        body = builder.body
         self.base = body.shape(dict(who.phenotype), dict(who.local_changes))
         self.eyes = [fit_sphere(self.base[np.unique(body.mesh.quads[group])]) for group in EYE_GROUPS]
         middle = (self.eyes[0][0] + self.eyes[1][0]) / 2
         self.base = self.base - middle
         self.eyes = [(centre - middle, radius) for centre, radius in self.eyes]
-        self.lift = workshop.painter.hair_lift(who) + 0.003 * workshop.collar
+        self.lift = builder.painter.lift(who) + 0.003 * builder.collar
         eye, hair = eye_texture(who), np.tile(linear(np.array(who.hair) * 0.95), (4, 4, 1))
-        painted = (*workshop.painter.paint(who), eye, eye, hair)
-        self.roughness = workshop.painter.roughness(who)
-        self.comb = workshop.painter.comb(who)
+        painted = (*builder.painter.paint(who), eye, eye, hair, linear(builder.hanging.texture(who)))
+        self.roughness = builder.painter.roughness(who)
+        self.comb = builder.painter.comb(who)
         self.textures: dict[str, Array] = dict(zip(TEXTURED, painted, strict=True))
-        self.landmark_vertices = workshop.landmark_picker.pick(who)
-        neutral = self._skin(self.base)[self.landmark_vertices]
-        chin, crown = -float(neutral[8, 2]), float((self._skin(self.base)[:, 2] + self.lift).max())
-        self.frame = 0.5 * CHIN_TO_FRAME * chin + 0.5 * HEAD_TO_FRAME * (chin + crown)
-        """Height of the picture (metres at the face), from the face's and the whole head's, so that all faces are
-        about equally large."""
-        self.middle = 0.5 * (crown + HEADROOM * self.frame - self.frame / 2) - 0.5 * AIM_DOWN * self.frame
-        """Height (metres above the eyes) of the picture's middle."""
+        self.landmark_vertices = builder.landmark_picker.pick(who)
+        skin = self._skin(self.base)
+        hanging = builder.hanging.points(who, skin)
+        self.hanging = Part(hanging, builder.hanging_normals(hanging))
+        heights = skin[self.landmark_vertices, 2]
+        chin, brows = float(heights[8]), float(heights[17:27].max())
+        self.frame = (brows - chin) / FACE_SHARE
+        """Height of the picture in metres at the eyes."""
+        self.middle = chin + (CHIN_AT - 0.5) * self.frame
+        """Height of the picture's middle in metres above the eyes."""
 
     def _skin(self, vertices: Array) -> Array:
-        return np.asarray(self.workshop.body.subdivide @ vertices[self.workshop.body.used])
+        return np.asarray(self.builder.body.subdivide @ vertices[self.builder.body.used])
 
-    def pose(self, units: Mapping[str, float], one_sided: Mapping[str, Side], gaze: str) -> Shot:
-        """Geometry for action units in [0, 5] and one of the gazes."""
-        shop, body = self.workshop, self.workshop.body
+    def pose(self, units: Mapping[str, float], one_sided: Mapping[str, Side], gaze: str) -> Pose:
+        """Compute the geometry for action units in [0, 5] and a gaze; units in `one_sided` move one side only."""
+        builder, body = self.builder, self.builder.body
         weights = facial_actions(units, one_sided)
         turn = GAZE_ANGLE[gaze]
         if turn:  # the lids follow the irises
@@ -262,7 +266,7 @@ class Sitter:
         vertices = body.displaced(self.base, weights)
         skin = self._skin(vertices)
         normals = body.body_normals(skin)
-        skin = skin - normals * shop.painter.crease(units, one_sided)[:, None]
+        skin = skin - normals * builder.painter.crease(units, one_sided)[:, None]
         surface = skin + normals * self.lift[:, None]
         normals = body.body_normals(surface) + self.comb
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
@@ -270,19 +274,20 @@ class Sitter:
             name: Part(surface[sheet.source], normals[sheet.source])
             for name, sheet in zip(PARTS, body.sheets, strict=False)
         }
-        mouth = np.asarray(shop.mouth_matrix @ vertices)
-        parts["mouth"] = Part(mouth, shop.mouth_normals(mouth))
+        mouth = np.asarray(builder.mouth_matrix @ vertices)
+        parts["mouth"] = Part(mouth, builder.mouth_normals(mouth))
         angle = np.radians(turn)
         rotation = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
-        looking = shop.sphere @ rotation.T
+        looking = builder.sphere @ rotation.T
         for name, (centre, radius) in zip(("right_eye", "left_eye"), self.eyes, strict=True):
             parts[name] = Part(centre + looking * radius * 0.985, looking)
-        lash = np.asarray(shop.lash_matrix @ vertices)
-        parts["lashes"] = Part(lash, shop.lash_normals(lash))
+        lash = np.asarray(builder.lash_matrix @ vertices)
+        parts["lashes"] = Part(lash, builder.lash_normals(lash))
         size = BUN[1] if self.who.style == "bun" else 1e-4
-        bun = surface[shop.bun_anchor] + shop.sphere * [1.15 * size, 0.85 * size, size]
-        parts["bun"] = Part(bun, shop.sphere)
-        return Shot(parts, skin[self.landmark_vertices], normals[self.landmark_vertices])
+        bun = surface[builder.bun_anchor] + builder.sphere * [1.15 * size, 0.85 * size, size]
+        parts["bun"] = Part(bun, builder.sphere)
+        parts["hanging"] = self.hanging
+        return Pose(parts, skin[self.landmark_vertices], normals[self.landmark_vertices])
 
 
-__all__ = ["COLLAR", "GAZE_ANGLE", "PARTS", "Part", "Shot", "Sitter", "Workshop"]
+__all__ = ["COLLAR", "GAZE_ANGLE", "PARTS", "Part", "Pose", "Head", "HeadBuilder"]

@@ -15,20 +15,20 @@ import pytest
 
 from benchmark import render
 from benchmark.core.errors import UserError
-from benchmark.rendering import production, workers
-from benchmark.rendering.shots import Photographer, SetSettings, ShotName
+from benchmark.rendering import output, workers
+from benchmark.rendering.shots import SetSettings, ShotName, ShotRenderer
 
 SMALL = SetSettings(identities=1, size=32, cameras=(90,), gazes=("frontal",), seed=5)
 
 
 @pytest.fixture
-def quick(photographer: Photographer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Sets are rendered by the shared photographer, in this process."""
-    before = photographer.settings
-    photographer.settings = SMALL
-    monkeypatch.setattr(production, "Photographer", lambda settings: photographer)
+def quick(renderer: ShotRenderer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Sets are rendered by the shared renderer, in this process."""
+    before = renderer.settings
+    renderer.settings = SMALL
+    monkeypatch.setattr(output, "ShotRenderer", lambda settings: renderer)
     yield
-    photographer.settings = before
+    renderer.settings = before
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -37,16 +37,16 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 class CutError(Exception):
-    """Stands for a kill."""
+    """Simulates a kill."""
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_set_that_was_cut_off_ends_in_the_same_bytes(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    told: list[tuple[int, int]] = []
-    table = production.render_set(SMALL, whole, 1, lambda done, total: told.append((done, total)))
-    assert told[0] == (0, 8)
-    assert told[-1] == (8, 8)
+    calls: list[tuple[int, int]] = []
+    table = output.render_set(SMALL, whole, 1, lambda done, total: calls.append((done, total)))
+    assert calls[0] == (0, 8)
+    assert calls[-1] == (8, 8)
     assert len(table) == 8
 
     def stop(done: int, total: int) -> None:
@@ -54,23 +54,23 @@ def test_a_set_that_was_cut_off_ends_in_the_same_bytes(tmp_path: Path) -> None:
             raise CutError
 
     with pytest.raises(CutError):
-        production.render_set(SMALL, cut, 1, stop)
+        output.render_set(SMALL, cut, 1, stop)
     assert not (cut / "faces.parquet").exists()
-    # As a kill leaves it: a picture without its record, a record without its picture, a temporary file.
+    # What a kill can leave: a picture without its record, a record without its picture, a temporary file.
     (cut / workers.PARTIAL_FOLDER / ShotName(0, "angry", "frontal").record).unlink()
     (cut / "000_disgusted_090_frontal.png").unlink()
     again: list[int] = []
-    production.render_set(SMALL, cut, 1, lambda done, total: again.append(done))
+    output.render_set(SMALL, cut, 1, lambda done, total: again.append(done))
     assert again[0] == 3
     assert contents(cut) == contents(whole)
     before = {path: path.stat().st_mtime_ns for path in cut.iterdir()}
-    production.render_set(SMALL, cut, 1)
+    output.render_set(SMALL, cut, 1)
     assert {path: path.stat().st_mtime_ns for path in cut.iterdir()} == before, "a finished set is left alone"
 
 
 def test_two_worker_processes_make_the_same_bytes_as_none(tmp_path: Path, quick: None) -> None:
-    production.render_set(SMALL, tmp_path / "here", 1)
-    production.render_set(SMALL, tmp_path / "there", 2)
+    output.render_set(SMALL, tmp_path / "here", 1)
+    output.render_set(SMALL, tmp_path / "there", 2)
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
 
 
@@ -82,8 +82,8 @@ def test_packing_is_lossless_and_hashed(tmp_path: Path) -> None:
     from PIL import Image
 
     out = tmp_path / "set"
-    production.render_set(SMALL, out, 1)
-    digest = production.pack(out, tmp_path / "faces.parquet")
+    output.render_set(SMALL, out, 1)
+    digest = output.pack(out, tmp_path / "faces.parquet")
     assert digest == hashlib.sha256((tmp_path / "faces.parquet").read_bytes()).hexdigest()
     assert (tmp_path / "faces.sha256").read_text() == f"{digest}  faces.parquet\n"
     table = pd.read_parquet(tmp_path / "faces.parquet")
@@ -98,7 +98,7 @@ def test_a_contact_sheet_shows_every_expression(tmp_path: Path) -> None:
 
     from benchmark.rendering.sheet import contact_sheet
 
-    production.render_set(SMALL, tmp_path / "set", 1)
+    output.render_set(SMALL, tmp_path / "set", 1)
     contact_sheet(tmp_path / "set", tmp_path / "sheet.png", tile=32)
     with (
         Image.open(tmp_path / "sheet.png") as sheet,
@@ -115,7 +115,7 @@ def prepared(folder: Path, settings: dict[str, Any] | str) -> Path:
     """A folder with a settings file."""
     folder.mkdir()
     text = settings if isinstance(settings, str) else json.dumps(settings)
-    (folder / production.SETTINGS_FILE).write_text(text)
+    (folder / output.SETTINGS_FILE).write_text(text)
     return folder
 
 
@@ -123,25 +123,25 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
     other = prepared(tmp_path / "other", replace(SMALL, seed=6).record())
     before = contents(other)
     with pytest.raises(UserError, match=r"other settings \(seed\)"):
-        production.render_set(SMALL, other, 1)
+        output.render_set(SMALL, other, 1)
     assert contents(other) == before
     with pytest.raises(UserError, match="cannot be read"):
-        production.render_set(SMALL, prepared(tmp_path / "damaged", "{"), 1)
+        output.render_set(SMALL, prepared(tmp_path / "damaged", "{"), 1)
     with pytest.raises(UserError, match=r"other settings"):
-        production.render_set(SMALL, prepared(tmp_path / "list", "[]"), 1)
+        output.render_set(SMALL, prepared(tmp_path / "list", "[]"), 1)
     strange = tmp_path / "strange"
     strange.mkdir()
     (strange / "thesis.txt").write_text("x")
     with pytest.raises(UserError, match="not empty"):
-        production.render_set(SMALL, strange, 1)
+        output.render_set(SMALL, strange, 1)
     with pytest.raises(UserError, match="is a file"):
-        production.render_set(SMALL, strange / "thesis.txt", 1)
+        output.render_set(SMALL, strange / "thesis.txt", 1)
 
 
 def test_too_little_disk_is_said_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(UserError, match="MB free"):
-        production.render_set(SMALL, tmp_path / "set", 1)
+        output.render_set(SMALL, tmp_path / "set", 1)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_bad_arguments_are_one_line_and_exit_2(
 
 
 def test_portions_cover_every_shot_once() -> None:
-    shots = production._shots(replace(SMALL, identities=3))
+    shots = output._shots(replace(SMALL, identities=3))
     for count in (1, 2, 3, 7, 64):
         portions = workers._portions(shots, count)
         assert sorted(map(repr, (shot for portion in portions for shot in portion))) == sorted(map(repr, shots))
