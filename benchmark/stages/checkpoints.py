@@ -19,7 +19,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.errors import UserError, quoted
 from benchmark.core.files import fault_of, read_regular
-from benchmark.core.paths import printable
+from benchmark.core.models import fault_line
 from benchmark.data.framing import Framing
 from benchmark.interface import Method, Shape
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
@@ -127,13 +127,7 @@ def read_text(path: Path) -> CheckpointText:
     try:
         return CheckpointText.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        if first["type"] == "json_invalid":
-            raise UserError(f"{path} cannot be read ({first['msg']})") from error
-        where = ".".join(map(str, first["loc"]))
-        name = f"'{printable(where)[:100]}': " if where else ""
-        value = "" if first["type"] in ("missing", "value_error") else f", not {quoted(first['input'])}"
-        raise UserError(f"{path} is damaged: {name}{first['msg']}{value}") from error
+        raise UserError(f"{path} is damaged: {fault_line(error, CheckpointText)}") from error
 
 
 # ------------------------------------------------------------------------------------------------ with its weights

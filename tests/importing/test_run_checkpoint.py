@@ -248,8 +248,12 @@ def test_damage_is_one_line(
     )
     assert "do not fit" in said(lambda folder: without_record(folder, lambda text: text.update(absent=[])))
     assert "is damaged" in said(lambda folder: without_record(folder, lambda text: text.update(origin={})))
-    assert "'iterations'" in said(lambda folder: without_record(folder, lambda text: text.update(iterations="many")))
-    assert "'parameters'" in said(lambda folder: without_record(folder, lambda text: text.update(parameters=None)))
+    assert "iterations must be a whole number" in said(
+        lambda folder: without_record(folder, lambda text: text.update(iterations="many"))
+    )
+    assert "parameters must be a mapping" in said(
+        lambda folder: without_record(folder, lambda text: text.update(parameters=None))
+    )
 
 
 @pytest.mark.parametrize(
