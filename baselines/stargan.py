@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from baselines.convolution import painted
-from baselines.patchgan import Discriminator, gradient_penalty
+from baselines.layers.convolutions import output_convs
+from baselines.patchgan import Discriminator
 from baselines.published_trunk import measure, running_statistics
 from baselines.scaling import check_size, scaled
 from baselines.trunk import Trunk
@@ -42,7 +42,7 @@ class StarGANSettings:
     learning_rate: float = published(1e-4, "paper, Sec. 5.3; both networks")
     beta1: float = published(0.5, "paper, Sec. 5.3")
     beta2: float = published(0.999, "paper, Sec. 5.3")
-    critic_steps: int = published(5, "paper, Sec. 5.3: one generator update for five of the discriminator")
+    discriminator_steps: int = published(5, "paper, Sec. 5.3: one generator update for five of the discriminator")
     classification_weight: float = published(1.0, "paper, Eq. (5) and (6)")
     reconstruction_weight: float = published(10.0, "paper, Eq. (6)")
     penalty_weight: float = published(10.0, "paper, Eq. (8)")
@@ -66,8 +66,8 @@ class Generator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """images: N x 3 x S x S; labels: N, int64. The label becomes one constant plane per class beside the image."""
-        (painting,) = painted(self.trunk(images, F.one_hot(labels, self.classes).to(images)), [self.head])
-        return torch.tanh(painting)
+        (image,) = output_convs(self.trunk(images, F.one_hot(labels, self.classes).to(images)), [self.head])
+        return torch.tanh(image)
 
 
 def published_names(network: Generator | Discriminator) -> dict[str, str]:
@@ -79,7 +79,7 @@ def published_names(network: Generator | Discriminator) -> dict[str, str]:
             (r"^head\.", f"main.{len(network.trunk)}."),
         ]
     else:
-        rules = [(r"^body\.", "main."), (r"^critic\.", "conv1."), (r"^classifier\.", "conv2.")]
+        rules = [(r"^body\.", "main."), (r"^score_head\.", "conv1."), (r"^condition_head\.", "conv2.")]
     return translated((name for name, _ in network.named_parameters()), rules)
 
 
@@ -126,13 +126,21 @@ def discriminator_losses(
     """
     count = len(images)
     scores, logits = discriminator(torch.cat([images, fakes]))
-    between = torch.lerp(fakes, images, mix)
     return DiscriminatorLosses(
         real=-scores[:count].mean(),
         fake=scores[count:].mean(),
         classification=F.cross_entropy(logits[:count], labels),
-        penalty=gradient_penalty(discriminator.image_gradient(between)),
+        penalty=gradient_penalty(discriminator, torch.lerp(fakes, images, mix)),
     )
+
+
+def gradient_penalty(discriminator: Discriminator, images: Tensor) -> Tensor:
+    """The last term of Eq. (8): the mean over images of (||d(sum of scores)/d(image)||_2 - 1)^2."""
+    images = images.detach().requires_grad_()
+    scores, _ = discriminator(images)
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    norms = gradient.square().flatten(1).sum(1).sqrt()
+    return (norms - 1).square().mean()
 
 
 def generator_losses(
@@ -151,7 +159,7 @@ class StarGAN(Method):
     """StarGAN, label-guided. An iteration updates the discriminator; every fifth updates the generator too."""
 
     Settings = StarGANSettings
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     guides: ClassVar[frozenset[Guide]] = frozenset({"T"})
     augmentation = Augmentation(flip=True)
     settings: StarGANSettings
@@ -172,7 +180,7 @@ class StarGAN(Method):
         return Adam(network.parameters(), self.settings.learning_rate, betas, fused=True)
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
-        """The discriminator, and in every `critic_steps`-th iteration the generator on the same faces."""
+        """The discriminator, and in every `discriminator_steps`-th iteration the generator on the same faces."""
         settings = self.settings
         batch = faces.draw(settings.batch_size)
         images, labels = batch.images, batch.labels
@@ -181,18 +189,18 @@ class StarGAN(Method):
         mix = torch.rand(len(images), 1, 1, 1, generator=faces.generator).to(images)
 
         # The same edits for both networks: the discriminator's update does not change the generator.
-        generating = (progress.iteration + 1) % settings.critic_steps == 0
+        generating = (progress.iteration + 1) % settings.discriminator_steps == 0
         with torch.set_grad_enabled(generating):
             fakes = self.generator(images, targets)
-        critic = discriminator_losses(self.discriminator, images, labels, fakes.detach(), mix)
-        update("discriminator", critic.total(settings))
-        log = {f"discriminator/{name}": term.detach() for name, term in vars(critic).items()}
+        of_discriminator = discriminator_losses(self.discriminator, images, labels, fakes.detach(), mix)
+        update("discriminator", of_discriminator.total(settings))
+        log = {f"discriminator/{name}": term.detach() for name, term in vars(of_discriminator).items()}
 
         if generating:
             with frozen(self.discriminator):
-                maker = generator_losses(self.generator, self.discriminator, images, labels, targets, fakes)
-                update("generator", maker.total(settings))
-            log |= {f"generator/{name}": term.detach() for name, term in vars(maker).items()}
+                of_generator = generator_losses(self.generator, self.discriminator, images, labels, targets, fakes)
+                update("generator", of_generator.total(settings))
+            log |= {f"generator/{name}": term.detach() for name, term in vars(of_generator).items()}
         return log
 
     def learning_rate_factor(self, optimizer: str, progress: Progress) -> float:

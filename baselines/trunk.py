@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from baselines.centring import centred, over
-from baselines.planes import PlanesConv2d
+from baselines.layers.norms import InstanceNorm
+from baselines.layers.planes import PlanesConv2d
 from baselines.scaling import scaled
 
 
@@ -61,50 +58,3 @@ class ResidualBlock(nn.Module):
 def norm_relu(channels: int) -> list[nn.Module]:
     """Instance norm and ReLU, as two layers: so they are numbered in checkpoints."""
     return [InstanceNorm(channels, rectified=True), nn.Identity()]
-
-
-class InstanceNorm(nn.InstanceNorm2d):
-    """`nn.InstanceNorm2d(channels, affine=True)` and, if `rectified`, the ReLU behind it. Can be differentiated once.
-
-    torch's own copies a map in channels-last order twice, and its gradient of a single such image is wrong (2.15).
-    """
-
-    def __init__(self, channels: int, rectified: bool = False) -> None:
-        super().__init__(channels, affine=True)
-        self.rectified = rectified
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N x C x H x W to the same shape."""
-        normed: Tensor = _InstanceNorm.apply(x, self.weight, self.bias, self.eps, self.rectified)
-        return normed
-
-
-class _InstanceNorm(torch.autograd.Function):
-    """y = (x - m) w / s + b, m the mean of x and s^2 its biased variance + epsilon, which is group norm of one channel
-    each; with its own gradient, since torch's passes over memory twice as often.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, epsilon: float, rectified: bool) -> Tensor:
-        rest, squares = centred(x)
-        inverse = (squares / (x.shape[2] * x.shape[3]) + epsilon).rsqrt()
-        y = torch.addcmul(over(bias), rest, over(inverse * weight))
-        ctx.rectified = rectified
-        ctx.save_for_backward(rest, y.relu_() if rectified else None, weight, inverse)
-        return y
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:
-        rest, y, weight, inverse = ctx.saved_tensors
-        if ctx.rectified:
-            delta = torch.ops.aten.threshold_backward(delta, y, 0)
-        of_bias = delta.sum((2, 3))
-        result = delta * rest
-        of_weight = result.sum((2, 3)) * inverse
-        # dL/dx = g (d - mean of d) - h (x - m), g = w / s, h = g sum of d (x - m) / (s^2 count).
-        pixels = rest.shape[2] * rest.shape[3]
-        gain = weight * inverse
-        pull = gain * inverse * of_weight / pixels
-        torch.addcmul(over(-gain * of_bias / pixels), rest, over(-pull), out=result)
-        return result.addcmul_(delta, over(gain)), of_weight.sum(0), of_bias.sum(0), None, None

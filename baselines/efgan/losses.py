@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.animation import GeneratorLosses, roughness
 from baselines.efgan.networks import Edit, path
 from baselines.efgan.settings import EFGANSettings
+from baselines.ganimation.losses import GeneratorLosses, roughness
 from baselines.patchgan import Discriminator
 
 

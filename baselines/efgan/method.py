@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from baselines.animation import draw_targets, falling, initialise, target_units, update_critic
 from baselines.efgan.crops import REGIONS, Window, crop_size, windows
 from baselines.efgan.losses import generator_losses, judged
 from baselines.efgan.networks import BRANCHES, Cascade, Edit
 from baselines.efgan.settings import EFGANSettings
+from baselines.ganimation.method import draw_targets, falling, target_units, update_discriminator
+from baselines.ganimation.networks import initialise
 from baselines.patchgan import Discriminator
 from baselines.scaling import check_size
 from benchmark.core.errors import UserError
@@ -32,7 +33,7 @@ class EFGAN(Method):
     """
 
     Settings: ClassVar[type] = EFGANSettings
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     guides: ClassVar[frozenset[Guide]] = frozenset({"R"})
     reference: ClassVar[Literal["image", "units"]] = "units"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({"units", "landmarks"})
@@ -75,7 +76,7 @@ class EFGAN(Method):
         }
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
-        """The discriminator on the edits of all stages in training, and in every `critic_steps`-th iteration the
+        """The discriminator on the edits of all stages in training, and in every `discriminator_steps`-th iteration the
         generator on the same edits.
         """
         settings, switch = self.settings, self.switch(progress.iterations)
@@ -86,23 +87,21 @@ class EFGAN(Method):
         images, units = batch.images, batch.units / ACTION_UNIT_MAX
         where = self._windows(batch)
         targets = draw_targets(faces, len(images), settings.unit_noise)
-        generating = (progress.iteration + 1) % settings.critic_steps == 0
+        generating = (progress.iteration + 1) % settings.discriminator_steps == 0
 
         with torch.set_grad_enabled(generating):
             edits: list[Edit] = self.generator(images, units, targets, where, stages)
         fakes = torch.cat(judged(edits, settings)).detach()
         mix = torch.rand(len(fakes), 1, 1, 1, generator=faces.generator).to(images)
         # All of them are held against the same real faces.
-        critic, penalty = update_critic(self.discriminator, images, units, fakes, mix, settings, update)
-        log = {f"discriminator/{name}": term.detach() for name, term in vars(critic).items()}
-        log["discriminator/penalty"] = penalty.detach()
+        log = update_discriminator(self.discriminator, images, units, fakes, mix, settings, update)
 
         if generating:
             with frozen(self.discriminator):
                 back: list[Edit] = self.generator(edits[-1].image, targets, units, where, stages)
-                maker = generator_losses(self.discriminator, images, units, targets, edits, back, settings)
-                update("generator" if progress.iteration < switch else "cascade", maker.objective(settings))
-            log |= {f"generator/{name}": term.detach() for name, term in vars(maker).items()}
+                losses = generator_losses(self.discriminator, images, units, targets, edits, back, settings)
+                update("generator" if progress.iteration < switch else "cascade", losses.objective(settings))
+            log |= {f"generator/{name}": term.detach() for name, term in vars(losses).items()}
             log |= {f"attention/{name}": mean for name, mean in mean_attention(edits).items()}
         return log
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from baselines.animation import Generator
-from baselines.convolution import painted
 from baselines.efgan.crops import REGIONS, Window, stitch
 from baselines.efgan.settings import EFGANSettings
+from baselines.ganimation.networks import Generator
+from baselines.layers.convolutions import output_convs
 from baselines.scaling import scaled
 from baselines.trunk import Trunk
 
@@ -70,8 +70,8 @@ class Refiner(nn.Module):
 
     def forward(self, stitched: Tensor, whole: Tensor) -> Tensor:
         """The refined image; as a correction it may leave (-1, 1)."""
-        (painting,) = painted(self.trunk(torch.cat([stitched, whole], 1)), [self.colour])
-        colours = torch.tanh(painting)
+        (image,) = output_convs(self.trunk(torch.cat([stitched, whole], 1)), [self.colour])
+        colours = torch.tanh(image)
         return (stitched + whole) / 2 + colours if self.corrects else colours
 
 

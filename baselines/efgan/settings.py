@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from baselines.animation import AnimationSettings
+from baselines.ganimation.settings import GANimationSettings
 from benchmark.settings import chosen
 
 UNKNOWN = "not known; as GANimation"
@@ -13,7 +13,7 @@ REMEMBERED = "remembered from the paper, not checked"
 
 
 @dataclass(frozen=True)
-class EFGANSettings(AnimationSettings):
+class EFGANSettings(GANimationSettings):
     """Every number of Cascade EF-GAN. Those that GANimation has, too, mean what they mean there."""
 
     width: float = chosen(1.0, f"{UNKNOWN}: 64 channels in the first layer of all networks")
@@ -26,7 +26,7 @@ class EFGANSettings(AnimationSettings):
     learning_rate: float = chosen(1e-4, f"{REMEMBERED}; both networks, each phase anew")
     beta1: float = chosen(0.5, REMEMBERED)
     beta2: float = chosen(0.999, REMEMBERED)
-    critic_steps: int = chosen(5, UNKNOWN)
+    discriminator_steps: int = chosen(5, UNKNOWN)
     adversarial_weight: float = chosen(1.0, f"{UNKNOWN}; that the form is WGAN-GP is remembered")
     penalty_weight: float = chosen(10.0, UNKNOWN)
     unit_weight: float = chosen(160.0, f"{UNKNOWN}; of a mean over batch and units")

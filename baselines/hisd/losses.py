@@ -1,80 +1,31 @@
-"""HiSD's losses, and the faces and classes they are computed on.
+"""HiSD's losses, of the edits of one batch.
 
-In what follows x is a source of class j, s its extracted style, s_trg the mapped style of class j_trg, x_trg the edit
-and x_cyc the edit of the edit back to s. The discriminator's head 0 judges edits, head 1 cycled images, each with one
-score per class; what counts is that of the image's class.
+x is a source of class j and s its extracted style; s_trg is the mapped style of class j_trg, x_trg the edit of x to it,
+and x_cyc the edit of x_trg back to s. Head 0 of the discriminator judges edits and head 1 cycled images; each has one
+score per class, of which that of the image's own class counts. All losses are means over the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.hisd.critic import Opinion
-from baselines.hisd.networks import HEADS, Discriminator, Generator
-from baselines.hisd.settings import ClassDraw
-from benchmark.core.errors import UserError
-from benchmark.interface import FaceSource
-
-
-@dataclass(frozen=True)
-class Sources:
-    """images: N x 3 x S x S; labels: N, their classes."""
-
-    images: Tensor
-    labels: Tensor
-
-
-def draw_sources(faces: FaceSource, count: int, classes: ClassDraw) -> Sources:
-    """`count` faces: of one class drawn at random, or as they come."""
-    if classes == "per-sample":
-        batch = faces.draw(count)
-    else:
-        place = int(torch.randint(len(faces.classes), (), generator=faces.generator))
-        batch = faces.draw_labelled([faces.classes[place]] * count)
-    return Sources(batch.images, batch.labels)
-
-
-def draw_targets(labels: Tensor, known: Sequence[int], classes: ClassDraw, generator: torch.Generator) -> Tensor:
-    """Another class for each of `labels` (N), uniform over the rest of `known`; one for all where they share a class.
-
-    Raises UserError where there is no other class.
-    """
-    if len(known) < 2:
-        raise UserError(f"the training pictures show {len(known)} expression; to edit one into another takes two")
-    count = len(labels) if classes == "per-sample" else 1
-    steps = torch.randint(1, len(known), (count,), generator=generator).to(labels.device)
-    table = torch.tensor(known, device=labels.device)
-    places = (labels[:, None] == table).int().argmax(1)
-    return table[(places + steps) % len(known)]
-
-
-def draw_latents(count: int, dim: int, faces: FaceSource, like: Tensor) -> Tensor:
-    """count x dim of N(0, 1)."""
-    return torch.randn(count, dim, generator=faces.generator).to(like)
-
-
-Score = Callable[[Tensor], Tensor]
-"""From scores to losses of the same shape."""
-
-
-def hinge_real(scores: Tensor) -> Tensor:
-    """max(0, 1 - D(x))."""
-    return F.relu(1 - scores)
-
-
-def hinge_fake(scores: Tensor) -> Tensor:
-    """max(0, 1 + D(x))."""
-    return F.relu(1 + scores)
+from baselines.hisd.batch import Sources
+from baselines.hisd.networks import Discriminator, Generator
+from baselines.hisd.settings import HiSDSettings
 
 
 @dataclass(frozen=True)
 class Edits:
-    """What the generator makes of a batch. Images N x 3 x S x S, styles N x style."""
+    """The generator's outputs for a batch: images N x 3 x S x S, styles N x style.
+
+    reconstructed: x without the translator. self_translated: x in its own style s. translated: x_trg. cycled: x_cyc.
+    style: s. target_style: s_trg. recovered_style: the style extracted from x_trg.
+    """
 
     reconstructed: Tensor
     self_translated: Tensor
@@ -86,7 +37,7 @@ class Edits:
 
 
 def edit_paths(generator: Generator, images: Tensor, latents: Tensor, targets: Tensor) -> Edits:
-    """The three paths: no translation, translation to the own style, translation to a target and back."""
+    """Run the three paths: no translation, translation to the own style, translation to a target and back."""
     encoded = generator.encoder(images)
     style = generator.extractor(images)
     target_style = generator.mapper(latents, targets)
@@ -98,59 +49,51 @@ def edit_paths(generator: Generator, images: Tensor, latents: Tensor, targets: T
     )
 
 
+# ------------------------------------------------------------------------------------------- the discriminator's scores
+def class_scores(discriminator: Discriminator, images: Tensor, style: Tensor | None, labels: Tensor) -> Tensor:
+    """Both heads' scores of the images' own classes, N x 2. style: N x style, None if hidden; labels: N."""
+    scores: Tensor = discriminator(images, style)
+    return scores[torch.arange(len(labels), device=labels.device), :, labels]
+
+
 @dataclass(frozen=True)
-class MadeUp:
-    """Images (N x 3 x S x S) of a class (labels: N), made with a style (N x style)."""
+class Fakes:
+    """Synthesised images (N x 3 x S x S), the style (N x style) and class (N) they were made with, and their head."""
 
     images: Tensor
     style: Tensor
     labels: Tensor
+    head: int
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What the discriminator says of one batch, to the generator and for its own update: between them neither the
-    images nor its weights change.
-
-    real: both heads on the sources. made_up: head 0 on `groups` - 1 groups of edits, head 1 on the cycled images, one
-    behind the other. images, styles: of made_up, those attached to the generator's graph, these not. style: of real.
-    Both are None where the discriminator sees no style.
-    """
-
-    real: Opinion
-    made_up: Opinion
-    images: Tensor
-    groups: int
-    styles: Tensor | None
-    style: Tensor | None
+def fake_scores(discriminator: Discriminator, fakes: Sequence[Fakes], style_seen: bool) -> list[Tensor]:
+    """The scores (N) of each group of fakes on its head, in one pass. No gradient reaches the styles, as published."""
+    images = torch.cat([group.images for group in fakes])
+    style = torch.cat([group.style for group in fakes]).detach() if style_seen else None
+    labels = torch.cat([group.labels for group in fakes])
+    scores = class_scores(discriminator, images, style, labels).chunk(len(fakes))
+    return [score[:, group.head] for score, group in zip(scores, fakes, strict=True)]
 
 
-def judge(
-    discriminator: Discriminator, sources: Sources, style: Tensor, edits: Sequence[MadeUp], cycled: Tensor, seen: bool
-) -> Judged:
-    """style: of the sources, N x style; cycled: N x 3 x S x S; seen: the discriminator is given the style that an image
-    was made with, or a real one's extracted style.
-    """
-    images, classes = torch.cat([*(edit.images for edit in edits), cycled]), discriminator.classes
-    second = classes + sources.labels  # the head behind the first's classes
-    return Judged(
-        real=Opinion(discriminator, sources.images, torch.cat([sources.labels, second])),
-        made_up=Opinion(discriminator, images, torch.cat([*(edit.labels for edit in edits), second])),
-        images=images,
-        groups=len(edits) + 1,
-        styles=torch.cat([*(edit.style for edit in edits), style]).detach() if seen else None,
-        style=style if seen else None,
-    )
+def detached(fakes: Sequence[Fakes]) -> list[Fakes]:
+    """The same fakes without the generator's graph."""
+    return [replace(group, images=group.images.detach()) for group in fakes]
 
 
-def judge_edits(
-    discriminator: Discriminator, edits: Edits, sources: Sources, targets: Tensor, style_seen: bool
-) -> Judged:
-    """HiSD's: of one edit."""
-    edit = MadeUp(edits.translated, edits.target_style, targets)
-    return judge(discriminator, sources, edits.style, [edit], edits.cycled, style_seen)
+def fakes_of(edits: Edits, sources: Sources, targets: Tensor) -> list[Fakes]:
+    """x_trg for head 0 and x_cyc for head 1."""
+    return [
+        Fakes(edits.translated, edits.target_style, targets, head=0),
+        Fakes(edits.cycled, edits.style, sources.labels, head=1),
+    ]
 
 
+def real_adversarial_loss(discriminator: Discriminator, sources: Sources, style: Tensor) -> Tensor:
+    """The generator's loss on real images and their extracted style: it learns to lower their scores, as published."""
+    return class_scores(discriminator, sources.images, style, sources.labels).sum(1).mean()
+
+
+# -------------------------------------------------------------------------------------------------------- the generator
 @dataclass(frozen=True)
 class GeneratorLosses:
     """Terms of the generator's objective, unweighted."""
@@ -159,26 +102,47 @@ class GeneratorLosses:
     style: Tensor
     reconstruction: Tensor
 
-
-def adversarial_loss(judged: Judged, of_real: Score = torch.neg) -> Tensor:
-    """Of every group of made-up images the mean loss of being taken for real.
-
-    Where the discriminator sees styles, its scores of real images depend on the extractor and are part of the loss (it
-    may make real pairs look made up); else they are constant and left out.
-    """
-    loss = judged.groups * of_real(judged.made_up.for_generator(judged.styles, judged.images)).mean()
-    return loss if judged.style is None else loss + HEADS * judged.real.for_generator(judged.style).mean()
+    def total(self, settings: HiSDSettings) -> Tensor:
+        """L_G."""
+        return (
+            settings.adversarial_weight * self.adversarial
+            + settings.style_weight * self.style
+            + settings.reconstruction_weight * self.reconstruction
+        )
 
 
-def generator_losses(judged: Judged, edits: Edits, sources: Sources) -> GeneratorLosses:
-    """The generator's losses on the edits of one batch."""
+def generator_losses(
+    discriminator: Discriminator, edits: Edits, sources: Sources, targets: Tensor, style_seen: bool
+) -> GeneratorLosses:
+    """The generator's losses. Without `style_seen` the scores of real images are constant and left out."""
+    scores = fake_scores(discriminator, fakes_of(edits, sources, targets), style_seen)
+    adversarial = -torch.stack([score.mean() for score in scores]).sum()
+    if style_seen:
+        adversarial = adversarial + real_adversarial_loss(discriminator, sources, edits.style)
     return GeneratorLosses(
-        adversarial=adversarial_loss(judged),
+        adversarial=adversarial,
         style=F.l1_loss(edits.recovered_style, edits.target_style),
         reconstruction=F.l1_loss(edits.reconstructed, sources.images)
         + F.l1_loss(edits.self_translated, sources.images)
         + F.l1_loss(edits.cycled, sources.images),
     )
+
+
+# ---------------------------------------------------------------------------------------------------- the discriminator
+def hinge_real(scores: Tensor) -> Tensor:
+    """E[max(0, 1 - D(x))]."""
+    return F.relu(1 - scores).mean()
+
+
+def hinge_fake(scores: Tensor) -> Tensor:
+    """E[max(0, 1 + D(x))]."""
+    return F.relu(1 + scores).mean()
+
+
+def squared_gradient(scores: Tensor, images: Tensor) -> Tensor:
+    """R1 of one head: E ||d D(x) / d x||^2, without a factor of 1/2."""
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return gradient.square().flatten(1).sum(1).mean()
 
 
 @dataclass(frozen=True)
@@ -189,15 +153,21 @@ class DiscriminatorLosses:
     fake: Tensor
     penalty: Tensor
 
+    def total(self, settings: HiSDSettings) -> Tensor:
+        """L_D."""
+        return self.real + self.fake + settings.penalty_weight * self.penalty
+
 
 def discriminator_losses(
-    judged: Judged, of_real: Score = hinge_real, of_fake: Score = hinge_fake
+    discriminator: Discriminator, edits: Edits, sources: Sources, targets: Tensor, style_seen: bool
 ) -> DiscriminatorLosses:
-    """Of both heads, with R1: E ||d D(x) / d x||^2 without a factor of 1/2. Nothing here reaches the generator."""
-    real, squares = judged.real.for_critic(None if judged.style is None else judged.style.detach())
-    fake, _ = judged.made_up.for_critic(judged.styles)
+    """The discriminator's losses: hinge losses and R1. No gradient reaches the generator."""
+    images = sources.images.detach().requires_grad_()
+    style = edits.style.detach() if style_seen else None
+    first, second = class_scores(discriminator, images, style, sources.labels).unbind(1)
+    edited, cycled = fake_scores(discriminator, detached(fakes_of(edits, sources, targets)), style_seen)
     return DiscriminatorLosses(
-        real=HEADS * of_real(real).mean(),
-        fake=judged.groups * of_fake(fake).mean(),
-        penalty=HEADS * squares.mean(),
+        real=hinge_real(first) + hinge_real(second),
+        fake=hinge_fake(edited) + hinge_fake(cycled),
+        penalty=squared_gradient(first, images) + squared_gradient(second, images),
     )

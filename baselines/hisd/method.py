@@ -9,15 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from baselines.hisd.losses import (
-    discriminator_losses,
-    draw_latents,
-    draw_sources,
-    draw_targets,
-    edit_paths,
-    generator_losses,
-    judge_edits,
-)
+from baselines.hisd.batch import draw_latents, draw_sources, draw_targets
+from baselines.hisd.losses import discriminator_losses, edit_paths, generator_losses
 from baselines.hisd.networks import Discriminator, Generator
 from baselines.hisd.published_names import measure, published_names
 from baselines.hisd.settings import CODE, HiSDSettings
@@ -31,6 +24,7 @@ from benchmark.interface import (
     Shape,
     Target,
     Update,
+    frozen,
     latents,
 )
 from benchmark.protocol import Guide
@@ -44,7 +38,7 @@ class HiSD(Method):
     """HiSD: label-guided by a mapped style, reference-guided by an extracted one, trained on the label-guided path."""
 
     Settings: ClassVar[type] = HiSDSettings
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     guides: ClassVar[frozenset[Guide]] = frozenset({"T", "R"})
     augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
     settings: HiSDSettings
@@ -84,20 +78,16 @@ class HiSD(Method):
         targets = draw_targets(sources.labels, faces.classes, settings.classes, faces.generator)
         latent = draw_latents(len(targets), settings.latent_dim, faces, like=sources.images)
 
+        style_seen = settings.style_in_discriminator
         edits = edit_paths(self.generator, sources.images, latent, targets)
-        judged = judge_edits(self.discriminator, edits, sources, targets, settings.style_in_discriminator)
-        maker = generator_losses(judged, edits, sources)
-        update(
-            "generator",
-            settings.adversarial_weight * maker.adversarial
-            + settings.style_weight * maker.style
-            + settings.reconstruction_weight * maker.reconstruction,
-        )
-        # The published step judges the edits that the generator made before its update.
-        critic = discriminator_losses(judged)
-        update("discriminator", critic.real + critic.fake + settings.penalty_weight * critic.penalty)
-        terms = {f"generator/{name}": term for name, term in vars(maker).items()}
-        terms |= {f"discriminator/{name}": term for name, term in vars(critic).items()}
+        with frozen(self.discriminator):
+            of_generator = generator_losses(self.discriminator, edits, sources, targets, style_seen)
+        update("generator", of_generator.total(settings))
+        # As published, the discriminator judges the edits that the generator made before its update.
+        of_discriminator = discriminator_losses(self.discriminator, edits, sources, targets, style_seen)
+        update("discriminator", of_discriminator.total(settings))
+        terms = {f"generator/{name}": term for name, term in vars(of_generator).items()}
+        terms |= {f"discriminator/{name}": term for name, term in vars(of_discriminator).items()}
         return {name: term.detach() for name, term in terms.items()}
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:

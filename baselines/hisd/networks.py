@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.hisd.blocks import AdaINBlock, ClassLinear, DownBlock, UpBlock, initialise
+from baselines.hisd.blocks import AdaINBlock, DownBlock, UpBlock, initialise
 from baselines.hisd.settings import HiSDSettings
 from baselines.scaling import scaled
 from benchmark.interface import Shape
@@ -44,13 +44,6 @@ class Pyramid(nn.Module):
             features = block(features)
         return features
 
-    def averaged(self, features: Tensor) -> Tensor:
-        """The mean over pixels of what `deep` makes, N x channels."""
-        for block in self.blocks[1:-1]:
-            features = block(features)
-        mean: Tensor = self.blocks[-1](features, averaged=True)
-        return mean.flatten(1)
-
     def forward(self, images: Tensor) -> Tensor:
         """`shallow` and `deep` in sequence."""
         return self.deep(self.shallow(images))
@@ -71,28 +64,46 @@ class Extractor(Pyramid):
 
     def deep(self, features: Tensor) -> Tensor:
         """From the first block's output (N x 128 width x S/2 x S/2) to the style."""
-        style: Tensor = self.head(self.averaged(features))
+        style: Tensor = self.head(super().deep(features).mean((2, 3)))
         return style
 
 
 class Mapper(nn.Module):
-    """Style of a class: latent N x latent_dim and labels N to N x style. Shared layers first, then layers per class."""
+    """Style of a class: latent N x latent_dim and labels N to N x style. Shared layers, then a head per class.
+
+    A head of a class that is not in the batch has no gradient, so the optimiser does not step it, as published.
+    """
 
     def __init__(self, latent: int, hidden: int, style: int, classes: int) -> None:
         super().__init__()
         self.stem = nn.Linear(latent, hidden)
         self.shared = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(2))
-        self.heads = nn.ModuleList(ClassLinear(classes, hidden, out) for out in (hidden, hidden, style))
+        self.heads = nn.ModuleList(MapperHead(hidden, style) for _ in range(classes))
 
     def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
         """latent: N x latent_dim; labels: N."""
-        # No ReLU before the last layer and none in place: the published blocks are ReLU and then linear.
         hidden = self.stem(latent)
         for layer in self.shared:
             hidden = layer(F.relu(hidden))
-        for layer in self.heads[:2]:
-            hidden = layer(F.relu(hidden), labels)
-        style: Tensor = self.heads[2](hidden, labels)
+        order = labels.argsort(stable=True)
+        counts = labels.bincount(minlength=len(self.heads)).tolist()
+        groups = hidden[order].split(counts)
+        styles = torch.cat([head(group) for head, group in zip(self.heads, groups, strict=True) if len(group)])
+        return styles[order.argsort()]
+
+
+class MapperHead(nn.ModuleList):
+    """Three linear layers: N x hidden to N x style."""
+
+    def __init__(self, hidden: int, style: int) -> None:
+        super().__init__(nn.Linear(hidden, outputs) for outputs in (hidden, hidden, style))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """N x hidden to N x style."""
+        # No ReLU before the last layer: the published blocks are ReLU and then linear, and the last has none. Not in
+        # place, which would change the input for the other heads.
+        first, second, third = self
+        style: Tensor = third(second(F.relu(first(F.relu(hidden)))))
         return style
 
 
@@ -140,7 +151,7 @@ class Decoder(nn.Module):
         hidden = self.blocks[0](encoded)
         if content is not None:
             hidden = torch.cat([hidden, content], 1)
-        images: Tensor = self.blocks[1](hidden, self.head)
+        images: Tensor = self.head(self.blocks[1](hidden))
         return images
 
 
@@ -179,26 +190,16 @@ class Discriminator(nn.Module):
         channels = trunk_channels(width, size)
         self.trunk = Pyramid(channels, normalised=False)
         self.head = nn.Linear(channels[-1] + style + 1, HEADS * classes)
-        self.classes = classes
-        self._seen = channels[-1]
+        self._style = style
 
     def initialise(self, settings: HiSDSettings) -> None:
         """As published."""
         initialise(self, settings.initial_bias)
 
-    def features(self, images: Tensor) -> Tensor:
-        """N x 3 x S x S to N x 2048 width."""
-        return self.trunk.averaged(self.trunk.shallow(images))
-
-    def scores(self, features: Tensor, style: Tensor | None) -> Tensor:
-        """N x 2 x classes. `style` None stands for zeros: the discriminator does not see it."""
-        weight = self.head.weight
-        of_image, of_style = weight[:, : self._seen], weight[:, self._seen : -1]
-        scores = F.linear(features, of_image, self.head.bias)
-        if style is not None:
-            scores = scores + F.linear(style, of_style)
-        return scores.view(len(features), HEADS, -1)
-
     def forward(self, images: Tensor, style: Tensor | None) -> Tensor:
-        """images: N x 3 x S x S; style: N x style or None."""
-        return self.scores(self.features(images), style)
+        """Score images N x 3 x S x S. style: N x style, None for zeros: the discriminator does not see it."""
+        features = self.trunk(images).mean((2, 3))
+        seen = features.new_zeros(len(features), self._style) if style is None else style
+        condition = features.new_zeros(len(features), 1)
+        scores: Tensor = self.head(torch.cat([features, seen, condition], 1))
+        return scores.view(len(features), HEADS, -1)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
-
-from baselines.hisd.blocks import ClassLinear
 from baselines.hisd.networks import ENCODER, TRUNK, Discriminator, Generator
 from baselines.hisd.settings import HiSDSettings
 from baselines.scaling import scaled
@@ -36,31 +33,21 @@ GENERATOR_RULES: list[Rule] = [
     (r"^decoder\.head\.", "decoder.2."),
     (r"^mapper\.stem\.", "mappers.0.pre_model.0."),
     (r"^mapper\.shared\.(\d)\.", lambda match: f"mappers.0.pre_model.{int(match[1]) + 1}.linear."),
-    (r"^mapper\.heads\.([01])\.(\w+)\[(\d+)\]", r"mappers.0.post_models.\3.\1.linear.\2"),
-    (r"^mapper\.heads\.2\.(\w+)\[(\d+)\]", r"mappers.0.post_models.\2.2.\1"),
+    (r"^mapper\.heads\.(\d+)\.([01])\.", r"mappers.0.post_models.\1.\2.linear."),
+    (r"^mapper\.heads\.", "mappers.0.post_models."),
     *_IN_BLOCKS,
 ]
 DISCRIMINATOR_RULES: list[Rule] = [*_sequence("trunk", "conv"), (r"^head\.", "fcs.0.0."), *_IN_BLOCKS]
 
 
-def parameter_names(network: nn.Module) -> Iterator[str]:
-    """Names of all parameters; those of layers per class once for every class, with its index."""
-    for path, module in network.named_modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            full = f"{path}.{name}" if path else name
-            if isinstance(module, ClassLinear):
-                yield from (f"{full}[{index}]" for index in range(len(parameter)))
-            else:
-                yield full
-
-
 def published_names(network: Generator | Discriminator, more: Sequence[Rule] = ()) -> dict[str, str]:
     """The published code's name of every parameter, with ours. more: rules for what a generator has beyond HiSD's."""
+    names = [name for name, _ in network.named_parameters()]
     if isinstance(network, Discriminator):
-        return translated(parameter_names(network), DISCRIMINATOR_RULES)
+        return translated(names, DISCRIMINATOR_RULES)
     number = len(network.extractor.blocks) + 2  # behind the stem, the blocks and the pooling
     head: Rule = (r"^extractor\.head\.", f"extractors.model.{number}.")
-    return translated(parameter_names(network), [*more, *GENERATOR_RULES, head])
+    return translated(names, [*more, *GENERATOR_RULES, head])
 
 
 def measure(shapes: Mapping[str, Shapes]) -> Measured:

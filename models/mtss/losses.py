@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from baselines.hisd.batch import Sources
 from baselines.hisd.losses import (
     DiscriminatorLosses,
-    Judged,
-    MadeUp,
-    Sources,
-    adversarial_loss,
-    discriminator_losses,
-    judge,
+    Fakes,
+    class_scores,
+    detached,
+    fake_scores,
+    hinge_fake,
+    hinge_real,
+    real_adversarial_loss,
+    squared_gradient,
 )
 from baselines.hisd.networks import Discriminator
 from models.mtss.generator import MTSSGenerator
@@ -25,38 +27,55 @@ from models.mtss.sdu import orthogonality
 from models.mtss.settings import MTSSSettings
 from models.mtss.sse import style_supervision
 
-Adversarial = Literal["hinge", "log"]
 
-
-def judge_edits(discriminator: Discriminator, batch: Batch, edits: Edits, style_seen: bool) -> Judged:
-    """x~t2 and, where there is one, x~t1 by head 0 and their target class, the cycled image by head 1."""
-    edited = [MadeUp(edits.edited, edits.mapped_style, batch.mapped_labels)]
-    if edits.reference is not None:
-        edited.append(MadeUp(edits.reference.edited, edits.reference.style, edits.reference.labels))
-    sources = Sources(batch.images, batch.labels)
-    return judge(discriminator, sources, edits.style, edited, edits.cycled, style_seen)
-
-
+# ------------------------------------------------------------------------------------------ Eq. (5): adversarial losses
 def log_real(scores: Tensor) -> Tensor:
-    """-log D(x) of Eq. (5), D a sigmoid of the scores."""
-    return F.softplus(-scores)
+    """E[-log D(x)], D a sigmoid of the scores."""
+    return F.softplus(-scores).mean()
 
 
 def log_fake(scores: Tensor) -> Tensor:
-    """-log(1 - D(x~)) of Eq. (5), D a sigmoid of the scores."""
-    return F.softplus(scores)
+    """E[-log(1 - D(x~))], D a sigmoid of the scores."""
+    return F.softplus(scores).mean()
 
 
-def generator_adversarial_loss(judged: Judged, form: Adversarial) -> Tensor:
-    """Eq. (5), the generator's side: of hinge -E[D(x~)], of log its non-saturating form -E[log D(x~)]."""
-    return adversarial_loss(judged, log_real if form == "log" else torch.neg)
+def fakes_of(batch: Batch, edits: Edits) -> list[Fakes]:
+    """x~t2 and, with a reference path, x~t1 for head 0; the cycled image for head 1."""
+    fakes = [Fakes(edits.edited, edits.mapped_style, batch.mapped_labels, head=0)]
+    if edits.reference is not None:
+        fakes.append(Fakes(edits.reference.edited, edits.reference.style, edits.reference.labels, head=0))
+    return [*fakes, Fakes(edits.cycled, edits.style, batch.labels, head=1)]
 
 
-def critic_losses(judged: Judged, form: Adversarial) -> DiscriminatorLosses:
-    """Eq. (5), the discriminator's side, with R1 on both heads."""
-    return discriminator_losses(judged, log_real, log_fake) if form == "log" else discriminator_losses(judged)
+def adversarial_loss(discriminator: Discriminator, batch: Batch, edits: Edits, settings: MTSSSettings) -> Tensor:
+    """Eq. (5) for the generator: -E[D(x~)] with hinge losses, the non-saturating -E[log D(x~)] with logarithms.
+
+    As in HiSD, the scores of real images count if the discriminator sees the style, and are constant otherwise.
+    """
+    scores = fake_scores(discriminator, fakes_of(batch, edits), settings.style_in_discriminator)
+    losses = [log_real(score) if settings.adversarial == "log" else -score.mean() for score in scores]
+    if settings.style_in_discriminator:
+        losses.append(real_adversarial_loss(discriminator, Sources(batch.images, batch.labels), edits.style))
+    return torch.stack(losses).sum()
 
 
+def discriminator_losses(
+    discriminator: Discriminator, batch: Batch, edits: Edits, settings: MTSSSettings
+) -> DiscriminatorLosses:
+    """Eq. (5) for the discriminator, with R1 on both heads. No gradient reaches the generator."""
+    of_real, of_fake = (log_real, log_fake) if settings.adversarial == "log" else (hinge_real, hinge_fake)
+    images = batch.images.detach().requires_grad_()
+    style = edits.style.detach() if settings.style_in_discriminator else None
+    first, second = class_scores(discriminator, images, style, batch.labels).unbind(1)
+    fakes = fake_scores(discriminator, detached(fakes_of(batch, edits)), settings.style_in_discriminator)
+    return DiscriminatorLosses(
+        real=of_real(first) + of_real(second),
+        fake=torch.stack([of_fake(score) for score in fakes]).sum(),
+        penalty=squared_gradient(first, images) + squared_gradient(second, images),
+    )
+
+
+# --------------------------------------------------------------------------------------- Eq. (6): reconstruction losses
 def cycle_loss(images: Tensor, edits: Edits) -> Tensor:
     """L_cyc of Eq. (6), with the two other reconstructions that HiSD has beside it: all three must give x_s again."""
     rebuilt = (edits.reconstructed, edits.self_translated, edits.cycled)
@@ -106,7 +125,7 @@ class GeneratorLosses:
 
 
 def generator_losses(
-    generator: MTSSGenerator, judged: Judged, batch: Batch, edits: Edits, settings: MTSSSettings
+    generator: MTSSGenerator, discriminator: Discriminator, batch: Batch, edits: Edits, settings: MTSSSettings
 ) -> GeneratorLosses:
     """Every term that the settings switch on."""
     classifier, reference, parts = generator.classifier, edits.reference, edits.parts
@@ -122,7 +141,7 @@ def generator_losses(
     if reference is not None:
         consistency = F.l1_loss(reference.consistent, edits.edited)  # Eq. (6)
     return GeneratorLosses(
-        adversarial=generator_adversarial_loss(judged, settings.adversarial),
+        adversarial=adversarial_loss(discriminator, batch, edits, settings),
         cycle=cycle_loss(batch.images, edits),
         style=style_reconstruction_loss(edits),
         consistency=consistency,

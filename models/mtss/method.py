@@ -7,13 +7,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from baselines.hisd.losses import draw_latents, draw_sources, draw_targets
+from baselines.hisd.batch import draw_latents, draw_sources, draw_targets
 from baselines.hisd.method import HiSD, target_style
 from baselines.hisd.published_names import measure
-from benchmark.interface import Augmentation, Faces, FaceSource, Progress, Target, Update
+from benchmark.interface import Augmentation, Faces, FaceSource, Progress, Target, Update, frozen
 from benchmark.published import PublishedCheckpoint, PublishedNetwork
 from models.mtss.generator import UNUSED, MTSSGenerator, published_names
-from models.mtss.losses import critic_losses, generator_losses, judge_edits
+from models.mtss.losses import discriminator_losses, generator_losses
 from models.mtss.paths import Batch, edit_paths
 from models.mtss.settings import CODE, MTSSSettings
 
@@ -28,7 +28,7 @@ class MTSS(HiSD):
     """
 
     Settings: ClassVar[type] = MTSSSettings
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
     footnote: ClassVar[str] = (
         "MTSS: the networks are as published; the training step is reconstructed from the paper (docs/methods.md)."
@@ -57,14 +57,14 @@ class MTSS(HiSD):
         settings = self.settings
         batch = self.draw(faces)
         edits = edit_paths(self.generator, batch, settings.consistency_content)
-        judged = judge_edits(self.discriminator, batch, edits, settings.style_in_discriminator)
-        maker = generator_losses(self.generator, judged, batch, edits, settings)
-        update("generator", maker.total(settings))
-        critic = critic_losses(judged, settings.adversarial)
-        update("discriminator", critic.real + critic.fake + settings.penalty_weight * critic.penalty)
+        with frozen(self.discriminator):
+            of_generator = generator_losses(self.generator, self.discriminator, batch, edits, settings)
+        update("generator", of_generator.total(settings))
+        of_discriminator = discriminator_losses(self.discriminator, batch, edits, settings)
+        update("discriminator", of_discriminator.total(settings))
 
-        terms = {f"generator/{name}": term for name, term in vars(maker).items() if term is not None}
-        terms |= {f"discriminator/{name}": term for name, term in vars(critic).items()}
+        terms = {f"generator/{name}": term for name, term in vars(of_generator).items() if term is not None}
+        terms |= {f"discriminator/{name}": term for name, term in vars(of_discriminator).items()}
         if edits.parts is not None:
             terms["sdu/style_magnitude"] = edits.parts.style.abs().mean()
         return {name: term.detach() for name, term in terms.items()}

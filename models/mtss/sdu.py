@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.convolution import joined
+from baselines.layers.convolutions import joined
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from baselines import ganimation
-from baselines.animation import draw_targets
 from baselines.efgan import EFGAN, EFGANSettings, networks
 from baselines.efgan import method as method_module
 from baselines.efgan.crops import POINTS, REGIONS, Window, crop_size, stitch, window, windows
 from baselines.efgan.losses import generator_losses
 from baselines.efgan.networks import BRANCHES, Cascade, Edit, ExpressionTransformer, Initial, Refiner, Stage, path
+from baselines.ganimation import networks as ganimation
+from baselines.ganimation.method import draw_targets
 from benchmark.core.errors import UserError
 from benchmark.core.progress import Reporter
 from benchmark.interface import Faces, Progress, Shape, Target
@@ -32,7 +32,7 @@ from benchmark.training.sampling import TrainingSet
 from benchmark.training.trainer import STATE, WEIGHTS, Budget, Trainer
 from tests.baselines.steps import Steps, faces
 
-SMALL = EFGANSettings(width=0.0625, residual_blocks=1, batch_size=4, critic_steps=1)
+SMALL = EFGANSettings(width=0.0625, residual_blocks=1, batch_size=4, discriminator_steps=1)
 SIZE = 32
 
 
@@ -357,13 +357,13 @@ def test_each_phase_trains_its_own_parameters() -> None:
         log = phases.step()
     names = {name for name, _ in method.named_parameters()}
     first = {name for name in names if name.startswith("generator.stages.0.")}
-    critic = {name for name in names if name.startswith("discriminator.")}
+    judging = {name for name in names if name.startswith("discriminator.")}
     assert phases.given("generator") == first
-    assert phases.given("discriminator") == critic
+    assert phases.given("discriminator") == judging
     assert all(torch.equal(p, later[name]) for name, p in method.generator.stages[1:].named_parameters())
     phases.step()
-    assert phases.given("cascade") == names - critic
-    assert phases.given("discriminator") == critic
+    assert phases.given("cascade") == names - judging
+    assert phases.given("discriminator") == judging
     assert phases.updates == {"discriminator": 6, "generator": 5, "cascade": 1}
     assert {f"attention/{name}" for name in ("global", "eyes", "nose", "mouth")} < set(log)
     assert all(p.requires_grad for p in method.parameters())
@@ -415,16 +415,16 @@ def test_the_discriminator_judges_every_stage(monkeypatch: pytest.MonkeyPatch, w
     method = small(initial_weight=weight)
     phases = Phases(method, faces(SIZE))
     seen: list[int] = []
-    real_update = method_module.update_critic
+    real_update = method_module.update_discriminator
 
-    def watched(critic: Any, images: Tensor, units: Tensor, fakes: Tensor, mix: Tensor, *rest: Any) -> Any:
+    def watched(discriminator: Any, images: Tensor, units: Tensor, fakes: Tensor, mix: Tensor, *rest: Any) -> Any:
         different = len({tuple(fake.flatten().tolist()) for fake in fakes})
         assert not fakes.requires_grad
         assert (len(images), len(units), len(mix)) == (4, 4, len(fakes))
         seen.append(different)
-        return real_update(critic, images, units, fakes, mix, *rest)
+        return real_update(discriminator, images, units, fakes, mix, *rest)
 
-    monkeypatch.setattr(method_module, "update_critic", watched)
+    monkeypatch.setattr(method_module, "update_discriminator", watched)
     for _ in range(6):
         log = phases.step()
     assert seen == [4 * shown] * 5 + [12 * shown]
@@ -432,7 +432,7 @@ def test_the_discriminator_judges_every_stage(monkeypatch: pytest.MonkeyPatch, w
 
 
 def test_the_generator_is_updated_every_nth_time() -> None:
-    method = small(critic_steps=2)
+    method = small(discriminator_steps=2)
     phases = Phases(method, faces(SIZE))
     logs = [phases.step() for _ in range(8)]
     assert phases.updates == {"discriminator": 16, "generator": 2, "cascade": 2}
@@ -451,7 +451,7 @@ def test_a_single_stage_is_the_plain_model() -> None:
 @pytest.mark.parametrize("stages", [1, 2])
 @pytest.mark.parametrize("term", ["cycle", "units"])
 def test_updates_lower_the_term_that_they_are_for(stages: int, term: str) -> None:
-    """On fixed faces and targets, before a critic that is held still and whose estimates depend on the image."""
+    """On fixed faces and targets, before a discriminator that is held still and whose estimates depend on the image."""
     method = small(learning_rate=5e-3, stages=2, refiner="correction")
     for p in method.discriminator.parameters():
         if p.dim() > 1:
@@ -522,7 +522,7 @@ def trainer(folder: Path) -> Trainer:
         rng.uniform(0, 5, (12, 17)).astype(np.float32),
         rng.uniform(4, 28, (12, 68, 2)).astype(np.float32),
     )
-    settings = dataclasses.replace(SMALL, width=0.03125, batch_size=2, critic_steps=2)
+    settings = dataclasses.replace(SMALL, width=0.03125, batch_size=2, discriminator_steps=2)
     return Trainer(EFGAN, settings, Shape(32), data, Budget(8, 2, 3), 3, "cpu", folder, threads=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from baselines.hisd import HiSD, HiSDSettings
 from benchmark.interface import Faces, Method, Progress, Shape, Target
-from tests.plain.compare import assert_same_step, same_weights
+from tests.plain.compare import assert_same_step, same_weights, step, trained
 from tests.plain.exact_faces import ExactFaces, GrainyFaces
 from tests.plain.hisd import PlainHiSD
 
@@ -78,6 +79,87 @@ def test_wide_layers_on_small_maps() -> None:
     """Widths at which the deep layers are computed as matrix products."""
     fast, plain = pair(32, width=0.5, batch_size=2, classes="per-sample", **CALM)
     assert_same_step(fast.double(), plain.double(), lambda: ExactFaces(32, 0), START, 1e-10)
+
+
+class Flat(ExactFaces):
+    """Pictures of one colour each, but for those whose level is None; in the given type."""
+
+    def __init__(self, levels: Sequence[float | None], dtype: torch.dtype) -> None:
+        super().__init__(32, 0)
+        self._levels, self._dtype = levels, dtype
+
+    def draw_labelled(self, labels: Sequence[int] | Tensor) -> Faces:
+        drawn = super().draw_labelled(labels)
+        for image, level in zip(drawn.images, self._levels, strict=True):
+            if level is not None:
+                image.fill_(level)
+        return replace(drawn, images=drawn.images.to(self._dtype))
+
+
+@pytest.mark.parametrize("levels", [(-1.0,) * 3, (1.0,) * 3, (-1.0, None, None), (0.1,) * 3], ids=str)
+def test_pictures_of_one_colour_have_the_published_gradients(levels: tuple[float | None, ...]) -> None:
+    """Their norm, which a deviation of nothing but rounding made fifty times as large in single precision."""
+    fast, plain = pair(32, width=0.125, **CALM)
+    same_weights(fast, plain)
+
+    def norm(method: Method, dtype: torch.dtype) -> float:
+        of_generator = step(method.to(dtype), Flat(levels, dtype), START).updates[0][1]
+        return float(torch.cat([gradient.double().flatten() for gradient in of_generator.values()]).norm())
+
+    single = norm(fast, torch.float32)
+    true = norm(plain, torch.float64)
+    assert norm(fast, torch.float64) == pytest.approx(true, rel=1e-6)
+    assert single == pytest.approx(true, rel=0.1)
+
+
+def first_moves(stacked: bool) -> dict[int, float]:
+    """How far each head's last bias moves, in units of the rate, when its class is first drawn, by iteration.
+
+    stacked: undrawn heads have gradients of zero, as those of one parameter for all classes have.
+    """
+    method = pair(mapper_learning_rate=1e-3)[0].double()
+    optimizers, source, seen, moves = method.optimizers(), ExactFaces(16, 0), set[int](), dict[int, float]()
+    drawn: list[set[int]] = []
+    method.generator.mapper.register_forward_pre_hook(lambda _, inputs: drawn.append(set(inputs[1].tolist())))
+
+    def update(name: str, loss: Tensor) -> None:
+        optimizers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        if stacked:
+            for p in method.generator.mapper.parameters():
+                p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+        optimizers[name].step()
+
+    def biases() -> Tensor:
+        return torch.stack([head[2].bias.detach() for head in method.generator.mapper.heads])  # type: ignore[index]
+
+    for iteration in range(12):
+        before = biases()
+        method.training_step(source, update, Progress(iteration, 12))
+        moved = (biases() - before).abs().amax(1) / 1e-3
+        for label in drawn[-1] - seen:
+            moves[iteration] = float(moved[label])
+        seen |= drawn[-1]
+        assert not any(moved[label] for label in range(8) if label not in seen)
+    return moves
+
+
+def test_a_head_first_drawn_later_takes_adam_s_first_step() -> None:
+    """By its rate, at beta1 0. Stacked heads move sqrt((1 - 0.99^k) / 0.01) times as far at step k."""
+    moves = first_moves(stacked=False)
+    assert max(moves) > 3
+    assert list(moves.values()) == pytest.approx([1] * len(moves), rel=1e-3)
+    stacked = first_moves(stacked=True)
+    assert stacked == pytest.approx({at: math.sqrt((1 - 0.99 ** (at + 1)) / 0.01) for at in moves}, rel=1e-2)
+
+
+@pytest.mark.parametrize("classes", ["per-batch", "per-sample"])
+def test_some_iterations_end_in_the_same_weights(classes: str) -> None:
+    fast, plain = pair(classes=classes, mapper_learning_rate=1e-3, **CALM)
+    same_weights(fast.double(), plain.double())
+    found, wanted = (trained(method, ExactFaces(16, 0), 6) for method in (fast, plain))
+    for key, weight in wanted.items():
+        torch.testing.assert_close(found[key], weight, rtol=1e-7, atol=1e-7, msg=key)
 
 
 class HalfPenalty(HiSD):

@@ -9,8 +9,8 @@ import pytest
 
 from benchmark.training.registry import METHODS
 
-BUILT_ON = {"mtss": "hisd"}
-"""MTSS is HiSD with parts added, so its modules import HiSD's."""
+BUILT_ON = {"mtss": "hisd", "efgan": "ganimation"}
+"""MTSS is HiSD with parts added, and EF-GAN's branches are GANimation generators."""
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -17,10 +17,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.centring import over
 from baselines.efgan import EFGAN, EFGANSettings
 from baselines.ganimation import GANimation, GANimationSettings
-from baselines.hisd import HiSD, HiSDSettings, norms
+from baselines.hisd import HiSD, HiSDSettings
+from baselines.layers import norms
+from baselines.layers.norms import over
 from baselines.stargan import StarGAN, StarGANSettings
 from benchmark.interface import FaceSource, Method, Progress, Shape
 from models.mtss import MTSS, MTSSSettings

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines.patchgan import gradient_penalty
 from baselines.stargan import (
     DiscriminatorLosses,
     GeneratorLosses,
@@ -17,6 +16,7 @@ from baselines.stargan import (
     StarGANSettings,
     discriminator_losses,
     generator_losses,
+    gradient_penalty,
     published_names,
     unused_names,
 )
@@ -83,33 +83,38 @@ def losses_beside_published(method: StarGAN) -> dict[str, float]:
     labels, targets = vectors["in_label_org"], vectors["in_label_trg"]
     with torch.no_grad():
         fakes = method.generator(images, targets)
-    critic = discriminator_losses(method.discriminator, images, labels, fakes, mix)
+    of_discriminator = discriminator_losses(method.discriminator, images, labels, fakes, mix)
     with torch.no_grad():
-        maker = generator_losses(method.generator, method.discriminator, images, labels, targets, fakes)
+        of_generator = generator_losses(method.generator, method.discriminator, images, labels, targets, fakes)
     # The published file holds mean scores; the loss of real images is their negative, and printed as the loss.
     ours = {
-        "d_real": critic.real,
-        "d_fake": critic.fake,
-        "d_cls": critic.classification,
-        "d_gp": critic.penalty,
-        "d_total": critic.total(method.settings),
-        "g_fake": maker.fake,
-        "g_cls": maker.classification,
-        "g_rec": maker.reconstruction,
-        "g_total": maker.total(method.settings),
+        "d_real": of_discriminator.real,
+        "d_fake": of_discriminator.fake,
+        "d_cls": of_discriminator.classification,
+        "d_gp": of_discriminator.penalty,
+        "d_total": of_discriminator.total(method.settings),
+        "g_fake": of_generator.fake,
+        "g_cls": of_generator.classification,
+        "g_rec": of_generator.reconstruction,
+        "g_total": of_generator.total(method.settings),
     }
     return {name: vectors.error(name, term) for name, term in ours.items()}
 
 
-def judged_between(method: StarGAN) -> tuple[Tensor, Tensor]:
-    """Of the published mixtures of images and edits, in the precision of the weights: the critic's scores, and their
-    gradient, whose norm the penalty holds at 1.
-    """
+def mixtures(method: StarGAN) -> Tensor:
+    """The published mixtures of images and edits, in the precision of the weights."""
     vectors = Vectors("stargan_losses")
     images, mix = (numbers.to(method.generator.head.weight.dtype) for numbers in (vectors.image, vectors["in_alpha"]))
     with torch.no_grad():
-        between = torch.lerp(method.generator(images, vectors["in_label_trg"]), images, mix)
-        return method.discriminator(between)[0], method.discriminator.image_gradient(between)
+        return torch.lerp(method.generator(images, vectors["in_label_trg"]), images, mix)
+
+
+def scores_and_gradient(method: StarGAN) -> tuple[Tensor, Tensor]:
+    """The discriminator's scores of `mixtures`, and the gradient of their sum, whose norm the penalty holds at 1."""
+    images = mixtures(method).requires_grad_()
+    scores, _ = method.discriminator(images)
+    (gradient,) = torch.autograd.grad(scores.sum(), images)
+    return scores.detach(), gradient
 
 
 def test_losses_give_the_published_values(exact: StarGAN) -> None:
@@ -125,17 +130,18 @@ def test_losses_give_the_published_values_in_float32(published: StarGAN, exact: 
     errors = losses_beside_published(published)
     for name in ("d_cls", "d_total", "g_cls", "g_rec", "g_total"):
         assert errors[name] < TOLERANCE, name
-    (scores, gradient), (exact_scores, exact_gradient) = judged_between(published), judged_between(exact)
+    (scores, gradient), (exact_scores, exact_gradient) = scores_and_gradient(published), scores_and_gradient(exact)
     assert (scores - exact_scores).norm() < TOLERANCE * exact_scores.norm()
     norms, exact_norms = gradient.flatten(1).norm(dim=1), exact_gradient.flatten(1).norm(dim=1)
     torch.testing.assert_close(norms.double(), exact_norms, rtol=TOLERANCE, atol=0)
 
 
 def test_the_penalty_is_of_the_summed_map(exact: StarGAN) -> None:
-    """A critic's map averaged before the gradient is taken is the usual mistake; it is far off the published value."""
-    vectors, (_, gradient) = Vectors("stargan_losses"), judged_between(exact)
-    assert vectors.error("d_gp", gradient_penalty(gradient)) < TOLERANCE
-    assert vectors.error("d_gp", gradient_penalty(gradient / 4)) > 0.1
+    """The usual mistake, the gradient of the map's mean, is far off the published value."""
+    vectors, (_, gradient) = Vectors("stargan_losses"), scores_and_gradient(exact)
+    assert vectors.error("d_gp", gradient_penalty(exact.discriminator, mixtures(exact))) < TOLERANCE
+    of_mean = gradient / 4
+    assert vectors.error("d_gp", (of_mean.flatten(1).norm(dim=1) - 1).square().mean()) > 0.1
 
 
 def naive_losses(method: StarGAN, images: Tensor, labels: Tensor, targets: Tensor, mix: Tensor) -> list[Tensor]:
@@ -152,17 +158,17 @@ def naive_losses(method: StarGAN, images: Tensor, labels: Tensor, targets: Tenso
         return sum((logits[i].exp().sum().log() - logits[i, wanted[i]] for i in range(count)), torch.zeros(())) / count
 
     fakes = edited(images, targets).detach()
-    critic = -discriminator(images)[0].mean() + discriminator(fakes)[0].mean()
-    critic = critic + entropy(discriminator(images)[1], labels)
+    of_discriminator = -discriminator(images)[0].mean() + discriminator(fakes)[0].mean()
+    of_discriminator = of_discriminator + entropy(discriminator(images)[1], labels)
     for i in range(count):
         between = (mix[i] * images[i : i + 1] + (1 - mix[i]) * fakes[i : i + 1]).requires_grad_()
         scores = discriminator(between)[0]
         (gradient,) = torch.autograd.grad(scores, between, torch.ones_like(scores), create_graph=True)
-        critic = critic + 10 * ((gradient**2).sum().sqrt() - 1) ** 2 / count
+        of_discriminator = of_discriminator + 10 * ((gradient**2).sum().sqrt() - 1) ** 2 / count
 
     there = edited(images, targets)
-    maker = -discriminator(there)[0].mean() + entropy(discriminator(there)[1], targets)
-    return [critic, maker + 10 * (images - edited(there, labels)).abs().mean()]
+    of_generator = -discriminator(there)[0].mean() + entropy(discriminator(there)[1], targets)
+    return [of_discriminator, of_generator + 10 * (images - edited(there, labels)).abs().mean()]
 
 
 @pytest.mark.parametrize(("batch", "size"), [(1, 32), (3, 64)])
@@ -189,7 +195,7 @@ def test_losses_are_the_naive_ones(batch: int, size: int) -> None:
 
 def test_an_iteration_is_that_of_the_published_trainer() -> None:
     """The discriminator's step on edits to the batch's labels in another order, then the generator's."""
-    settings = StarGANSettings(width=0.0625, batch_size=8, residual_blocks=2, critic_steps=1)
+    settings = StarGANSettings(width=0.0625, batch_size=8, residual_blocks=2, discriminator_steps=1)
     ours, naive = small(settings=settings), small(settings=settings)
     log = Steps(ours, faces()).step()
 
@@ -198,24 +204,40 @@ def test_an_iteration_is_that_of_the_published_trainer() -> None:
     targets = batch.labels[torch.randperm(8, generator=source.generator)]
     mix = torch.rand(8, 1, 1, 1, generator=source.generator)
     drawn = (batch.images, batch.labels, targets, mix)
-    critic = naive_losses(naive, *drawn)[0]
+    of_discriminator = naive_losses(naive, *drawn)[0]
     optimizer = torch.optim.Adam(naive.discriminator.parameters(), 1e-4, (0.5, 0.999))
     optimizer.zero_grad()
-    critic.backward()
+    of_discriminator.backward()
     optimizer.step()
     logged = {name: torch.tensor(value) for name, value in log.items()}
     terms = {name: logged[f"discriminator/{name}"] for name in ("real", "fake", "classification", "penalty")}
-    assert float(DiscriminatorLosses(**terms).total(settings)) == pytest.approx(float(critic.detach()), rel=1e-4)
+    assert float(DiscriminatorLosses(**terms).total(settings)) == pytest.approx(
+        float(of_discriminator.detach()), rel=1e-4
+    )
     terms = {name: logged[f"generator/{name}"] for name in ("fake", "classification", "reconstruction")}
-    maker = naive_losses(naive, *drawn)[1]
-    assert float(GeneratorLosses(**terms).total(settings)) == pytest.approx(float(maker.detach()), rel=1e-4)
+    of_generator = naive_losses(naive, *drawn)[1]
+    assert float(GeneratorLosses(**terms).total(settings)) == pytest.approx(float(of_generator.detach()), rel=1e-4)
+
+
+class Slope(nn.Module):
+    """Scores an image by its product with a fixed direction, over a map of 2 x 2."""
+
+    def __init__(self, direction: Tensor) -> None:
+        super().__init__()
+        self.direction = nn.Parameter(direction)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, None]:
+        return (images * self.direction).sum((1, 2, 3)).div(4).view(-1, 1, 1, 1).expand(-1, 1, 2, 2), None
 
 
 @pytest.mark.parametrize("norm", [1.0, 3.0])
-def test_penalty_of_a_gradient(norm: float) -> None:
-    direction = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(1))
-    gradient = (direction * norm / direction.norm()).expand(5, -1, -1, -1)
-    assert gradient_penalty(gradient) == pytest.approx((norm - 1) ** 2, abs=1e-5)
+def test_penalty_of_a_known_gradient(norm: float) -> None:
+    direction = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    slope = Slope(direction * norm / direction.norm())
+    penalty = gradient_penalty(slope, torch.rand(5, 3, 4, 4, dtype=torch.float64))  # type: ignore[arg-type]
+    assert float(penalty.detach()) == pytest.approx((norm - 1) ** 2, abs=1e-12)
+    (of_direction,) = torch.autograd.grad(penalty, slope.direction)
+    torch.testing.assert_close(of_direction, 2 * (norm - 1) * slope.direction.detach() / norm)
 
 
 def factor(decay: str, iteration: int, iterations: int = 200_000) -> float:
@@ -248,7 +270,7 @@ def test_every_fifth_iteration_updates_the_generator() -> None:
 
 
 def test_training_on_fixed_faces_lowers_the_reconstruction() -> None:
-    settings = StarGANSettings(width=0.0625, batch_size=8, residual_blocks=1, critic_steps=1, learning_rate=2e-3)
+    settings = StarGANSettings(width=0.0625, batch_size=8, residual_blocks=1, discriminator_steps=1, learning_rate=2e-3)
     steps = Steps(small(settings=settings), faces(count=8))
     values = [steps.step()["generator/reconstruction"] for _ in range(20)]
     assert values[-1] < 0.8 * values[0]

@@ -18,7 +18,10 @@ from benchmark.interface import FaceSource, Method, Progress
 
 @dataclass
 class Taken:
-    """What one step of a method did: its losses by name, and the gradients of every update, in order."""
+    """What one step of a method did: its losses by name, and the gradients of every update, in order.
+
+    A parameter without a gradient, which no optimiser steps, is left out.
+    """
 
     losses: dict[str, Tensor] = field(default_factory=dict)
     updates: list[tuple[str, dict[str, Tensor]]] = field(default_factory=list)
@@ -39,15 +42,29 @@ def step(method: Method, faces: FaceSource, progress: Progress) -> Taken:
             (
                 optimizer,
                 {
-                    name: torch.zeros_like(p) if p.grad is None else p.grad.clone()
+                    name: p.grad.clone()
                     for name, p in method.named_parameters()
-                    if id(p) in owned[optimizer]
+                    if id(p) in owned[optimizer] and p.grad is not None
                 },
             )
         )
 
     taken.losses = dict(method.training_step(faces, update, progress))
     return taken
+
+
+def trained(method: Method, source: FaceSource, iterations: int) -> dict[str, Tensor]:
+    """The weights after the iterations' updates."""
+    optimizers = method.optimizers()
+
+    def update(name: str, loss: Tensor) -> None:
+        optimizers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        optimizers[name].step()
+
+    for iteration in range(iterations):
+        method.training_step(source, update, Progress(iteration, iterations))
+    return method.state_dict()
 
 
 def same_weights(fast: Method, plain: Method) -> None:
@@ -71,7 +88,7 @@ def assert_same_step(
         assert error <= tolerance, f"loss {name} is off by {error:.1e}"
     assert [name for name, _ in quick.updates] == [name for name, _ in slow.updates]
     for (optimizer, found), (_, wanted) in zip(quick.updates, slow.updates, strict=True):
-        assert set(found) == set(wanted)
+        assert set(found) == set(wanted), f"{optimizer}: other parameters have gradients: {set(found) ^ set(wanted)}"
         # Where the true gradient is zero (a bias before a norm) there is only rounding: held against the largest, of
         # which a thousandth times the tolerance would be below what single precision resolves.
         largest = max(float(g.abs().max()) for g in wanted.values())

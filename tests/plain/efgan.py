@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from baselines.animation import draw_targets
 from baselines.efgan.crops import POINTS, REGIONS, crop_size
 from baselines.efgan.settings import EFGANSettings
+from baselines.ganimation.method import draw_targets
 from baselines.scaling import scaled
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update
 from benchmark.protocol import ACTION_UNIT_MAX
@@ -180,7 +180,7 @@ class PlainEFGAN(Method):
             "discriminator/units": d_units.detach(),
             "discriminator/penalty": d_penalty.detach(),
         }
-        if (progress.iteration + 1) % s.critic_steps == 0:
+        if (progress.iteration + 1) % s.discriminator_steps == 0:
             terms, masks = self.generator_terms(real, units, targets, boxes, stages)
             update(
                 "generator" if progress.iteration < switch else "cascade",

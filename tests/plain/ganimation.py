@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from baselines.animation import draw_targets
-from baselines.ganimation import GANimationSettings
+from baselines.ganimation.method import draw_targets
+from baselines.ganimation.settings import GANimationSettings
 from baselines.scaling import scaled
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update
 from benchmark.protocol import ACTION_UNIT_MAX
@@ -97,7 +97,7 @@ class PlainGANimation(Method):
             "discriminator/units": d_units.detach(),
             "discriminator/penalty": d_penalty.detach(),
         }
-        if (progress.iteration + 1) % s.critic_steps == 0:
+        if (progress.iteration + 1) % s.discriminator_steps == 0:
             fake, mask = self.edited(real, targets)
             scores, estimates = self.discriminator(fake)
             g_fake = -scores.mean()

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from baselines.hisd.losses import Sources, draw_latents, draw_sources, draw_targets
+from baselines.hisd.batch import Sources, draw_latents, draw_sources, draw_targets
 from baselines.hisd.settings import HiSDSettings
 from baselines.scaling import scaled
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, latents
@@ -116,39 +116,33 @@ class Trunk(nn.Module):
         return self.rest(self.feature(images))
 
 
-class PerClass(nn.Module):
-    """A linear layer of each class."""
-
-    def __init__(self, classes: int, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(classes, outputs, inputs))
-        self.bias = nn.Parameter(torch.zeros(classes, outputs))
-
-
 class Mapper(nn.Module):
+    """Shared layers and, for each class, a head of three layers; a head that is not called has no gradient."""
+
     def __init__(self, latent: int, hidden: int, style: int, classes: int) -> None:
         super().__init__()
         self.stem = nn.Linear(latent, hidden)
         self.shared = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(2))
-        self.heads = nn.ModuleList(PerClass(classes, hidden, outputs) for outputs in (hidden, hidden, style))
+        self.heads = nn.ModuleList(
+            nn.ModuleList(nn.Linear(hidden, outputs) for outputs in (hidden, hidden, style)) for _ in range(classes)
+        )
 
     def of_class(self, latent: Tensor, label: int) -> Tensor:
         hidden = self.stem(latent)
         for layer in self.shared:
             hidden = layer(F.relu(hidden))
-        one, two, three = self.heads
-        hidden = F.linear(F.relu(hidden), one.weight[label], one.bias[label])
-        hidden = F.linear(F.relu(hidden), two.weight[label], two.bias[label])
-        return F.linear(hidden, three.weight[label], three.bias[label])
+        one, two, three = list(self.heads)[label]  # type: ignore[misc]
+        style: Tensor = three(two(F.relu(one(F.relu(hidden)))))
+        return style
 
     def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
         """Class by class; as published, all latents of a batch that has one class go through its head at once."""
         styles = {label: self.of_class(latent[labels == label], label) for label in sorted(set(labels.tolist()))}
-        place = dict.fromkeys(styles, 0)
+        used = dict.fromkeys(styles, 0)
         rows = []
         for label in labels.tolist():
-            rows.append(styles[label][place[label]])
-            place[label] += 1
+            rows.append(styles[label][used[label]])
+            used[label] += 1
         return torch.stack(rows)
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from baselines.hisd.losses import draw_latents, draw_sources, draw_targets
+from baselines.hisd.batch import draw_latents, draw_sources, draw_targets
 from baselines.scaling import scaled
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, latents
 from models.mtss.settings import MTSSSettings

@@ -102,13 +102,13 @@ class Discriminator(nn.Module):
             body += [nn.Conv2d(channels, scaled(64 * 2**i, width), 4, 2, 1), nn.LeakyReLU(0.01)]
             channels = scaled(64 * 2**i, width)
         self.body = nn.Sequential(*body)
-        self.critic = nn.Conv2d(channels, 1, 3, 1, 1, bias=False)
-        self.classifier = nn.Conv2d(channels, outputs, size // 2**depth, bias=False)
+        self.score_head = nn.Conv2d(channels, 1, 3, 1, 1, bias=False)
+        self.condition_head = nn.Conv2d(channels, outputs, size // 2**depth, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.body(images)
-        estimates = self.classifier(features)
-        return self.critic(features), estimates.reshape(len(estimates), estimates.shape[1])
+        estimates = self.condition_head(features)
+        return self.score_head(features), estimates.reshape(len(estimates), estimates.shape[1])
 
 
 def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ class PlainStarGAN(Method):
             "discriminator/classification": d_classification.detach(),
             "discriminator/penalty": d_penalty.detach(),
         }
-        if (progress.iteration + 1) % s.critic_steps == 0:
+        if (progress.iteration + 1) % s.discriminator_steps == 0:
             fake = self.generator(real, targets)
             scores, logits = self.discriminator(fake)
             g_fake = -scores.mean()

@@ -41,7 +41,7 @@ def test_the_step_hardly_waits_for_its_pictures(
     plain = statistics.median(loaded() for _ in range(5))
     benchmark.pedantic(made.faces.draw, (batch,), rounds=30, warmup_rounds=3)
 
-    steps = getattr(settings, "critic_steps", 1)
+    steps = getattr(settings, "discriminator_steps", 1)
     for _ in range(steps):
         made._step()
     waits, times = [], []

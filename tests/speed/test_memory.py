@@ -25,7 +25,7 @@ def most_memory(name: str, profile: str, folder: Path) -> tuple[int, str]:
     settings = make_settings(kind.Settings, {"width": made.width, **(stated.settings if stated else {})}, "test")
     training = trainer(kind, settings, made.size, pictures(made.size, 32), folder)
     training.position.iteration = int(0.9 * training.budget.iterations)  # EF-GAN's cascade trains late
-    for _ in range(2 * getattr(settings, "critic_steps", 1)):
+    for _ in range(2 * getattr(settings, "discriminator_steps", 1)):
         training._step()
     what = f"{kind.__name__}, {made.size} px, width {made.width:g}, batch {settings.batch_size}"
     return peak_memory(), what

@@ -23,7 +23,7 @@ def test_bfloat16_beside_float32(benchmark: BenchmarkFixture, tmp_path: Path, na
     at, kind = SCALES[scale], find_method(name)
     settings = make_settings(kind.Settings, at.settings(name), "test")
     made = trainer(kind, settings, at.size, pictures(at.size), tmp_path)
-    steps = getattr(settings, "critic_steps", 1)
+    steps = getattr(settings, "discriminator_steps", 1)
     exact: list[float] = []
 
     def iterations() -> None:

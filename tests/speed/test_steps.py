@@ -91,7 +91,7 @@ def test_a_step_takes_little_more_than_half_the_plain_one(
     plain.method.load_state_dict(fast.method.state_dict())
     faces = PictureFaces(tmp_path / "pictures", data, kind.augmentation, seed=0)
     plain.faces = faces  # type: ignore[assignment]
-    steps = getattr(settings, "critic_steps", 1)  # as many iterations as there are to a generator's update
+    steps = getattr(settings, "discriminator_steps", 1)  # as many iterations as there are to a generator's update
     seconds: list[float] = []
 
     def round_of(trainer: Trainer) -> None:

@@ -1,4 +1,4 @@
-"""Each way to write a convolution gives what the plain composition gives, its first and second derivatives too."""
+"""Layers equal their plain twins: outputs, first derivatives and the derivatives of a squared gradient."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from baselines import convolution
-from baselines.convolution import Conv2d, conv2d, painted, pooled_conv2d, upsampled_conv2d
+from baselines.layers import convolutions
+from baselines.layers.activations import LeakyReLU
+from baselines.layers.convolutions import Conv2d, joined, output_convs, pooled_conv2d, upsampled_conv2d
+from baselines.layers.planes import PlanesConv2d
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
@@ -44,17 +46,18 @@ def seeded(*shape: int) -> Tensor:
 def test_small_maps_as_a_matrix_product(
     monkeypatch: pytest.MonkeyPatch, layout: torch.memory_format, size: int, stride: int, pad: int, bias: bool
 ) -> None:
-    monkeypatch.setattr(convolution, "HEAVY_KERNEL", 1)
+    monkeypatch.setattr(convolutions, "HEAVY_KERNEL", 1)
     conv = Conv2d(5, 7, size, stride, pad, bias=bias).double().to(memory_format=layout)
     x = seeded(3, 5, 4, 4).contiguous(memory_format=layout)
-    called: list[str] = []
-    monkeypatch.setattr(F, "conv2d", lambda *_: called.append("conv2d"))
-    conv(x)
-    monkeypatch.undo()
-    assert called == []
+    plain = F.conv2d
+
+    def refused(*_: object) -> Tensor:
+        raise AssertionError("not a matrix product")
+
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(convolution, "HEAVY_KERNEL", 1)
-        assert_same(conv, lambda y: F.conv2d(y, conv.weight, conv.bias, stride, pad), x, list(conv.parameters()))
+        patched.setattr(F, "conv2d", refused)
+        conv(x)
+    assert_same(conv, lambda y: plain(y, conv.weight, conv.bias, stride, pad), x, list(conv.parameters()))
 
 
 def test_the_product_is_for_small_maps_and_heavy_kernels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,12 +69,12 @@ def test_the_product_is_for_small_maps_and_heavy_kernels_alone(monkeypatch: pyte
         return plain(x, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(F, "conv2d", counted)
-    heavy, light = nn.Conv2d(256, 256, 3, 1, 1), nn.Conv2d(8, 8, 3, 1, 1)
-    conv2d(torch.zeros(1, 256, 4, 4), heavy)
+    heavy, light = Conv2d(512, 256, 3, 1, 1), Conv2d(8, 8, 3, 1, 1)
+    heavy(torch.zeros(1, 512, 4, 4))
     assert called == []
-    conv2d(torch.zeros(1, 256, 5, 4), heavy)
-    conv2d(torch.zeros(1, 8, 4, 4), light)
-    assert called == [(1, 256, 5, 4), (1, 8, 4, 4)]
+    heavy(torch.zeros(1, 512, 5, 4))
+    light(torch.zeros(1, 8, 4, 4))
+    assert called == [(1, 512, 5, 4), (1, 8, 4, 4)]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -86,6 +89,16 @@ def test_pooling_and_upsampling_join_the_convolution(
     assert_same(lambda y: upsampled_conv2d(y, conv), lambda y: conv(F.interpolate(y, scale_factor=2)), x, parameters)
 
 
+@pytest.mark.parametrize("sizes", [(1, 3), (3, 1)])
+def test_two_convolutions_in_a_row_have_one_kernel(sizes: tuple[int, int]) -> None:
+    first, second = (seeded(out, 4, size, size) for out, size in zip((4, 5), sizes, strict=True))
+    first, second = first.requires_grad_(), second.requires_grad_()
+    x = seeded(2, 4, 6, 7)
+    assert_same(
+        lambda y: F.conv2d(y, joined(second, first)), lambda y: F.conv2d(F.conv2d(y, first), second), x, [first, second]
+    )
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @given(height=st.integers(1, 5), width=st.integers(1, 5), outputs=st.lists(st.integers(1, 3), min_size=1, max_size=3))
 def test_few_outputs_are_made_in_squares(
@@ -94,18 +107,54 @@ def test_few_outputs_are_made_in_squares(
     convs = [nn.Conv2d(4, count, 7, 1, 3, bias=False).double() for count in outputs]
     x = seeded(2, 4, 2 * height, 2 * width).contiguous(memory_format=layout)
     assert_same(
-        lambda y: torch.cat(painted(y, convs), 1),
+        lambda y: torch.cat(output_convs(y, convs), 1),
         lambda y: torch.cat([conv(y) for conv in convs], 1),
         x,
         [conv.weight for conv in convs],
     )
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("size", "height", "width"), [(7, 7, 8), (7, 10, 24), (3, 4, 6)])
+@pytest.mark.parametrize("planes", [0, 1, 5])
+def test_planes_are_convolved(planes: int, size: int, height: int, width: int, layout: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    layer = PlanesConv2d(3 + planes, 4, size, 1, size // 2, bias=False).double().to(memory_format=layout)
+    images = seeded(2, 3, height, width).contiguous(memory_format=layout)
+    values = seeded(2, planes).requires_grad_()
+
+    def plain(x: Tensor) -> Tensor:
+        beside = torch.cat([x, values[:, :, None, None].expand(-1, -1, height, width)], 1)
+        return F.conv2d(beside, layer.weight, padding=size // 2)
+
+    parameters = [layer.weight, *([values] if planes else [])]
+    assert_same(lambda x: layer(x, values if planes else None), plain, images, parameters)
+
+
+def test_leaky_relu_has_the_plain_one_s_derivatives() -> None:
+    """Between two convolutions, as in the discriminator."""
+    torch.manual_seed(0)
+    first, second = nn.Conv2d(2, 3, 3).double(), nn.Conv2d(3, 2, 3).double()
+    weights = [first.weight, second.weight]
+    x = seeded(2, 2, 8, 8)
+    assert_same(lambda y: second(LeakyReLU(0.01)(first(y))), lambda y: second(F.leaky_relu(first(y), 0.01)), x, weights)
+
+
+def test_a_penalty_sends_no_zeros_through_the_layers_before() -> None:
+    first, second = nn.Conv2d(2, 3, 3), nn.Conv2d(3, 2, 3)
+    for activation, reached in ((nn.LeakyReLU(0.01), True), (LeakyReLU(0.01), False)):
+        x = torch.randn(2, 2, 8, 8).requires_grad_()
+        (gradient,) = torch.autograd.grad(second(activation(first(x))).sum(), x, create_graph=True)
+        of_bias = torch.autograd.grad(gradient.square().sum(), [first.bias], allow_unused=True)[0]
+        assert (of_bias is not None) == reached
+        assert of_bias is None or not of_bias.any()
+
+
 def test_a_kernel_spread_to_the_wrong_side_is_noticed() -> None:
     conv = nn.Conv2d(2, 2, 3, 1, 1).double()
 
     def wrong(x: Tensor) -> Tensor:
-        return F.conv2d(x, convolution._spread(conv.weight).flip(2) / 4, conv.bias, stride=2, padding=1)
+        return F.conv2d(x, convolutions._spread(conv.weight).flip(2) / 4, conv.bias, stride=2, padding=1)
 
     with pytest.raises(AssertionError):
         assert_same(wrong, lambda y: F.avg_pool2d(conv(y), 2), seeded(1, 2, 4, 4), list(conv.parameters()))
