@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from baselines.ganimation import GANimation, GANimationSettings
-from baselines.ganimation import published_names as ganimation_names
+from baselines.ganimation.networks import published_names as ganimation_names
 from baselines.hisd import HiSD, HiSDSettings
 from baselines.hisd.published_names import published_names as hisd_names
 from baselines.stargan import StarGAN, StarGANSettings
