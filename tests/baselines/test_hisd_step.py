@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,7 +17,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from baselines.hisd import HiSD, HiSDSettings
+from benchmark.core.progress import Reporter
 from benchmark.interface import Faces, Method, Progress, Shape, Target
+from benchmark.training import trainer as trainer_module
+from benchmark.training.sampling import TrainingSet
+from benchmark.training.trainer import STATE, WEIGHTS, Budget, Trainer
 from tests.plain.compare import assert_same_step, same_weights, step, trained
 from tests.plain.exact_faces import ExactFaces, GrainyFaces
 from tests.plain.hisd import PlainHiSD
@@ -197,3 +203,51 @@ def test_edits_are_the_published_ones(guide: Any) -> None:
     target = Target(guide, torch.tensor([1, 7, 1]), [3, 4, 5], references)
     ours, published = (method.edit(Faces.of(sources), target) for method in (fast, plain))
     torch.testing.assert_close(ours, published, rtol=1e-10, atol=1e-10)
+
+
+# --------------------------------------------------------------------------------------------------------- exact resume
+def trainer(folder: Path) -> Trainer:
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    data = TrainingSet(rng.integers(0, 256, (16, 16, 16, 3), dtype=np.uint8), np.arange(16) % 8)
+    chosen = replace(TINY, batch_size=2, mapper_learning_rate=1e-3, **CALM)
+    return Trainer(HiSD, chosen, Shape(16), data, Budget(8, 2, 3), 3, "cpu", folder, threads=1)
+
+
+def run(made: Trainer) -> bytes:
+    with Reporter(quiet=True).bar("", 1) as bar:
+        made.run(bar, lambda _: None)
+    made.write_result()
+    return (made.folder / WEIGHTS).read_bytes()
+
+
+@pytest.fixture
+def determinism() -> Iterator[None]:
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("determinism")
+def test_a_run_cut_before_all_heads_were_drawn_ends_in_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The optimiser's state has no entry for a head that was not drawn yet, and gets one when it is."""
+    whole = trainer(tmp_path / "whole")
+    states: dict[int, bytes] = {}
+    save = whole.save
+
+    def kept() -> None:
+        save()
+        states[whole.position.iteration] = (whole.folder / STATE).read_bytes()
+
+    monkeypatch.setattr(trainer_module, "SAVING", float("inf"))  # at every look
+    monkeypatch.setattr(whole, "save", kept)
+    weights = run(whole)
+    known = []
+    for cut in (2, 4, 6):
+        again = trainer(tmp_path / f"cut-{cut}")
+        (again.folder / STATE).write_bytes(states[cut])
+        assert again.resume()
+        known.append(len(again._raw["generator"].state))
+        assert run(again) == weights
+    assert known[0] < known[-1] < len(list(whole.method.generator.parameters()))
