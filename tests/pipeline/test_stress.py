@@ -25,6 +25,7 @@ SEED = int(os.environ.get("STRESS_SEED", "0"))
 LATEST = 120.0
 """Seconds that a call may take, also after a signal."""
 WORKER = b"benchmark.pipeline.worker"
+pytestmark = pytest.mark.timeout(600 + LATEST * KILLS)
 ENDING = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
