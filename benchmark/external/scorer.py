@@ -166,6 +166,7 @@ class ExternalScorer:
             return dataclasses.replace(
                 other,
                 rows=summarise((*other.rows, *ours), other.metrics),
+                claims=None,
                 verdicts=(),
                 judges={**other.judges, **judges},
                 test_images={**other.test_images, **images},

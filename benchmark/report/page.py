@@ -61,8 +61,10 @@ def report_page(results: SuiteResults, timings: Mapping[str, float], pictures: S
 
 def _claims(results: SuiteResults, drawn: bool) -> str:
     """The verdicts on the paper's claims, with the numbers; nothing where the suite names no claims."""
-    if not results.verdicts or results.claims is None:
+    if results.claims is None:
         return ""
+    if not results.verdicts:
+        return f"{escape_markdown(heading(results))} ({escape_markdown(results.claims.source)}).\n"
     metrics = {metric.key: metric for metric in results.metrics}
     lines = [f"## {heading(results)}\n", f"{escape_markdown(results.claims.source)}\n"]
     for verdict in results.verdicts:

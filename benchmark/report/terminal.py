@@ -72,7 +72,7 @@ def print_tables(
 
 def _print_verdicts(results: SuiteResults, console: Console) -> None:
     """A line for each claim of the paper."""
-    if not results.verdicts:
+    if results.claims is None:
         return
     console.print(Text(heading(results), "bold"))
     for line in short_list(results):

@@ -15,6 +15,8 @@ SIGNS: dict[Outcome, str] = {"reproduced": "✓", "contradicted": "✗", "undeci
 
 def heading(results: SuiteResults) -> str:
     """`Claims: 3 reproduced, 1 contradicted, 2 undecided, 1 not testable here`."""
+    if not results.verdicts:
+        return f"Claims: none is about suite {results.suite}"
     counts = Counter(verdict.outcome for verdict in results.verdicts)
     return "Claims: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
 

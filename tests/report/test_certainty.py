@@ -139,6 +139,13 @@ def test_the_page_opens_with_verdicts_and_their_numbers() -> None:
     assert "several seeds" in rules(SEEDS)[1]
 
 
+def test_a_copy_of_a_suite_says_that_no_claim_is_about_it() -> None:
+    mine = certain_run(dataclasses.replace(quick_run(), suite="mine"))
+    assert (mine.claims, mine.verdicts) == (RUN.claims, ())
+    assert "Claims: none is about suite mine (" in report_page(mine, timings(), [])
+    assert "Claims: none is about suite mine" in shown(mine, 80)
+
+
 def test_words_of_a_verdict() -> None:
     metrics = {metric.key: metric for metric in RUN.metrics}
     evidence = Evidence("a", "b", "ca", 50.0, 40.0, 8.0, 12.0, 3.0, 17.0, 10, "exact sign flip", 0.001, True)
