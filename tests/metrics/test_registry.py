@@ -27,9 +27,10 @@ from tests.report.made_up import INCEPTION, LITE0
 
 
 class Faces:
-    """A face set with pictures alone."""
+    """A face set with pictures and their identities alone."""
 
     images = crops(5, seed=0)
+    table = pd.DataFrame({"identity": ["a", "b", "c", "d", "e"]})
 
 
 def some_edits() -> Edits:

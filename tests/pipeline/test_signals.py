@@ -214,7 +214,7 @@ class Worker:
             theirs.close()
         environment = Environment("test", "cpu", 1)
         self.connection.send_bytes(
-            pickle.dumps(messages.Equipment({}, folder, Machine("cpu", 1), environment, quiet=True))
+            pickle.dumps(messages.WorkerSetup({}, folder, Machine("cpu", 1), environment, quiet=True))
         )
 
     def end(self) -> list[messages.Report]:
