@@ -73,7 +73,9 @@ def test_only_the_published_features_give_fid() -> None:
 def test_values_are_those_of_the_partner_and_empty_without_one() -> None:
     edits = some_edits()
     found = measure_edits(edits)
-    assert list(found.columns) == [*edits.table, "psnr_ref", "psnr_true", "ca", "psnr_src", "ssim", "judged"]
+    measured = ["identity", "psnr_ref", "psnr_true", "ca", "psnr_src", "ssim", "judged"]
+    assert list(found.columns) == [*edits.table, *measured]
+    assert found["identity"].tolist() == ["a", "b", "c"]
     for metric, partners in ((PSNR_SRC, [0, 1, 2]), (PSNR_REF, [3, 3, 4])):
         assert found[metric.key].tolist() == psnr(edits.images, Faces.images[partners]).tolist()
     assert found["psnr_true"].tolist()[::2] == psnr(edits.images[::2], Faces.images[[4, 2]]).tolist()
