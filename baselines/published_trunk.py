@@ -1,4 +1,4 @@
-"""What StarGAN's published checkpoints look like, and GANimation's, whose networks grew out of StarGAN's."""
+"""The layout of StarGAN's and GANimation's published checkpoints, which have the same trunk."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ DEPTH = 6
 
 
 def running_statistics(names: Names) -> set[str]:
-    """Published buffers without a use here: what the norms of a network kept of their inputs. In the generators the
-    norms alone have a bias.
+    """Published buffers that are not used here: the running statistics of a generator's norms.
+
+    In the generators only the norms have a bias.
     """
     norms = [name.removesuffix("bias") for name in names if name.endswith(".bias")]
     return {norm + kept for norm in norms for kept in ("running_mean", "running_var", "num_batches_tracked")}
 
 
 def measure(shapes: Mapping[str, Shapes], condition: Literal["classes", "units"]) -> Measured:
-    """Width, depth and number of conditions from the generator; the size of the pictures from the discriminator, whose
-    last kernel is what its halvings leave of it.
+    """Width, depth and number of conditions from the generator, the size of the images from the discriminator.
+
+    The discriminator's last kernel has the size of its last map.
     """
     generator, discriminator = shapes.get("generator", {}), shapes.get("discriminator", {})
     settings: dict[str, Any] = {}
@@ -34,11 +36,11 @@ def measure(shapes: Mapping[str, Shapes], condition: Literal["classes", "units"]
     blocks = len(numbers(generator, r"main\.(\d+)\.main\."))
     if blocks not in (0, DEPTH):
         settings["residual_blocks"] = blocks
-    planes = length(generator, "main.0.weight", 1)
+    inputs = length(generator, "main.0.weight", 1)
     size, layers = _size(discriminator)
     if size and layers != min(DEPTH, int(math.log2(size)) - 1):
         settings["discriminator_layers"] = layers
-    conditions = planes - 3 if planes and planes >= 3 else None
+    conditions = inputs - 3 if inputs and inputs >= 3 else None
     return Measured(
         settings,
         classes=conditions if condition == "classes" else None,
@@ -49,7 +51,7 @@ def measure(shapes: Mapping[str, Shapes], condition: Literal["classes", "units"]
 
 
 def _size(discriminator: Shapes) -> tuple[int | None, int]:
-    """Side of the pictures, and the layers that halve it."""
+    """Side of the images, and the number of layers that halve it."""
     layers = len(numbers(discriminator, r"main\.(\d+)\."))
     kernel = length(discriminator, "conv2.weight", 2)
     return (kernel * 2**layers if kernel else None), layers

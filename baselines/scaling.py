@@ -1,4 +1,4 @@
-"""How published channel counts follow a profile's width."""
+"""Published channel counts at another width, and image sizes that the networks allow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from benchmark.core.errors import UserError
 
 
 def scaled(channels: int, width: float) -> int:
-    """A published channel count at `width` (1.0: as published), never below 4.
+    """Scale a published channel count by `width` (1.0: as published), to at least 4.
 
     Raises UserError for a width that is not positive.
     """
@@ -16,6 +16,6 @@ def scaled(channels: int, width: float) -> int:
 
 
 def check_size(method: str, size: int, smallest: int = 8) -> None:
-    """Raises UserError for an image size that two halvings do not divide, or that is too small."""
+    """Refuse an image size that two halvings do not divide, or that is too small. Raises UserError."""
     if size < smallest or size % 4:
         raise UserError(f"{method}: images must be a multiple of 4 pixels and at least {smallest} wide, not {size}")

@@ -84,7 +84,7 @@ def published_names(network: Generator | Discriminator) -> dict[str, str]:
 
 
 def unused_names(generator: Generator) -> set[str]:
-    """Published buffers without a use here: the running statistics of the norms."""
+    """Published buffers that are not used here: the running statistics of the norms."""
     return running_statistics(published_names(generator))
 
 
@@ -120,9 +120,10 @@ class GeneratorLosses:
 def discriminator_losses(
     discriminator: Discriminator, images: Tensor, labels: Tensor, fakes: Tensor, mix: Tensor
 ) -> DiscriminatorLosses:
-    """Judge real `images` (N x 3 x S x S, labels N) and `fakes`, and the mixtures that the penalty is taken at.
+    """Eq. (5) and (8) on real images and fakes.
 
-    mix: N x 1 x 1 x 1 in [0, 1], the share of the real image.
+    images: N x 3 x S x S, real; labels: N, their classes; fakes: N x 3 x S x S, detached; mix: N x 1 x 1 x 1 in [0, 1],
+    the share of the real image in the mixtures that the penalty is taken at.
     """
     count = len(images)
     scores, logits = discriminator(torch.cat([images, fakes]))
@@ -146,7 +147,7 @@ def gradient_penalty(discriminator: Discriminator, images: Tensor) -> Tensor:
 def generator_losses(
     generator: Generator, discriminator: Discriminator, images: Tensor, labels: Tensor, targets: Tensor, fakes: Tensor
 ) -> GeneratorLosses:
-    """Judge `fakes`, the edits of `images` (labels `labels`) to `targets`, and edit them back."""
+    """Eq. (6) on `fakes`, the edits of `images` (classes `labels`) to `targets`, and on their edits back."""
     scores, logits = discriminator(fakes)
     return GeneratorLosses(
         fake=-scores.mean(),
@@ -180,7 +181,7 @@ class StarGAN(Method):
         return Adam(network.parameters(), self.settings.learning_rate, betas, fused=True)
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
-        """The discriminator, and in every `discriminator_steps`-th iteration the generator on the same faces."""
+        """Update the discriminator, and in every `discriminator_steps`-th iteration the generator on the same faces."""
         settings = self.settings
         batch = faces.draw(settings.batch_size)
         images, labels = batch.images, batch.labels
@@ -215,7 +216,7 @@ class StarGAN(Method):
         return 1 - (progress.iteration // settings.decay_interval - start // settings.decay_interval) / decaying
 
     def edit(self, sources: Faces, target: Target) -> Tensor:
-        """The generator on the target labels; it has no latent, so seeds play no part."""
+        """Edit the sources to the target labels; there is no latent, so seeds are not used."""
         edited: Tensor = self.generator(sources.images, target.labels)
         return edited
 

@@ -1,4 +1,4 @@
-"""The body of StarGAN's generator, on which GANimation's and EF-GAN's are built too."""
+"""The body of StarGAN's generator, which GANimation's and EF-GAN's have too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Trunk(nn.Sequential):
     """All of the generator but its last convolution: N x inputs x S x S to N x 64 width x S x S.
 
     Zero padding, since instance norm removes a label plane that reflection makes constant. Instance norm keeps no
-    running statistics: with them, eval mode would change the pictures.
+    running statistics: with them, eval mode would change the images.
     """
 
     def __init__(self, inputs: int, width: float, residual_blocks: int) -> None:

@@ -1,8 +1,8 @@
-"""Cascade EF-GAN: expressions edited a third of the way at a time, each time whole and by eyes, nose and mouth.
+"""Cascade EF-GAN: expressions are edited in three stages, each with a global branch and three local ones.
 
 Wu et al., "Cascade EF-GAN: Progressive Facial Expression Editing with Local Focuses", CVPR 2020. A reconstruction: no
-code was ever published. Which parts are known and which are put in their place is said in `docs/methods.md` and in
-the settings' notes.
+code was ever published. `docs/methods.md` and the notes of the settings say which parts are known, and which were
+chosen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where eyes, nose and mouth are cut out, and how they are put back.
+"""Crops of eyes, nose and mouth: their windows, and how edited crops are pasted.
 
 A crop is a product with two matrices of zeros and ones that select rows and columns. Its values are exact, since every
 sum has one term that is not zero; and unlike indexing, its backward pass has one order of summation on every device.
@@ -21,14 +21,14 @@ REGIONS: tuple[Region, ...] = get_args(Region)
 POINTS: dict[Region, slice] = {"eyes": slice(36, 48), "nose": slice(27, 36), "mouth": slice(48, 68)}
 """A region's landmarks in the iBUG scheme."""
 FRAME = 128
-"""Width of the pictures that the settings give the sizes of crops for."""
+"""Width of the images, in pixels, for which the settings give the crops' sizes."""
 SMALLEST = 8
 """Two halvings leave 2 x 2, the least that instance norm can normalise without erasing."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """One crop of h x w in each of N pictures of S x S: rows N x h x S and columns N x w x S, 1 where selected."""
+    """One crop of h x w in each of N images of S x S: rows N x h x S and columns N x w x S, 1 where selected."""
 
     rows: Tensor
     columns: Tensor
@@ -49,7 +49,7 @@ class Window:
 
 
 def crop_size(settings: EFGANSettings, region: Region, size: int) -> tuple[int, int]:
-    """Height and width of a region's crop in pictures of `size` x `size`, multiples of 4.
+    """Height and width of a region's crop in images of `size` x `size`, multiples of 4.
 
     Raises UserError for a setting that is no height and width of up to 128.
     """
@@ -61,8 +61,9 @@ def crop_size(settings: EFGANSettings, region: Region, size: int) -> tuple[int, 
 
 
 def window(landmarks: Tensor, height: int, width: int, size: int) -> Window:
-    """The window of height x width centred on the box round `landmarks` (N x points x 2, x and y in pixels, finite),
-    at whole pixels and moved inside the picture.
+    """The window of height x width centred on the box round the landmarks, at whole pixels and moved inside the image.
+
+    landmarks: N x points x 2, x and y in pixels, finite.
     """
     centre = (landmarks.amin(1) + landmarks.amax(1)) / 2
     return Window(_selection(centre[:, 1], height, size), _selection(centre[:, 0], width, size))

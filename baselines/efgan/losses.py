@@ -1,7 +1,7 @@
-"""What the cascade is trained for: GANimation's terms at every stage, with that stage's target.
+"""EF-GAN's generator losses: GANimation's terms at every stage, with that stage's target.
 
-Each term is a mean over the stages, so that a cascade weighs them against the cycle, which there is one of, as a single
-EF-GAN does.
+Each term is a mean over the stages, so that its weight against the cycle, which is counted once, does not depend on how
+many there are. The discriminator's losses are GANimation's, on the images of `judged_images`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from baselines.patchgan import Discriminator
 
 @dataclass(frozen=True)
 class CascadeLosses(GeneratorLosses):
-    """GANimation's terms (`attention` and `smoothness` are sums over four masks and both passes) and the score of the
-    images before the refiner, unweighted.
+    """GANimation's terms and the score of the images before the refiner, unweighted.
+
+    `attention` and `smoothness` are sums over four masks and both passes.
     """
 
     initial: Tensor
@@ -32,10 +33,10 @@ class CascadeLosses(GeneratorLosses):
         return self.total(settings) + settings.initial_weight * self.initial
 
 
-def judged(edits: Sequence[Edit], settings: EFGANSettings) -> list[Tensor]:
-    """What the discriminator is shown of `edits`: every stage's image, then the images before the refiners where they
-    count for anything. A generator that is paid for images that the discriminator does not learn from soon only
-    pleases it.
+def judged_images(edits: Sequence[Edit], settings: EFGANSettings) -> list[Tensor]:
+    """The images of `edits` that the discriminator judges: every stage's, then those before the refiners if they count.
+
+    The discriminator also learns from all of them: a generator rewarded for images it never saw soon only pleases it.
     """
     before = [edit.initial.whole for edit in edits] if settings.initial_weight else []
     return [edit.image for edit in edits] + before
@@ -50,13 +51,13 @@ def generator_losses(
     back: Sequence[Edit],
     settings: EFGANSettings,
 ) -> CascadeLosses:
-    """Losses of one way to the targets and the way back.
+    """The generator's losses on the edits to the targets and back.
 
-    images: N x 3 x S x S, the sources; units, targets: N x 17, theirs and the wanted ones; back: the last of `edits`
-    edited to `units` by the same stages.
+    images: N x 3 x S x S, the sources; units, targets: N x 17, their action units and the targets'; back: the last of
+    `edits` edited to `units` by the same stages.
     """
     count = len(images) * len(edits)
-    scores, estimates = discriminator(torch.cat(judged(edits, settings)))
+    scores, estimates = discriminator(torch.cat(judged_images(edits, settings)))
     return CascadeLosses(
         fake=-scores[:count].mean(),
         units=F.mse_loss(estimates[:count], torch.cat(path(units, targets, len(edits)))),

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from baselines.efgan.crops import REGIONS, Window, crop_size, windows
-from baselines.efgan.losses import generator_losses, judged
+from baselines.efgan.losses import generator_losses, judged_images
 from baselines.efgan.networks import BRANCHES, Cascade, Edit
 from baselines.efgan.settings import EFGANSettings
 from baselines.ganimation.method import draw_targets, falling, target_units, update_discriminator
@@ -26,8 +26,10 @@ COPYING, REPLACING = 0.02, 0.95
 
 
 class EFGAN(Method):
-    """Cascade EF-GAN, guided by the action units of a reference. First stage one is trained alone, from source to
-    target; then it is copied into all stages, and these are trained together, each on its share of the way.
+    """Cascade EF-GAN, guided by the action units of a reference.
+
+    First the first stage is trained alone, from source to target. Then it is copied into all stages, and these are
+    trained together, each on its share of the way.
 
     Every iteration updates the discriminator, which all stages share, every fifth the generator too.
     """
@@ -60,9 +62,7 @@ class EFGAN(Method):
         self.to(memory_format=torch.channels_last)  # the same function, faster on a CPU
 
     def optimizers(self) -> Mapping[str, Optimizer]:
-        """Adam for stage one alone, for the whole cascade, which so begins with no memory of stage one's steps, and for
-        the discriminator.
-        """
+        """Adam for the first stage, the whole cascade, whose state thus starts empty, and the discriminator."""
         settings = self.settings
         networks = {
             "generator": self.generator.stages[0],
@@ -76,8 +76,9 @@ class EFGAN(Method):
         }
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
-        """The discriminator on the edits of all stages in training, and in every `discriminator_steps`-th iteration the
-        generator on the same edits.
+        """Update the discriminator on the edits of all trained stages, and at times the generator on the same.
+
+        The generator is updated in every `discriminator_steps`-th iteration.
         """
         settings, switch = self.settings, self.switch(progress.iterations)
         if progress.iteration == switch:
@@ -91,7 +92,7 @@ class EFGAN(Method):
 
         with torch.set_grad_enabled(generating):
             edits: list[Edit] = self.generator(images, units, targets, where, stages)
-        fakes = torch.cat(judged(edits, settings)).detach()
+        fakes = torch.cat(judged_images(edits, settings)).detach()
         mix = torch.rand(len(fakes), 1, 1, 1, generator=faces.generator).to(images)
         # All of them are held against the same real faces.
         log = update_discriminator(self.discriminator, images, units, fakes, mix, settings, update)
@@ -120,15 +121,15 @@ class EFGAN(Method):
         return falling(progress, self.settings.flat_share)
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:
-        """Says when the attention saturates, the known way for it to fail."""
+        """Report a saturated attention, the known way for it to fail."""
         attention = {name: means[f"attention/{name}"] for name in BRANCHES if f"attention/{name}" in means}
-        said = []
+        messages = []
         if attention and max(attention.values()) < COPYING:
-            said.append(
+            messages.append(
                 f"EF-GAN: the attention of all branches vanishes (means below {COPYING}), so edits are copies of their "
                 "sources: check the action units, or lower attention_weight"
             )
-        return said + [
+        return messages + [
             f"EF-GAN: the attention of the {name} branch is saturated (mean above {REPLACING}), so nothing of the "
             "source is kept there: raise attention_weight a little"
             for name, mean in attention.items()
@@ -136,8 +137,9 @@ class EFGAN(Method):
         ]
 
     def edit(self, sources: Faces, target: Target) -> Tensor:
-        """The cascade from the sources' action units to the target's, refined image by refined image. Raises UserError
-        where the units or the landmarks of a source are not known.
+        """Edit the sources by the cascade, from their own action units to the target's.
+
+        Raises UserError if the action units or the landmarks of a source are not known.
         """
         for known, what in ((sources.units, KNOWLEDGE["units"]), (sources.landmarks, KNOWLEDGE["landmarks"])):
             unknown = int((~torch.isfinite(known).flatten(1).all(1)).sum())

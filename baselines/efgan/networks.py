@@ -1,6 +1,6 @@
 """The cascade: stages of an Expression Transformer, which edits the whole and three crops, and a Refiner.
 
-At width 1, 17 units and 128 px: a branch has 8,471,296 parameters, the refiner 8,424,256, a stage 42,309,440.
+At width 1, 17 action units and 128 px a branch has 8,471,296 parameters, the refiner 8,424,256, a stage 42,309,440.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ BRANCHES = ("global", *REGIONS)
 
 
 def blend(images: Tensor, colours: Tensor, attention: Tensor) -> Tensor:
-    """I_init = M_A * M_C + (1 - M_A) * I_in: where the attention is 0, the input is copied. GANimation's A is the
-    opposite.
-    """
+    """I_init = M_A * M_C + (1 - M_A) * I_in: an attention of 0 copies the input (GANimation's A is the opposite)."""
     return torch.lerp(images, colours, attention)
 
 
 @dataclass(frozen=True)
 class Initial:
-    """What the transformer makes of N images: the global branch's edit and the stitched local ones (N x 3 x S x S), and
-    every branch's attention, in the order of BRANCHES (N x 1 x its own size).
+    """The transformer's output for N images, before the refiner.
+
+    whole: the global branch's edit, N x 3 x S x S. stitched: the local ones, stitched, N x 3 x S x S. attention: every
+    branch's, N x 1 x its own size, in the order of BRANCHES.
     """
 
     whole: Tensor
@@ -49,12 +49,12 @@ class ExpressionTransformer(nn.Module):
         )
 
     def forward(self, images: Tensor, units: Tensor, where: Sequence[Window]) -> Initial:
-        """Images N x 3 x S x S in [-1, 1], target units N x 17 on the scale of 0 to 1, the windows of all regions."""
+        """Images N x 3 x S x S in [-1, 1], target action units N x 17 in [0, 1], the windows of all regions."""
         inputs = [images, *(window.cut(images) for window in where)]
         edits, attention = [], []
-        for branch, taken in zip(self.branches.values(), inputs, strict=True):
-            colours, mask = branch(taken, units)
-            edits.append(blend(taken, colours, mask))
+        for branch, crop in zip(self.branches.values(), inputs, strict=True):
+            colours, mask = branch(crop, units)
+            edits.append(blend(crop, colours, mask))
             attention.append(mask)
         return Initial(edits[0], stitch(images, edits[1:], where), tuple(attention))
 
@@ -77,7 +77,7 @@ class Refiner(nn.Module):
 
 @dataclass(frozen=True)
 class Edit:
-    """What a stage makes of N images: the refined one, N x 3 x S x S, and what it was made from."""
+    """A stage's output for N images: the refined image, N x 3 x S x S, and the refiner's input."""
 
     image: Tensor
     initial: Initial
@@ -107,7 +107,7 @@ class Cascade(nn.Module):
     def forward(
         self, images: Tensor, source: Tensor, target: Tensor, where: Sequence[Window], stages: int | None = None
     ) -> list[Edit]:
-        """The edits of the first `stages` stages (of all), the last of them with the target's units.
+        """The edits of the first `stages` stages (None: of all), the last of them with the target's action units.
 
         source, target: N x 17. The windows are those of `images` for every stage.
         """
@@ -124,7 +124,5 @@ class Cascade(nn.Module):
 
 
 def path(source: Tensor, target: Tensor, steps: int) -> list[Tensor]:
-    """y_k = y_s + (k / steps) (y_t - y_s) for k = 1 ... steps. Nothing is clipped: what lies between two vectors of
-    units is in the range that both are in.
-    """
+    """y_k = y_s + (k / steps) (y_t - y_s) for k = 1 ... steps: linear interpolation, so nothing needs clipping."""
     return [torch.lerp(source, target, k / steps) for k in range(1, steps + 1)]

@@ -36,7 +36,8 @@ def discriminator_losses(
 ) -> DiscriminatorLosses:
     """WGAN losses and the regression of the action units of real images.
 
-    images: N x 3 x S x S, real; units: N x 17, theirs on the scale of 0 to 1; fakes: M x 3 x S x S, detached.
+    images: N x 3 x S x S, real; units: N x 17, their action units on the scale of 0 to 1; fakes: M x 3 x S x S,
+    detached.
     """
     scores, estimates = discriminator(torch.cat([images, fakes]))
     count = len(images)
@@ -90,7 +91,7 @@ def generator_losses(
     """The generator's losses on one edit and the edit back.
 
     images: N x 3 x S x S, the sources; targets: N x 17 on the scale of 0 to 1; back: `edit` edited to the sources' own
-    units.
+    action units.
     """
     scores, estimates = discriminator(edit.image)
     return GeneratorLosses(

@@ -25,8 +25,9 @@ COPYING, REPLACING = 0.95, 0.02
 
 
 class GANimation(Method):
-    """GANimation, guided by the action units of a reference. Every iteration updates the discriminator, every fifth the
-    generator too.
+    """GANimation, guided by the action units of a reference.
+
+    Every iteration updates the discriminator, every fifth the generator too.
     """
 
     Settings = GANimationSettings
@@ -56,7 +57,7 @@ class GANimation(Method):
         }
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
-        """The discriminator, and in every `discriminator_steps`-th iteration the generator on the same faces."""
+        """Update the discriminator, and in every `discriminator_steps`-th iteration the generator on the same faces."""
         settings = self.settings
         batch = faces.draw(settings.batch_size)
         images, units = batch.images, batch.units / ACTION_UNIT_MAX
@@ -83,7 +84,7 @@ class GANimation(Method):
         return falling(progress, self.settings.flat_share)
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:
-        """Says when the attention saturates, the known way for it to fail."""
+        """Report a saturated attention, the known way for it to fail."""
         attention = means.get("attention/mean", 0.5)
         if attention > COPYING:
             return [
@@ -98,7 +99,7 @@ class GANimation(Method):
         return []
 
     def edit(self, sources: Faces, target: Target) -> Tensor:
-        """The generator on the target's action units; neither the reference's picture nor the seed plays a part."""
+        """Edit the sources to the target's action units; the reference's image and the seed are not used."""
         return animate(self.generator, sources.images, target_units(target)).image
 
     @classmethod
@@ -118,14 +119,14 @@ class GANimation(Method):
 
 
 def target_units(target: Target) -> Tensor:
-    """The target's action units, N x 17 on the scale of 0 to 1. Raises UserError where they are not known."""
+    """The target's action units, N x 17 on the scale of 0 to 1. Raises UserError if they are not known."""
     if target.units is None or bool(torch.isnan(target.units).any()):
         raise UserError("the method is guided by action units, and those of the reference are not known")
     return target.units / ACTION_UNIT_MAX
 
 
 def draw_targets(faces: FaceSource, count: int, noise: float) -> Tensor:
-    """Units of random training pictures on the scale of 0 to 1, count x 17, with uniform noise, unclipped."""
+    """Draw action units of random training images with uniform noise, count x 17 on the scale of 0 to 1, unclipped."""
     units = faces.draw_units(count) / ACTION_UNIT_MAX
     drawn = torch.rand(units.shape, generator=faces.generator).to(units)
     return units + noise * (2 * drawn - 1)

@@ -21,7 +21,7 @@ from benchmark.published import Rule, translated
 
 
 class Generator(nn.Module):
-    """Images N x 3 x S x S in [-1, 1] and units N x 17 in [0, 1] to a colour and an attention mask."""
+    """Images N x 3 x S x S in [-1, 1] and action units N x 17 in [0, 1] to a colour and an attention mask."""
 
     def __init__(self, width: float, residual_blocks: int, units: int) -> None:
         super().__init__()
@@ -30,8 +30,9 @@ class Generator(nn.Module):
         self.mask = nn.Conv2d(scaled(64, width), 1, 7, 1, 3, bias=False)
 
     def forward(self, images: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
-        """Colours C, N x 3 x S x S in (-1, 1), and mask A, N x 1 x S x S in (0, 1); every unit becomes one constant
-        plane beside the image.
+        """Colours C, N x 3 x S x S in (-1, 1), and mask A, N x 1 x S x S in (0, 1).
+
+        Every action unit becomes one constant plane beside the image.
         """
         colours, mask = output_convs(self.trunk(images, units), [self.colour, self.mask])
         return torch.tanh(colours), torch.sigmoid(mask)
@@ -39,8 +40,9 @@ class Generator(nn.Module):
 
 @torch.no_grad()
 def initialise(network: nn.Module, settings: GANimationSettings) -> None:
-    """Weights of convolutions N(0, initial_deviation), their biases 0; norms stay as they are. The layers that make
-    colours, which are called `colour`, are multiplied with output_gain.
+    """Draw convolutions' weights from N(0, initial_deviation), their biases 0; norms stay as they are.
+
+    The weights of the colour heads are then multiplied with output_gain.
     """
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
@@ -59,14 +61,14 @@ def blend(images: Tensor, colours: Tensor, attention: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Edit:
-    """What the generator makes of N images: the blend, N x 3 x S x S, and the attention, N x 1 x S x S."""
+    """The generator's output for N images: the blend, N x 3 x S x S, and the attention, N x 1 x S x S."""
 
     image: Tensor
     attention: Tensor
 
 
 def animate(generator: Generator, images: Tensor, units: Tensor) -> Edit:
-    """Edit images (N x 3 x S x S) to units (N x 17 on the scale of 0 to 1)."""
+    """Edit images (N x 3 x S x S) to action units (N x 17 on the scale of 0 to 1)."""
     colours, attention = generator(images, units)
     return Edit(blend(images, colours, attention), attention)
 

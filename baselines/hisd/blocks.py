@@ -1,4 +1,4 @@
-"""The layers that HiSD is made of; MTSS is made of the same.
+"""The blocks of HiSD's networks, which MTSS has too.
 
 LeakyReLU 0.2 before every convolution, zero padding, every residual sum divided by sqrt(2). 1x1 skip convolutions run
 on the smaller side of pooling and upsampling, with which they commute.
@@ -33,12 +33,12 @@ class InstanceNorm(nn.Module):
 
 
 def activation(channels: int, normalised: bool) -> nn.Module:
-    """What stands before a convolution: LeakyReLU, behind an instance norm where `normalised`."""
+    """The activation before a convolution: LeakyReLU, after an instance norm if `normalised`."""
     return InstanceNorm(channels) if normalised else nn.LeakyReLU(SLOPE)
 
 
 def add_(residual: Tensor, skip: Tensor) -> Tensor:
-    """Sum of two branches at unchanged variance, in the place of the second."""
+    """Sum of two branches divided by sqrt(2), computed in place of `skip`."""
     return skip.add_(residual).mul_(math.sqrt(0.5))
 
 

@@ -63,8 +63,8 @@ class HiSD(Method):
         settings = self.settings
         betas = (settings.beta1, settings.beta2)
         mapper = list(self.generator.mapper.parameters())
-        theirs = {id(parameter) for parameter in mapper}
-        others = [parameter for parameter in self.generator.parameters() if id(parameter) not in theirs]
+        in_mapper = {id(parameter) for parameter in mapper}
+        others = [parameter for parameter in self.generator.parameters() if id(parameter) not in in_mapper]
         groups: list[dict[str, Any]] = [{"params": others}, {"params": mapper, "lr": settings.mapper_learning_rate}]
         return {
             "generator": Adam(groups, settings.learning_rate, betas, fused=True),
@@ -72,7 +72,7 @@ class HiSD(Method):
         }
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
-        """The generator first, then the discriminator on the same edits."""
+        """Update the generator, then the discriminator on the same edits."""
         settings = self.settings
         sources = draw_sources(faces, settings.batch_size, settings.classes)
         targets = draw_targets(sources.labels, faces.classes, settings.classes, faces.generator)
@@ -83,7 +83,7 @@ class HiSD(Method):
         with frozen(self.discriminator):
             of_generator = generator_losses(self.discriminator, edits, sources, targets, style_seen)
         update("generator", of_generator.total(settings))
-        # As published, the discriminator judges the edits that the generator made before its update.
+        # As published, the discriminator is updated on edits from before the generator's update.
         of_discriminator = discriminator_losses(self.discriminator, edits, sources, targets, style_seen)
         update("discriminator", of_discriminator.total(settings))
         terms = {f"generator/{name}": term for name, term in vars(of_generator).items()}
@@ -91,7 +91,7 @@ class HiSD(Method):
         return {name: term.detach() for name, term in terms.items()}
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:
-        """Says when the styles run away: a discriminator that sees them rewards the generator for growing them."""
+        """Report styles that run away: a discriminator that sees them rewards the generator for growing them."""
         if means.get("generator/style", 0.0) <= RUNAWAY:
             return []
         name = type(self).__name__
@@ -101,7 +101,7 @@ class HiSD(Method):
         ]
 
     def edit(self, sources: Faces, target: Target) -> Tensor:
-        """Decode the source, translated to the target style."""
+        """Edit the sources: decode them, translated to the target style."""
         generator = self.generator
         style = target_style(generator, sources.images, target, self.settings.latent_dim)
         edited: Tensor = generator.decoder(generator.translator(generator.encoder(sources.images), style))
@@ -136,7 +136,7 @@ class HiSD(Method):
 
 
 def target_style(generator: Generator, sources: Tensor, target: Target, latent_dim: int) -> Tensor:
-    """The style that an edit is made with, N x style: the references', or the labels' with each pair's own latent."""
+    """The style of an edit, N x style: extracted from the references, or mapped from labels and each pair's latent."""
     if target.guide == "R":
         if target.references is None:
             raise ValueError("a reference-guided edit needs references")

@@ -26,7 +26,7 @@ HEADS = 2
 
 
 class Pyramid(nn.Module):
-    """1x1 convolution from RGB, then one block per halving. MTSS's SDU takes what the first block gives."""
+    """1x1 convolution from RGB, then one block per halving. MTSS's SDU takes the output of the first block."""
 
     def __init__(self, channels: Sequence[int], normalised: bool) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Pyramid(nn.Module):
         return features
 
     def deep(self, features: Tensor) -> Tensor:
-        """What follows `shallow`: layers l + 1 to N."""
+        """The layers after `shallow`, l + 1 to N."""
         for block in self.blocks[1:]:
             features = block(features)
         return features

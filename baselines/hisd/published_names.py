@@ -1,4 +1,4 @@
-"""What the published code (imlixinyang/HiSD) calls the parameters; MTSS, which grew out of it, uses the same names."""
+"""Names of the parameters in the published code (imlixinyang/HiSD), which MTSS uses too."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def published_names(network: Generator | Discriminator, more: Sequence[Rule] = (
 
 
 def measure(shapes: Mapping[str, Shapes]) -> Measured:
-    """What the generator's shapes say: width, style, latent, blocks, classes; of the size, only how often it is halved.
-    No discriminator is needed for it.
+    """Width, style, latent, blocks and classes, and bounds of the image size, from the generator's shapes.
+
+    Of the size they only tell how often it is halved.
     """
     generator = shapes.get("generator", {})
     first = length(generator, "encoder.0.weight", 0)
@@ -84,7 +85,7 @@ def measure(shapes: Mapping[str, Shapes]) -> Measured:
 
 
 def _tags(generator: Shapes) -> list[str]:
-    """Several tags are several translators and mappers; expressions are one tag."""
+    """Refuse several tags (several translators and mappers): expressions are one tag."""
     tags = numbers(generator, r"mappers\.(\d+)\.")
     if len(tags) < 2:
         return []
@@ -96,25 +97,25 @@ def _tags(generator: Shapes) -> list[str]:
 
 
 def _channels(generator: Shapes, width: float) -> list[str]:
-    """The 256 px configuration has another extractor."""
+    """Refuse the 256 px configuration, which has another extractor."""
     layers = numbers(generator, r"extractors\.model\.(\d+)\.conv1\.")
-    found = [length(generator, "extractors.model.0.weight", 0)]
-    found += [length(generator, f"extractors.model.{layer}.conv2.weight", 0) for layer in layers]
-    ours = [scaled(channels, width) for channels in TRUNK]
-    if not layers or found == ours[: len(found)]:
+    channels = [length(generator, "extractors.model.0.weight", 0)]
+    channels += [length(generator, f"extractors.model.{layer}.conv2.weight", 0) for layer in layers]
+    expected = [scaled(count, width) for count in TRUNK]
+    if not layers or channels == expected[: len(channels)]:
         return []
     return [
-        f"has an extractor of {', '.join(map(str, found))} channels, and at its width of {width:g} that of "
-        f"celeba-hq.yaml has {', '.join(map(str, ours))} (celeba-hq_256.yaml is another network)"
+        f"has an extractor of {', '.join(map(str, channels))} channels, and at its width of {width:g} that of "
+        f"celeba-hq.yaml has {', '.join(map(str, expected))} (celeba-hq_256.yaml is another network)"
     ]
 
 
 def _conditions(discriminator: Shapes, width: float, style: int | None) -> list[str]:
-    """Our discriminator has one tag-irrelevant condition, as MTSS's configuration has."""
+    """Refuse another number of tag-irrelevant conditions than one, which MTSS's configuration has."""
     inputs = length(discriminator, "fcs.0.0.weight", 1)
     if inputs is None or style is None:
         return []
-    found = inputs - scaled(TRUNK[-1], width) - style
-    if found == 1:
+    conditions = inputs - scaled(TRUNK[-1], width) - style
+    if conditions == 1:
         return []
-    return [f"has a discriminator of {found} tag-irrelevant conditions, and this one has 1; edits do without it"]
+    return [f"has a discriminator of {conditions} tag-irrelevant conditions, and this one has 1; edits do without it"]

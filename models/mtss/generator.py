@@ -23,7 +23,7 @@ from models.mtss.sse import Classifier
 
 @dataclass(frozen=True)
 class Encoded:
-    """What encoder and extractor make of N images.
+    """Outputs of encoder and extractor for N images.
 
     f_s, f_r: N x 128 width x S/2 x S/2, Eq. (2). encoded: N x 256 width x S/4 x S/4, which the translator takes.
     style: N x style.
@@ -37,7 +37,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Content:
-    """What joins in the decoder (None where nothing does), and the SDU's two parts (None without an SDU)."""
+    """The feature that joins in the decoder, and the SDU's two parts; None for a part that is switched off."""
 
     joins: Tensor | None
     parts: Disentangled | None

@@ -77,15 +77,15 @@ def discriminator_losses(
 
 # --------------------------------------------------------------------------------------- Eq. (6): reconstruction losses
 def cycle_loss(images: Tensor, edits: Edits) -> Tensor:
-    """L_cyc of Eq. (6), with the two other reconstructions that HiSD has beside it: all three must give x_s again."""
+    """L_cyc of Eq. (6), with the two other reconstructions of HiSD: all three must return x_s."""
     rebuilt = (edits.reconstructed, edits.self_translated, edits.cycled)
     return torch.stack([F.l1_loss(image, images) for image in rebuilt]).sum()
 
 
 def style_reconstruction_loss(edits: Edits) -> Tensor:
-    """L_st: the styles extracted from the edits are those that they were made with.
+    """L_st: the style extracted from an edit must be the one it was given.
 
-    As in HiSD the mapped style learns from it; the extracted one is the extractor's own target there and is not moved.
+    As in HiSD the mapped style learns from it. The reference's style is a fixed target: the extractor computes both.
     """
     loss = F.l1_loss(edits.recovered_style, edits.mapped_style)
     if edits.reference is not None:

@@ -40,20 +40,20 @@ class MTSS(HiSD):
         return MTSSGenerator(self.settings, self.shape)
 
     def draw(self, faces: FaceSource) -> Batch:
-        """Sources, targets t1 and t2 (independent, neither the source's class), references of t1, latents for t2."""
+        """Draw sources, targets t1 and t2 (each another class than the source's), references of t1, latents for t2."""
         settings = self.settings
         sources = draw_sources(faces, settings.batch_size, settings.classes)
         labels = sources.labels
         mapped = draw_targets(labels, faces.classes, settings.classes, faces.generator)
         latent = draw_latents(len(mapped), settings.latent_dim, faces, like=sources.images)
-        references = wanted = None
+        references = reference_labels = None
         if settings.reference_path:
-            wanted = draw_targets(labels, faces.classes, settings.classes, faces.generator)
-            references = faces.draw_labelled(wanted).images
-        return Batch(sources.images, labels, latent, mapped, references, wanted)
+            reference_labels = draw_targets(labels, faces.classes, settings.classes, faces.generator)
+            references = faces.draw_labelled(reference_labels).images
+        return Batch(sources.images, labels, latent, mapped, references, reference_labels)
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
-        """The generator first, then the discriminator on the same edits."""
+        """Update the generator, then the discriminator on the same edits."""
         settings = self.settings
         batch = self.draw(faces)
         edits = edit_paths(self.generator, batch, settings.consistency_content)
@@ -70,7 +70,7 @@ class MTSS(HiSD):
         return {name: term.detach() for name, term in terms.items()}
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:
-        """Says when the styles run away and when the SDU is saturated."""
+        """Report styles that run away and a saturated SDU."""
         magnitude = means.get("sdu/style_magnitude", 0.0)
         if magnitude <= SATURATED:
             return super().warnings(means)
@@ -81,7 +81,7 @@ class MTSS(HiSD):
         ]
 
     def edit(self, sources: Faces, target: Target) -> Tensor:
-        """Decode the source, translated to the target style, with its own content."""
+        """Edit the sources: decode them, translated to the target style, with their own content."""
         generator, images = self.generator, sources.images
         style = target_style(generator, images, target, self.settings.latent_dim)
         f_s = generator.encoder.shallow(images)

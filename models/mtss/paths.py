@@ -32,7 +32,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class ReferenceEdits:
-    """What the reference path adds: x~t1, made with style = st1 = E(x_t1).
+    """Outputs of the reference path: x~t1, edited with style = st1 = E(x_t1).
 
     recovered_style: E(x~t1). consistent: G(x~t1, st2, f'co) of Eq. (6). labels: N, y_t1.
     """
@@ -64,7 +64,7 @@ class Edits:
 
 
 def edit_paths(generator: MTSSGenerator, batch: Batch, consistency_content: Literal["source", "recomputed"]) -> Edits:
-    """Everything that the generator makes in one step, each network called on all of its inputs at once."""
+    """Run all paths of one step, each network on all of its inputs at once."""
     count = len(batch.images)
     source = generator.encode(batch.images)
     content = generator.content_of(source.f_s, source.f_r)

@@ -33,7 +33,7 @@ class SDU(nn.Module):
 
     def forward(self, f_s: Tensor, f_r: Tensor) -> Disentangled:
         """f_s: the encoder's feature, f_r: the extractor's, both N x channels x H x W."""
-        # Of two convolutions without an activation between, the kernels are joined: a quarter of the work.
+        # Two convolutions without an activation between them have one kernel: a quarter of the work.
         (first, bias), (last, last_bias) = _parameters(self.encoder[0]), _parameters(self.decoder[-1])
         # f_r is detached, as published: the extractor learns from the styles, not from this split.
         projected = [

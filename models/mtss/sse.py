@@ -1,4 +1,4 @@
-"""Supervision-based style encoding (SSE), paper Sec. 2.1: a classifier makes styles speak of the expression."""
+"""Supervision-based style encoding (SSE), paper Sec. 2.1: cross-entropy of a classifier on the styles, Eq. (1)."""
 
 from __future__ import annotations
 
