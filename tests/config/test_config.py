@@ -36,7 +36,7 @@ def write(path: Path, data: object) -> str:
 
 
 @pytest.mark.parametrize("name", names(PROFILES))
-def test_profiles_in_the_house_are_valid_for_every_method(name: str) -> None:
+def test_the_repositorys_profiles_are_valid_for_every_method(name: str) -> None:
     profile = load_profile(name)
     for method in METHODS:
         assert profile.iterations_of(method) >= 1

@@ -42,7 +42,7 @@ HEAVY = {
 
 @pytest.fixture(scope="module")
 def arguments(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Path]) -> list[str]:
-    """A method of the house in its smallest size."""
+    """One of this repository's methods in its smallest size."""
     folder = tmp_path_factory.mktemp("config")
     arguments = configure(folder)
     row = {"id": "s-t", "label": "StarGAN (T)", "method": "stargan", "guide": "T", "data": "F"}
