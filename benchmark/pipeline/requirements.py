@@ -10,17 +10,20 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import torch
 
 from benchmark.config.profiles import Profile
 from benchmark.config.suites import Suite, SuiteRow
 from benchmark.core.errors import UserError
+from benchmark.core.source_code import error_line
 from benchmark.data.edit_lists import edit_lists, why_no_edits
 from benchmark.data.faceset import FaceSet
 from benchmark.data.source import DataSource
 from benchmark.data.split import lowest_ranked
-from benchmark.interface import Method
+from benchmark.interface import Method, Shape
 from benchmark.pipeline.request import PlanRequest
-from benchmark.protocol import KNOWLEDGE, Knowledge, Subset
+from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, KNOWLEDGE, Knowledge, Subset
+from benchmark.stages.checkpoints import few_modules
 from benchmark.training.precision import check_precision
 from benchmark.training.registry import METHODS, find_method, is_known
 from benchmark.training.row_settings import row_settings
@@ -50,7 +53,21 @@ def check_request(request: PlanRequest) -> None:
             row_settings(name, profile, {})
     for row, reason in zip(rows, reasons, strict=True):
         if not reason and row.id not in request.checkpoints:
-            row_settings(row.method, profile, row.variant)
+            _check_networks(row, profile)
+
+
+def _check_networks(row: SuiteRow, profile: Profile) -> None:
+    """Raise UserError where no networks or optimisers can have the settings of a row; nothing is computed."""
+    settings = row_settings(row.method, profile, row.variant)
+    try:
+        with torch.device("meta"), few_modules():
+            find_method(row.method)(settings, Shape(profile.size, len(EXPRESSIONS), len(ACTION_UNITS))).optimizers()
+    except UserError as error:
+        raise UserError(f"row {row.id}: {error}") from error
+    except Exception as error:  # settings that no network can have stop its constructor anywhere
+        raise UserError(
+            f"row {row.id}: no training of {row.method} can have its settings ({error_line(error)})"
+        ) from error
 
 
 def no_row(request: PlanRequest, reason: str) -> UserError:
