@@ -17,13 +17,13 @@ from benchmark.rendering.shots import ShotName, ShotRenderer
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 
 
-SHORT_HAIRED = 3
-"""An identity whose hair hides no landmark."""
+BALD = 21
+"""An identity without hair, which would hide landmarks."""
 
 
 def landmarks(renderer: ShotRenderer, units: dict[str, float], yaw: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks in pixels of a 100 px picture of a short-haired man, and which are visible."""
-    head = renderer.head(SHORT_HAIRED)
+    """Landmarks in pixels of a 100 px picture of a bald man, and which are visible."""
+    head = renderer.head(BALD)
     sides = {"AU14_r": CONTEMPT_SIDE}
     pose = head.pose(units, sides, "frontal")
     renderer.scene.set_pose(pose)
