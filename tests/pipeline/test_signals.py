@@ -189,7 +189,7 @@ def test_once_told_a_clean_up_is_not_cut_short() -> None:
 
 # ---------------------------------------------------------------------------------------------------- a worker
 class Worker:
-    """`benchmark.pipeline.worker` with other work: the text of a function `work(line, equipment)`."""
+    """`benchmark.pipeline.worker` with other work: the text of a function `work(parent, setup)`."""
 
     def __init__(self, folder: Path, work: str) -> None:
         self.connection, theirs = Pipe()
@@ -242,7 +242,7 @@ def test_a_worker_stopped_while_it_says_that_it_was_stopped_says_so_once(tmp_pat
         "    signal.raise_signal(signal.SIGTERM)\n"
         "    return 0\n"
         "worker.peak_memory = peak_memory\n"
-        "def work(line, equipment):\n"
+        "def work(parent, setup):\n"
         "    signal.raise_signal(signal.SIGTERM)\n",
     )
     (report,) = worker.end()
@@ -258,7 +258,7 @@ def test_a_worker_stopped_while_it_says_that_it_failed_says_that_it_failed(tmp_p
         "    signal.raise_signal(signal.SIGTERM)\n"
         "    return error\n"
         "worker._as_sent = as_sent\n"
-        "def work(line, equipment):\n"
+        "def work(parent, setup):\n"
         "    raise RunFailed('no luck')\n",
     )
     (report,) = worker.end()
@@ -271,12 +271,12 @@ def test_a_worker_leaves_what_a_terminal_sends_to_its_parent(tmp_path: Path, sig
     """Also where it holds signals, as a training does."""
     worker = Worker(
         tmp_path,
-        "def work(line, equipment):\n"
+        "def work(parent, setup):\n"
         "    with held_signals() as received:\n"
-        "        line.send(messages.Say('ready'))\n"
+        "        parent.send(messages.Say('ready'))\n"
         "        while not received:\n"
         "            time.sleep(0.01)\n"
-        "        line.send(messages.Say(' '.join(signal.Signals(number).name for number in received)))\n",
+        "        parent.send(messages.Say(' '.join(signal.Signals(number).name for number in received)))\n",
     )
     ready(worker.connection)
     worker.process.send_signal(signum)
@@ -291,10 +291,10 @@ def test_a_stop_of_a_worker_that_python_only_reports_is_not_lost(tmp_path: Path)
     worker = Worker(
         tmp_path,
         "from tests.pipeline.test_signals import in_a_callback_of_the_collector, wait_for_a_signal\n"
-        "def work(line, equipment):\n"
+        "def work(parent, setup):\n"
         "    in_a_callback_of_the_collector(signal.SIGTERM)\n"
         "    wait_for_a_signal()\n"
-        "    line.send(messages.Say('late'))\n",
+        "    parent.send(messages.Say('late'))\n",
     )
     (report,) = worker.end()
     assert isinstance(report, messages.Stopped)

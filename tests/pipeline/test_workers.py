@@ -118,9 +118,9 @@ def test_no_more_workers_than_stages_that_are_ready(
     started = []
 
     class Counted(WorkerProcess):
-        def __init__(self, number: int, equipment: bytes, gpu: str | None) -> None:
+        def __init__(self, number: int, setup: bytes, gpu: str | None) -> None:
             started.append(number)
-            super().__init__(number, equipment, gpu)
+            super().__init__(number, setup, gpu)
 
     monkeypatch.setattr(jobs, "WorkerProcess", Counted)
     for path in [*(beside / "judge").iterdir(), *(beside / "reports").iterdir()]:
