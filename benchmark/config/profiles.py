@@ -38,6 +38,7 @@ class Profile:
 
     size: side of all pictures in pixels. width: share of the published channels. targets_per_source: edits of each test
     picture, drawn from the seven. allow_small: measure sets below the floor too.
+    decides_claims: whether its trainings are long enough to hold a paper's claims against.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Profile:
     train_identities: Count | None = None
     targets_per_source: Count | None = None
     allow_small: bool = False
+    decides_claims: bool = True
     precision: Precision = DEFAULT
     overrides: Annotated[Mapping[MethodName, Overrides], BeforeValidator(or_empty)] = field(default_factory=dict)
 

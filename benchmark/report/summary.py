@@ -18,8 +18,11 @@ NOT_IN_A_NAME = re.compile(r"[^\w. :-]", re.ASCII)
 """What MLflow takes in no name of a metric; a slash would begin a group."""
 
 
-def with_statistics(results: SuiteResults, claims: Claims | None) -> SuiteResults:
-    """The results with intervals, ranks, and the verdicts on the claims about their suite."""
+def with_statistics(results: SuiteResults, claims: Claims | None, undecidable: str = "") -> SuiteResults:
+    """The results with intervals, ranks, and the verdicts on the claims about their suite.
+
+    undecidable: why these results decide no claim, or "".
+    """
     rows = summarise(results.rows, results.metrics)
     if claims is None:
         return replace(results, rows=rows)
@@ -28,6 +31,7 @@ def with_statistics(results: SuiteResults, claims: Claims | None) -> SuiteResult
         results.features.column,
         {row.id: row.missing for row in rows if row.missing},
         {metric.key: metric.label for metric in results.metrics},
+        undecidable,
     )
     samples = {row.id: row.samples(results.metrics) for row in rows if not row.missing}
     verdicts = decide(claims.of_suite(results.suite), samples, setting)

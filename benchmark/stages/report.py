@@ -113,6 +113,8 @@ class Report(Stage[NoFacts]):
         }
         if self.claims is not None:
             settings["claims"] = hashlib.sha256(claims_path(suite.claims).read_bytes()).hexdigest()
+            if not profile.decides_claims:
+                settings["decides_claims"] = False
         if suite.faces != "aligned":
             settings["faces"] = suite.faces
         check_columns(
@@ -189,7 +191,8 @@ class Report(Stage[NoFacts]):
             readings=readings,
             floors=self._floors(context),
         )
-        return with_statistics(results, self.claims)
+        undecidable = "" if self.profile.decides_claims else f"profile {self.profile.name} trains too briefly to decide"
+        return with_statistics(results, self.claims, undecidable)
 
     def _floors(self, context: Context) -> dict[Subset, Floor]:
         """The distances between halves of the real pictures that rows are measured against."""

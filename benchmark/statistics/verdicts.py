@@ -40,6 +40,8 @@ class Setting:
     missing: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     """Of metrics, by key."""
+    undecidable: str = ""
+    """Why no claim can be decided on these results, or ""."""
 
     def label(self, metric: str) -> str:
         """Heading of a metric."""
@@ -162,6 +164,8 @@ def _obstacle(claim: Claim, samples: Samples, setting: Setting) -> str:
     """Why a claim cannot be tested on these results, or ""."""
     if claim.untestable:
         return claim.untestable
+    if setting.undecidable:
+        return setting.undecidable
     if claim.only.data not in (None, setting.data):
         return f"it is about the data set {claim.only.data}, and these results are of the data set {setting.data}"
     if claim.only.features not in (None, setting.features):

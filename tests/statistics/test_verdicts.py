@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -206,6 +208,12 @@ def test_what_cannot_be_tested_says_why():
     assert found["picture"].why == "it is a picture"
     assert found["fine"].outcome == "reproduced"
     assert found["fine"].p_reproduced == 2**-10  # what is not tested costs the others nothing
+
+
+def test_trainings_that_are_too_short_decide_nothing():
+    samples = {"a": {"ca": edits(60)}, "b": {"ca": edits(50)}}
+    (found,) = decide([claim(part(), name="fine")], samples, replace(SETTING, undecidable="too short"))
+    assert (found.outcome, found.why) == ("not testable here", "too short")
 
 
 # ---------------------------------------------------------------------------------------------- error rates
