@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.browser import browser, open_page  # noqa: F401 (fixtures)
 from tests.face_folders import write_faces
 
 if TYPE_CHECKING:
