@@ -7,7 +7,6 @@ import math
 
 from torch import Tensor, nn
 
-from baselines.layers.activations import LeakyReLU
 from baselines.layers.convolutions import Conv2d
 from baselines.scaling import scaled
 
@@ -27,7 +26,7 @@ class Discriminator(nn.Module):
         channels = [3, *(scaled(64 * 2**i, width) for i in range(depth))]
         body: list[nn.Module] = []
         for before, after in itertools.pairwise(channels):
-            body += [Conv2d(before, after, 4, 2, 1), LeakyReLU(SLOPE)]
+            body += [Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(SLOPE)]
         self.body = nn.Sequential(*body)
         self.score_head = nn.Conv2d(channels[-1], 1, 3, 1, 1, bias=False)
         self.condition_head = nn.Conv2d(channels[-1], outputs, size // 2**depth, bias=False)

@@ -45,8 +45,8 @@ def documented(settings: Any) -> list[DocumentedSetting]:
 def make_settings(cls: type[S], overrides: Mapping[str, Any], where: str) -> S:
     """Make settings of class `cls` with `overrides` in place of its defaults.
 
-    Raises UserError that begins with `where` for an unknown name, for a value of another type, and for a count below 1:
-    a whole number whose default is at least 1.
+    Raises UserError that begins with `where` for an unknown name, for a value of another type, and for a count
+    that is too small: below 1, or below 0 where the default is 0.
     """
     hints = get_type_hints(cls)
     defaults = {field.name: field.default for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
@@ -56,8 +56,8 @@ def make_settings(cls: type[S], overrides: Mapping[str, Any], where: str) -> S:
             raise UserError(f"{where}: no setting {quoted(name)} in {cls.__name__}{did_you_mean(name, hints)}")
         values[name] = _checked(value, hints[name], f"{where}: {name}")
         default = defaults[name]
-        if hints[name] is int and isinstance(default, int) and default >= 1 > values[name]:
-            raise UserError(f"{where}: {name} must be at least 1, not {quoted(value)}")
+        if hints[name] is int and isinstance(default, int) and values[name] < (least := min(default, 1)):
+            raise UserError(f"{where}: {name} must be at least {least}, not {quoted(value)}")
     return cls(**values)
 
 

@@ -13,10 +13,11 @@ from baselines.efgan.crops import REGIONS, Window, crop_size, windows
 from baselines.efgan.losses import generator_losses, judged_images
 from baselines.efgan.networks import BRANCHES, Cascade, Edit
 from baselines.efgan.settings import EFGANSettings
-from baselines.ganimation.method import draw_targets, falling, target_units, update_discriminator
+from baselines.ganimation.method import draw_targets, target_units, update_discriminator
 from baselines.ganimation.networks import initialise
 from baselines.patchgan import Discriminator
 from baselines.scaling import check_size
+from baselines.schedules import falling
 from benchmark.core.errors import UserError
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, frozen
 from benchmark.protocol import ACTION_UNIT_MAX, KNOWLEDGE, Guide, Knowledge, Subset

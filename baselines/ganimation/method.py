@@ -15,6 +15,7 @@ from baselines.ganimation.settings import CODE, GANimationSettings
 from baselines.patchgan import Discriminator
 from baselines.published_trunk import measure, running_statistics
 from baselines.scaling import check_size
+from baselines.schedules import falling
 from benchmark.core.errors import UserError
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, frozen
 from benchmark.protocol import ACTION_UNIT_MAX, Guide, Knowledge
@@ -152,9 +153,3 @@ def update_discriminator(
     weighted = settings.penalty_weight * penalty
     update("discriminator", weighted if settings.penalty_update == "apart" else losses.total(settings) + weighted)
     return {f"discriminator/{name}": term.detach() for name, term in [*vars(losses).items(), ("penalty", penalty)]}
-
-
-def falling(progress: Progress, flat_share: float) -> float:
-    """The schedule of GANimation: 1 for `flat_share` of the iterations, then linearly towards 0."""
-    start = round(progress.iterations * flat_share)
-    return min(1.0, (progress.iterations - progress.iteration) / max(1, progress.iterations - start))

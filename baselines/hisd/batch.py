@@ -31,6 +31,13 @@ def draw_sources(faces: FaceSource, count: int, classes: ClassDraw) -> Sources:
     return Sources(batch.images, batch.labels)
 
 
+def draw_labelled(faces: FaceSource, count: int) -> Sources:
+    """Draw `count` faces, the class of each uniformly."""
+    drawn = torch.randint(len(faces.classes), (count,), generator=faces.generator)
+    batch = faces.draw_labelled([faces.classes[index] for index in drawn.tolist()])
+    return Sources(batch.images, batch.labels)
+
+
 def draw_targets(labels: Tensor, known: Sequence[int], classes: ClassDraw, generator: torch.Generator) -> Tensor:
     """Draw another class for each of `labels` (N), uniform over the rest of `known`; one for all if they share a class.
 

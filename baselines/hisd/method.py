@@ -15,6 +15,7 @@ from baselines.hisd.networks import Discriminator, Generator
 from baselines.hisd.published_names import measure, published_names
 from baselines.hisd.settings import CODE, HiSDSettings
 from baselines.scaling import check_size, scaled
+from baselines.schedules import falling
 from benchmark.interface import (
     Augmentation,
     Faces,
@@ -89,6 +90,10 @@ class HiSD(Method):
         terms = {f"generator/{name}": term for name, term in vars(of_generator).items()}
         terms |= {f"discriminator/{name}": term for name, term in vars(of_discriminator).items()}
         return {name: term.detach() for name, term in terms.items()}
+
+    def learning_rate_factor(self, optimizer: str, progress: Progress) -> float:
+        """1, then linearly to 0 if the settings say so."""
+        return falling(progress, self.settings.flat_share)
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:
         """Report styles that run away: a discriminator that sees them rewards the generator for growing them."""

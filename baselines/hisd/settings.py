@@ -27,6 +27,9 @@ class HiSDSettings:
     )
     learning_rate: float = published(1e-4, f"{CODE}, celeba-hq.yaml: lr_dis, lr_gen_others (all but the mapper)")
     mapper_learning_rate: float = published(1e-6, f"{CODE}, celeba-hq.yaml: lr_gen_mappers")
+    flat_share: float = published(
+        1.0, f"{CODE}: the rates are constant; below 1 they fall linearly to 0 after that share of the iterations"
+    )
     beta1: float = published(0.0, f"{CODE}, celeba-hq.yaml")
     beta2: float = published(0.99, f"{CODE}, celeba-hq.yaml")
     adversarial_weight: float = published(1.0, f"{CODE}, celeba-hq.yaml: adv_w")

@@ -133,7 +133,11 @@ def generator_losses(
     if classifier is not None:
         mapped_class = style_supervision(classifier, edits.mapped_style, batch.mapped_labels)  # Eq. (1)
     if classifier is not None and reference is not None:
-        reference_class = style_supervision(classifier, reference.style, reference.labels)  # Eq. (1)
+        styles, labels = reference.style, reference.labels
+        if batch.labelled is not None:
+            styles = torch.cat([styles, generator.extractor(batch.labelled.images)])
+            labels = torch.cat([labels, batch.labelled.labels])
+        reference_class = style_supervision(classifier, styles, labels)  # Eq. (1)
     if classifier is not None and parts is not None:
         feature_class = style_supervision(classifier, generator.style_of_feature(parts.style), batch.labels)  # Eq. (4)
     if parts is not None:

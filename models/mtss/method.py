@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from baselines.hisd.batch import draw_latents, draw_sources, draw_targets
+from baselines.hisd.batch import draw_labelled, draw_latents, draw_sources, draw_targets
 from baselines.hisd.method import HiSD, target_style
 from baselines.hisd.published_names import measure
 from benchmark.interface import Augmentation, Faces, FaceSource, Progress, Target, Update, frozen
@@ -50,7 +50,10 @@ class MTSS(HiSD):
         if settings.reference_path:
             reference_labels = draw_targets(labels, faces.classes, settings.classes, faces.generator)
             references = faces.draw_labelled(reference_labels).images
-        return Batch(sources.images, labels, latent, mapped, references, reference_labels)
+        labelled = None
+        if settings.classifier_batch_size and settings.supervision and settings.reference_path:
+            labelled = draw_labelled(faces, settings.classifier_batch_size)
+        return Batch(sources.images, labels, latent, mapped, references, reference_labels, labelled)
 
     def training_step(self, faces: FaceSource, update: Update, progress: Progress) -> dict[str, Tensor]:
         """Update the generator, then the discriminator on the same edits."""

@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from baselines.hisd.batch import Sources
 from models.mtss.generator import MTSSGenerator
 from models.mtss.sdu import Disentangled
 
@@ -19,7 +20,8 @@ from models.mtss.sdu import Disentangled
 class Batch:
     """x_s with y_s; y_t2 with its latent z; x_t1 with y_t1, None without the reference path.
 
-    images, references: N x 3 x S x S. labels, mapped_labels, reference_labels: N. latents: N x latent_dim.
+    images, references: N x 3 x S x S. labels, mapped_labels, reference_labels: N. latents: N x latent_dim. labelled:
+    further real faces for the classifier, None without.
     """
 
     images: Tensor
@@ -28,6 +30,7 @@ class Batch:
     mapped_labels: Tensor
     references: Tensor | None
     reference_labels: Tensor | None
+    labelled: Sources | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,11 @@ class MTSSSettings(HiSDSettings):
         512, f"{CODE}, networks.py: of f_s and f_r before the shared encoder; follows the width"
     )
 
+    classifier_batch_size: int = chosen(
+        0,
+        "real faces a step, of classes drawn uniformly, whose extracted styles the classifier sees beside those of the "
+        "references; the paper names none, and with the references alone the extractor may stay at chance for long",
+    )
     classification_weight: float = published(1.0, f"{CODE}, RaFD.yaml: cls_w; Eq. (7) leaves the cross entropies out")
     orthogonality_weight: float = published(0.001, "paper, Sec. 3: lambda_o of Eq. (4)")
     orthogonality: Literal["channel-sum", "mean", "sum"] = chosen(

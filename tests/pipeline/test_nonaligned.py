@@ -41,12 +41,12 @@ PROFILE = {
 BEFORE = {
     "prepare rendered 64 px": "f161895eb41f",
     "judge F&P": "eecff607b811",
-    "train mtss F&P seed 0": "2193c3f23f31",
+    "train mtss F&P seed 0": "f9db55404272",
     "features efficientnet-lite0 F": "e0798ba1e649",
-    "synthesize mtss F&P seed 0 R": "ca10e29d5b88",
-    "score hisd F&P seed 0 T": "cacbda636841",
+    "synthesize mtss F&P seed 0 R": "b897c5c62b4c",
+    "score hisd F&P seed 0 T": "dcdbe0761c59",
     "synthesize gallery stargan F&P seed 0 T": "298a0828b7df",
-    "table1 quick rendered": "5261dda221aa",
+    "table1 quick rendered": "a7d1571e55b0",
 }
 """Keys of Table 1: what changes nothing of its results leaves finished runs. Who raises a version, or changes the
 profile, changes them."""

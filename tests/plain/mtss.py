@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from baselines.hisd.batch import draw_latents, draw_sources, draw_targets
+from baselines.hisd.batch import draw_labelled, draw_latents, draw_sources, draw_targets
 from baselines.scaling import scaled
 from benchmark.interface import Augmentation, Faces, FaceSource, Method, Progress, Shape, Target, Update, latents
 from models.mtss.settings import MTSSSettings
@@ -186,6 +186,11 @@ class PlainMTSS(Method):
             losses["mapped_class"] = self.class_loss(mapped.style, mapped_labels)
             if settings.reference_path:
                 losses["reference_class"] = self.class_loss(reference.style, reference_labels)
+                if (more := settings.classifier_batch_size) > 0:
+                    labelled = planar(draw_labelled(faces, more))
+                    of_labelled = self.class_loss(generator.extractor(labelled.images), labelled.labels)
+                    total = len(references) * losses["reference_class"] + more * of_labelled
+                    losses["reference_class"] = total / (len(references) + more)
             if content.style is not None:
                 losses["feature_class"] = self.class_loss(generator.extractor.rest(content.style), labels)
         if content.style is not None and content.joins is not None:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from baselines.layers import convolutions
-from baselines.layers.activations import LeakyReLU
 from baselines.layers.convolutions import Conv2d, joined, output_convs, pooled_conv2d, upsampled_conv2d
 from baselines.layers.planes import PlanesConv2d
 
@@ -129,25 +128,6 @@ def test_planes_are_convolved(planes: int, size: int, height: int, width: int, l
 
     parameters = [layer.weight, *([values] if planes else [])]
     assert_same(lambda x: layer(x, values if planes else None), plain, images, parameters)
-
-
-def test_leaky_relu_has_the_plain_one_s_derivatives() -> None:
-    """Between two convolutions, as in the discriminator."""
-    torch.manual_seed(0)
-    first, second = nn.Conv2d(2, 3, 3).double(), nn.Conv2d(3, 2, 3).double()
-    weights = [first.weight, second.weight]
-    x = seeded(2, 2, 8, 8)
-    assert_same(lambda y: second(LeakyReLU(0.01)(first(y))), lambda y: second(F.leaky_relu(first(y), 0.01)), x, weights)
-
-
-def test_a_penalty_sends_no_zeros_through_the_layers_before() -> None:
-    first, second = nn.Conv2d(2, 3, 3), nn.Conv2d(3, 2, 3)
-    for activation, reached in ((nn.LeakyReLU(0.01), True), (LeakyReLU(0.01), False)):
-        x = torch.randn(2, 2, 8, 8).requires_grad_()
-        (gradient,) = torch.autograd.grad(second(activation(first(x))).sum(), x, create_graph=True)
-        of_bias = torch.autograd.grad(gradient.square().sum(), [first.bias], allow_unused=True)[0]
-        assert (of_bias is not None) == reached
-        assert of_bias is None or not of_bias.any()
 
 
 def test_a_kernel_spread_to_the_wrong_side_is_noticed() -> None:
