@@ -161,6 +161,7 @@ class StarGAN(Method):
 
     Settings = StarGANSettings
     version: ClassVar[int] = 4
+    training_only = frozenset({"discriminator"})
     guides: ClassVar[frozenset[Guide]] = frozenset({"T"})
     augmentation = Augmentation(flip=True)
     settings: StarGANSettings

@@ -10,6 +10,7 @@ COMMANDS = {
     "prepare": "check a data set: what is there, missing and broken; and prepare it for a suite",
     "run": "train, synthesise, measure and report a suite",
     "ablate": "the same for the ablation, Table 2: only what Table 1 has not trained is trained",
+    "reference": "store finished trainings with their scores, for everyone who has this repository",
     "edits": "write the edits that a suite asks for, for programs made elsewhere",
     "score": "score such a program's pictures as a row of the table; or compare any two folders of pictures",
     "compare": "say in which metrics one row of finished results is better than another, and how sure that is",

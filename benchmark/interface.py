@@ -143,6 +143,8 @@ class Method(nn.Module, ABC):
     """What `training_step` reads of its faces, beside pictures and labels."""
     source_needs: ClassVar[frozenset[Knowledge]] = frozenset()
     """What `edit` reads of its sources, beside pictures and labels."""
+    training_only: ClassVar[frozenset[str]] = frozenset()
+    """Networks that no edit needs, by attribute: stored weights for editing leave them out."""
     subsets: ClassVar[frozenset[Subset]] = frozenset(SUBSETS)
     """The subsets that it can be trained on."""
     augmentation: ClassVar[Augmentation] = Augmentation()

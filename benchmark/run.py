@@ -46,6 +46,11 @@ def parser(
         metavar="METHOD=DIR",
         help="score this checkpoint (imported, or of a finished training) instead of training; ROW_ID=DIR for one row",
     )
+    command.add_argument(
+        "--reference", type=Path, metavar="DIR",
+        help="stored results, whose trainings are taken instead of training (default: results/reference)",
+    )  # fmt: skip
+    command.add_argument("--retrain", action="store_true", help="train also what is stored there")
     command.add_argument("--seeds", default="0", help="training seeds, by commas (default: 0)")
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     command.add_argument(
@@ -97,9 +102,9 @@ def run(arguments: argparse.Namespace) -> int:
         suite=arguments.suite,
         profile=arguments.profile,
         data=arguments.data,
-        methods=_items(arguments.methods, "--methods") if arguments.methods else None,
+        methods=items(arguments.methods, "--methods") if arguments.methods else None,
         checkpoints=arguments.checkpoint,
-        seeds=_seeds(arguments.seeds),
+        seeds=parse_seeds(arguments.seeds),
         device=arguments.device,
         threads=arguments.threads,
         jobs=arguments.jobs,
@@ -109,6 +114,8 @@ def run(arguments: argparse.Namespace) -> int:
         allow_other_weights=arguments.allow_other_weights,
         allow_small=arguments.allow_small,
         out=arguments.out,
+        reference=arguments.reference,
+        retrain=arguments.retrain,
         quiet=arguments.quiet,
     )
     if arguments.dry_run:
@@ -135,19 +142,21 @@ def _show_plan(options: RunOptions) -> None:
     print_plan(preview(options), Console(highlight=False))
 
 
-def _items(text: str, option: str) -> list[str]:
+def items(text: str, option: str) -> list[str]:
+    """Names by commas. Raises UserError, naming the option, where one is empty."""
     items = [item.strip() for item in text.split(",")]
     if not all(items):
         raise UserError(f"{option} {quoted(text)[1:-1]}: names by commas, none of them empty")
     return list(dict.fromkeys(items))
 
 
-def _seeds(text: str) -> tuple[int, ...]:
+def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
+    """Seeds by commas. Raises UserError, naming the option, for what is none."""
     seeds = []
-    for item in _items(text, "--seeds"):
+    for item in items(text, option):
         if not item.isdecimal() or len(item) > 10 or int(item) > MAX_SEED:
             raise UserError(
-                f"--seeds: {quoted(item)} is no seed (whole numbers from 0 to {MAX_SEED}, by commas); "
+                f"{option}: {quoted(item)} is no seed (whole numbers from 0 to {MAX_SEED}, by commas); "
                 f"did you mean '{_nearest_seed(item)}'?"
             )
         seeds.append(int(item))

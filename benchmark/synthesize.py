@@ -14,6 +14,7 @@ from benchmark.core.files import fault_of
 
 EXAMPLES = (
     "python -m benchmark.synthesize --checkpoint runs/train/DIR --source a.jpg --target happy --out happy.png",
+    "python -m benchmark.synthesize --checkpoint mtss --source a.jpg --target all --out strip.png",
     "python -m benchmark.synthesize --checkpoint runs/train/DIR --source a.jpg --target all --out strip.png",
     "python -m benchmark.synthesize --checkpoint runs/train/DIR --source a.jpg --reference b.jpg --out edit.png",
     "python -m benchmark.synthesize --checkpoint runs/train/DIR --source photos/ --target sad --out sad/",
@@ -31,7 +32,12 @@ def parser() -> Parser:
     """The arguments."""
     command = Parser("benchmark.synthesize", DESCRIPTION, EXAMPLES)
     command.add_argument(
-        "--checkpoint", type=Path, required=True, metavar="DIR", help="a folder of runs/train/, or an imported one"
+        "--checkpoint",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a folder of runs/train/, or an imported one; or the name of a method or row whose weights are stored in "
+        "results/reference",
     )
     command.add_argument(
         "--source", type=Path, required=True, metavar="PATH", help="a picture, or a folder of pictures"

@@ -37,6 +37,7 @@ class EFGAN(Method):
 
     Settings: ClassVar[type] = EFGANSettings
     version: ClassVar[int] = 4
+    training_only = frozenset({"discriminator"})
     guides: ClassVar[frozenset[Guide]] = frozenset({"R"})
     reference: ClassVar[Literal["image", "units"]] = "units"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({"units", "landmarks"})

@@ -33,6 +33,7 @@ class GANimation(Method):
 
     Settings = GANimationSettings
     version: ClassVar[int] = 4
+    training_only = frozenset({"discriminator"})
     guides: ClassVar[frozenset[Guide]] = frozenset({"R"})
     reference: ClassVar[Literal["image", "units"]] = "units"
     needs: ClassVar[frozenset[Knowledge]] = frozenset({"units"})

@@ -40,6 +40,7 @@ class HiSD(Method):
 
     Settings: ClassVar[type] = HiSDSettings
     version: ClassVar[int] = 4
+    training_only = frozenset({"discriminator"})
     guides: ClassVar[frozenset[Guide]] = frozenset({"T", "R"})
     augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
     settings: HiSDSettings

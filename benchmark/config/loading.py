@@ -14,6 +14,7 @@ from benchmark.core.models import parse
 
 HERE = Path(__file__).parent
 PAPER = HERE.parents[1] / "results" / "paper"
+REFERENCE = HERE.parents[1] / "results" / "reference"
 LARGEST = 1 << 20
 """Bytes of a file; the longest of ours has 6,000."""
 MOST_VALUES = 50_000

@@ -20,6 +20,7 @@ PROFILES = HERE / "profiles"
 FULL_BUDGET = "paper"
 """The profile that trains and measures as published."""
 FeatureSpace = Literal["inception", "efficientnet-lite0"]
+StoredPrecision = Literal["float16", "float32"]
 SMALLEST, LARGEST = 32, 4096
 Count = Annotated[int, Field(ge=1, le=10**9)]
 
@@ -38,7 +39,8 @@ class Profile:
 
     size: side of all pictures in pixels. width: share of the published channels. targets_per_source: edits of each test
     picture, drawn from the seven. allow_small: measure sets below the floor too.
-    decides_claims: whether its trainings are long enough to hold a paper's claims against.
+    decides_claims: whether its trainings are long enough to hold a paper's claims against. stored_weights: precision to
+    which the weights for editing are rounded, which edits are made with and which can be stored; None for no rounding.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Profile:
     allow_small: bool = False
     decides_claims: bool = True
     precision: Precision = DEFAULT
+    stored_weights: StoredPrecision | None = None
     overrides: Annotated[Mapping[MethodName, Overrides], BeforeValidator(or_empty)] = field(default_factory=dict)
 
     @field_validator("size")

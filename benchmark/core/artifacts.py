@@ -283,6 +283,21 @@ class Store:
     def _lock(self, recipe: Recipe) -> Path:
         return self.root / ".locks" / recipe.key[:24]
 
+    def adopt(self, artifact: Artifact, recipe: Recipe, tell: Tell = lambda _: None) -> Artifact:
+        """Copy a finished artifact of another store, unless this store has it. Raises Busy."""
+        with self.making(recipe, tell) as partial:
+            if own := self.find_or_set_aside(recipe, tell, held=True):
+                return own
+            for path in partial.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            for name in (*artifact.manifest.files, MANIFEST):
+                shutil.copyfile(artifact.folder / name, partial / name)
+                sync(partial / name)
+            partial.replace(self.root / recipe.folder)
+        adopted = self.find(recipe)
+        assert adopted is not None
+        return adopted
+
     def finish(
         self,
         recipe: Recipe,

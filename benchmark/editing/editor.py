@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmark.config.reference import stored_weights
 from benchmark.core.artifacts import DAMAGED, PARTIAL
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import sha256_of
@@ -31,6 +32,8 @@ class Editor:
     """
 
     def __init__(self, folder: Path, device: str) -> None:
+        if is_name(folder):
+            folder = stored_weights(str(folder))
         if not (folder / CHECKPOINT).is_file():
             raise UserError(_no_checkpoint(folder))
         self.device = device
@@ -77,6 +80,11 @@ class Editor:
         if not bool(torch.isfinite(edited).all()):
             raise UserError("the checkpoint makes a picture of it that has no finite numbers")
         return np.asarray(to_pictures(edited)[0])
+
+
+def is_name(folder: Path) -> bool:
+    """Whether it is the name of stored weights, and no path of anything."""
+    return folder.name == str(folder) and not folder.exists()
 
 
 def _no_checkpoint(folder: Path) -> str:

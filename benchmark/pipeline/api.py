@@ -58,6 +58,8 @@ def run_suite(
     fid_weights: str | Path | None = None,
     allow_other_weights: bool = False,
     allow_small: bool = False,
+    reference: str | Path | None = None,
+    retrain: bool = False,
     quiet: bool = False,
 ) -> Results:
     """Train, synthesise, measure and report a suite, as `python -m benchmark.run` does; what exists is not made again.
@@ -85,6 +87,8 @@ def run_suite(
                 allow_other_weights=allow_other_weights,
                 allow_small=allow_small,
                 out=Path(out),
+                reference=Path(reference) if reference is not None else None,
+                retrain=retrain,
                 quiet=quiet,
             )
         )

@@ -16,7 +16,7 @@ def print_plan(planned: PlannedSuite, console: Console) -> None:
     table = Table("stage", "state", "about", "key", title=title, title_justify="left")
     steps = list(plan.steps(context.store, context.machine.threads))
     for step in steps:
-        about = "" if step.state == "there" else "?" if step.seconds is None else duration(step.seconds)
+        about = "" if step.state not in ("begun", "to do") else "?" if step.seconds is None else duration(step.seconds)
         table.add_row(step.stage.name, step.state, about, step.stage.recipe.key[:12])
     console.print(table)
     for entry in plan.rows:
@@ -24,7 +24,7 @@ def print_plan(planned: PlannedSuite, console: Console) -> None:
             console.print(f"row {entry.row.id}: left out, {entry.missing}", markup=False)
     if not plan.prepared and plan.prepare.source.folder is not None:
         console.print("the pictures have not been looked at yet: which rows they are enough for is found out first")
-    if all(step.state == "there" for step in steps):
+    if not any(step.state in ("begun", "to do") for step in steps):
         console.print("everything is there")
         return
     beside = f", {jobs} stages side by side" if jobs > 1 else ""

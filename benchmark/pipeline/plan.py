@@ -19,6 +19,7 @@ from benchmark.data.faceset import FaceSet
 from benchmark.pipeline.request import PlanRequest
 from benchmark.pipeline.requirements import RowChecks, SourceFaces, no_row
 from benchmark.pipeline.schedule import Schedule
+from benchmark.pipeline.stored_results import StoredResults
 from benchmark.pipeline.workers import make_stages
 from benchmark.protocol import Subset
 from benchmark.stages.base import Context, Stage
@@ -28,11 +29,13 @@ from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.rates import Rates
 from benchmark.stages.report import Report, RowStages, child_name
 from benchmark.stages.score import Score
+from benchmark.stages.stored import EditingWeights, OfTraining, TrainingRecord
 from benchmark.stages.synthesize import Synthesize
 from benchmark.stages.train import CheckpointStage, Train, check_contracts
 
 S = TypeVar("S", bound=Stage)
-State = Literal["there", "begun", "to do"]
+NOT_FINISHED = "no training of it is finished"
+State = Literal["there", "stored", "not needed", "begun", "to do"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class Plan:
         """
         suite, profile, extractor, device = request.suite, request.profile, request.extractor, request.device
         self.suite, self.profile, self.seeds = suite, profile, request.seeds
-        self._request = request
+        self._request, self._store = request, store
+        self._stored = StoredResults(request.reference)
         self._stages: dict[str, Stage] = {}
         self.prepare, self.edited = map(self._once, prepare_stages(request))
         trained_on, to_edit = _prepared(self.prepare, store), _prepared(self.edited, store)
@@ -117,21 +121,48 @@ class Plan:
         return self._stages.setdefault(stage.recipe.key, stage)  # type: ignore[return-value]
 
     def _row(self, row: SuiteRow, judge: TrainJudge, real: RealFeatures) -> RowStages:
-        trains, scores, gallery = {}, {}, None
+        trains: dict[int, CheckpointStage] = {}
+        scores: dict[int, Score] = {}
+        gallery = None
         request = self._request
         checkpoint = request.checkpoints.get(row.id)
         edits, shown = edit_lists(row.data, self.profile.targets_per_source, self.suite.targets)
         for seed in self.seeds[:1] if checkpoint else self.seeds:
-            train = self._once(checkpoint or self._train(row, seed))
-            synth = self._once(Synthesize(train, self.edited, row.guide, edits, request.device))
+            train, weights = (checkpoint, checkpoint) if checkpoint else self._trained(row, seed)
+            synth = Synthesize(weights, self.edited, row.guide, edits, request.device)
             score = Score(synth, self.edited, judge, real, request.extractor, self.profile.allow_small)
-            trains[seed], scores[seed] = train, self._once(score)
-            if gallery is None:
-                gallery = self._once(Synthesize(train, self.edited, row.guide, shown, request.device))
-        return RowStages(row, "", trains, scores, gallery)
+            editable = self._is_editable(weights)
+            if request.finished_only and not editable and not (self._has(train) and self._has(score)):
+                continue
+            for stage in (*train.inputs.values(), train, weights, synth, score):
+                self._once(stage)
+            trains[seed], scores[seed] = self._once(train), self._once(score)
+            if gallery is None and (editable or not request.finished_only):
+                gallery = self._once(Synthesize(self._once(weights), self.edited, row.guide, shown, request.device))
+        missing = "" if trains else NOT_FINISHED
+        return RowStages(row, missing, trains, scores, gallery)
 
-    def _train(self, row: SuiteRow, seed: int) -> CheckpointStage:
-        return Train(self.prepare, row.method, row.variant, row.data, self.profile, seed, self._request.device)
+    def _trained(self, row: SuiteRow, seed: int) -> tuple[CheckpointStage, CheckpointStage]:
+        """The stages whose facts a row shows and whose weights edit; one stage where weights are not rounded.
+
+        A training that is stored from the other kind of device counts where there is none from this one.
+        """
+        request, profile, stored = self._request, self.profile, self.profile.stored_weights
+        own = Train(self.prepare, row.method, row.variant, row.data, profile, seed, request.device)
+        if stored is None or request.retrain:
+            return own, own
+        kept = TrainingRecord(own), EditingWeights(own, stored)
+        if not self._has(kept[0]) and not self._has(own):
+            other = "cpu" if request.device == "cuda" else "cuda"
+            with suppress(UserError):  # this machine may not train so
+                train = Train(self.prepare, row.method, row.variant, row.data, profile, seed, other)
+                if self._has(TrainingRecord(train)):
+                    return TrainingRecord(train), EditingWeights(train, stored)
+        return kept
+
+    def _has(self, stage: Stage) -> bool:
+        """Whether it is finished or stored."""
+        return (self._store is not None and self._store.exists(stage.recipe)) or self._stored.has(stage)
 
     @property
     def stages(self) -> list[Stage]:
@@ -143,7 +174,7 @@ class Plan:
         return [
             TrackedRow(
                 child_name(entry.row, seed),
-                train.recipe.key,
+                train.training_key,
                 {
                     "method": entry.row.method,
                     "guide": entry.row.guide,
@@ -162,21 +193,26 @@ class Plan:
     def steps(self, store: Store, threads: int) -> Iterator[Step]:
         """What is there, what is not, and how long that will take."""
         rates = Rates(store, threads)
+        needed = {stage.recipe.key for stage in self.needed(store)}
         for stage in self.stages:
             if store.exists(stage.recipe):
                 yield Step(stage, "there", 0.0)
+                continue
+            if stage.recipe.key not in needed or self._is_taken(stage):
+                yield Step(stage, "stored" if stage.recipe.key in needed else "not needed", 0.0)
                 continue
             state: State = "begun" if store.begun(stage.recipe) else "to do"
             yield Step(stage, state, rates.measured(stage))
 
     def seconds(self, steps: Sequence[Step], jobs: int) -> float:
         """How long what is missing takes, `jobs` stages at a time; what nobody has timed is not counted."""
-        missing = [step for step in steps if step.state != "there"]
+        missing = [step for step in steps if step.state in ("begun", "to do")]
         expected = {step.stage.recipe.key: step.seconds or 0.0 for step in missing}
         return Schedule([step.stage for step in missing], expected).left(jobs)
 
     def run(self, context: Context, jobs: int = 1) -> Artifact:
         """Make what is missing, `jobs` stages at a time; returns the report, which is all that a second call reads."""
+        self.take_stored(context)
         missing = self._missing(context)
         check_contracts(missing, context.machine.device)
         if self.report in missing:
@@ -203,12 +239,47 @@ class Plan:
             if stage.recipe.key in damaged:
                 store.find_or_set_aside(stage.recipe, tell)
         if not store.exists(self.report.recipe):
-            return [stage for stage in self.stages if not store.exists(stage.recipe)]
+            return [stage for stage in self.needed(store) if not store.exists(stage.recipe)]
         wanted: set[str] = set()
         for stage in reversed(self.stages):  # each before those that it reads from
             if stage.recipe.key in damaged | wanted and not store.exists(stage.recipe):
                 wanted |= {stage.recipe.key, *(other.recipe.key for other in stage.inputs.values())}
         return [stage for stage in self.stages if stage.recipe.key in wanted and not store.exists(stage.recipe)]
+
+    def needed(self, store: Store) -> list[Stage]:
+        """The stages that are read: by the report, or by one of these that is missing. So nothing is trained for edits
+        or scores that are there.
+        """
+        for_others = (Train, EditingWeights, Synthesize)
+        wanted = {stage.recipe.key for stage in self.stages if not isinstance(stage, for_others)}
+        for entry in self.rows:
+            shown: list[Stage] = [entry.gallery] if entry.gallery is not None else []
+            # The figure of claims shows edits of the first seeds.
+            shown += [score.edits for score in [*entry.scores.values()][:1] if not self._is_taken(score)]
+            wanted |= {stage.recipe.key for stage in (*shown, *entry.trains.values())}
+        for stage in reversed(self.stages):  # each before those that it reads from
+            if stage.recipe.key in wanted and not store.exists(stage.recipe) and not self._is_taken(stage):
+                wanted |= {other.recipe.key for other in stage.inputs.values()}
+        return [stage for stage in self.stages if stage.recipe.key in wanted]
+
+    def _is_editable(self, weights: CheckpointStage) -> bool:
+        """Whether edits can be made without a training."""
+        return self._has(weights) or (isinstance(weights, OfTraining) and self._has(weights.train))
+
+    def _is_taken(self, stage: Stage) -> bool:
+        """Whether it is taken from the stored results: records, weights, and scores whose weights are not stored."""
+        if self._request.retrain or not self._stored.has(stage):
+            return False
+        if isinstance(stage, Score):
+            edits = stage.edits
+            return isinstance(edits, Synthesize) and not self._has(edits) and not self._is_editable(edits.train)
+        return isinstance(stage, OfTraining)
+
+    def take_stored(self, context: Context) -> None:
+        """Copy what is needed of the stored results into the store. Raises UserError where that is damaged."""
+        for stage in self.needed(context.store):
+            if self._is_taken(stage) and not context.store.exists(stage.recipe):
+                self._stored.take(stage, context.store, context.reporter.warn)
 
     @property
     def folders(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import benchmark
+from benchmark.config.loading import REFERENCE
 from benchmark.config.paper import claims_path
 from benchmark.config.precision import Precision
 from benchmark.config.profiles import FeatureSpace, Profile, features_for, load_profile
@@ -57,6 +58,8 @@ class RunOptions:
     allow_other_weights: bool = False
     allow_small: bool = False
     out: Path = Path("runs")
+    reference: Path | None = None
+    retrain: bool = False
     quiet: bool = False
 
 
@@ -73,6 +76,12 @@ class PlanRequest:
     device: str
     checkpoints: Mapping[str, Imported] = field(default_factory=dict)
     """By row id, those that take the place of a training."""
+    reference: Path = REFERENCE
+    """Of stored results."""
+    retrain: bool = False
+    """Whether stored trainings are left alone."""
+    finished_only: bool = False
+    """Whether rows and seeds whose training is neither finished nor stored are left out."""
 
     @cached_property
     def edited(self) -> DataSource:
@@ -95,6 +104,7 @@ class PlanRequest:
             [extractor.name, extractor.identity, extractor.published, extractor.allow_other_weights],
             self.device,
             {row: checkpoint.recipe.key for row, checkpoint in self.checkpoints.items()},
+            [self.retrain, self.finished_only, _stored(self.reference)],
             _code(),
             [code_digest(row.method) for row in self.suite.rows if is_known(row.method)],
         )
@@ -121,7 +131,8 @@ def check_options(options: RunOptions) -> tuple[PlanRequest, Store]:
         profile = dataclasses.replace(profile, precision=options.precision)
     extractor = choose_extractor(features, options.fid_weights, options.allow_other_weights)
     device = device_at_a_glance(options.device) or choose_device(options.device)
-    return PlanRequest(suite, profile, source, seeds, extractor, device, checkpoints), store
+    reference, retrain = options.reference or REFERENCE, options.retrain
+    return PlanRequest(suite, profile, source, seeds, extractor, device, checkpoints, reference, retrain), store
 
 
 def device_at_a_glance(wanted: str) -> str | None:
@@ -164,6 +175,11 @@ def _code() -> str:
     for path in _files():
         digest.update(f"{path}|{sha256_of(path)}\n".encode())
     return digest.hexdigest()
+
+
+def _stored(reference: Path) -> list[tuple[str, str]]:
+    """What is stored there: names and hashes of all indices and manifests."""
+    return [(str(path.relative_to(reference)), sha256_of(path)) for path in sorted(reference.rglob("*.json"))]
 
 
 def _files() -> Iterator[Path]:

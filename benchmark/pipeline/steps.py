@@ -56,7 +56,7 @@ def plan(request: PlanRequest, store: Store, options: RunOptions) -> PlannedSuit
 
 def make(planned: PlannedSuite) -> Path:
     """Make all stages that are missing; returns the folder of the report."""
-    check_disk(planned.plan.stages, planned.context.store)
+    check_disk(planned.plan.needed(planned.context.store), planned.context.store)
     try:
         return planned.plan.run(planned.context, planned.jobs).folder
     except BaseException:

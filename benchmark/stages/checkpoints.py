@@ -101,6 +101,8 @@ class CheckpointText(_Part):
     changed_settings: dict[str, JsonValue] = Field(default_factory=dict)
     failures: tuple[str, ...] = ()
     framing: FramingText | None = None
+    for_editing: bool = False
+    """Whether `model.` has the averages, where the method keeps some, and nothing else is there."""
 
     @field_validator("settings", "changed_settings")
     @classmethod
@@ -172,7 +174,7 @@ class Checkpoint:
             raise UserError(f"the checkpoint {self.folder} is not whole: {WEIGHTS} {fault}")
         model = self._skeleton()
         wanted = prefixed("model", model.state_dict())
-        for name, network in model.averaged().items():
+        for name, network in model.averaged().items() if not self.text.for_editing else ():
             wanted |= prefixed(f"average.{name}", network.state_dict())
         wanted = {name: tensor for name, tensor in wanted.items() if name.split(".")[1] not in self.absent}
         try:
@@ -195,7 +197,7 @@ class Checkpoint:
         """
         self.check_weights()
         method = self.method_class(self.settings, self.shape)
-        load_for_editing(method, self.folder / WEIGHTS, self.absent)
+        load_for_editing(method, self.folder / WEIGHTS, self.absent, merged=self.text.for_editing)
         if name := first_not_finite(method.state_dict()):
             raise UserError(f"{self.folder / WEIGHTS}: '{name}' holds numbers that are not finite")
         return method.to(device)
@@ -234,6 +236,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         raise UserError(f"{path}: {error}") from error
     layout = cls.published_checkpoint()
     optional = {network.attribute for network in (layout.networks if layout else ()) if network.optional}
+    optional |= cls.training_only
     if needed := sorted(set(text.absent) - optional):
         raise UserError(f"{path}: edits need its {' and '.join(map(_bare, needed))}, which it says is absent")
     settings: Any = make_settings(cls.Settings, text.settings, str(path))

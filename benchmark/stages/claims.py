@@ -49,6 +49,8 @@ def claim_pairs(
         if evidence is None:
             continue
         stages = [next(iter(scores[row].values())) for row in (evidence.row, evidence.over)]
+        if any(context.store.find(stage.edits.recipe) is None for stage in stages):
+            continue  # scores that were stored without their edits
         tables = [pd.read_parquet(stage.folder(context) / PER_EDIT) for stage in stages]
         place = best_edit(evidence, *tables)
         edits = [np.load(stage.edits.folder(context) / EDITED, mmap_mode="r")[place] for stage in stages]

@@ -74,6 +74,11 @@ class CheckpointStage(Stage[TrainFacts]):
         return self.name.removeprefix(f"{self.kind} ")
 
     @property
+    def training_key(self) -> str:
+        """The key by which a training's losses are logged."""
+        return self.recipe.key
+
+    @property
     def footnote(self) -> str:
         """What a table says of it: the method's word, and a precision that is not the default's."""
         coarse = "" if self.precision == DEFAULT else f"Trained with {MEANING[self.precision]}."
@@ -103,7 +108,7 @@ class Train(CheckpointStage):
         seed: int,
         device: str,
     ) -> None:
-        self.faces, self.method, self.subset, self.seed = prepare, method, subset, seed
+        self.faces, self.method, self.subset, self.seed, self.device = prepare, method, subset, seed, device
         self.method_class = find_method(method)
         self.shape = Shape(profile.size, len(EXPRESSIONS), len(ACTION_UNITS))
         self.settings, plain = row_settings(method, profile, variant), row_settings(method, profile, {})

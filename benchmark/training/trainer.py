@@ -304,10 +304,11 @@ def _pairs(average: nn.Module, network: nn.Module) -> tuple[list[Tensor], list[T
     )
 
 
-def load_for_editing(method: Method, path: Path, absent: Collection[str] = ()) -> None:
+def load_for_editing(method: Method, path: Path, absent: Collection[str] = (), merged: bool = False) -> None:
     """Load the weights that edits are made with, averaged where there are averages, and set eval mode.
 
-    absent: networks that the checkpoint lacks and edits do not need. Raises UserError where anything else is missing
+    absent: networks that the checkpoint lacks and edits do not need. merged: whether the averages stand in the place of
+    the weights that they are averages of, as in `merged_for_editing`. Raises UserError where anything else is missing
     or does not fit.
     """
     tensors, _ = checkpoint.load_tensors(path)
@@ -320,7 +321,7 @@ def load_for_editing(method: Method, path: Path, absent: Collection[str] = ()) -
                 f"{path} is no checkpoint of {type(method).__name__} as its settings describe it: "
                 f"{len(missing)} tensors are missing and {len(unfit.unexpected_keys)} foreign, '{first}' for one"
             )
-        for name, network in method.averaged().items():
+        for name, network in method.averaged().items() if not merged else ():
             network.load_state_dict(checkpoint.below(f"average.{name}", tensors))
     except RuntimeError as error:  # what torch raises for another shape, over several lines
         raise UserError(

@@ -1,0 +1,205 @@
+"""Copy what is finished of suites into a folder of stored results: records, weights, scores, reports, an index.
+
+Nothing is trained. Edits, judge and scores of finished trainings are made where the store lacks them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.config.reference import INDEX, Index, StoredRow, StoredSeed, StoredSuite, load_index
+from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Store, whole_folder
+from benchmark.core.errors import UserError
+from benchmark.core.hashes import write_text
+from benchmark.core.models import dump
+from benchmark.pipeline import steps
+from benchmark.pipeline.context import make_missing
+from benchmark.pipeline.plan import NOT_FINISHED
+from benchmark.pipeline.request import RunOptions, check_options
+from benchmark.pipeline.steps import PlannedSuite
+from benchmark.report.results import SuiteResults, load_results
+from benchmark.stages.base import Stage
+from benchmark.stages.report import RowStages
+from benchmark.stages.stored import OfTraining, TrainingRecord
+from benchmark.stages.synthesize import Synthesize
+from benchmark.storing.card import CARD, model_card
+
+LARGEST = 30_000_000
+"""Bytes of all that is stored, beyond which a warning is given."""
+KINDS = ("record", "weights", "scores")
+LEFT_OUT = frozenset({"losses.png"})
+"""Files of a report that are not stored: the records have the losses themselves."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a call has stored."""
+
+    index: Index
+    bytes: int
+    missing: Mapping[str, Mapping[str, tuple[int, ...]]]
+    """By suite and row id, the seeds that are not finished."""
+    removed: Sequence[str]
+    """Folders of what the suites no longer have: their keys are others now."""
+
+
+def store_suites(
+    suites: Sequence[str], options: RunOptions, to: Path, weights: Sequence[int] | None, scores: bool = True
+) -> Stored:
+    """Store what is finished of some suites.
+
+    options: of a run; its `suite` is each of `suites` in turn, and seeds that are stored already are kept.
+    weights: seeds whose weights for editing are stored; None for all. scores: whether edits are made and measured.
+    Raises UserError where nothing is finished, or the profile does not say how weights are stored.
+    """
+    index = load_index(to)
+    stored = dict(index.suites)
+    store = Store(to)
+    for name in suites:
+        planned = _plan(name, dataclasses.replace(options, reference=to), index)
+        report = _make(planned, scores)
+        stored[planned.plan.suite.name] = _copy(planned, store, weights, options.seeds, scores)
+        if report is not None:
+            _copy_report(report, to / planned.plan.suite.name)
+    index = Index(stored)
+    if not index.folders:
+        raise UserError(f"{options.out} has no finished training of {', '.join(suites)} in profile {options.profile}")
+    removed = _remove_stale(to, index)
+    write_text(to / INDEX, _text(index))
+    write_cards(to, index)
+    shutil.rmtree(to / ".locks", ignore_errors=True)
+    missing = {name: suite.missing for name, suite in stored.items() if suite.missing}
+    size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
+    return Stored(index, size, missing, removed)
+
+
+# ------------------------------------------------------------------------------------------------ what is finished
+def _plan(suite: str, options: RunOptions, index: Index) -> PlannedSuite:
+    """The plan of the rows and seeds that need no training, of those asked for and those that are stored."""
+    request, store = check_options(dataclasses.replace(options, suite=suite))
+    if request.source.licensed:
+        raise UserError(
+            f"--data {options.data}: pictures of {request.source.name} may not be passed on, nor models of them"
+        )
+    if request.profile.stored_weights is None:
+        raise UserError(f"profile {request.profile.name} does not say in which precision weights are stored")
+    if request.suite.name in index.suites:
+        old = index.suites[request.suite.name].rows.values()
+        seeds = {*request.seeds, *(seed for row in old for seed in row.seeds)}
+        request = dataclasses.replace(request, seeds=tuple(sorted(seeds)))
+    request = dataclasses.replace(request, finished_only=True)
+    steps.prepare(request, store, options)
+    return steps.plan(request, store, options)
+
+
+def _make(planned: PlannedSuite, scores: bool) -> Path | None:
+    """Make all but trainings; returns the report's folder, or None where there is none."""
+    plan, context = planned.plan, planned.context
+    if not any(entry.trains for entry in plan.rows):
+        return None
+    if scores:
+        return steps.make(planned)
+    plan.take_stored(context)
+    make_missing([stage for stage in plan.stages if isinstance(stage, OfTraining)], context)
+    return None
+
+
+def _copy(
+    planned: PlannedSuite, to: Store, weights: Sequence[int] | None, wanted: Sequence[int], scores: bool
+) -> StoredSuite:
+    """Copy the artifacts of a suite; returns its entry of the index."""
+    plan, store = planned.plan, planned.context.store
+    rows: dict[str, StoredRow] = {}
+    missing: dict[str, tuple[int, ...]] = {}
+    for entry in plan.rows:
+        if entry.missing not in ("", NOT_FINISHED):
+            continue
+        seeds = {}
+        for seed in entry.trains:
+            keep = weights is None or seed in weights
+            seeds[seed] = _copy_seed(entry, seed, store, to, keep, scores)
+        row = entry.row
+        rows[row.id] = StoredRow(row.label, row.method, row.guide, row.data, seeds)
+        if lacking := tuple(seed for seed in wanted if seed not in seeds):
+            missing[row.id] = lacking
+    return StoredSuite(plan.profile.name, rows, missing)
+
+
+def _copy_seed(entry: RowStages, seed: int, store: Store, to: Store, keep: bool, scores: bool) -> StoredSeed:
+    record, score = entry.trains[seed], entry.scores[seed]
+    edits = score.edits
+    assert isinstance(record, TrainingRecord)
+    assert isinstance(edits, Synthesize)
+    weights: Stage | None = edits.train if keep and store.exists(edits.train.recipe) else None
+    if weights is None and to.exists(edits.train.recipe) and keep:
+        weights = edits.train
+    return StoredSeed(
+        _copied(record, store, to),
+        _copied(score, store, to) if scores or to.exists(score.recipe) else "",
+        _copied(weights, store, to) if weights is not None else "",
+    )
+
+
+def _copied(stage: Stage, store: Store, to: Store) -> str:
+    """Copy an artifact, in the place of another of the same key; returns its folder.
+
+    What is stored and is not in the store was copied from another one. Raises Damaged where that is damaged.
+    """
+    artifact = store.find(stage.recipe)
+    if artifact is None:
+        Store(to.root).find(stage.recipe)
+    elif not _is_same(artifact, stage, to.root):
+        shutil.rmtree(to.root / stage.recipe.folder, ignore_errors=True)
+        Store(to.root).adopt(artifact, stage.recipe)
+    return stage.recipe.folder
+
+
+def _is_same(artifact: Artifact, stage: Stage, root: Path) -> bool:
+    """Whether the artifact below a root is this one: whole, and files of the same bytes."""
+    try:
+        other = Store(root).find(stage.recipe)
+    except Damaged:
+        return False
+    return other is not None and other.manifest.files == artifact.manifest.files
+
+
+def _copy_report(report: Path, to: Path) -> None:
+    """Copy a report's files, in the place of an earlier one's."""
+    with whole_folder(to.with_name(f"{to.name}.new"), "--to") as partial:
+        for path in sorted(report.iterdir()):
+            if path.name not in LEFT_OUT:
+                shutil.copyfile(path, partial / path.name)
+    shutil.rmtree(to, ignore_errors=True)
+    to.with_name(f"{to.name}.new").rename(to)
+
+
+def _remove_stale(to: Path, index: Index) -> list[str]:
+    """Remove the artifacts that no suite has any more; returns their folders."""
+    there = {str(path.parent.relative_to(to)) for kind in KINDS for path in (to / kind).glob(f"*/{MANIFEST}")}
+    stale = sorted(there - index.folders)
+    for folder in stale:
+        shutil.rmtree(to / folder)
+    return stale
+
+
+# ------------------------------------------------------------------------------------------------ what is said of it
+def _text(index: Index) -> str:
+    return json.dumps(dump(index), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def stored_results(root: Path) -> dict[str, SuiteResults]:
+    """The stored results, by suite."""
+    names = sorted(load_index(root).suites)
+    return {name: load_results(root / name / "results.json") for name in names if (root / name).is_dir()}
+
+
+def write_cards(root: Path, index: Index) -> None:
+    """Write a model card beside all stored weights."""
+    results = stored_results(root)
+    for folder in sorted({seed.weights for _, row in index.rows() for seed in row.seeds.values() if seed.weights}):
+        (root / folder / CARD).write_text(model_card(root, folder, index, results), encoding="utf-8", newline="\n")
