@@ -40,3 +40,12 @@ def toy_metric() -> Iterator[PairMetric]:
     METRICS.append(MAD)
     yield MAD
     METRICS.remove(MAD)
+
+
+@pytest.fixture
+def block_features() -> Iterator[None]:
+    """Features of this process's stages are means of 8 x 8 pixels: nothing waits for a network."""
+    from tests.block_features import blocks_as_features
+
+    with blocks_as_features():
+        yield

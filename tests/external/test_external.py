@@ -27,7 +27,7 @@ from benchmark.data.edit_lists import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.data.photo import read_pixels
 from benchmark.protocol import ACTION_UNITS, EDIT_SEED, EXPRESSIONS, Subset
-from benchmark.stages.features import ExtractorChoice
+from tests.block_features import blocks_as_features
 from tests.photo_folders import write_table
 
 METHOD = "tests.dummy:Dummy"
@@ -62,19 +62,9 @@ class House:
         return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
-class Blocks:
-    """Means of 8 x 8 pixels as features, so that nothing here waits for a network."""
-
-    def features(self, images: np.ndarray, progress: Callable[[int], None]) -> np.ndarray:
-        count, size = images.shape[:2]
-        progress(count)
-        return images.reshape(count, size // 8, 8, size // 8, 8, 3).mean((2, 4)).reshape(count, -1).astype(np.float32)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _quick_features() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ExtractorChoice, "open", lambda _self, _device: Blocks())
+    with blocks_as_features():
         yield
 
 

@@ -32,6 +32,7 @@ def faces(make_faces: Callable[..., Path]) -> Path:
     return make_faces(identities=5)
 
 
+@pytest.mark.usefixtures("block_features")
 def test_the_frame_has_a_line_for_each_row_and_seed(config: Path, faces: Path, tmp_path: Path) -> None:
     results = run_suite(
         config / "dummies.yaml",

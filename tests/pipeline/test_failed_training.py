@@ -28,6 +28,7 @@ class Trains(Dummy):
     pass
 
 
+@pytest.mark.usefixtures("block_features")
 def test_it_is_marked_in_tables_json_mlflow_and_on_stderr(
     tmp_path: Path, make_faces: Callable[..., Path], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,7 @@ class Mine(Dummy):
 HELPER = "def shaded(images):\n    return images{what}\n"
 
 
+@pytest.mark.usefixtures("block_features")
 def test_the_same_command_makes_edits_of_an_edited_method_anew(
     tmp_path: Path, make_faces: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

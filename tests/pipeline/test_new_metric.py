@@ -26,6 +26,7 @@ def with_columns(folder: Path, **named: list[str]) -> None:
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **named}))
 
 
+@pytest.mark.usefixtures("block_features")
 def test_it_is_in_every_output(
     tmp_path: Path, make_faces: Callable[..., Path], capfd: pytest.CaptureFixture[str], toy_metric: PairMetric
 ) -> None:

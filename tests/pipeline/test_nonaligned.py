@@ -26,7 +26,7 @@ from benchmark.protocol import EXPRESSIONS
 from benchmark.report.results import load_results
 from benchmark.stages.features import ExtractorChoice
 from benchmark.stages.judge import load_judge
-from tests.external.test_external import Blocks
+from tests.block_features import Blocks, blocks_as_features
 
 METHOD = "tests.dummy:Dummy"
 ROWS = [
@@ -73,8 +73,7 @@ class House:
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick_features() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ExtractorChoice, "open", lambda _self, _device: Blocks())
+    with blocks_as_features():
         yield
 
 

@@ -187,6 +187,7 @@ def test_a_dead_tracking_server_costs_a_line_and_the_next_call_logs(
     assert "report/report.md" in files
 
 
+@pytest.mark.usefixtures("block_features")
 def test_a_folder_named_as_rafds_goes_through(tmp_path: Path) -> None:
     write_rafd(tmp_path / "rafd")
     call = [*configure(tmp_path / "config"), "--data", f"rafd:{tmp_path / 'rafd'}", "--out", str(tmp_path / "out")]
@@ -199,6 +200,7 @@ def test_a_folder_named_as_rafds_goes_through(tmp_path: Path) -> None:
     assert "ACTION UNITS ARE NOT MEASURED" in (report_of(tmp_path / "out") / "table.md").read_text()
 
 
+@pytest.mark.usefixtures("block_features")
 @pytest.mark.parametrize(("name", "write"), [("cfee", write_cfee), ("folder", write_table)])
 def test_cfee_and_a_folder_with_a_table_go_through(name: str, write: Callable[[Path], Path], tmp_path: Path) -> None:
     """CFEE has seven expressions, a folder no action units: what needs the missing is left out, and said."""
@@ -213,6 +215,7 @@ def test_cfee_and_a_folder_with_a_table_go_through(name: str, write: Callable[[P
     assert any("No picture shows: contemptuous" in note for note in results.data_notes) is (name == "cfee")
 
 
+@pytest.mark.usefixtures("block_features")
 def test_without_looking_for_faces_there_are_no_crops(tmp_path: Path) -> None:
     data = f"rafd:{write_rafd(tmp_path / 'rafd')},faces=none"
     call = [*configure(tmp_path / "config"), "--data", data, "--out", str(tmp_path / "out")]
@@ -222,37 +225,42 @@ def test_without_looking_for_faces_there_are_no_crops(tmp_path: Path) -> None:
     assert "no landmarks" in scores.reasons["fid_cropped"]
 
 
+def killed_arguments(folder: Path, arguments: list[str]) -> list[str]:
+    """Options of a run whose iteration 4 meets a signal, unless its mark is there."""
+    return [*configure(folder / "config", kill_at=4), *arguments[-2:], "--out", str(folder / "out")]
+
+
+def kill_with(patch: pytest.MonkeyPatch, folder: Path, signum: signal.Signals) -> None:
+    patch.setenv("DUMMY_KILL_MARK", str(folder / "mark"))
+    patch.setenv("DUMMY_KILL_SIGNAL", str(int(signum)))
+
+
 @pytest.fixture(scope="module")
 def spared(tmp_path_factory: pytest.TempPathFactory, arguments: list[str]) -> Path:
     """An undisturbed run of the settings of the killed ones: its mark is there, so the kill has been."""
     folder = tmp_path_factory.mktemp("spared")
     (folder / "mark").touch()
-    call = killed_command(folder, arguments)
-    done = subprocess.run(call, cwd=ROOT, env=killed_by(folder, signal.SIGKILL), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        kill_with(patch, folder, signal.SIGKILL)
+        assert run.main(killed_arguments(folder, arguments)) == 0
     return folder / "out"
-
-
-def killed_command(folder: Path, arguments: list[str]) -> list[str]:
-    configured = configure(folder / "config", kill_at=4)
-    return [sys.executable, "-m", "benchmark.run", *configured, *arguments[-2:], "--out", str(folder / "out")]
-
-
-def killed_by(folder: Path, signum: signal.Signals) -> dict[str, str]:
-    return {**os.environ, "DUMMY_KILL_MARK": str(folder / "mark"), "DUMMY_KILL_SIGNAL": str(int(signum))}
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_in_training_and_called_again_gives_the_same_bytes(
-    tmp_path: Path, arguments: list[str], spared: Path, signum: signal.Signals
+    tmp_path: Path, arguments: list[str], spared: Path, signum: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call, environment = killed_command(tmp_path, arguments), killed_by(tmp_path, signum)
-    first = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True)
+    """The first call has a process of its own, the second this one."""
+    call = killed_arguments(tmp_path, arguments)
+    kill_with(monkeypatch, tmp_path, signum)
+    first = subprocess.run(
+        [sys.executable, "-m", "benchmark.run", *call], cwd=ROOT, env=os.environ, capture_output=True, text=True
+    )
     assert first.returncode == (-signum if signum == signal.SIGKILL else 128 + signum), first.stderr
     assert "Traceback" not in first.stderr
     assert not (tmp_path / "out" / "reports").exists()
-    second = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert second.returncode == 0, second.stderr
+    assert list((tmp_path / "out" / "train").glob("*.partial/state.safetensors"))
+    assert run.main(call) == 0
     found, expected = (report_of(out) / "results.json" for out in (tmp_path / "out", spared))
     assert found.read_bytes() == expected.read_bytes()
 
@@ -394,6 +402,7 @@ def test_a_set_that_cannot_be_edited_is_refused_before_any_training(
     assert not [path for path in (tmp_path / "out" / "train").glob("*") if path.suffix != ".partial"]
 
 
+@pytest.mark.usefixtures("block_features")
 def test_rows_that_the_pictures_are_not_enough_for_are_left_out_before_any_training(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
