@@ -67,12 +67,12 @@ class Photograph:
 
 
 def read_photograph(source: Path | bytes) -> Photograph:
-    """Decode a file, or its bytes: any mode that Pillow reads (grey and palette, 16 bits, CMYK), transparent pixels on
-    `BACKGROUND`, of an animation the first frame, turned as its EXIF orientation says. Damage of other metadata plays
-    no part.
+    """Decode a file, or its bytes: any mode that Pillow reads (grey of 8 or 16 bits, palette, CMYK), transparent pixels
+    on `BACKGROUND`, of an animation the first frame, turned as its EXIF orientation says. Damage of other metadata
+    plays no part.
 
-    Raises OSError or ValueError where the pixels are damaged, the format is none of `FORMATS`, the path is no regular
-    file, or the file or the picture is too large.
+    Raises OSError or ValueError where the pixels are damaged or colours of more than 8 bits (Pillow would cut them),
+    the format is none of `FORMATS`, the path is no regular file, or the file or the picture is too large.
     """
     content = source if isinstance(source, bytes) else read_regular(source, MOST_BYTES)
     try:
@@ -94,13 +94,15 @@ def _decode(content: bytes) -> Photograph:
     with Image.open(io.BytesIO(file.content), formats=FORMATS) as opened:
         still = not getattr(opened, "is_animated", False)
         bits, compression = bits_per_channel(opened, file.content), compression_of(opened, file.content)
+        if bits > 8 and opened.mode not in SIXTEEN_BITS | {"F"}:
+            raise ValueError(f"its pixels have more than 8 bits a channel ({bits}): convert it first")
         opened.load()
         if opened.format in _JPEG:
             _check_jpeg(file.content)
         orientation = file.orientation
         if opened.format in ("WEBP", "AVIF"):
             orientation = orientation_of(opened.info.get("exif", b""), opened.info.get("xmp", b""))
-        turn = _TURNS.get(orientation)  # of TIFF files Pillow has seen to it
+        turn = _TURNS.get(orientation)
         return Photograph(_as_rgb(opened if turn is None else opened.transpose(turn)), bits, still, compression)
 
 

@@ -1,8 +1,8 @@
 """What the bytes of a picture's file say beside its pixels: orientation, bits a channel, and how it was compressed.
 
 Metadata (text, XMP, colour profiles, EXIF) may be large or damaged while the pixels are whole. Of all of it only the
-orientation is used, so PNG and JPEG files are decoded without it, and an orientation that cannot be read counts as
-upright.
+orientation is used, so PNG, JPEG, TIFF and AVIF files are decoded without the rest, and an orientation that cannot be
+read counts as upright.
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ _PIXEL_CHUNKS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})
 """PNG's chunks that decide pixels or frames, beside the critical ones, whose names begin with a capital letter."""
 _PIXEL_SEGMENTS = frozenset({0xE0, 0xEE})
 """JPEG's application segments that decide pixels: JFIF, and Adobe's, which names the colour transform."""
+_PIXEL_TAGS = frozenset(
+    {*range(256, 260), 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, *range(320, 326), 332, 338, 339, 347}
+    | {*range(512, 522), *range(529, 533)}
+)
+"""TIFF's tags that decide pixels, beside the orientation."""
+_AVIF_EXIF = re.compile(rb"(infe\x02.{7}|infe\x03.{9})Exif", re.DOTALL)
+"""The entry of an EXIF item in an AVIF file's list of items."""
 _EXIF_PROFILES = (b"Raw profile type exif", b"Raw profile type APP1")
 """Keywords under which some programs write EXIF as hexadecimal text into a PNG."""
 _XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
-_ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 0x0102
+_ORIENTATION, _BITS_PER_SAMPLE, _SHORT = 0x0112, 0x0102, 3
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 MOST_METADATA = 1 << 20
 """Bytes of one piece of metadata that are looked through for an orientation."""
@@ -44,12 +51,16 @@ class PixelFile:
 
 
 def without_metadata(content: bytes) -> PixelFile:
-    """A PNG or JPEG file without what is not pixels; other files, and damaged ones, as they are."""
+    """A PNG, JPEG, TIFF or AVIF file without what is not pixels; other files, and damaged ones, as they are."""
     try:
         if content.startswith(PNG_SIGNATURE):
             return _png_pixels(content)
         if content.startswith(JPEG_SIGNATURE):
             return _jpeg_pixels(content)
+        if content.startswith((b"II*\0", b"MM\0*")):
+            return _tiff_pixels(content)
+        if content[4:8] == b"ftyp":  # of AVIF the container says how it is turned, whatever EXIF says
+            return PixelFile(_AVIF_EXIF.sub(rb"\1free", content))
     except (struct.error, IndexError):
         pass  # the file's structure is damaged: the decoder says how
     return PixelFile(content)
@@ -125,6 +136,26 @@ def _jpeg_pixels(content: bytes) -> PixelFile:
             kept.append(content[start:end])
         start = end
     return PixelFile(b"".join([*kept, content[start:]]), orientation_of(exif, xmp))
+
+
+def _tiff_pixels(content: bytes) -> PixelFile:
+    """The file with a shorter list of tags of its first picture, in the same place."""
+    order = "<" if content.startswith(b"II") else ">"
+    (start,) = struct.unpack(f"{order}I", content[4:8])
+    (count,) = struct.unpack(f"{order}H", content[start : start + 2])
+    entries = [content[place : place + 12] for place in range(start + 2, start + 2 + 12 * count, 12)]
+    rest = content[start + 2 + 12 * count :]
+    kept, orientation = [], 1
+    for entry in entries:
+        tag, kind, values, value = struct.unpack(f"{order}HHIH", entry[:10])
+        if tag in _PIXEL_TAGS:
+            kept.append(entry)
+        elif tag == _ORIENTATION and (kind, values) == (_SHORT, 1) and 1 <= value <= 8:
+            orientation = value
+    following = rest[:4]  # where the next picture's list is
+    table = struct.pack(f"{order}H", len(kept)) + b"".join(kept) + following
+    table += bytes(12 * (count - len(kept)))
+    return PixelFile(content[:start] + table + rest[4:], orientation)
 
 
 def orientation_of(exif: bytes, xmp: bytes = b"") -> int:

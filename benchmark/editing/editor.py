@@ -17,7 +17,7 @@ from benchmark.editing.portraits import Portrait
 from benchmark.interface import Faces, Method, Target
 from benchmark.protocol import KNOWLEDGE
 from benchmark.stages.checkpoints import CHECKPOINT, open_checkpoint
-from benchmark.stages.synthesize import to_pictures, to_tensor
+from benchmark.stages.synthesize import edit_pictures, to_tensor
 from benchmark.training.device import compute_deterministically
 from benchmark.training.trainer import WEIGHTS
 
@@ -51,10 +51,9 @@ class Editor:
         """Pixels of the pictures it edits."""
         return self.method.shape.size
 
-    @torch.no_grad()
     def edit(self, portrait: Portrait, target: EditTarget) -> np.ndarray:
         """Edit a picture: S x S x 3 uint8. Raises UserError where the method needs annotations that the source lacks,
-        and where its output is not finite.
+        and where its output has another shape or is not finite.
         """
         lacking = portrait.lacks(self.method.source_needs)
         if lacking:
@@ -76,10 +75,10 @@ class Editor:
             None if target.reference is None else to_tensor(target.reference[None], self.device),
             units,
         )
-        edited = self.method.edit(sources, wanted)
-        if not bool(torch.isfinite(edited).all()):
+        edited = edit_pictures(self.method, sources, wanted)
+        if edited is None:
             raise UserError("the checkpoint makes a picture of it that has no finite numbers")
-        return np.asarray(to_pictures(edited)[0])
+        return np.asarray(edited[0])
 
 
 def is_name(folder: Path) -> bool:

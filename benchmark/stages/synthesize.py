@@ -127,8 +127,28 @@ def edit_batch(method: Method, faces: FaceSet, rows: pd.DataFrame, guide: Guide,
         torch.from_numpy(units[source]).to(device),
         torch.from_numpy(faces.landmarks[source]).to(device),
     )
-    edited = method.edit(sources, target)
-    return to_pictures(edited) if bool(torch.isfinite(edited).all()) else None
+    return edit_pictures(method, sources, target)
+
+
+@torch.no_grad()
+def edit_pictures(method: Method, sources: Faces, target: Target) -> np.ndarray | None:
+    """Edit: N x S x S x 3 uint8, or None where a value is not finite.
+
+    Raises UserError where `edit` returns something else than N x 3 x S x S floating-point numbers: no training has
+    checked the method of an imported checkpoint.
+    """
+    edited: object = method.edit(sources, target)
+    wanted = " x ".join(map(str, sources.images.shape))
+    if not isinstance(edited, Tensor):
+        returned = f"a value of type {type(edited).__name__}"
+    elif edited.shape != sources.images.shape:
+        returned = f"a tensor of {' x '.join(map(str, edited.shape)) or 'no dimension'}"
+    elif not edited.is_floating_point():
+        returned = f"a tensor of {edited.dtype}"
+    else:
+        return to_pictures(edited) if bool(torch.isfinite(edited).all()) else None
+    name = type(method).__name__
+    raise UserError(f"method {name}: edit returns {returned}, and must return a float tensor of {wanted} in [-1, 1]")
 
 
 def to_tensor(images: np.ndarray, device: str) -> Tensor:

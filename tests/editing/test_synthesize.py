@@ -138,6 +138,27 @@ def test_an_edit_is_the_methods(tmp_path: Path, trained: Path) -> None:
     assert default != edit(trained, tmp_path / "1.png", source, "--target", "sad", "--seed", 1)
 
 
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (torch.zeros(1, 3, 8, 8), "a tensor of 1 x 3 x 8 x 8"),
+        (torch.zeros(3, SIZE, SIZE), f"a tensor of 3 x {SIZE} x {SIZE}"),
+        (torch.zeros(1, 3, SIZE, SIZE, dtype=torch.uint8), "a tensor of torch.uint8"),
+        (None, "a value of type NoneType"),
+    ],
+)
+def test_a_method_that_returns_no_pictures_is_one_line(
+    tmp_path: Path, trained: Path, returned: object, message: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """No training has held an imported checkpoint's method to the contract."""
+    monkeypatch.setattr(find_method(METHOD), "edit", lambda *_: returned)
+    assert call(trained, "--source", save(tmp_path / "a.png"), "--target", "sad", "--out", tmp_path / "o.png") == 2
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
+    assert f"method Dummy: edit returns {message}, and must return a float tensor of 1 x 3 x {SIZE} x {SIZE}" in line
+    assert not (tmp_path / "o.png").exists()
+
+
 def test_by_reference(tmp_path: Path, trained: Path, faces: Path) -> None:
     source, reference = save(tmp_path / "a.png"), faces / "r001_fearful_090_frontal.png"
     edit(trained, tmp_path / "o.png", source, "--reference", reference)
