@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from benchmark.core.files import open_regular
+from benchmark.core.files import open_regular, read_regular
 
 SETTLED = 2_000_000_000
 """Nanoseconds after which another change of a file is sure to have another time."""
@@ -94,6 +94,19 @@ def is_sealed(path: Path) -> bool:
         return path.with_name(f"{path.name}.sha256").read_text(encoding="utf-8") == sha256_of(path)
     except (OSError, ValueError):
         return False
+
+
+def recorded_sha256(path: Path) -> str | None:
+    """The SHA-256 in the file beside `path` whose suffix is `.sha256` (as sha256sum writes it), in lower case; None
+    where there is no such file, and "" where it holds none.
+    """
+    try:
+        words = read_regular(path.with_suffix(".sha256"), 1 << 12).decode("ascii", "replace").split()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return ""
+    return words[0].lower() if words else ""
 
 
 def sync(path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.core.files import read_regular
+from benchmark.core.hashes import recorded_sha256
 from benchmark.protocol import ACTION_UNITS, CAMERAS, EXPRESSIONS, GAZES, LANDMARKS
 
 if TYPE_CHECKING:
@@ -20,6 +24,17 @@ KNOWN = ("face_id", "expression", *ACTION_UNITS, "landmarks")
 NEEDED = ("face_id", "identity", "group", "expression", "camera", "gaze", *ACTION_UNITS, "landmarks", "visible")
 """Those of a set."""
 _WORDS = {"expression": EXPRESSIONS, "camera": CAMERAS, "gaze": GAZES}
+
+
+def read_face_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a file, compare it with the SHA-256 recorded beside it, where there is one, and parse it.
+
+    Raises OSError where it cannot be read, and ValueError as `parse_face_table` does.
+    """
+    content = read_regular(path, MOST_BYTES)
+    if recorded_sha256(path) not in (None, hashlib.sha256(content).hexdigest()):
+        raise ValueError(f"its SHA-256 is not the one in {path.with_suffix('.sha256').name}")
+    return parse_face_table(content, columns, optional)
 
 
 def parse_face_table(content: bytes, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from benchmark.core.errors import UserError
-from benchmark.core.files import read_regular
-from benchmark.data.face_table import MOST_BYTES, NEEDED, parse_face_table
+from benchmark.core.hashes import recorded_sha256
+from benchmark.data.face_table import NEEDED, read_face_table
 from benchmark.data.faceset import ALIGNED, COLUMNS, PLACEMENT, FaceSet
 from benchmark.data.layouts import layout_of
 from benchmark.data.photo import read_upright
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 COMMITTED = Path(__file__).parent / "rendered" / "faces-64.parquet"
 NON_ALIGNED = COMMITTED.with_name("nonaligned-64.parquet")
 TEST_FRACTION = 0.25
+RESTORE = "restore it from git"
+AGAIN = "the benchmark.render command that made the set makes it again"
 RENDER = "render a set that has both with python -m benchmark.render --placements all --out DIR"
 
 
@@ -91,7 +92,7 @@ class Rendered(DataSource):
             return super().content_key()
         if not self._committed.exists():
             raise UserError(f"the rendered set is missing ({self._committed}); check out the repository again")
-        return self._committed.with_suffix(".sha256").read_text(encoding="ascii").split()[0]
+        return recorded_sha256(self._committed) or ""
 
     def count(self) -> int:
         """Return the number of pictures."""
@@ -125,23 +126,15 @@ class Rendered(DataSource):
         return table[table[PLACEMENT].map(self._takes)].reset_index(drop=True)
 
     def _whole(self) -> pd.DataFrame:
-        """Read the table; a committed one is checked against its hash. Raises UserError."""
+        """Read the table and check it against the hash recorded beside it. Raises UserError."""
         if self._table is None:
             path = self._committed if self.folder is None else self.folder / "faces.parquet"
             try:
-                raw = read_regular(path, MOST_BYTES)
+                self._table = read_face_table(path, NEEDED, optional=(PLACEMENT, "image"))
             except OSError as error:
                 raise UserError(f"{path} cannot be read ({error.strerror})") from error
-            if self.folder is None and hashlib.sha256(raw).hexdigest() != self.content_key():
-                raise UserError(
-                    f"the rendered set is damaged (its SHA-256 is not the recorded one): restore {path} from git"
-                )
-            try:
-                self._table = parse_face_table(raw, NEEDED, optional=(PLACEMENT, "image"))
             except ValueError as error:
-                raise UserError(
-                    f"{path} is damaged: {error}; the benchmark.render command that made the set makes it again"
-                ) from error
+                raise UserError(f"{path} is damaged: {error}; {AGAIN if self.folder else RESTORE}") from error
         return self._table
 
     def load(self, size: int, advance: Advance) -> FaceSet:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import UserError
-from benchmark.core.files import fault_of, read_regular
-from benchmark.data.face_table import KNOWN, MOST_BYTES, parse_face_table
+from benchmark.core.files import fault_of
+from benchmark.data.face_table import KNOWN, read_face_table
 from benchmark.data.framing import Framed, Framing, frame
 from benchmark.data.openface import NoFaceError
 from benchmark.data.openface_tables import FaceTable, find_tables
@@ -154,7 +154,7 @@ class PortraitReader:
                 self._rendered_tables[folder] = None
                 return None
             try:
-                table = parse_face_table(read_regular(file, MOST_BYTES), KNOWN)
+                table = read_face_table(file, KNOWN)
             except (OSError, ValueError) as error:
                 raise UserError(
                     f"{file} is no table of a rendered set ({_reason(error, file)}): move it away"

@@ -1,13 +1,14 @@
 """Output of a rendered set: its folder, resuming it, the face table, the single file.
 
 A set is a folder of PNG files `{identity}_{expression}_{camera:03d}_{gaze}.png` (and `_{placement}`, where that is not
-`aligned`), `settings.json`, and, written last, `faces.parquet`. Every picture depends on the settings and its own name
-only, so neither the number of workers nor an interruption changes a byte.
+`aligned`), `settings.json`, and, written last, `faces.parquet`, with its SHA-256 in `faces.sha256`. Every picture
+depends on the settings and its own name only, so neither the number of workers nor an interruption changes a byte.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import UserError
+from benchmark.core.hashes import recorded_sha256
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 from benchmark.rendering.shots import SetSettings, ShotName, ShotRenderer
 from benchmark.rendering.workers import PARTIAL_FOLDER, run_workers, save_shot, write_atomically
@@ -76,7 +78,15 @@ def _missing(settings: SetSettings, out: Path) -> list[ShotName]:
 
 def _complete(settings: SetSettings, out: Path) -> bool:
     pictures = (name for shot in _shots(settings) for name in _pictures(settings, shot))
-    return (out / TABLE_FILE).is_file() and all((out / name).is_file() for name in pictures)
+    return _is_whole(out / TABLE_FILE) and all((out / name).is_file() for name in pictures)
+
+
+def _is_whole(table: Path) -> bool:
+    """Whether a table is there and, where its SHA-256 is beside it, is what was written."""
+    if not table.is_file():
+        return False
+    digest = recorded_sha256(table)
+    return digest is None or hashlib.sha256(table.read_bytes()).hexdigest() == digest
 
 
 def face_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -90,8 +100,10 @@ def face_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a face table as Parquet, atomically, with the column `image` (bytes) where it has one."""
+def write_table(table: pd.DataFrame, path: Path) -> str:
+    """Write a face table as Parquet, atomically, with the column `image` (bytes) where it has one, and before it its
+    SHA-256 into the `.sha256` beside it. Returns the SHA-256.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -103,7 +115,12 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     types |= {unit: pa.float32() for unit in ACTION_UNITS} | {"image": pa.binary()}
     schema = pa.schema([(name, types.get(name, pa.string())) for name in table.columns])
     data = pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(None)
-    write_atomically(path, lambda part: pq.write_table(data, part, compression="zstd", compression_level=9))
+    buffer = io.BytesIO()
+    pq.write_table(data, buffer, compression="zstd", compression_level=9)
+    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+    write_atomically(path.with_suffix(".sha256"), lambda part: part.write_text(f"{digest}  {path.name}\n"))
+    write_atomically(path, lambda part: part.write_bytes(buffer.getvalue()))
+    return digest
 
 
 def render_set(
@@ -148,8 +165,6 @@ def pack(folder: Path, file: Path) -> str:
 
     The file is the face table with a column `image`, lossless WebP.
     """
-    import io
-
     import pandas as pd
     from PIL import Image
 
@@ -160,7 +175,4 @@ def pack(folder: Path, file: Path) -> str:
             picture.save(buffer, "WEBP", lossless=True, quality=80, method=4)
             images.append(buffer.getvalue())
     table["image"] = images
-    write_table(table, file)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    write_atomically(file.with_suffix(".sha256"), lambda part: part.write_text(f"{digest}  {file.name}\n"))
-    return digest
+    return write_table(table, file)

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from benchmark.core.errors import UserError
-from benchmark.data.face_table import NEEDED, parse_face_table
+from benchmark.data.face_table import KNOWN, NEEDED, parse_face_table, read_face_table
 from benchmark.data.registry import open_source
+from benchmark.rendering.output import write_table
 
 Damage = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -69,6 +70,36 @@ def test_a_table_cut_anywhere_is_one_line(make_faces: Callable[..., Path]) -> No
     pd.DataFrame({"a": [1]}).to_parquet(other)
     with pytest.raises(ValueError, match="column face_id and 24 more is missing"):
         parse_face_table(other.getvalue(), NEEDED)
+
+
+def test_a_table_with_any_bits_flipped_is_not_the_one_that_was_written(
+    make_faces: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Some flips are read as other numbers by Parquet, without a word."""
+    folder = make_faces(identities=2)
+    path = folder / "faces.parquet"
+    write_table(pd.read_parquet(path), path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    silent = 0
+    for _ in range(100):
+        content = bytearray(whole)
+        for place in rng.integers(0, len(whole), rng.integers(1, 4)):
+            content[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"not the one in faces\.sha256; the benchmark.render command"):
+            open_source(f"rendered:{folder}", tmp_path).count()
+        with pytest.raises(ValueError, match="SHA-256"):
+            read_face_table(path, KNOWN)
+        try:
+            parse_face_table(bytes(content), NEEDED)
+            silent += 1
+        except ValueError:
+            pass
+    assert silent > 0
+    path.write_bytes(whole)
+    path.with_suffix(".sha256").unlink()  # a set of an earlier version
+    assert open_source(f"rendered:{folder}", tmp_path).count() == 16
 
 
 @pytest.mark.timeout(60)

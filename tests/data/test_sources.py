@@ -100,7 +100,7 @@ def test_a_damaged_committed_set_is_refused(monkeypatch: pytest.MonkeyPatch, tmp
     (tmp_path / "faces-64.parquet").write_bytes(raw)
     (tmp_path / "faces-64.sha256").write_bytes(rendered_set.COMMITTED.with_suffix(".sha256").read_bytes())
     monkeypatch.setattr(rendered_set, "COMMITTED", tmp_path / "faces-64.parquet")
-    with pytest.raises(UserError, match=r"the rendered set is damaged .* restore .* from git"):
+    with pytest.raises(UserError, match=r"faces-64.parquet is damaged: its SHA-256 is not .*; restore it from git"):
         open_source("rendered", tmp_path).load(64, lambda count: None)
 
 
