@@ -15,7 +15,8 @@ def ranks_table(results: SuiteResults) -> Table | None:
     if not ranked:
         return None
     rows = [
-        (Entry(row.label), Entry(row.subset), *(Entry(_rank(row, metric.key)) for metric in metrics)) for row in ranked
+        (Entry(row.marked_label), Entry(row.subset), *(Entry(_rank(row, metric.key)) for metric in metrics))
+        for row in ranked
     ]
     headings = (
         Heading("", "Model", False), Heading("", "Data", False),
@@ -47,7 +48,7 @@ def seeds_table(results: SuiteResults) -> Table | None:
             values = ", ".join(number(value, metric.decimals) for value in row.values(metric.key)) or EMPTY
             interval = f" {bounds(summary.seeds, metric.decimals)}" if summary and summary.seeds else ""
             cells.append(Entry(values + interval))
-        lines.append((Entry(row.label), Entry(row.subset), *cells))
+        lines.append((Entry(row.marked_label), Entry(row.subset), *cells))
     headings = (
         Heading("", "Model", False), Heading("", "Data", False),
         *(Heading("", metric_heading(metric)) for metric in metrics),

@@ -1,9 +1,9 @@
-"""Loss curves: a small panel for every loss of every training, seeds on top of one another."""
+"""Loss curves: a row for each training, a small panel for each of its losses, seeds on top of one another."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,66 +14,74 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PER_LINE = 6
 POINTS = 400
 """Means of so many stretches are drawn: a long training is not a bar of ink."""
 DECADE_AND_A_HALF = 30.0
 """Range of a positive loss from which on its scale is logarithmic."""
 OUTLIER = 15.0
 """How many times the range of the middle half of its values a signed loss may leave it before its scale is bent."""
-WIDTH, LEFT, PANEL, LINE, HEADING, BOTTOM = 13.0, 0.6, 2.09, 1.8, 0.42, 0.1
-"""Inches: of the figure, of the first panel's left side, from panel to panel, from line to line; above and below."""
+WIDTH, MARGIN, GAP = 13.0, 0.14, 0.13
+"""Inches: of the figure, left and right of the panels, and between two of them."""
+HEADING, TITLES, PANEL, APART = 0.26, 0.34, 0.56, 0.34
+"""Inches of a row from the top down: the training's name, the panels' titles, the panels, space to the next row."""
+WIDEST = 1.9
+"""Inches that a panel is wide at most."""
 COLOURS = ("#1f5fa8", "#c8501e", "#2e8b57", "#8a4fa3", "#a0802a", "#5a5a62")
-INK, QUIET, RULE = "#18181b", "#64646c", "#d4d4d8"
+INK, QUIET, RULE, ALARM = "#18181b", "#64646c", "#d4d4d8", "#b3261e"
 NETWORKS = {"generator": "G", "discriminator": "D", "sdu": "SDU"}
 Curves = dict[str, pd.DataFrame]
 
 
-def draw_losses(losses: Mapping[str, pd.DataFrame], path: Path) -> bool:
-    """Write the figure as PNG. False, and no file, where there are no losses.
+def draw_losses(losses: Mapping[str, pd.DataFrame], path: Path, failed: Collection[str] = ()) -> bool:
+    """Write the figure as PNG, a row of panels for each training. False, and no file, where there are no losses.
 
-    losses: by training name (`mtss F&P seed 0`): a frame with `iteration` and a column for each loss.
+    losses: by training name (`mtss F&P seed 0`): a frame with `iteration` and a column for each loss. failed: names of
+    the trainings that failed by their own measure; their curves are dashed.
     """
-    groups = _by_method({name: frame for name, frame in losses.items() if len(frame) and len(frame.columns) > 1})
+    groups = by_training(losses)
     if not groups:
         return False
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as New
 
-    names = {title: _loss_names(seeds) for title, seeds in groups.items()}
-    height = sum(_height(len(panels)) for panels in names.values()) + BOTTOM
+    row = HEADING + TITLES + PANEL + APART
+    height = len(groups) * row + 0.05
     figure = New(figsize=(WIDTH, height), dpi=110)
     FigureCanvasAgg(figure)
-    top = height
-    for title, seeds in groups.items():
-        _section(figure, title, names[title], seeds, top)
-        top -= _height(len(names[title]))
+    for index, (title, seeds) in enumerate(groups.items()):
+        broken = {seed for seed in seeds if f"{title} {seed}".strip() in failed}
+        _row(figure, title, seeds, broken, height - index * row)
     figure.savefig(path, metadata={"Software": None})
     return True
 
 
-def _height(panels: int) -> float:
-    """Inches that a training takes."""
-    return HEADING + -(-panels // PER_LINE) * LINE
+def by_training(losses: Mapping[str, pd.DataFrame]) -> dict[str, Curves]:
+    """The trainings that have losses, by everything in their names but the seed, then by `seed 0`, `seed 1`, ..."""
+    return _by_method({name: frame for name, frame in losses.items() if len(frame) and len(frame.columns) > 1})
 
 
-def _section(figure: Figure, title: str, names: Sequence[str], seeds: Curves, top: float) -> None:
+def _row(figure: Figure, title: str, seeds: Curves, failed: Collection[str], top: float) -> None:
     """A training: its name, the seeds' colours, its panels. Everything is placed in inches, `top` from below."""
     height = figure.get_figheight()
-    line = (top - 0.32) / height
-    figure.text(LEFT / WIDTH - 0.04, line, title, fontsize=11, fontweight="bold", color=INK)
+    names = loss_names(seeds)
+    last = max(int(frame["iteration"].iloc[-1]) for frame in seeds.values())
+    figure.text(MARGIN / WIDTH, (top - 0.2) / height, title, fontsize=11, fontweight="bold", color=INK)
+    right = WIDTH - MARGIN
+    for seed, colour in reversed(list(zip(seeds, _colours(len(seeds)), strict=True))):
+        words = f"{seed} failed" if seed in failed else seed
+        if len(seeds) > 1 or seed in failed:
+            text = words.strip() if len(seeds) > 1 else "failed"
+            colour = ALARM if len(seeds) == 1 else colour
+            figure.text(right / WIDTH, (top - 0.2) / height, text, fontsize=9, ha="right", color=colour)
+            right -= 0.095 * len(text) + 0.1
+    figure.text(
+        right / WIDTH, (top - 0.2) / height, f"{last:,} iterations", fontsize=9, ha="right", color=QUIET
+    )  # fmt: skip
+    width = min(WIDEST, (WIDTH - 2 * MARGIN + GAP) / len(names) - GAP)
+    bottom = (top - HEADING - TITLES - PANEL) / height
     for index, name in enumerate(names):
-        row, column = divmod(index, PER_LINE)
-        bottom = top - HEADING - (row + 1) * LINE + 0.45
-        box = ((LEFT + column * PANEL) / WIDTH, bottom / height, (PANEL - 0.62) / WIDTH, (LINE - 0.75) / height)
-        axis = figure.add_axes(box)
-        _panel(axis, name, seeds)
-        if index + PER_LINE >= len(names):
-            axis.set_xlabel("iteration", fontsize=8, color=QUIET, labelpad=2)
-    if len(seeds) > 1:
-        right = LEFT + PER_LINE * PANEL - 0.62
-        for index, (seed, colour) in enumerate(zip(reversed(seeds), reversed(_colours(len(seeds))), strict=True)):
-            figure.text((right - 0.7 * index) / WIDTH, line, seed, fontsize=9, ha="right", color=colour)
+        left = (MARGIN + index * (width + GAP)) / WIDTH
+        _panel(figure.add_axes((left, bottom, width / WIDTH, PANEL / height)), name, seeds, failed)
 
 
 def _by_method(losses: Mapping[str, pd.DataFrame]) -> dict[str, Curves]:
@@ -86,55 +94,55 @@ def _by_method(losses: Mapping[str, pd.DataFrame]) -> dict[str, Curves]:
     return groups
 
 
-def _loss_names(seeds: Curves) -> list[str]:
+def loss_names(seeds: Curves) -> list[str]:
     """The losses of a training, those of one network side by side."""
     names = dict.fromkeys(name for frame in seeds.values() for name in frame.columns if name != "iteration")
     parts = list(dict.fromkeys(name.partition("/")[0] for name in names))
     return sorted(names, key=lambda name: parts.index(name.partition("/")[0]))
 
 
-def _panel(axis: Axes, name: str, seeds: Curves) -> None:
-    """One loss."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator
-
+def _panel(axis: Axes, name: str, seeds: Curves, failed: Collection[str]) -> None:
+    """One loss, with its range in place of ticks."""
     everything = []
-    for colour, frame in zip(_colours(len(seeds)), seeds.values(), strict=True):
-        iterations, values = thin(*_finite(frame, name))
+    for colour, (seed, frame) in zip(_colours(len(seeds)), seeds.items(), strict=True):
+        iterations, values = thin(*finite(frame, name))
         everything.append(values)
-        axis.plot(iterations, values, color=colour, linewidth=1.2, solid_joinstyle="round")
+        style = "--" if seed in failed else "-"
+        axis.plot(iterations, values, style, color=colour, linewidth=1.1, solid_joinstyle="round")
     _scale(axis, np.concatenate(everything))
     network, _, term = name.partition("/")
-    axis.set_title((term or network).replace("_", " "), fontsize=9.5, loc="left", color=INK, pad=4)
+    axis.set_title((term or network).replace("_", " "), fontsize=7.5, loc="left", color=INK, pad=3)
     if term:
-        axis.set_title(NETWORKS.get(network, network), fontsize=8, loc="right", color=QUIET, pad=4)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.spines[["left", "bottom"]].set_color(QUIET)
-    axis.grid(axis="y", color=RULE, linewidth=0.6)
-    axis.tick_params(labelsize=8, colors=QUIET, length=3)
-    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axis.text(0.0, 1.27, NETWORKS.get(network, network), transform=axis.transAxes, fontsize=6.5, color=QUIET)
+    axis.spines[["top", "right", "bottom"]].set_visible(False)
+    axis.spines["left"].set_color(RULE)
+    axis.set_xticks([])
+    _range(axis, np.concatenate(everything))
+
+
+def _range(axis: Axes, values: np.ndarray) -> None:
+    """Write below the panel from where to where its curves run."""
+    axis.set_yticks([])
+    axis.minorticks_off()
+    if len(values):
+        words = f"{values.min():.3g} to {values.max():.3g}"
+        axis.text(0.0, -0.08, words, transform=axis.transAxes, fontsize=6.5, color=QUIET, va="top")
 
 
 def _scale(axis: Axes, values: np.ndarray) -> None:
     """Linear where that can be read, logarithmic for positive losses over decades, bent for signed ones with spikes."""
-    from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter, NullLocator
-
     kind = scale_of(values)
     if kind == "log":
         axis.set_yscale("log")
-        axis.yaxis.set_major_locator(LogLocator(numticks=5))
-        axis.yaxis.set_minor_formatter(NullFormatter())
     elif kind == "symlog":
-        decade = 10.0 ** np.ceil(np.log10(max(float(np.quantile(np.abs(values), 0.75)), 1e-6)))
-        axis.set_yscale("symlog", linthresh=decade)
-        last = int(np.ceil(np.log10(max(float(np.abs(values).max()), decade) / decade)))
-        powers = decade * 10.0 ** np.arange(0, last + 1, max(1, last // 2))
-        axis.yaxis.set_major_locator(FixedLocator([*-powers[::-1], 0, *powers]))
-        axis.yaxis.set_minor_locator(NullLocator())
-    else:
-        axis.yaxis.set_major_locator(MaxNLocator(4))
+        axis.set_yscale("symlog", linthresh=bend_of(values))
     if len(values) and values.min() < 0 < values.max():
-        axis.axhline(0, color=QUIET, linewidth=0.7)
+        axis.axhline(0, color=RULE, linewidth=0.7)
+
+
+def bend_of(values: np.ndarray) -> float:
+    """Up to which size a bent scale is linear: the power of ten above three quarters of the values."""
+    return float(10.0 ** np.ceil(np.log10(max(float(np.quantile(np.abs(values), 0.75)), 1e-6))))
 
 
 def scale_of(values: np.ndarray) -> str:
@@ -158,8 +166,8 @@ def thin(iterations: np.ndarray, values: np.ndarray, points: int = POINTS) -> tu
     )
 
 
-def _finite(frame: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Where the loss was measured: some are not in every iteration."""
+def finite(frame: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Iterations and values where the loss was measured: some are not in every iteration."""
     if name not in frame:
         return np.empty(0), np.empty(0)
     values = frame[name].to_numpy(float)

@@ -22,7 +22,8 @@ class RowPictures:
 
     sources: K x S x S x 3 uint8. source_expressions: K. edits: K x 8 x S x S x 3 uint8 in the order of
     `protocol.EXPRESSIONS`; the cell of the source's own expression holds the source. references: as edits, or None.
-    captions: what each source is: its camera, and its placement where that is not aligned.
+    captions: what each source is: its camera, and its placement where that is not aligned. truths: the true picture of
+    every edit, as edits; None where the data set lacks some.
     """
 
     row: str
@@ -34,12 +35,15 @@ class RowPictures:
     edits: np.ndarray
     references: np.ndarray | None = None
     captions: Sequence[str] = ()
+    truths: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count, size = len(self.sources), self.sources.shape[1]
         wanted = {"sources": (count, size, size, 3), "edits": (count, len(EXPRESSIONS), size, size, 3)}
         if self.references is not None:
             wanted["references"] = wanted["edits"]
+        if self.truths is not None:
+            wanted["truths"] = wanted["edits"]
         for name, shape in wanted.items():
             array = getattr(self, name)
             if array.shape != shape or array.dtype != np.uint8:

@@ -148,6 +148,11 @@ class Row:
     summary: dict[str, MetricSummary] = field(default_factory=dict)
     """By metric, how sure its number is; metrics without a number are left out."""
 
+    @property
+    def marked_label(self) -> str:
+        """The label, with a mark where a training failed by its own measure."""
+        return marked(self.label, bool(self.failed))
+
     def values(self, metric: str) -> list[float]:
         """The metric over the seeds that have it."""
         values = (scores.metrics.get(metric) for scores in self.seeds.values())
@@ -184,6 +189,11 @@ class Row:
             return None
         mean = sum(values) / len(values)
         return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def marked(label: str, failed: bool) -> str:
+    """`StarGAN (T), failed`: a label as it stands beside the numbers and pictures of a failed training."""
+    return f"{label}, failed" if failed else label
 
 
 @dataclass(frozen=True, config=MODEL)
@@ -329,6 +339,11 @@ class SuiteResults:
         return (
             json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
         )
+
+
+def failed_trainings(results: SuiteResults) -> frozenset[str]:
+    """The trainings that failed by their own measure, by their names in the loss curves."""
+    return frozenset(row.trainings[seed] for row in results.rows for seed in row.failed if seed in row.trainings)
 
 
 def check_columns(

@@ -157,7 +157,7 @@ def steps_table(results: SuiteResults) -> Table | None:
     metrics = named(results, results.columns or STEP_METRICS)
     rows, above = [], None
     for row in results.rows:
-        entries = [Entry(row.label), Entry(row.method), Entry(step(above, row) if row.training else EMPTY)]
+        entries = [Entry(row.marked_label), Entry(row.method), Entry(step(above, row) if row.training else EMPTY)]
         changes = (_change(above, row, metric) for metric in metrics)
         rows.append((*entries, *map(Entry, changes)))
         above = row if row.training else above
@@ -211,7 +211,7 @@ def cost_table(results: SuiteResults, timings: Mapping[str, float]) -> Table:
                 _by_name(cost.parameters, lambda count: f"{count / 1e6:.2f}"),
                 training_time(row, timings),
             ]
-        rows.append((Entry(row.label), Entry(row.subset), *map(Entry, texts)))
+        rows.append((Entry(row.marked_label), Entry(row.subset), *map(Entry, texts)))
     return Table(
         f"Training of {results.suite}",
         f"{results.suite}-training",
@@ -226,7 +226,7 @@ def expressions_table(results: SuiteResults) -> Table:
     rows = []
     for row in results.rows:
         shares = [_mean(scores.ca_by_expression.get(name) for scores in row.seeds.values()) for name in EXPRESSIONS]
-        rows.append((Entry(row.label), Entry(row.subset), *(Entry(number(share, 1)) for share in shares)))
+        rows.append((Entry(row.marked_label), Entry(row.subset), *(Entry(number(share, 1)) for share in shares)))
     for subset, judges in results.judges.items():
         shares = [_mean(judge.by_expression.get(name) for judge in judges.values()) for name in EXPRESSIONS]
         rows.append((Entry(REAL), Entry(subset), *(Entry(number(share, 1)) for share in shares)))
@@ -247,7 +247,7 @@ def model(row: Row, results: SuiteResults, footnotes: Footnotes) -> Entry:
     """Return a row's label with its footnotes."""
     remarks = (failure_note(row), row.note, not_as_published(row, results), row.footnote, row.origin)
     marks = tuple(sorted({mark for text in remarks for mark in footnotes.mark(text)}))
-    return Entry(f"{row.label}, failed" if row.failed else row.label, marks)
+    return Entry(row.marked_label, marks)
 
 
 def measured(cell: Cell, footnotes: Footnotes) -> Entry:

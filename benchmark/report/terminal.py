@@ -189,7 +189,7 @@ def _beyond(comparison: Comparison, timings: Mapping[str, float], footnotes: Foo
             text = number(row.mean(metric.key), metric.decimals) + superscript(footnotes.mark(why_not(row, metric.key)))
             spread = row.spread(metric.key)
             cells.append(Text(text + (f"\n± {number(spread, metric.decimals)}" if spread is not None else "")))
-        labels = [Text(row.label), *([Text(row.subset)] if subsets else [])]
+        labels = [Text(row.marked_label), *([Text(row.subset)] if subsets else [])]
         grid.add_row(*labels, *cells, training_time(row, timings))
     return grid
 

@@ -19,7 +19,7 @@ from benchmark.report.files import FILES, report_files
 from benchmark.report.latex import latex
 from benchmark.report.notes import data_line
 from benchmark.report.page import extended_page, extended_tables, report_page, table_page
-from benchmark.report.results import SuiteResults
+from benchmark.report.results import SuiteResults, failed_trainings
 from benchmark.report.spreadsheet import extended_csv, main_csv
 from benchmark.report.tables import main_table
 from benchmark.report.targets_figure import draw_targets
@@ -60,7 +60,7 @@ def write_report(
     for name, drawing in figures.items():
         if drawing is not None:
             drawing.save(folder / FILES[name])
-    draw_losses(losses, folder / FILES["loss curves"])
+    draw_losses(losses, folder / FILES["loss curves"], failed_trainings(results))
     drawn = [path.name for path in report_files(folder).values()]
 
     comparison = compare(results)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.config.paper import claims_path
 from benchmark.config.suites import Suite
-from benchmark.report.results import SuiteResults
+from benchmark.report.results import SuiteResults, marked
 from benchmark.stages.base import Context
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import PER_EDIT, Score
@@ -41,16 +41,18 @@ def claim_pairs(
 
     metrics = {metric.key: metric for metric in results.metrics}
     per_edit = {metric.key for metric in results.metrics if metric.per == "edit"}
-    labels = {row.id: row.label for row in results.rows}
+    rows = {row.id: row for row in results.rows}
     faces = load_faces(edited.folder(context))
     pairs = []
     for verdict in results.verdicts:
         evidence = shown_evidence(verdict, per_edit)
         if evidence is None:
             continue
-        stages = [next(iter(scores[row].values())) for row in (evidence.row, evidence.over)]
+        shown = evidence.row, evidence.over
+        stages = [next(iter(scores[row].values())) for row in shown]
         if any(context.store.find(stage.edits.recipe) is None for stage in stages):
             continue  # scores that were stored without their edits
+        labels = [marked(rows[row].label, next(iter(scores[row])) in rows[row].failed) for row in shown]
         tables = [pd.read_parquet(stage.folder(context) / PER_EDIT) for stage in stages]
         place = best_edit(evidence, *tables)
         edits = [np.load(stage.edits.folder(context) / EDITED, mmap_mode="r")[place] for stage in stages]
@@ -59,7 +61,7 @@ def claim_pairs(
             ClaimPair(
                 verdict,
                 evidence_line(evidence, metrics).partition(",")[0],
-                (labels[evidence.row], labels[evidence.over]),
+                (labels[0], labels[1]),
                 np.asarray(faces.images[edit["source"]]),
                 (np.asarray(edits[0]), np.asarray(edits[1])),
                 np.asarray(faces.images[edit["truth"]]) if edit["truth"] >= 0 else None,

@@ -29,6 +29,7 @@ from benchmark.report.results import (
     SuiteResults,
     Training,
     check_columns,
+    marked,
 )
 from benchmark.report.summary import summary_metrics, with_statistics
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
@@ -69,7 +70,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 7
+    version = 8
     files = ("results.json",)
 
     def __init__(
@@ -135,7 +136,7 @@ class Report(Stage[NoFacts]):
 
         results = self.results(context)
         losses, seconds = self._trainings(context)
-        pictures = self._pictures(context)
+        pictures = self._pictures(results, context)
         pairs = claim_pairs(results, {entry.row.id: entry.scores for entry in self.rows}, self.edited, context)
         files = write_report(folder, results, pictures, losses, seconds, self.suite.figure, pairs)
         write_timings(folder, {**seconds, PEAK: context.peaks.sum})  # after the figures, which need most here
@@ -276,11 +277,12 @@ class Report(Stage[NoFacts]):
                 seconds[name] = artifact.manifest.seconds
         return losses, seconds
 
-    def _pictures(self, context: Context) -> list[RowPictures]:
+    def _pictures(self, results: SuiteResults, context: Context) -> list[RowPictures]:
+        """The galleries, which are of the first seeds."""
         faces = load_faces(self.edited.folder(context))
         return [
-            _arrange(entry.row, entry.gallery.folder(context), faces)
-            for entry in self.rows
+            _arrange(entry.row, entry.gallery.folder(context), faces, next(iter(entry.trains)) in row.failed)
+            for entry, row in zip(self.rows, results.rows, strict=True)
             if entry.gallery is not None
         ]
 
@@ -313,7 +315,7 @@ def child_name(row: SuiteRow, seed: int) -> str:
     return f"{row.id} seed {seed}"
 
 
-def _arrange(row: SuiteRow, gallery: Path, faces: FaceSet) -> RowPictures:
+def _arrange(row: SuiteRow, gallery: Path, faces: FaceSet, failed: bool) -> RowPictures:
     """Edits of the gallery as a grid: a line a source, a column a target; the source stands where its own expression
     would.
     """
@@ -324,14 +326,14 @@ def _arrange(row: SuiteRow, gallery: Path, faces: FaceSet) -> RowPictures:
     images, table, placements = faces.images, faces.table, faces.placements
     sources = list(dict.fromkeys(edits["source"]))
     grid = np.repeat(images[sources][:, None], len(EXPRESSIONS), 1)
-    references = grid.copy()
-    columns = edits["source"], edits["target"], edits["reference"]
-    for index, (source, target, reference) in enumerate(zip(*columns, strict=True)):
+    references, truths = grid.copy(), grid.copy()
+    columns = edits["source"], edits["target"], edits["reference"], edits["truth"]
+    for index, (source, target, reference, truth) in enumerate(zip(*columns, strict=True)):
         cell = sources.index(source), EXPRESSIONS.index(target)
-        grid[cell], references[cell] = edited[index], images[reference]
+        grid[cell], references[cell], truths[cell] = edited[index], images[reference], images[truth]
     return RowPictures(
         row.id,
-        row.label,
+        marked(row.label, failed),
         row.guide,
         row.data,
         images[sources],
@@ -342,6 +344,7 @@ def _arrange(row: SuiteRow, gallery: Path, faces: FaceSet) -> RowPictures:
             f"{placements[source] if placements[source] != ALIGNED else 'camera'} {camera:03d}"
             for source, camera in zip(sources, table["camera"].iloc[sources], strict=True)
         ],
+        truths if (edits["truth"] >= 0).all() else None,
     )
 
 

@@ -20,7 +20,7 @@ from benchmark.report.page import report_page
 from benchmark.report.results import SuiteResults
 from benchmark.report.spreadsheet import extended_csv, main_csv
 from benchmark.report.summary import summary_metrics
-from benchmark.report.tables import main_table, measures_table
+from benchmark.report.tables import cost_table, expressions_table, main_table, measures_table, steps_table
 from benchmark.report.verdict_text import evidence_line, heading, rules, short
 from benchmark.statistics.intervals import t_interval
 from benchmark.statistics.verdict import Evidence, Verdict
@@ -201,3 +201,20 @@ def test_the_figure_has_a_strip_for_each_claim() -> None:
     colours = {colour for _, colour in figure.image.getcolors(1 << 24) or []}
     assert {(level, 0, 0) for level in (50, 100, 150, 200)} <= colours
     assert draw_claims([]) is None
+
+
+def test_a_failed_training_is_marked_in_every_table() -> None:
+    results = certain_run(published_run())
+    rows = [
+        dataclasses.replace(row, failed={1: ["from iteration 5 on"]}) if row.id == "hisd-t" else row
+        for row in results.rows
+    ]
+    results = dataclasses.replace(results, rows=tuple(rows), ladder=True)
+    tables = [steps_table(results), measures_table(results), ranks_table(results), seeds_table(results)]
+    tables += [cost_table(results, {}), expressions_table(results), main_table(compare(results))]
+    for table in tables:
+        assert table is not None
+        labels = [row[0].text for row in table.rows]
+        assert labels.count("HiSD (T), failed") == 1, table.title
+        assert "HiSD (T)" not in labels
+        assert "HiSD (R)" in labels

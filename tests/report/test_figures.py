@@ -156,21 +156,32 @@ def history(**losses: list[float]) -> pd.DataFrame:
 
 def test_losses_are_a_panel_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Figure_
 
     titles: list[str] = []
+    words: list[str] = []
     plotted: list[list[float]] = []
-    title, plot = Axes.set_title, Axes.plot
+    dashes: list[str] = []
+    title, text, plot, write = Axes.set_title, Axes.text, Axes.plot, Figure_.text
     monkeypatch.setattr(Axes, "set_title", lambda *a, **k: (titles.append(a[1]), title(*a, **k))[1])
-    monkeypatch.setattr(Axes, "plot", lambda *a, **k: (plotted.append(list(a[2])), plot(*a, **k))[1])
+    monkeypatch.setattr(Axes, "text", lambda *a, **k: (titles.append(a[3]), text(*a, **k))[1])
+    monkeypatch.setattr(Figure_, "text", lambda *a, **k: (words.append(a[3]), write(*a, **k))[1])
+    monkeypatch.setattr(
+        Axes, "plot", lambda *a, **k: (plotted.append(list(a[2])), dashes.append(a[3]), plot(*a, **k))[2]
+    )
     losses = {
         "mtss F&P seed 0": history(**{"generator/mapped_class": [2.0, 1.0], "discriminator/real": [1.0, float("nan")]}),
         "mtss F&P seed 1": history(**{"generator/mapped_class": [2.5, 1.5], "discriminator/real": [0.5, 0.25]}),
         "stargan F&P seed 0": history(total=[1.0, 3.0]),
         "hisd F&P seed 0": pd.DataFrame({"iteration": []}),
     }
-    assert draw_losses(losses, tmp_path / "losses.png")
-    assert titles == ["mapped class", "G", "real", "D", "total"]
+    assert draw_losses(losses, tmp_path / "losses.png", {"mtss F&P seed 1"})
+    assert titles == ["mapped class", "G", "1 to 2.5", "real", "D", "0.25 to 1", "total", "1 to 3"]
     assert plotted == [[2.0, 1.0], [2.5, 1.5], [1.0], [0.5, 0.25], [1.0, 3.0]]
+    assert dashes == ["-", "--", "-", "--", "-"]
+    assert words == [
+        "mtss F&P", "seed 1 failed", "seed 0", "10 iterations", "stargan F&P", "10 iterations"
+    ]  # fmt: skip
     assert Image.open(tmp_path / "losses.png").width == 13 * 110
 
 
