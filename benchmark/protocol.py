@@ -63,3 +63,5 @@ KNOWLEDGE: dict[Knowledge, str] = {"units": "action units", "landmarks": "landma
 """What a data set may know of its faces beside picture and expression, and a method may need; with its name."""
 EDIT_SEED = 0
 """Seed of the list of edits. It is the same for every training seed, so the spread over seeds is that of trainings."""
+JUDGE_SEED = 0
+"""One judge measures all runs of a subset, whatever their seeds, so that no difference between runs is the judge's."""

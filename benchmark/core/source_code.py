@@ -25,6 +25,8 @@ HARNESS = "benchmark"
 HARNESS_FOLDER = Path(__file__).parents[1]
 DATA = {".json", ".toml", ".yaml", ".yml", ".csv", ".txt", ".so", ".pyd"}
 """Suffixes of files in a method's own package that its behaviour may depend on, beside its modules."""
+PROJECT = ("benchmark", "baselines", "models")
+"""Packages of this project that decide results."""
 IMPORTERS = {"import_module", "__import__"}
 
 
@@ -189,3 +191,21 @@ def _file_digest(path: Path) -> str:
         with suppress(SyntaxError, ValueError, RecursionError):  # its bytes then
             content = repr(normal_form(ast.parse(content))).encode()
     return hashlib.sha256(content).hexdigest()
+
+
+# -------------------------------------------------------------------------------------------- this project's own code
+def project_digest(packages: Sequence[str] = PROJECT) -> str:
+    """SHA-256 of the modules of this project, without comments, docstrings and formatting."""
+    digest = hashlib.sha256()
+    for package in packages:
+        for path in sorted((HARNESS_FOLDER.parent / package).rglob("*.py")):
+            tree = _Wordless().visit(_parsed(path))
+            digest.update(f"{path.relative_to(HARNESS_FOLDER.parent).as_posix()}|{normal_form(tree)!r}\n".encode())
+    return digest.hexdigest()
+
+
+class _Wordless(ast.NodeTransformer):
+    """Takes docstrings away."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node

@@ -19,12 +19,12 @@ from benchmark.external.submission import Submission, SubmittedPictures
 from benchmark.external.suite_rows import MeasuringStages, SuiteRows, find_suite_rows
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.context import make_missing
-from benchmark.protocol import Subset
+from benchmark.protocol import JUDGE_SEED, Subset
 from benchmark.report.results import Features, JudgeReading, JudgeResult, Row, SuiteResults
 from benchmark.report.summary import summarise
 from benchmark.stages.base import Context, Stage
 from benchmark.stages.features import ExtractorChoice, RealFeatures
-from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
+from benchmark.stages.judge import ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import Score
 

@@ -84,7 +84,7 @@ class Plan:
 
         Raises UserError where no row can be.
         """
-        suite, profile, extractor, device = request.suite, request.profile, request.extractor, request.device
+        suite, profile, extractor = request.suite, request.profile, request.extractor
         self.suite, self.profile, self.seeds = suite, profile, request.seeds
         self._request, self._store = request, store
         self._stored = StoredResults(request.reference)
@@ -106,7 +106,7 @@ class Plan:
                 rows.append(RowStages(row, missing, {}, {}, None))
                 continue
             if row.data not in judges:
-                judges[row.data] = self._once(TrainJudge(self.prepare, row.data, profile.judge_epochs, device))
+                judges[row.data] = self._once(self._judge(row.data))
                 real[row.data] = self._once(RealFeatures(self.edited, row.data, extractor, suite.targets))
                 if suite.faces == "nonaligned" or suite.targets:
                     judged[row.data] = self._once(ReadByJudge(judges[row.data], self.edited, suite.targets))
@@ -163,6 +163,10 @@ class Plan:
     def _has(self, stage: Stage) -> bool:
         """Whether it is finished or stored."""
         return (self._store is not None and self._store.exists(stage.recipe)) or self._stored.has(stage)
+
+    def _judge(self, subset: Subset) -> TrainJudge:
+        request = self._request
+        return TrainJudge(self.prepare, subset, self.profile.judge_epochs, request.device, request.judge_seed)
 
     @property
     def stages(self) -> list[Stage]:

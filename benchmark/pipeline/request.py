@@ -23,6 +23,7 @@ from benchmark.core.errors import UserError, did_you_mean, quoted
 from benchmark.core.hashes import sha256_of
 from benchmark.data.registry import open_source
 from benchmark.data.source import DataSource
+from benchmark.protocol import JUDGE_SEED
 from benchmark.stages.features import ExtractorChoice, choose_extractor
 from benchmark.training.device import check_jobs, choose_device
 from benchmark.training.registry import code_digest, is_known, known_methods
@@ -82,6 +83,8 @@ class PlanRequest:
     """Whether stored trainings are left alone."""
     finished_only: bool = False
     """Whether rows and seeds whose training is neither finished nor stored are left out."""
+    judge_seed: int = JUDGE_SEED
+    """Another one only where the spread of judges is measured."""
 
     @cached_property
     def edited(self) -> DataSource:
@@ -103,6 +106,7 @@ class PlanRequest:
             self.seeds,
             [extractor.name, extractor.identity, extractor.published, extractor.allow_other_weights],
             self.device,
+            self.judge_seed,
             {row: checkpoint.recipe.key for row, checkpoint in self.checkpoints.items()},
             [self.retrain, self.finished_only, _stored(self.reference)],
             _code(),

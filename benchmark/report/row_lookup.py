@@ -77,6 +77,14 @@ def _files(path: Path) -> list[Path]:
     return sorted(below, key=lambda file: (-file.stat().st_mtime, str(file)))
 
 
+def results_file(path: Path) -> Path:
+    """The results at a path: itself, those of a report's folder, or of the newest report below the --out of a run.
+
+    Raises UserError where there are none.
+    """
+    return _files(path)[0]
+
+
 def comparable_metrics(first: FoundRow, second: FoundRow, asked: Sequence[str] | None) -> list[MetricDescription]:
     """The metrics in which two rows may be compared: those asked for, or all that both have.
 

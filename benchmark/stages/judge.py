@@ -10,15 +10,13 @@ import torch
 
 from benchmark.data.alignment import align_faces, mean_landmarks
 from benchmark.data.faceset import FaceSet
-from benchmark.protocol import EXPRESSIONS, Subset
+from benchmark.protocol import EXPRESSIONS, JUDGE_SEED, Subset
 from benchmark.report.results import JudgeReading, JudgeResult
 from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.prepare import Prepare, load_faces, load_faces_for
 from benchmark.training.device import compute_deterministically
 from benchmark.training.judge import ABOUT, WEIGHTS, Judge, JudgeSettings, train_judge
 
-JUDGE_SEED = 0
-"""One judge measures all runs of a subset, whatever their seeds, so that no difference between runs is the judge's."""
 EPOCHS_IN_F = 3
 """Epochs in F for each one in F&P: F has one of its three cameras, and needs as many updates."""
 STATE = "judge-state.safetensors"
@@ -32,11 +30,11 @@ class TrainJudge(Stage[JudgeResult]):
     version = 3
     files = (ABOUT, WEIGHTS)
 
-    def __init__(self, prepare: Prepare, subset: Subset, epochs: int, device: str) -> None:
+    def __init__(self, prepare: Prepare, subset: Subset, epochs: int, device: str, seed: int = JUDGE_SEED) -> None:
         """epochs: those in F&P; F has EPOCHS_IN_F times as many."""
-        self.faces, self.subset = prepare, subset
+        self.faces, self.subset, self.seed = prepare, subset, seed
         self.settings = JudgeSettings(epochs=epochs * (EPOCHS_IN_F if subset == "F" else 1))
-        settings = {"judge": dataclasses.asdict(self.settings), "subset": subset, "seed": JUDGE_SEED, "device": device}
+        settings = {"judge": dataclasses.asdict(self.settings), "subset": subset, "seed": seed, "device": device}
         super().__init__(f"judge {subset}", settings, {"faces": prepare})
 
     def work(self) -> Work:
@@ -52,11 +50,11 @@ class TrainJudge(Stage[JudgeResult]):
         train, test = faces.rows(self.subset, "train"), faces.rows(self.subset, "test")
         with context.reporter.bar(self.name, self.settings.epochs) as bar:
             judge = train_judge(
-                faces.images, faces.labels[train], self.settings, JUDGE_SEED, folder / STATE,
+                faces.images, faces.labels[train], self.settings, self.seed, folder / STATE,
                 lambda _done, _of: bar.advance(1), context.machine.device, train, context.reporter.warn,
             )  # fmt: skip
         judge.save(folder)
-        return StageResult(_accuracy(judge, faces.images[test], faces.labels[test]))
+        return StageResult(accuracy(judge, faces.images[test], faces.labels[test]))
 
 
 class ReadByJudge(Stage[JudgeReading]):
@@ -85,8 +83,8 @@ class ReadByJudge(Stage[JudgeReading]):
         pictures, framed = as_learned(self.judge, self.faces, faces.images[test], faces, test, context)
         wanted = faces.table["expression"].iloc[test].isin(self.targets or EXPRESSIONS).to_numpy()
         labels = faces.labels[test]
-        of_all = _accuracy(judge, pictures, labels)
-        of_targets = _accuracy(judge, pictures[wanted], labels[wanted])
+        of_all = accuracy(judge, pictures, labels)
+        of_targets = accuracy(judge, pictures[wanted], labels[wanted])
         facts = JudgeReading(
             of_all.accuracy,
             of_all.images,
@@ -94,7 +92,7 @@ class ReadByJudge(Stage[JudgeReading]):
             target_accuracy=of_targets.accuracy,
             target_images=of_targets.images,
             framed=framed,
-            unframed_accuracy=_accuracy(judge, faces.images[test], labels).accuracy,
+            unframed_accuracy=accuracy(judge, faces.images[test], labels).accuracy,
         )
         return StageResult(facts)
 
@@ -120,7 +118,8 @@ def as_learned(
     return pictures, int(known.sum())
 
 
-def _accuracy(judge: Judge, images: np.ndarray, labels: np.ndarray) -> JudgeResult:
+def accuracy(judge: Judge, images: np.ndarray, labels: np.ndarray) -> JudgeResult:
+    """Classify pictures (N x S x S x 3 uint8) with known labels."""
     right = judge.predict(images).argmax(1) == labels
     by_expression = {
         name: 100 * float(right[labels == label].mean())

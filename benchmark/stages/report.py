@@ -35,7 +35,7 @@ from benchmark.report.summary import summary_metrics, with_statistics
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
 from benchmark.stages.claims import claim_pairs, suite_claims
 from benchmark.stages.features import ExtractorChoice
-from benchmark.stages.judge import JUDGE_SEED, ReadByJudge, TrainJudge
+from benchmark.stages.judge import ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import Score
 from benchmark.stages.synthesize import EDITED, EDITS, Synthesize
@@ -177,7 +177,7 @@ class Report(Stage[NoFacts]):
             },
             test_identities=edited.identities["test"],
             train_identities=min(faces.identities["train"], self.profile.train_identities or 10**9),
-            judges={subset: {JUDGE_SEED: facts} for subset, facts in judges.items()},
+            judges={subset: {self.judges[subset].seed: facts} for subset, facts in judges.items()},
             rows=tuple(self._row(entry, context) for entry in self.rows),
             keys=self._keys(),
             paper_table=self.suite.paper,
@@ -296,7 +296,7 @@ class Report(Stage[NoFacts]):
                 history = losses.get(row.trainings.get(seed, ""), pd.DataFrame({"iteration": []}))
                 context.tracker.row(child_name(entry.row, seed), history, metrics, row.failed.get(seed, ()))
         judged = {
-            f"judge_accuracy/{subset.replace('&', '_and_')}": judge[JUDGE_SEED].accuracy
+            f"judge_accuracy/{subset.replace('&', '_and_')}": judge[self.judges[subset].seed].accuracy
             for subset, judge in results.judges.items()
         }
         suite = {**judged, **summary_metrics(results)}

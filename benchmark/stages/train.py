@@ -152,7 +152,7 @@ class Train(CheckpointStage):
     def run(self, context: Context, folder: Path) -> StageResult[TrainFacts]:
         """Train, or resume a training."""
         faces = load_faces_for(self.subset, self.faces.folder(context))
-        data = self._data(faces)
+        data = self.training_set(faces)
         trainer = Trainer(
             self.method_class, self.settings, self.shape, data, self.budget, self.seed,
             context.machine.device, folder, context.machine.threads, self.precision,
@@ -183,7 +183,8 @@ class Train(CheckpointStage):
         timings = {"waiting_for_data": round(spent.waited / spent.seconds, 5)} if spent.seconds else {}
         return StageResult(facts, None, spent.seconds, spent.threads, timings)
 
-    def _data(self, faces: FaceSet) -> TrainingSet:
+    def training_set(self, faces: FaceSet) -> TrainingSet:
+        """Select the faces to train on. Raises UserError where there is none, or one lacks what the method needs."""
         names = lowest_ranked(faces.identities("train"), self.train_identities)
         rows = faces.rows(self.subset, "train", names)
         if not len(rows):

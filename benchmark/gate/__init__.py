@@ -1,0 +1,1 @@
+"""Whether a change made anything worse: stored results, probes, comparisons with a known false-alarm rate."""

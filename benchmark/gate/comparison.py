@@ -1,0 +1,228 @@
+"""Numbers beside stored ones: within what other processors make of them, or within what other seeds do."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from benchmark.gate.reference import Numbers, Probe, Reference, SeedRun, StoredMetric
+from benchmark.gate.verdicts import Check, Level, Verdict
+from benchmark.statistics.gating import prediction_bound, visible_change
+
+FAMILY, DOUBT = 0.01, 0.05
+"""Chance that a comparison of statistics finds any regression, and any doubt, where nothing has changed."""
+FACTOR = 10.0
+"""How many times the spread over kernels, which was measured on one processor, a number of a probe may be off."""
+JUDGE = "judge"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far numbers of a probe may be off, beside `FACTOR` times their spread."""
+
+    relative: float
+    """Share of the largest number of a series."""
+    absolute: float = 0.0
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Differences that do not matter: stated ones by metric, else a share of the stored value or one printed digit."""
+
+    stated: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    default: float = 0.01
+
+    def of(self, key: str, metric: StoredMetric, stored: float) -> float:
+        """The margin of a metric at its stored value."""
+        if key in self.stated:
+            return self.stated[key]
+        if key in self.shares:
+            return self.shares[key] * abs(stored)
+        return max(self.default * abs(stored), 10.0**-metric.decimals)
+
+
+# ------------------------------------------------------------------------------------------------ probes
+def compare_probe(
+    level: Level,
+    probe: Probe,
+    now: Numbers,
+    versions: Mapping[str, Sequence[str]],
+    tolerance: Mapping[str, Tolerance],
+    raised: Mapping[str, str] | None = None,
+) -> list[Check]:
+    """Compare every series of a probe; a check for each, of the number that is off most.
+
+    tolerance: by name of a series, "" for all others. raised: series that cannot be compared, and why.
+    """
+    raised = raised or {}
+    checks = []
+    for subject, series in probe.values.items():
+        if subject not in now:
+            checks.append(Check(level, subject, "all", "not comparable", note="it is not in this run"))
+            continue
+        if list(versions.get(subject, ())) != probe.versions.get(subject, []):
+            other = sorted(set(versions.get(subject, ())) ^ set(probe.versions.get(subject, [])))
+            checks.append(Check(level, subject, "all", "not comparable", note=f"other versions: {', '.join(other)}"))
+            continue
+        for name, stored in series.items():
+            if name in raised:
+                checks.append(Check(level, subject, name, "not comparable", note=raised[name]))
+                continue
+            allowed = tolerance.get(name, tolerance[""])
+            checks.append(_series(level, subject, name, stored, now[subject].get(name), probe.spread, allowed))
+        checks += [
+            Check(level, subject, name, "new", note="it was not stored") for name in now[subject] if name not in series
+        ]
+    return checks
+
+
+def _series(
+    level: Level,
+    subject: str,
+    name: str,
+    stored: Sequence[float | None],
+    now: Sequence[float | None] | None,
+    spread: Numbers,
+    allowed: Tolerance,
+) -> Check:
+    if now is None:
+        return Check(level, subject, name, "regressed", note="it is computed no more")
+    if [value is None for value in stored] != [value is None for value in now]:
+        return Check(level, subject, name, "regressed", note="it is computed elsewhere than it was, or not at all")
+    known = [(index, value) for index, value in enumerate(stored) if value is not None]
+    if not known:
+        return Check(level, subject, name, "pass", note="neither had a number")
+    scale = max(abs(value) for _, value in known)
+    floor = max(allowed.relative * scale, allowed.absolute)
+    spreads = spread.get(subject, {}).get(name, [])
+    worst, most = known[0][0], -1.0
+    widest, bounds = 0.0, {}
+    for index, value in known:
+        widest = max(widest, (spreads[index] or 0.0) if index < len(spreads) else 0.0)  # noise grows from step to step
+        bounds[index] = max(FACTOR * widest, floor)
+        here = now[index]
+        off = abs(here - value) if here is not None and math.isfinite(here) else math.inf
+        if off / bounds[index] > most if bounds[index] else off > 0:
+            worst, most = index, off / bounds[index] if bounds[index] else math.inf
+    before, after = stored[worst], now[worst]
+    assert before is not None
+    assert after is not None
+    where = f"iteration {worst + 1}" if level == "losses" and len(stored) > 1 else ""
+    verdict: Verdict = "regressed" if most > 1 else "pass"
+    return Check(
+        level, subject, name, verdict, before, after, after - before, bounds[worst], bounds[worst], 6, where
+    )  # fmt: skip
+
+
+def spread_of(first: Numbers, others: Iterable[Numbers]) -> Numbers:
+    """The largest difference of each number from that of `first`. Raises ValueError where they have other numbers."""
+    spread: Numbers = {
+        subject: {name: [None if value is None else 0.0 for value in values] for name, values in series.items()}
+        for subject, series in first.items()
+    }
+    for other in others:
+        for subject, series in first.items():
+            for name, values in series.items():
+                there = other[subject][name]
+                if [value is None for value in there] != [value is None for value in values]:
+                    raise ValueError(f"{subject}, {name}: other kernels compute other numbers")
+                spread[subject][name] = [
+                    None if value is None or known is None or far is None else max(far, abs(value - known))
+                    for far, value, known in zip(spread[subject][name], there, values, strict=True)
+                ]
+    return spread
+
+
+# ------------------------------------------------------------------------------------------------ statistics
+@dataclass(frozen=True)
+class Rule:
+    """When a difference counts. looks: how often, at most, the comparison is repeated with more seeds."""
+
+    looks: int = 1
+    family: float = FAMILY
+    doubt: float = DOUBT
+    margins: Margins = field(default_factory=Margins)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    subject: str
+    quantity: str
+    metric: StoredMetric
+    stored: list[float]
+    now: list[float]
+    new: int
+    """How many independent values `now` counts for."""
+    resolution: float
+
+
+def compare_runs(
+    reference: Reference, runs: Mapping[int, SeedRun], metrics: Mapping[str, StoredMetric], rule: Rule
+) -> tuple[list[Check], int]:
+    """Compare the mean over new seeds with the stored one, metric by metric; also return how many were compared.
+
+    metrics: as measured now. A metric of another version is not comparable.
+    """
+    pairs, checks = [], []
+    for pair in _pairs(reference, runs):
+        known = metrics.get(pair.quantity, pair.metric)
+        reason = ""
+        if known.version != pair.metric.version:
+            reason = f"its version was {pair.metric.version} and is {known.version}"
+        elif not pair.now and pair.stored:
+            reason = "it has no number in this run"
+        elif len(pair.stored) < 2 and pair.now:
+            reason = "it has fewer than two stored numbers"
+        if reason:
+            checks.append(Check("statistics", pair.subject, pair.quantity, "not comparable", note=reason))
+        elif pair.now:
+            pairs.append(pair)
+    checks += [_compare(pair, rule, len(pairs)) for pair in pairs]
+    unknown = [name for name in metrics if name not in reference.metrics]
+    checks += [Check("statistics", "all rows", name, "new", note="it was not stored") for name in unknown]
+    return checks, len(pairs)
+
+
+def _pairs(reference: Reference, runs: Mapping[int, SeedRun]) -> Iterator[_Pair]:
+    first = next(iter(reference.runs.values()))
+    judges = len({run.judge_seed for run in runs.values()})
+    for row in first.rows:
+        for key, metric in reference.metrics.items():
+            now = [value for run in runs.values() if (value := run.rows.get(row, {}).get(key)) is not None]
+            new = min(judges, len(now)) if metric.judged else len(now)
+            edits = first.edits.get(row, 0)
+            step = 100 / edits if edits and metric.unit == "%" else 0.0
+            resolution = max(step, 0.5 * 10.0**-metric.decimals)
+            yield _Pair(row, key, metric, reference.values(row, key), now, new, resolution)
+    for subset in first.judges:
+        stored = [run.judges[subset] for run in reference.runs.values() if subset in run.judges]
+        values = {run.judge_seed: run.judges[subset] for run in runs.values() if subset in run.judges}
+        accuracy = StoredMetric(f"accuracy of the judge on {subset}", "higher", "set", "%", 2, 1, True)
+        yield _Pair(JUDGE, accuracy.label, accuracy, stored, list(values.values()), len(values), 0.5)
+
+
+def _compare(pair: _Pair, rule: Rule, comparisons: int) -> Check:
+    metric, share = pair.metric, comparisons * rule.looks
+    mean, now = statistics.fmean(pair.stored), statistics.fmean(pair.now)
+    # Equal seeds give no spread; a number cannot be told from another below its resolution.
+    spread = max(statistics.stdev(pair.stored), pair.resolution)
+    sizes = len(pair.stored), pair.new
+    bound = prediction_bound(spread, *sizes, rule.family / share)
+    doubtful = prediction_bound(spread, *sizes, rule.doubt / share)
+    margin = rule.margins.of(pair.quantity, metric, mean)
+    worse = (now - mean) * (1 if metric.direction == "lower" else -1)
+    verdict: Verdict = "pass"
+    if worse > max(bound, margin):
+        verdict = "regressed"
+    elif worse > max(doubtful, margin):
+        verdict = "inconclusive"
+    elif -worse > max(bound, margin):
+        verdict = "improved"
+    visible = max(visible_change(spread, *sizes, rule.family / share), margin)
+    return Check(
+        "statistics", pair.subject, pair.quantity, verdict, mean, now, now - mean, max(bound, margin), visible,
+        metric.decimals, f"{len(pair.stored)} stored seeds, {pair.new} new",
+    )  # fmt: skip

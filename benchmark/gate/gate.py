@@ -1,0 +1,334 @@
+"""The gate: levels from cheap to dear, each of which can decide alone.
+
+Equal code, settings and versions pass at once. The probes come next, which see a changed loss, optimiser, edit or
+metric on any processor. Then the suite is run: equal bytes pass, and what is left is statistics.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from benchmark.core.artifacts import canonical
+from benchmark.core.errors import UserError
+from benchmark.core.source_code import project_digest
+from benchmark.gate.comparison import Rule, Tolerance, compare_probe, compare_runs
+from benchmark.gate.machine import software
+from benchmark.gate.reference import EDITS, Reference, SeedRun, StoredMetric, weights_folder
+from benchmark.gate.verdicts import Check, GateResult, Level, LevelResult, Verdict, overall
+from benchmark.pipeline.request import RunOptions, check_options
+
+if TYPE_CHECKING:
+    from benchmark.gate.plans import Suite
+    from benchmark.report.results import SuiteResults
+
+LOSSES = {"": Tolerance(1e-4)}
+"""Of the largest value of each series of losses."""
+SCORES_RELATIVE = 1e-3
+COLOURS = 0.25
+"""Levels that the mean colour of a field of an edit may be off."""
+FLIPS = 2.5
+"""Edits that the judge may name otherwise, where a pixel is rounded the other way."""
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """The options of `regress --against`, and `verify` by them."""
+
+    seeds: tuple[int, ...] = ()
+    """Training seeds to run; the first stored one if none is given."""
+    up_to: int = 0
+    """How many seeds may be run in all where fewer leave a doubt."""
+    rule: Rule = field(default_factory=Rule)
+    always: bool = False
+    """Measure, even where nothing can differ."""
+    all_levels: bool = False
+    """Go on after a level has found a regression."""
+    out: Path = Path("runs")
+    jobs: str = "auto"
+    quiet: bool = False
+
+
+@dataclass
+class _Found:
+    """Levels and checks so far."""
+
+    levels: list[LevelResult] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(
+        self, level: Level, words: str, checks: Sequence[Check], started: float, verdict: Verdict | None = None
+    ) -> Verdict:
+        """Add a level; its verdict is the gravest of its checks if none is given."""
+        verdict = verdict or overall([check.verdict for check in checks])
+        self.levels.append(LevelResult(level, verdict, words, round(time.monotonic() - started, 1)))
+        self.checks += checks
+        return verdict
+
+
+def run_options(reference: Reference, out: Path, jobs: str, quiet: bool) -> RunOptions:
+    """The options that a reference was stored with."""
+    return RunOptions(
+        suite=reference.suite, profile=reference.profile, data=reference.data, device=reference.machine.device,
+        features="inception" if reference.features == "inception" else "efficientnet-lite0",
+        out=out, retrain=True, jobs=jobs, quiet=quiet,
+    )  # fmt: skip
+
+
+def code_key(options: RunOptions) -> str:
+    """Digest of everything that decides results but the machine: code, settings, data, features. Needs no torch."""
+    request, _ = check_options(options)
+    source = request.source
+    parts = [
+        project_digest(),
+        dataclasses.asdict(request.suite),
+        dataclasses.asdict(request.profile),
+        [source.name, source.version, source.content_key(), source.split_settings()],
+        [request.extractor.name, request.extractor.identity],
+    ]
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()
+
+
+def work_folder(out: Path, code: str) -> Path:
+    """Where the gate works: a folder for each state of the code, so that nothing that other code made is taken over."""
+    return out / "gate" / hashlib.sha256(canonical([code, software()]).encode()).hexdigest()[:16]
+
+
+def check_against(reference: Reference, path: Path, options: GateOptions, tell: Tell = lambda _: None) -> GateResult:
+    """Hold this code to stored results. Raises UserError and RunFailed."""
+    found = _Found()
+    started = time.monotonic()
+    code = code_key(run_options(reference, options.out, options.jobs, options.quiet))
+    changed = [] if code == reference.code else ["code, settings or data"]
+    changed += _changed_software(reference.machine.software, software())
+    equal = not changed
+    words = "nothing differs from what was stored" if equal else f"other than stored: {', '.join(changed)}"
+    found.add("keys", words, [], started, "pass" if equal else "different")
+    if equal and not options.always:
+        return _result(reference, found, options)
+    from benchmark.gate.plans import Suite  # torch
+
+    folder = work_folder(options.out, code)
+    suite = Suite(run_options(reference, folder, options.jobs, options.quiet), reference.machine.threads)
+    if obstacle := _obstacle(reference, suite):
+        found.add("keys", obstacle, [], started, "not comparable")
+        return _result(reference, found, options)
+    tell("gate: the first losses of each training")
+    if _losses(reference, suite, found) == "regressed" and not options.all_levels:
+        return _result(reference, found, options)
+    tell("gate: the scores of the stored weights")
+    if _scores(reference, path, suite, found) == "regressed" and not options.all_levels:
+        return _result(reference, found, options)
+    return _runs(reference, suite, found, options, tell)
+
+
+def check_results(reference: Reference, results: SuiteResults, options: GateOptions) -> GateResult:
+    """Hold finished results to stored ones, by statistics alone."""
+    from benchmark.gate.plans import metrics_of, seed_run
+
+    found, started = _Found(), time.monotonic()
+    if obstacle := _other_results(reference, results):
+        found.add("keys", obstacle, [], started, "not comparable")
+        return _result(reference, found, options)
+    judge = min(seed for judges in results.judges.values() for seed in judges)
+    runs = {seed: seed_run(results, seed, judge) for seed in results.seeds}
+    checks, compared = compare_runs(reference, runs, metrics_of(results), options.rule)
+    found.add("statistics", _words(checks), checks, started)
+    return _result(reference, found, options, runs, compared)
+
+
+# ------------------------------------------------------------------------------------------------ levels
+def _losses(reference: Reference, suite: Suite, found: _Found) -> Verdict:
+    started = time.monotonic()
+    checks = compare_probe("losses", reference.losses, suite.losses(), suite.training_versions(), LOSSES)
+    return found.add("losses", _probe_words(checks), checks, started)
+
+
+def _scores(reference: Reference, path: Path, suite: Suite, found: _Found) -> Verdict:
+    started = time.monotonic()
+    weights = weights_of(reference, path)
+    if not weights:
+        found.notes.append("no weights are stored: edits and metrics are not probed")
+        return "pass"
+    tolerance, raised = score_tolerance(reference), _other_versions(reference)
+    now = suite.scores(weights)
+    checks = compare_probe("scores", reference.scores, now, suite.row_versions(), tolerance, raised)
+    return found.add("scores", _probe_words(checks), checks, started)
+
+
+def _runs(reference: Reference, suite: Suite, found: _Found, options: GateOptions, tell: Tell) -> GateResult:
+    """Run seeds, until no doubt is left or as many as were declared; compare bytes, then statistics."""
+    seeds = list(options.seeds or list(reference.runs)[:1])
+    most = max(options.up_to, len(seeds))
+    further = [seed for seed in range(2 * most) if seed not in seeds][: most - len(seeds)]
+    rule = dataclasses.replace(options.rule, looks=len(further) + 1)
+    runs: dict[int, SeedRun] = {}
+    started = time.monotonic()
+    metrics: Mapping[str, StoredMetric] = reference.metrics
+    for seed in seeds:
+        tell(f"gate: seed {seed} of the suite")
+        runs[seed], metrics = suite.run(seed, _judge_seed(reference, seed))
+    if _bytes(reference, suite, runs, found, started) == "pass" and not options.all_levels:
+        return _result(reference, found, options, runs)
+    started = time.monotonic()
+    checks, compared = compare_runs(reference, runs, metrics, rule)
+    while further and overall([check.verdict for check in checks]) == "inconclusive":
+        seed = further.pop(0)
+        tell(f"gate: a doubt is left, so seed {seed} is run as declared")
+        runs[seed], _ = suite.run(seed, _judge_seed(reference, seed))
+        checks, compared = compare_runs(reference, runs, metrics, rule)
+    found.add("statistics", _words(checks), checks, started)
+    return _result(reference, found, options, runs, compared)
+
+
+def _judge_seed(reference: Reference, seed: int) -> int:
+    """That of the stored run, else the seed itself: every run has a judge of its own."""
+    return reference.runs[seed].judge_seed if seed in reference.runs else seed
+
+
+def _bytes(reference: Reference, suite: Suite, runs: Mapping[int, SeedRun], found: _Found, started: float) -> Verdict:
+    differences = reference.machine.differences(suite.machine)
+    if differences:
+        words = f"not compared, since bytes depend on it: {'; '.join(differences[:3])}"
+        return found.add("bytes", words, [], started, "different")
+    stored = [seed for seed in runs if seed in reference.runs and reference.runs[seed].contents]
+    if not stored:
+        return found.add("bytes", "not compared: these seeds are not stored", [], started, "different")
+    for seed in stored:
+        old, new = reference.runs[seed], runs[seed]
+        for name, digest in new.contents.items():
+            if old.contents.get(name) != digest:
+                same = old.keys.get(name) == new.keys[name]
+                why = "under the same key: raise the version of what changed" if same else "under another key"
+                words = f"the first stage that differs is '{name}', {why}"
+                return found.add("bytes", words, [], started, "different")
+    if len(stored) < len(runs):
+        return found.add("bytes", "equal, as far as seeds are stored", [], started, "different")
+    stages = len(runs[stored[0]].contents)
+    return found.add("bytes", f"weights, edits and numbers of {stages} stages are equal", [], started, "pass")
+
+
+def edits_strip(reference: Reference, path: Path, options: GateOptions) -> bytes:
+    """A PNG of one edit of the stored weights for each row, as the probe has made them; empty where it has not."""
+    from benchmark.gate.plans import Suite
+    from benchmark.gate.strip import strip_of
+
+    code = code_key(run_options(reference, options.out, options.jobs, options.quiet))
+    folder = work_folder(options.out, code)
+    if not folder.is_dir():
+        return b""
+    suite = Suite(run_options(reference, folder, options.jobs, True), reference.machine.threads)
+    return strip_of(suite, weights_of(reference, path))
+
+
+# ------------------------------------------------------------------------------------------------ what is comparable
+def weights_of(reference: Reference, path: Path) -> dict[str, Path]:
+    """The files of stored weights by row. Raises UserError where one is missing."""
+    weights = {row: weights_folder(path) / name for row, name in reference.weights.items()}
+    if missing := sorted({str(file) for file in weights.values() if not file.is_file()}):
+        raise UserError(f"{path} names weights that are not there: {missing[0]}")
+    return weights
+
+
+def score_tolerance(reference: Reference) -> dict[str, Tolerance]:
+    """How far scores of stored weights may be off: a thousandth, and what the judge names, some edits."""
+    tolerance = {"": Tolerance(SCORES_RELATIVE), EDITS: Tolerance(0.0, COLOURS)}
+    edits = min((count for run in reference.runs.values() for count in run.edits.values()), default=0)
+    for key, metric in reference.metrics.items():
+        if metric.judged and edits:
+            tolerance[key] = Tolerance(SCORES_RELATIVE, FLIPS * 100 / edits)
+    return tolerance
+
+
+def _other_versions(reference: Reference) -> dict[str, str]:
+    """Metrics whose version was raised, with the reason that nothing can be compared."""
+    from benchmark.metrics.registry import METRICS
+
+    return {
+        metric.key: f"its version was {reference.metrics[metric.key].version} and is {metric.version}"
+        for metric in METRICS
+        if metric.key in reference.metrics and reference.metrics[metric.key].version != metric.version
+    }
+
+
+def _changed_software(stored: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
+    return [name for name in dict.fromkeys([*stored, *here]) if stored.get(name) != here.get(name)]
+
+
+def _obstacle(reference: Reference, suite: Suite) -> str:
+    """Why nothing can be compared, or ""."""
+    plan = suite.plan(0, 0)
+    if plan.prepare.recipe.key != reference.prepared:
+        return "the prepared faces are others: another data set, split, size or version of these"
+    if suite.request.extractor.identity != reference.identity:
+        return "the feature extractor is another"
+    missing = {row for run in reference.runs.values() for row in run.rows} - {
+        row.id for row in suite.request.suite.rows
+    }
+    return f"the suite has no row {min(missing)} any more" if missing else ""
+
+
+def _other_results(reference: Reference, results: SuiteResults) -> str:
+    """Why results cannot be compared with stored ones, or ""."""
+    for what, stored, here in (
+        ("suite", Path(reference.suite).stem, results.suite),
+        ("profile", Path(reference.profile).stem, results.profile),
+        ("data set", reference.data.partition(":")[0], results.data),
+        ("features", reference.identity, results.features.identity),
+    ):
+        if stored != here:
+            return f"the {what} is {here}, and {stored} is stored"
+    keys = {row.id: {scores.edits_key for scores in row.seeds.values()} for row in results.rows if row.seeds}
+    if any(keys.get(row, {key}) != {key} for row, key in reference.edits_keys.items()):
+        return "the lists of edits are others"
+    prepared = {key for name, key in results.keys.items() if name.startswith("prepare ")}
+    return "" if reference.prepared in prepared else "the prepared faces are others"
+
+
+# ------------------------------------------------------------------------------------------------ in words
+def _result(
+    reference: Reference,
+    found: _Found,
+    options: GateOptions,
+    runs: Mapping[int, SeedRun] | None = None,
+    compared: int = 0,
+) -> GateResult:
+    for seed, run in (runs or {}).items():
+        stored = reference.runs.get(seed)
+        for row, failures in run.failed.items():
+            if stored is None or row not in stored.failed:
+                found.notes.append(f"{row}, seed {seed}: its training failed by its own measure {failures[0]}")
+    return GateResult(
+        reference.name, tuple(found.levels), tuple(found.checks), tuple(found.notes), tuple(runs or ()),
+        options.rule.family if compared else 0.0, compared, reference.commit,
+    )  # fmt: skip
+
+
+def _probe_words(checks: Sequence[Check]) -> str:
+    off = [check for check in checks if check.verdict == "regressed"]
+    if off:
+        first = off[0]
+        place = f"{first.subject}, {first.quantity}{f' ({first.note})' if first.note else ''}"
+        return f"{len(off)} of {len(checks)} series changed, the first is {place}"
+    other = [check for check in checks if check.verdict == "not comparable"]
+    if other:
+        return f"{len(other)} of {len(checks)} series cannot be compared: {other[0].subject}, {other[0].note}"
+    return f"{len(checks)} series are as stored"
+
+
+def _words(checks: Sequence[Check]) -> str:
+    counted = {verdict: [check for check in checks if check.verdict == verdict] for verdict in get_args(Verdict)}
+    for verdict in ("regressed", "not comparable", "inconclusive"):
+        if found := counted[verdict]:
+            return (
+                f"{len(found)} of {len(checks)} numbers {verdict}, the first is {found[0].subject}, {found[0].quantity}"
+            )
+    better = f", {len(counted['improved'])} improved" if counted["improved"] else ""
+    return f"{len(counted['pass']) + len(counted['improved'])} numbers within what other seeds give{better}"

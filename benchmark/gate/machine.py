@@ -1,0 +1,72 @@
+"""The machine and the software that numbers were computed with, as far as last bits depend on them."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from pydantic.dataclasses import dataclass
+
+from benchmark.core.environment import versions
+from benchmark.core.models import STRICT
+
+KERNELS = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
+"""Environment variables that choose among a library's kernels."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Machine:
+    """What bytes depend on."""
+
+    processor: str
+    """Model and instruction set."""
+    device: str
+    threads: int
+    """Of each stage."""
+    python: str
+    packages: dict[str, str]
+
+    @property
+    def software(self) -> dict[str, str]:
+        """Versions, Python's among them."""
+        return {"python": self.python, **self.packages}
+
+    def differences(self, other: Machine) -> list[str]:
+        """What differs, one phrase each: `torch 2.15.0 is 2.16.0 here`; other is the one that is here."""
+        mine = {"processor": self.processor, "device": self.device, "threads": str(self.threads), **self.software}
+        here = {"processor": other.processor, "device": other.device, "threads": str(other.threads), **other.software}
+        return [
+            f"{name} {mine.get(name, 'missing')} is {here.get(name, 'missing')} here"
+            for name in dict.fromkeys([*mine, *here])
+            if mine.get(name) != here.get(name)
+        ]
+
+
+def software() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    packages = {name: version for name, version in versions().items() if name not in ("fesbench", "mlflow")}
+    return {"python": platform.python_version(), **packages}
+
+
+def this_machine(device: str, threads: int) -> Machine:
+    """Describe the machine of this process, for stages of so many threads."""
+    packages = software()
+    return Machine(processor(), device, threads, packages.pop("python"), packages)
+
+
+def processor() -> str:
+    """Vendor, family and model of the CPU, the instructions torch uses, and variables that choose among kernels."""
+    import torch
+
+    described: dict[str, str] = {}
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            described.setdefault(name.strip(), value.strip())
+    name = described.get("model name") or platform.processor()
+    parts = [f"{name} (family {described.get('cpu family', '?')}, model {described.get('model', '?')})"]
+    parts.append(torch.backends.cpu.get_cpu_capability())
+    parts += [f"{variable}={os.environ[variable]}" for variable in KERNELS if variable in os.environ]
+    return ", ".join(parts)

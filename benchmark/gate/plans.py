@@ -1,0 +1,244 @@
+"""The stages of a gate: a suite without its report, and the probes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.core.artifacts import Artifact, canonical
+from benchmark.gate.first_losses import FirstLosses
+from benchmark.gate.fixed_judge import FixedJudge
+from benchmark.gate.machine import Machine, this_machine
+from benchmark.gate.reference import EDITS, Numbers, SeedRun, StoredMetric
+from benchmark.gate.stored_weights import SUFFIX, pack, unpack
+from benchmark.importing.stage import Imported
+from benchmark.metrics.registry import METRICS
+from benchmark.pipeline.context import open_context
+from benchmark.pipeline.plan import Plan
+from benchmark.pipeline.request import RunOptions, check_options
+from benchmark.pipeline.schedule import Schedule
+from benchmark.pipeline.steps import prepare
+from benchmark.pipeline.workers import make_stages
+from benchmark.protocol import JUDGE_SEED, Subset
+from benchmark.report.results import SuiteResults
+from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
+from benchmark.stages.judge import TrainJudge
+from benchmark.stages.rates import Rates
+from benchmark.stages.synthesize import EDITED, Synthesize
+from benchmark.stages.train import Train
+from benchmark.training.device import choose_jobs
+from benchmark.training.registry import find_method
+
+SHOWN = 12
+"""Edits of each row whose colours are compared one by one."""
+GRID = 4
+"""Fields of such an edit, each way, whose mean colour is kept."""
+
+
+class Made(Stage[NoFacts]):
+    """The end of a list of stages: made once all of them are."""
+
+    kind = "made"
+    facts_type = NoFacts
+
+    def __init__(self, name: str, stages: Sequence[Stage]) -> None:
+        super().__init__(f"all of {name}", {}, {f"{number}": stage for number, stage in enumerate(stages)})
+
+    def work(self) -> Work:
+        """Nothing."""
+        return Work("made", 1, 1)
+
+    def run(self, context: Context, folder: Path) -> StageResult[NoFacts]:
+        """Leave a manifest."""
+        return StageResult(NoFacts())
+
+
+class ProbePlan(Plan):
+    """A plan of stored checkpoints whose judge needs no training."""
+
+    def _judge(self, subset: Subset) -> TrainJudge:
+        return FixedJudge(self.prepare, subset, self._request.device)
+
+
+def make_all(name: str, stages: Sequence[Stage], context: Context, jobs: int) -> None:
+    """Make those that are missing, `jobs` at a time."""
+    last = Made(name, stages)
+    tell = context.reporter.warn
+    missing = [stage for stage in (*stages, last) if context.store.find_or_set_aside(stage.recipe, tell) is None]
+    if missing:
+        rates = Rates(context.store, context.machine.threads)
+        schedule = Schedule(missing, {stage.recipe.key: rates.expected(stage) for stage in missing})
+        make_stages(schedule, last, context, jobs)
+
+
+def measured_stages(plan: Plan) -> list[Stage]:
+    """The stages that numbers come from: no report, no gallery."""
+    needed: dict[str, Stage] = {}
+
+    def need(stage: Stage) -> None:
+        for other in stage.inputs.values():
+            need(other)
+        needed.setdefault(stage.recipe.key, stage)
+
+    for entry in plan.rows:
+        for score in entry.scores.values():
+            need(score)
+    return list(needed.values())
+
+
+def trainings(plan: Plan) -> list[Train]:
+    """The trainings of a plan, once each."""
+    return [stage for stage in plan.stages if isinstance(stage, Train)]
+
+
+class Suite:
+    """A suite whose options are checked and whose faces are prepared: what the gate runs again and again."""
+
+    def __init__(self, options: RunOptions, threads: int = 1) -> None:
+        """threads: of each stage. Raises UserError."""
+        self.options = options
+        self.request, self.store = check_options(options)
+        profile, device = self.request.profile, self.request.device
+        self.jobs = choose_jobs(options.jobs, device, os.cpu_count() or 1, profile.width)
+        self.threads = threads
+        prepare(self.request, self.store, options)
+        self.context = open_context(self.store, device, threads * self.jobs, options.quiet, self.jobs)
+
+    @property
+    def machine(self) -> Machine:
+        """What it is computed with."""
+        return this_machine(self.request.device, self.threads)
+
+    def plan(self, seed: int, judge_seed: int) -> Plan:
+        """The plan of one training seed."""
+        request = dataclasses.replace(self.request, seeds=(seed,), judge_seed=judge_seed)
+        return Plan(request, self.store)
+
+    def run(self, seed: int, judge_seed: int) -> tuple[SeedRun, dict[str, StoredMetric]]:
+        """Make what is missing of one training seed; also return the metrics as they were measured."""
+        plan = self.plan(seed, judge_seed)
+        stages = measured_stages(plan)
+        make_all(f"seed {seed}", stages, self.context, self.jobs)
+        results = plan.report.results(self.context)
+        named = {stage.name: stage.artifact(self.context) for stage in stages}
+        run = seed_run(results, seed, judge_seed)
+        keys = {name: artifact.manifest.key for name, artifact in named.items()}
+        contents = {name: content(artifact) for name, artifact in named.items()}
+        return dataclasses.replace(run, keys=keys, contents=contents), metrics_of(results)
+
+    def edits_keys(self, plan: Plan) -> dict[str, str]:
+        """SHA-256 of the list of edits by row, of a plan that was made."""
+        return {
+            entry.row.id: score.facts(self.context).edits_key for entry in plan.rows for score in entry.scores.values()
+        }
+
+    # -------------------------------------------------------------------------------------------- probes
+    def losses(self) -> Numbers:
+        """The first losses of every training, by its name."""
+        stages = [FirstLosses(train) for train in trainings(self.plan(0, JUDGE_SEED))]
+        make_all("first losses", stages, self.context, self.jobs)
+        return {stage.train.name: stage.facts(self.context).series for stage in stages}
+
+    def training_versions(self) -> dict[str, list[str]]:
+        """Versions of what the first losses depend on, by name of the training."""
+        return {
+            train.name: [f"method {train.method} {train.method_class.version}", f"train {train.version}"]
+            for train in trainings(self.plan(0, JUDGE_SEED))
+        }
+
+    def row_versions(self) -> dict[str, list[str]]:
+        """Versions of what edits of stored weights depend on, by row."""
+        return {
+            row.id: [f"method {row.method} {find_method(row.method).version}", f"synthesize {Synthesize.version}"]
+            for row in self.request.suite.rows
+        }
+
+    def scores(self, weights: Mapping[str, Path]) -> Numbers:
+        """The scores of stored weights by row, judged by the judge that needs no training.
+
+        weights: a file of `pack` by row.
+        """
+        plan = self.probe_plan(weights)
+        make_all("stored weights", measured_stages(plan), self.context, self.jobs)
+        numbers: Numbers = {}
+        for entry in plan.rows:
+            for score in entry.scores.values():
+                facts = score.facts(self.context)
+                numbers[entry.row.id] = {name: [value] for name, value in facts.metrics.items()}
+                edits = np.load(score.edits.folder(self.context) / EDITED, mmap_mode="r")
+                numbers[entry.row.id][EDITS] = colours(edits)
+        return numbers
+
+    def probe_plan(self, weights: Mapping[str, Path]) -> ProbePlan:
+        """The plan that edits with stored weights and scores the edits."""
+        folder = self.store.root / "weights"
+        unpacked = {path: unpack(path, folder / path.stem) for path in dict.fromkeys(weights.values())}
+        imported = {path: Imported(at) for path, at in unpacked.items()}
+        checkpoints = {row: imported[path] for row, path in weights.items()}
+        rows = tuple(row for row in self.request.suite.rows if row.id in checkpoints)
+        suite = dataclasses.replace(self.request.suite, rows=rows)
+        return ProbePlan(dataclasses.replace(self.request, suite=suite, checkpoints=checkpoints), self.store)
+
+    def pack(self, seed: int, judge_seed: int, folder: Path) -> dict[str, str]:
+        """Write the weights of a seed that was run, a file for each training; returns the file's name by row."""
+        names: dict[str, str] = {}
+        for entry in self.plan(seed, judge_seed).rows:
+            for train in entry.trains.values():
+                name = f"{train.name.removeprefix('train ').replace(' ', '-').replace('&', '')}{SUFFIX}"
+                if name not in names.values():
+                    pack(train.folder(self.context), folder / name)
+                names[entry.row.id] = name
+        return names
+
+
+def seed_run(results: SuiteResults, seed: int, judge_seed: int) -> SeedRun:
+    """One seed of results, rounded nowhere."""
+    rows = {row.id: row.seeds[seed] for row in results.rows if seed in row.seeds}
+    return SeedRun(
+        judge_seed=judge_seed,
+        rows={name: dict(scores.metrics) for name, scores in rows.items()},
+        judges={str(subset): judge[judge_seed].accuracy for subset, judge in results.judges.items()},
+        edits={name: scores.edits for name, scores in rows.items()},
+        failed={row.id: list(row.failed[seed]) for row in results.rows if seed in row.failed},
+    )
+
+
+def metrics_of(results: SuiteResults) -> dict[str, StoredMetric]:
+    """The metrics of results, with the versions that they have here."""
+    known = {metric.key: metric for metric in METRICS}
+    return {
+        metric.key: StoredMetric(
+            metric.label,
+            metric.direction,
+            metric.per,
+            metric.unit,
+            metric.decimals,
+            known[metric.key].version if metric.key in known else 0,
+            metric.key in known and "judge" in known[metric.key].needs,
+        )
+        for metric in results.metrics
+    }
+
+
+def content(artifact: Artifact) -> str:
+    """SHA-256 of the files and facts of an artifact, whatever its key."""
+    manifest = artifact.manifest
+    files = {name: file.sha256 for name, file in manifest.files.items()}
+    facts: dict[str, Any] = dict(manifest.facts)
+    return hashlib.sha256(canonical([files, facts]).encode()).hexdigest()
+
+
+def colours(edits: np.ndarray) -> list[float | None]:
+    """Mean colours of fields of some edits (of N x S x S x 3 uint8), in levels from 0 to 255."""
+    chosen = np.linspace(0, len(edits) - 1, min(SHOWN, len(edits))).astype(int)
+    pictures = np.asarray(edits[chosen], np.float64)
+    count, size = pictures.shape[:2]
+    side = size // GRID
+    fields = pictures[:, : side * GRID, : side * GRID].reshape(count, GRID, side, GRID, side, 3).mean((2, 4))
+    return [round(float(value), 3) for value in fields.ravel()]

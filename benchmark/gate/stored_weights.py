@@ -1,0 +1,74 @@
+"""The weights of a reference: those that edits are made with, in half precision, as small files.
+
+Half precision is exact on every processor: what is loaded is the same everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmark.core.errors import UserError
+from benchmark.core.hashes import write_text
+from benchmark.stages.checkpoints import CHECKPOINT, open_checkpoint
+from benchmark.training.checkpoint import below, load_tensors, prefixed, save_tensors
+from benchmark.training.trainer import WEIGHTS
+
+SUFFIX = ".safetensors"
+KEPT = ("method", "settings", "shape", "subset", "seed", "iterations", "framing")
+"""Fields of `checkpoint.json` that are stored with the weights."""
+
+
+def pack(folder: Path, path: Path) -> None:
+    """Write the weights of a finished training that its edits are made with."""
+    checkpoint = open_checkpoint(folder)
+    tensors, _ = load_tensors(folder / WEIGHTS)
+    raw, averages = below("model", tensors), below("average", tensors)
+    unneeded = _unneeded(checkpoint.method_class)
+    kept = {name: averages.get(name, tensor) for name, tensor in raw.items() if name.partition(".")[0] not in unneeded}
+    text = json.loads((folder / CHECKPOINT).read_text(encoding="utf-8"))
+    about = {name: text[name] for name in KEPT if name in text}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    halved = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in kept.items()}
+    save_tensors(path, halved, {"checkpoint": about})
+
+
+def unpack(path: Path, folder: Path) -> Path:
+    """Write the folder of a checkpoint whose edits are those of the stored weights; returns it.
+
+    Raises UserError for a file that is damaged or of other networks.
+    """
+    halved, text = load_tensors(path)
+    about = text.get("checkpoint")
+    if not isinstance(about, Mapping):
+        raise UserError(f"{path} holds no stored weights")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / CHECKPOINT, json.dumps(about, indent=1, sort_keys=True) + "\n")
+    checkpoint = open_checkpoint(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # of networks that edits do not need
+        method = checkpoint.method_class(checkpoint.settings, checkpoint.shape)
+    tensors = prefixed("model", method.state_dict())
+    stored = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in halved.items()}
+    if strange := sorted(name for name, tensor in stored.items() if _shape(tensors, name) != tensor.shape):
+        raise UserError(f"{path}: '{strange[0]}' is no tensor of {checkpoint.method_class.__name__} as it is here")
+    tensors |= prefixed("model", stored)
+    for name in method.averaged():
+        tensors |= prefixed(f"average.{name}", below(name, stored))
+    save_tensors(folder / WEIGHTS, tensors, {})
+    return folder
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str) -> torch.Size | None:
+    tensor = tensors.get(f"model.{name}")
+    return None if tensor is None else tensor.shape
+
+
+def _unneeded(method: type) -> set[str]:
+    """Networks that no edit needs, as far as the method says so."""
+    layout = method.published_checkpoint()  # type: ignore[attr-defined]
+    return {network.attribute for network in layout.networks if network.optional} if layout else set()

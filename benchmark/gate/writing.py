@@ -1,0 +1,187 @@
+"""A gate's result as a table in the terminal, JSON, JUnit XML, and a page for a CI's summary."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from benchmark.core.errors import UserError
+from benchmark.core.hashes import write_text
+from benchmark.core.paths import printable
+from benchmark.gate.verdicts import LEVELS, Check, GateResult
+
+SCHEMA = 1
+MOST_BYTES = 1_000_000
+"""Of a summary: GitHub takes 1 MiB."""
+SHOWN = 40
+"""Rows of the terminal's table."""
+ORDER = ("regressed", "not comparable", "inconclusive", "improved", "new", "pass")
+HEADINGS = ("", "", "stored", "now", "difference", "bound", "seen from", "verdict")
+
+
+def as_json(result: GateResult) -> str:
+    """The whole result."""
+    content: dict[str, Any] = {"schema": SCHEMA, "status": result.status, **dataclasses.asdict(result)}
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def print_result(result: GateResult) -> None:
+    """Print levels, checks that did not pass, the statistics, and the verdict."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    levels = Table("level", "verdict", "s", "", title=f"against {result.reference}", title_justify="left")
+    for level in result.levels:
+        levels.add_row(level.level, level.verdict, f"{level.seconds:.0f}", printable(level.words))
+    console.print(levels)
+    shown = [check for check in _sorted(result.checks) if _notable(check)]
+    if shown:
+        table = Table(*HEADINGS)
+        for check in shown[:SHOWN]:
+            table.add_row(*_cells(check))
+        console.print(table)
+        if len(shown) > SHOWN:
+            console.print(f"{len(shown) - SHOWN} more; --json FILE has them all")
+    for sentence in [*_sentences(result), *result.notes]:
+        console.print(f"note: {sentence}", markup=False)
+    console.print(f"{result.verdict} (exit status {result.status})")
+
+
+def write_json(result: GateResult, path: Path) -> None:
+    """Write `as_json`. Raises UserError where it cannot be written."""
+    _write(path, as_json(result), "--json")
+
+
+def write_junit(result: GateResult, path: Path) -> None:
+    """Write JUnit XML: a suite for each level, a case for each check. Raises UserError where it cannot be written."""
+    root = ElementTree.Element("testsuites", name="fesbench gate")
+    for level in result.levels:
+        checks = result.of_level(level.level)
+        suite = ElementTree.SubElement(root, "testsuite", name=level.level, time=f"{level.seconds:.1f}")
+        cases = [(check.subject, check.quantity, check.verdict, _line(check)) for check in checks]
+        cases = cases or [("level", level.level, level.verdict, level.words)]
+        for subject, quantity, verdict, line in cases:
+            name = f"fesbench.{level.level}.{_plain(subject)}"
+            case = ElementTree.SubElement(suite, "testcase", classname=name, name=_plain(quantity), time="0")
+            if verdict == "regressed":
+                ElementTree.SubElement(case, "failure", message=_plain(line), type=verdict)
+            elif verdict in ("not comparable", "inconclusive"):
+                ElementTree.SubElement(case, "error", message=_plain(line), type=verdict)
+            elif verdict in ("new", "different"):
+                ElementTree.SubElement(case, "skipped", message=_plain(line))
+        for kind, tag in (("tests", "testcase"), ("failures", "testcase/failure"), ("errors", "testcase/error"),
+                          ("skipped", "testcase/skipped")):  # fmt: skip
+            suite.set(kind, str(len(suite.findall(tag))))
+    ElementTree.indent(root, " ")
+    _write(path, ElementTree.tostring(root, "unicode", xml_declaration=True) + "\n", "--junit")
+
+
+def write_summary(result: GateResult, path: Path, strip: bytes = b"") -> None:
+    """Append a page of Markdown, below 1 MiB, as CI systems show it. strip: a PNG of edits.
+
+    Raises UserError where it cannot be written.
+    """
+    text = summary(result, strip)
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UserError(f"--summary {path} cannot be written ({error.strerror or error})") from error
+
+
+def summary(result: GateResult, strip: bytes = b"") -> str:
+    """The page: verdict, levels, the strip, what did not pass, and as many of the other numbers as have room."""
+    import base64
+
+    lines = [f"## Gate: {result.verdict}", "", f"Against `{result.reference}`, exit status {result.status}.", ""]
+    lines += ["| level | verdict | seconds | |", "|---|---|--:|---|"]
+    lines += [f"| {each.level} | {each.verdict} | {each.seconds:.0f} | {_cell(each.words)} |" for each in result.levels]
+    lines += ["", *(f"- {_cell(sentence)}" for sentence in [*_sentences(result), *result.notes]), ""]
+    if strip:
+        picture = base64.b64encode(strip).decode()
+        lines += [f'<img alt="edits of the stored weights" src="data:image/png;base64,{picture}">', ""]
+    lines += [f"| {' | '.join(heading or '&nbsp;' for heading in HEADINGS)} |", f"|---|---|{'--:|' * 5}---|"]
+    text = "\n".join(lines) + "\n"
+    left = len(result.checks)
+    for check in _sorted(result.checks):
+        row = f"| {' | '.join(map(_cell, _cells(check)))} |\n"
+        if len(text.encode()) + len(row.encode()) > MOST_BYTES - 200:
+            break
+        text, left = text + row, left - 1
+    return text + (f"\n{left} more are in the JSON file.\n" if left else "")
+
+
+# ------------------------------------------------------------------------------------------------ parts
+def _sentences(result: GateResult) -> list[str]:
+    """What the numbers mean."""
+    sentences = []
+    if result.comparisons:
+        sentences.append(
+            f"chance of any regression by statistics where nothing changed: {result.rate:.0%}, shared by "
+            f"{result.comparisons} numbers (Bonferroni); seeds {', '.join(map(str, result.seeds))}"
+        )
+        sentences.append("a change as large as in 'seen from' would be found four times in five")
+    if "regressed" in {level.verdict for level in result.levels if level.level in ("losses", "scores")}:
+        sentences.append(
+            "a change that is meant raises the version of what it changes and renews what is stored: regress --store"
+        )
+    unseen = [level for level in LEVELS if level not in {each.level for each in result.levels}]
+    if unseen and result.verdict == "regressed":
+        sentences.append(f"not looked at any more: {', '.join(unseen)} (--all-levels goes on)")
+    return sentences
+
+
+def _sorted(checks: Iterable[Check]) -> list[Check]:
+    return sorted(checks, key=lambda check: ORDER.index(check.verdict) if check.verdict in ORDER else len(ORDER))
+
+
+def _notable(check: Check) -> bool:
+    return check.verdict != "pass" or check.level == "statistics"
+
+
+def _cells(check: Check) -> tuple[str, ...]:
+    digits = check.decimals
+    probe = check.level in ("losses", "scores")
+
+    def number(value: float | None, sign: str = "") -> str:
+        if value is None:
+            return "–"
+        return f"{value:{sign}.6g}" if probe else f"{value:{sign}.{digits}f}"
+
+    verdict = f"{check.verdict}: {check.note}" if check.note and check.verdict != "pass" else check.verdict
+    numbers = number(check.stored), number(check.now), number(check.difference, "+")
+    return (
+        printable(check.subject), printable(check.quantity), *numbers, number(check.bound), number(check.visible),
+        printable(verdict),
+    )  # fmt: skip
+
+
+def _line(check: Check) -> str:
+    subject, quantity, stored, now, difference, bound, visible, verdict = _cells(check)
+    return (
+        f"{subject}, {quantity}: stored {stored}, now {now}, difference {difference}, bound {bound}, seen from "
+        f"{visible}: {verdict}"
+    )
+
+
+def _plain(text: str) -> str:
+    """Text without what XML 1.0 cannot hold."""
+    return "".join(c for c in printable(text) if c >= " ")
+
+
+def _cell(text: str) -> str:
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    return " ".join(escaped.split())
+
+
+def _write(path: Path, text: str, option: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    except OSError as error:
+        raise UserError(f"{option} {path} cannot be written ({error.strerror or error})") from error

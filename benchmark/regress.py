@@ -1,0 +1,175 @@
+"""`python -m benchmark.regress`: did a change make anything worse? Compare with stored results, or store them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.core.cli import DATA_HELP, Parser, run_command
+from benchmark.core.errors import UserError, did_you_mean, quoted
+from benchmark.run import parse_seeds
+
+if TYPE_CHECKING:
+    from benchmark.gate.comparison import Margins
+    from benchmark.gate.reference import Reference
+
+EXAMPLES = (
+    "python -m benchmark.regress --against results/reference/smoke.json",
+    "python -m benchmark.regress --against results/reference/smoke.json --junit gate.xml --summary gate.md --up-to 3",
+    "python -m benchmark.regress --against mine.json --results runs/reports/table1-quick-rendered-0123456789ab",
+    "python -m benchmark.regress --store mine.json --suite table1 --profile quick --seeds 0,1,2,3,4",
+    "python -m benchmark.regress --store results/reference/smoke.json     renews what CI compares with",
+)
+STATUSES = "exit status: 0 pass, 1 regressed, 2 wrong call, 3 inconclusive, 4 not comparable"
+SUITE, PROFILE, SEEDS = "smoke", "smoke", 6
+"""What --store runs if nothing else is asked for."""
+
+
+def parser() -> Parser:
+    """The arguments."""
+    command = Parser("benchmark.regress", f"{__doc__}\n\n{STATUSES}", EXAMPLES)
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--against", type=Path, metavar="REF", help="compare with these stored results")
+    what.add_argument("--store", type=Path, metavar="FILE", help="run a suite with several seeds and store its results")
+    command.add_argument("--suite", help=f"to store: name of a suite, or a YAML file (default: {SUITE})")
+    command.add_argument("--profile", help=f"to store: name of a profile, or a YAML file (default: {PROFILE})")
+    command.add_argument("--data", help=f"to store: {DATA_HELP} (default: rendered)")
+    command.add_argument(
+        "--seeds",
+        help=f"training seeds, by commas (default: 0 to {SEEDS - 1} to store, the first stored one to compare)",
+    )
+    command.add_argument(
+        "--up-to", type=int, default=0, metavar="N",
+        help="where a doubt is left, run further seeds, N in all at most; the false-alarm rate is shared by the looks",
+    )  # fmt: skip
+    command.add_argument(
+        "--margin", action="append", default=[], metavar="METRIC=VALUE",
+        help="a worsening below which the metric does not matter: a number, or a share (2%%); may be given again",
+    )  # fmt: skip
+    command.add_argument(
+        "--results", type=Path, metavar="FILE", help="compare these finished results instead of running the suite"
+    )
+    command.add_argument("--always", action="store_true", help="measure, even where nothing can differ")
+    command.add_argument("--all-levels", action="store_true", help="go on after a level has found a regression")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found ('-' prints it)")
+    command.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
+    command.add_argument(
+        "--summary", type=Path, metavar="FILE", help="append a page of Markdown, as for a CI's summary"
+    )
+    command.add_argument(
+        "--jobs", default="auto", metavar="N", help="stages that are made side by side (default: auto)"
+    )
+    command.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where it works (default: runs)")
+    command.add_argument("--quiet", action="store_true", help="no progress")
+    return command
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command."""
+    arguments = parser().parse_args(argv)
+    return run_command(lambda: store(arguments) if arguments.store else compare(arguments))
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Hold this code, or finished results, to stored ones; the exit status is the verdict's."""
+    from benchmark.gate.comparison import Rule
+    from benchmark.gate.gate import GateOptions, check_against, check_results, edits_strip
+    from benchmark.gate.reference import find_reference, load_reference
+    from benchmark.gate.writing import as_json, print_result, write_json, write_junit, write_summary
+
+    path = find_reference(arguments.against)
+    reference = load_reference(path)
+    for name, stored in (("suite", reference.suite), ("profile", reference.profile), ("data", reference.data)):
+        if getattr(arguments, name) not in (None, stored):
+            raise UserError(f"--{name} {getattr(arguments, name)}: {path} stores {stored}, which is what is compared")
+    seeds = parse_seeds(arguments.seeds) if arguments.seeds else ()
+    if arguments.up_to and arguments.up_to < max(1, len(seeds)):
+        raise UserError(f"--up-to {arguments.up_to}: it must be at least the number of seeds, {max(1, len(seeds))}")
+    options = GateOptions(
+        seeds=seeds,
+        up_to=arguments.up_to,
+        rule=Rule(margins=_margins(arguments.margin, reference)),
+        always=arguments.always,
+        all_levels=arguments.all_levels,
+        out=arguments.out,
+        jobs=arguments.jobs,
+        quiet=arguments.quiet,
+    )
+    if arguments.results:
+        from benchmark.report.results import load_results
+        from benchmark.report.row_lookup import results_file
+
+        result = check_results(reference, load_results(results_file(arguments.results)), options)
+    else:
+        result = check_against(reference, path, options, _tell(arguments.quiet))
+    if arguments.json and str(arguments.json) != "-":
+        write_json(result, arguments.json)
+    if arguments.junit:
+        write_junit(result, arguments.junit)
+    if arguments.summary:
+        write_summary(result, arguments.summary, b"" if arguments.results else edits_strip(reference, path, options))
+    if str(arguments.json) == "-":
+        sys.stdout.write(as_json(result))
+    else:
+        print_result(result)
+    return result.status
+
+
+def store(arguments: argparse.Namespace) -> int:
+    """Run the suite with every seed and write the reference."""
+    from benchmark.gate.storing import store as store_results
+    from benchmark.pipeline.request import RunOptions
+
+    if arguments.store.suffix != ".json":
+        raise UserError(f"--store {arguments.store}: the name of a file that ends in .json is needed")
+    seeds = parse_seeds(arguments.seeds) if arguments.seeds else tuple(range(SEEDS))
+    if len(seeds) < 2:
+        raise UserError("--seeds: two seeds at least are needed to know how far seeds differ; five and more are better")
+    options = RunOptions(
+        suite=arguments.suite or SUITE,
+        profile=arguments.profile or PROFILE,
+        data=arguments.data or "rendered",
+        out=arguments.out / "stored",
+        retrain=True,
+        jobs=arguments.jobs,
+        quiet=arguments.quiet,
+    )
+    reference = store_results(arguments.store, options, seeds, 1, _tell(arguments.quiet))
+    sys.stdout.write(
+        f"stored {len(reference.runs)} seeds of {reference.suite}, {reference.profile}: {arguments.store}\n"
+    )
+    return 0
+
+
+def _tell(quiet: bool) -> Callable[[str], None]:
+    from benchmark.core.progress import Reporter
+
+    return Reporter(quiet).say
+
+
+def _margins(given: Sequence[str], reference: Reference) -> Margins:
+    from benchmark.gate.comparison import Margins
+
+    stated: dict[str, float] = {}
+    shares: dict[str, float] = {}
+    for item in given:
+        key, sign, text = item.partition("=")
+        if not sign or not text:
+            raise UserError(f"--margin {item}: METRIC=VALUE is needed")
+        if key not in reference.metrics:
+            raise UserError(f"--margin {item}: unknown metric {quoted(key)}{did_you_mean(key, reference.metrics)}")
+        try:
+            value = float(text.removesuffix("%"))
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < float("inf"):
+            raise UserError(f"--margin {item}: {quoted(text)} is neither a number from 0 on nor a share like 2%")
+        (shares if text.endswith("%") else stated)[key] = value / 100 if text.endswith("%") else value
+    return Margins(stated, shares)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
