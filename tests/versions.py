@@ -62,7 +62,7 @@ def versioned() -> list[Versioned]:
     from benchmark.stages.base import Stage
     from benchmark.training.registry import METHODS, find_method
 
-    for module in ("benchmark.pipeline.plan", "benchmark.external.stage", "benchmark.importing.stage"):
+    for module in ("benchmark.pipeline.plan", "benchmark.external.stage", "benchmark.gate.plans"):
         importlib.import_module(module)
     things = [
         Versioned(f"stage {cls.kind}", cls.version, (cls.__module__, cls.__name__))

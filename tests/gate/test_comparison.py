@@ -1,0 +1,211 @@
+"""Bounds held to simulations; probes; what is comparable; the exit statuses."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from benchmark.gate.comparison import Margins, Rule, Tolerance, compare_probe, compare_runs, spread_of
+from benchmark.gate.verdicts import GateResult, LevelResult, overall
+from benchmark.statistics.gating import prediction_bound, visible_change
+from tests.gate.made_up import METRICS, ROWS, changed, drawn, reference
+
+VERSIONS = {"train hisd": ["hisd 1"]}
+TIGHT = {"": Tolerance(1e-4)}
+
+
+# ------------------------------------------------------------------------------------------------ bounds
+@pytest.mark.parametrize(("stored", "new"), [(3, 1), (6, 1), (6, 3), (20, 2)])
+def test_the_bound_is_passed_as_often_as_stated_and_the_visible_change_four_times_in_five(
+    stored: int, new: int
+) -> None:
+    random, rate, times = np.random.default_rng(1), 0.02, 40_000
+    old = random.normal(5, 2, (times, stored))
+    now = random.normal(5, 2, (times, new)).mean(1)
+    spreads = old.std(1, ddof=1)
+    factor = prediction_bound(1.0, stored, new, rate)
+    assert np.mean(now - old.mean(1) > factor * spreads) == pytest.approx(rate, abs=0.003)
+    # The change is in units of the true deviation; with the stored one in its place it is so on the whole.
+    shift = 2 * visible_change(1.0, stored, new, rate)
+    assert np.mean(now + shift - old.mean(1) > factor * spreads) == pytest.approx(0.8, abs=0.01)
+
+
+def test_the_bound_is_the_formula() -> None:
+    assert prediction_bound(2.0, 5, 2, 0.01) == pytest.approx(stats.t.isf(0.01, 4) * 2 * np.sqrt(1 / 5 + 1 / 2))
+    with pytest.raises(ValueError, match="2 and 1 are needed"):
+        prediction_bound(1.0, 1, 1, 0.01)
+
+
+@given(st.integers(2, 40), st.integers(1, 10), st.floats(1e-6, 0.2))
+def test_more_seeds_see_more(stored: int, new: int, rate: float) -> None:
+    assert prediction_bound(1, stored + 1, new, rate) < prediction_bound(1, stored, new, rate)
+    assert prediction_bound(1, stored, new + 1, rate) < prediction_bound(1, stored, new, rate)
+    assert prediction_bound(1, stored, new, rate / 2) > prediction_bound(1, stored, new, rate)
+
+
+# ------------------------------------------------------------------------------------------------ statistics
+def test_two_hundred_runs_in_which_nothing_changed_alarm_as_rarely_as_stated() -> None:
+    random = np.random.default_rng(2)
+    verdicts = []
+    for _ in range(200):
+        stored = reference(drawn(random, range(6)))
+        checks, compared = compare_runs(stored, drawn(random, [7]), METRICS, Rule())
+        assert compared == 5  # two metrics of two rows, and the judge
+        verdicts.append(overall([check.verdict for check in checks]))
+    # 1 % of regressions and 5 % of doubts are stated: with 200 runs, 7 and 19 are beyond chance (p < .005).
+    assert verdicts.count("regressed") < 7
+    assert verdicts.count("inconclusive") < 19
+
+
+def test_known_wrong_bounds_alarm_far_too_often() -> None:
+    """1.96 standard deviations for every number, as many gates have it, would fail every fifth clean run."""
+    random = np.random.default_rng(3)
+    alarms = 0
+    for _ in range(200):
+        stored, run = reference(drawn(random, range(6))), drawn(random, [7])[7]
+        off = [
+            (run.rows[row][key] - np.mean(stored.values(row, key))) / np.std(stored.values(row, key), ddof=1)  # type: ignore[operator]
+            for row in ROWS
+            for key in METRICS
+        ]
+        alarms += max(map(abs, off)) > 1.96
+    assert alarms > 40
+
+
+def test_each_stored_seed_left_out_passes() -> None:
+    runs = drawn(np.random.default_rng(4), range(8))
+    for seed, run in runs.items():
+        stored = reference({other: each for other, each in runs.items() if other != seed})
+        checks, _ = compare_runs(stored, {seed: run}, METRICS, Rule())
+        assert {check.verdict for check in checks} == {"pass"}
+
+
+def test_only_the_bad_direction_fails_and_a_large_improvement_is_told() -> None:
+    stored, run = reference(), drawn(np.random.default_rng(5), [9])[9]
+    for number, verdict in ((200.0, "regressed"), (20.0, "improved")):
+        checks, _ = compare_runs(stored, {9: changed(run, "hisd-r", fid=number)}, METRICS, Rule())
+        found = {(check.subject, check.quantity): check for check in checks}
+        assert found["hisd-r", "fid"].verdict == verdict
+        assert {check.verdict for key, check in found.items() if key != ("hisd-r", "fid")} == {"pass"}
+        assert found["hisd-r", "fid"].difference == pytest.approx(number - np.mean(stored.values("hisd-r", "fid")))
+
+
+def test_a_change_beyond_chance_that_does_not_matter_passes() -> None:
+    stored, run = reference(), changed(drawn(np.random.default_rng(5), [9])[9], "hisd-r", fid=200.0)
+    for margins, verdict in (
+        (Margins({"fid": 150}), "pass"), (Margins({}, {"fid": 1.5}), "pass"), (Margins({"fid": 50}), "regressed"),
+    ):  # fmt: skip
+        checks, _ = compare_runs(stored, {9: run}, METRICS, Rule(margins=margins))
+        assert next(c.verdict for c in checks if (c.subject, c.quantity) == ("hisd-r", "fid")) == verdict
+
+
+def test_looks_share_the_rate() -> None:
+    stored, run = reference(), drawn(np.random.default_rng(5), [9])
+    one, three = (compare_runs(stored, run, METRICS, Rule(looks=looks))[0][0] for looks in (1, 3))
+    assert one.bound == pytest.approx(
+        max(prediction_bound(np.std(stored.values("hisd-r", "fid"), ddof=1), 6, 1, 0.01 / 5), 1.0)
+    )
+    assert three.bound is not None
+    assert one.bound is not None
+    assert three.bound > one.bound
+
+
+def test_results_under_one_judge_count_once_for_what_it_reads() -> None:
+    stored = reference()
+    checks, _ = compare_runs(stored, drawn(np.random.default_rng(6), [7, 8, 9], judge=0), METRICS, Rule())
+    notes = {check.quantity: check.note for check in checks}
+    assert notes["fid"].endswith("3 new")
+    assert notes["ca"].endswith("1 new")
+
+
+def test_equal_seeds_are_no_bound_of_zero() -> None:
+    runs = {seed: changed(run, "hisd-r", ca=12.5) for seed, run in drawn(np.random.default_rng(0), range(6)).items()}
+    one_edit = changed(drawn(np.random.default_rng(1), [7])[7], "hisd-r", ca=12.5 - 100 / 160)
+    checks, _ = compare_runs(reference(runs), {7: one_edit}, METRICS, Rule())
+    assert next(c.verdict for c in checks if (c.subject, c.quantity) == ("hisd-r", "ca")) == "pass"
+
+
+def test_what_cannot_be_compared_is_told_and_is_no_pass() -> None:
+    stored, runs = reference(), drawn(np.random.default_rng(5), [9])
+    raised = {**METRICS, "fid": dataclasses.replace(METRICS["fid"], version=2)}
+    checks, compared = compare_runs(stored, runs, raised, Rule())
+    assert compared == 3
+    assert overall([check.verdict for check in checks]) == "not comparable"
+    lost = {9: changed(runs[9], "mtss-r", ca=None)}
+    checks, _ = compare_runs(stored, lost, METRICS, Rule())
+    assert [check.note for check in checks if check.verdict == "not comparable"] == ["it has no number in this run"]
+    one = reference({0: stored.runs[0]})
+    assert overall([c.verdict for c in compare_runs(one, runs, METRICS, Rule())[0]]) == "not comparable"
+    new = {**METRICS, "gain": METRICS["fid"]}
+    checks, _ = compare_runs(stored, runs, new, Rule())
+    assert [check.quantity for check in checks if check.verdict == "new"] == ["gain"]
+    assert overall([check.verdict for check in checks]) == "pass"
+
+
+# ------------------------------------------------------------------------------------------------ probes
+def now(**series: list[float | None]) -> dict[str, dict[str, list[float | None]]]:
+    return {"train hisd": {**reference().losses.values["train hisd"], **series}}
+
+
+@pytest.mark.parametrize(
+    ("series", "verdict"),
+    [
+        ({}, "pass"),
+        ({"loss cycle": [1.0, 0.9, 0.8, 0.70009]}, "pass"),  # within ten times the spread, or 1e-4 of the largest
+        ({"loss cycle": [1.0, 0.9002, 0.8, 0.7]}, "regressed"),
+        ({"total generator 1": [None, 4.0, None, 3.009]}, "pass"),
+        ({"total generator 1": [None, 4.0, None, 3.011]}, "regressed"),
+        ({"total generator 1": [None, 4.0, 3.5, 3.0]}, "regressed"),  # an update that was not there
+        ({"loss cycle": [1.0, float("inf"), 0.8, 0.7]}, "regressed"),
+        ({"loss cycle": [-1.0, -0.9, -0.8, -0.7]}, "regressed"),
+    ],
+)
+def test_a_series_may_be_off_by_what_kernels_make_of_it(series: dict[str, list[float | None]], verdict: str) -> None:
+    checks = compare_probe("losses", reference().losses, now(**series), VERSIONS, TIGHT)
+    assert overall([check.verdict for check in checks]) == verdict
+
+
+def test_the_noise_of_early_iterations_is_expected_of_later_ones() -> None:
+    probe = dataclasses.replace(
+        reference().losses, spread={"train hisd": {"loss cycle": [1e-3, 0.0, 0.0, 0.0], "total generator 1": []}}
+    )
+    series: dict[str, list[float | None]] = {"loss cycle": [1.0, 0.9, 0.8, 0.709]}
+    checks = compare_probe("losses", probe, now(**series), VERSIONS, TIGHT)
+    assert overall([check.verdict for check in checks]) == "pass"
+
+
+def test_a_method_of_another_version_has_nothing_to_compare() -> None:
+    checks = compare_probe("losses", reference().losses, now(), {"train hisd": ["hisd 2"]}, TIGHT)
+    assert [(check.verdict, check.note) for check in checks] == [("not comparable", "other versions: hisd 1, hisd 2")]
+    checks = compare_probe("losses", reference().losses, {}, VERSIONS, TIGHT)
+    assert overall([check.verdict for check in checks]) == "not comparable"
+
+
+def test_the_spread_is_the_largest_difference() -> None:
+    first = {"a": {"x": [1.0, None, 2.0]}}
+    others = [{"a": {"x": [1.5, None, 2.0]}}, {"a": {"x": [0.8, None, 2.25]}}]
+    assert spread_of(first, others) == {"a": {"x": [0.5, None, 0.25]}}
+    with pytest.raises(ValueError, match="other kernels compute other numbers"):
+        spread_of(first, [{"a": {"x": [1.0, 1.0, 2.0]}}])
+
+
+# ------------------------------------------------------------------------------------------------ verdicts
+@pytest.mark.parametrize(
+    ("verdicts", "status"),
+    [
+        (["pass", "improved"], 0),
+        (["pass", "regressed", "not comparable"], 1),
+        (["pass", "inconclusive"], 3),
+        (["inconclusive", "not comparable"], 4),
+        ([], 4),
+        (["different", "new"], 4),
+    ],
+)
+def test_exit_statuses(verdicts: list[str], status: int) -> None:
+    levels = tuple(LevelResult("statistics", verdict, "") for verdict in verdicts)  # type: ignore[arg-type]
+    assert GateResult("x", levels, ()).status == status
