@@ -14,6 +14,7 @@ COMMANDS = {
     "edits": "write the edits that a suite asks for, for programs made elsewhere",
     "score": "score such a program's pictures as a row of the table; or compare any two folders of pictures",
     "compare": "say in which metrics one row of finished results is better than another, and how sure that is",
+    "regress": "say whether a change made anything worse than stored results, or store results",
     "synthesize": "edit photographs of your own with a trained model",
     "import_checkpoint": "make a checkpoint of a published one",
     "render": "render a set of faces with exact ground truth",

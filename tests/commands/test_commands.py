@@ -59,6 +59,7 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "synthesize": ["--checkpoint", "a", "--source", "b", "--target", "all", "--out", "c"],
         "render": ["--out", "c"],
         "compare": ["a", "b"],
+        "regress": ["--against", "a.json"],
     }[command]
     option = {
         "prepare": "--profil",
@@ -70,6 +71,7 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "synthesize": "--tagret",
         "render": "--identites",
         "compare": "--metrc",
+        "regress": "--margn",
     }[command]
     answer = call(f"benchmark.{command}", *required, option, "1")
     assert answer.returncode == 2
