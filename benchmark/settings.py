@@ -11,6 +11,8 @@ from benchmark.core.errors import UserError, did_you_mean, quoted
 
 Origin = Literal["published", "chosen"]
 S = TypeVar("S")
+MOST = 100_000
+"""Of a count (a batch, channels, layers), or 1,000 times its default where that is more."""
 
 
 def published(value: Any, source: str) -> Any:
@@ -46,7 +48,7 @@ def make_settings(cls: type[S], overrides: Mapping[str, Any], where: str) -> S:
     """Make settings of class `cls` with `overrides` in place of its defaults.
 
     Raises UserError that begins with `where` for an unknown name, for a value of another type, and for a count
-    that is too small: below 1, or below 0 where the default is 0.
+    that is too small (below 1, or below 0 where the default is 0) or beyond all reason (`MOST`).
     """
     hints = get_type_hints(cls)
     defaults = {field.name: field.default for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
@@ -56,8 +58,12 @@ def make_settings(cls: type[S], overrides: Mapping[str, Any], where: str) -> S:
             raise UserError(f"{where}: no setting {quoted(name)} in {cls.__name__}{did_you_mean(name, hints)}")
         values[name] = _checked(value, hints[name], f"{where}: {name}")
         default = defaults[name]
-        if hints[name] is int and isinstance(default, int) and values[name] < (least := min(default, 1)):
-            raise UserError(f"{where}: {name} must be at least {least}, not {quoted(value)}")
+        if hints[name] is int and isinstance(default, int):
+            least, most = min(default, 1), max(MOST, 1000 * default)
+            if values[name] < least:
+                raise UserError(f"{where}: {name} must be at least {least}, not {quoted(value)}")
+            if values[name] > most:
+                raise UserError(f"{where}: {name} must be at most {most:,}, not {quoted(value)}")
     return cls(**values)
 
 

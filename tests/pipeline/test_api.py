@@ -106,6 +106,10 @@ def test_a_profile_of_methods_that_do_not_exist_is_refused(config: Path, tmp_pat
             {"overrides": {"mtss": {"why": "x", "settings": {"batch_size": "4"}}}},
             "batch_size must be of type int, not '4'",
         ),
+        (
+            {"overrides": {"mtss": {"why": "x", "settings": {"batch_size": 10**9}}}},
+            "batch_size must be at most 100,000, not 1000000000",
+        ),
     ):
         path.write_text(yaml.safe_dump({**profile, **change}))
         with pytest.raises(UserError, match=message):
