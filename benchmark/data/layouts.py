@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmark.core.files import open_regular
 from benchmark.data.picture_files import is_picture
 from benchmark.data.spelling import expression_of
 
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
 LEAST_CLASSES = 2
+LIST, NUMBER = re.compile(r"([^_]+)_.+\.txt"), re.compile(r"-?\d{1,9}")
+HISD_TAGS = {
+    "Bangs": frozenset({"with", "without"}),
+    "Eyeglasses": frozenset({"with", "without"}),
+    "HairColor": frozenset({"black", "blond", "brown"}),
+}
+"""The tags of HiSD's published configuration, with their attributes."""
 TABLE = "write a CSV file with the columns path,identity,expression into it, and give it as --data folder:DIR"
 
 
@@ -29,6 +38,15 @@ def layout_of(folder: Path) -> str:
             "StarGAN's layout of CelebA (images/, list_attr_celeba.txt): its attributes are no expressions but "
             f"'Smiling', and it names no people; for pictures with expressions {TABLE}"
         )
+    if lists := _attribute_lists(folder):
+        shown = f"lists {lists[0]}, {lists[1]}, ..."
+    else:
+        shown = next(_attribute_folders(folder), "")
+    if shown:
+        return (
+            f"HiSD's layout ({shown}), which says which attribute of a tag a picture has and not who it shows, and the "
+            f"split here is by person: {TABLE}"
+        )
     classes = sorted(_class_folders(folder))
     if len(classes) >= LEAST_CLASSES:
         shown = ", ".join(f"{name}/" for name in classes[:2])
@@ -39,13 +57,53 @@ def layout_of(folder: Path) -> str:
     return ""
 
 
+def _attribute_lists(folder: Path) -> list[str]:
+    """The files TAG_ATTRIBUTE.txt, of a tag with two of them, whose first line is a picture and its conditions."""
+    lists: dict[str, list[str]] = {}
+    for entry in _entries(folder):
+        if (named := LIST.fullmatch(entry.name)) and _begins_with_a_picture(Path(entry.path)):
+            lists.setdefault(named[1], []).append(entry.name)
+    return next((names for names in lists.values() if len(names) >= LEAST_CLASSES), [])
+
+
+def _begins_with_a_picture(path: Path) -> bool:
+    """Whether a text's first line is `PATH 0`, with one number or more."""
+    try:
+        with open_regular(path) as stream:
+            words = stream.readline(1 << 12).decode("utf-8", "replace").split()
+    except OSError:
+        return False
+    return len(words) > 1 and is_picture(Path(words[0])) and all(NUMBER.fullmatch(word) for word in words[1:])
+
+
+def _attribute_folders(folder: Path) -> Iterator[str]:
+    """The folders TAG/ATTRIBUTE/ that hold pictures, of tags with attributes of the published configuration or with
+    expressions.
+    """
+    for tag in _entries(folder):
+        if not tag.is_dir() or tag.name.lower() in SPLITS or expression_of(tag.name) is not None:
+            continue
+        known = HISD_TAGS.get(tag.name, frozenset())
+        names = [
+            entry.name
+            for entry in _entries(Path(tag.path))
+            if (entry.name in known or expression_of(entry.name) is not None) and _holds_pictures(entry)
+        ]
+        if len(names) >= LEAST_CLASSES:
+            yield f"folders {tag.name}/{names[0]}/, {tag.name}/{names[1]}/, ..."
+
+
+def _holds_pictures(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir() and any(is_picture(Path(file.name)) for file in _entries(Path(entry.path)))
+
+
 def _class_folders(folder: Path) -> Iterator[str]:
     """The folders named after expressions that hold pictures: those in a folder, or in its folders of a split."""
     for entry in _entries(folder):
         if not entry.is_dir():
             continue
         if expression_of(entry.name) is not None:
-            if any(is_picture(Path(file.name)) for file in _entries(Path(entry.path))):
+            if _holds_pictures(entry):
                 yield entry.name
         elif entry.name.lower() in SPLITS:
             yield from (f"{entry.name}/{name}" for name in _class_folders(Path(entry.path)))

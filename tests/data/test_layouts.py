@@ -16,13 +16,19 @@ FILES = {
     "class folders (test/Happy/, train/Sad/": ["train/Sad/1.jpg", "test/Happy/2.jpg"],
     "GANimation's layout": ["imgs/N_0000000356_00190.jpg", "aus_openface.pkl", "train_ids.csv", "test_ids.csv"],
     "StarGAN's layout of CelebA": ["images/000001.jpg", "list_attr_celeba.txt"],
+    "HiSD's layout (lists Mood_happy.txt, Mood_sad.txt": ["Mood_sad.txt", "Mood_happy.txt"],
+    "HiSD's layout (folders Bangs/with/, Bangs/without/": ["Bangs/with/1.jpg", "Bangs/without/2.jpg"],
+    "HiSD's layout (folders Mood/happy/, Mood/sad/": ["Mood/sad/1.jpg", "Mood/happy/1.jpg"],
 }
+
+
+CONTENT = "/data/celeba/000001.jpg 1 -1\n"
 
 
 def lay_out(folder: Path, files: list[str]) -> Path:
     for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("202599\n")
+        (folder / name).write_text("/data/imgs/1 2.jpg\n/data/1.jpg 1\n" if name == "notes_1.txt" else CONTENT)
     return folder
 
 
@@ -37,7 +43,18 @@ def test_layouts_of_other_projects(tmp_path: Path, words: str, source: str) -> N
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("files", [["happy/1.jpg"], ["happy/1.txt", "sad/2.txt"], ["090/1.jpg", "045/1.jpg"], []])
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["happy/1.jpg"],
+        ["happy/1.txt", "sad/2.txt"],
+        ["090/1.jpg", "045/1.jpg"],
+        [],
+        ["notes_1.txt", "notes_2.txt"],
+        ["a_1.txt", "b_1.txt"],
+        ["ann/with/1.jpg", "ann/without/2.jpg"],
+    ],
+)
 def test_other_folders_are_no_layout(tmp_path: Path, files: list[str]) -> None:
     assert layout_of(lay_out(tmp_path, files)) == ""
 
