@@ -79,9 +79,9 @@ def main(arguments: Sequence[str]) -> None:
 
     measured = json.loads(KEPT.read_text(encoding="utf-8"))
     if arguments:
-        found = {name: version for name, version in versions().items() if name in ("torch", "timm", "pytorch-fid")}
+        installed = {name: version for name, version in versions().items() if name in ("torch", "timm", "pytorch-fid")}
         for path in arguments:
-            measured |= kept(json.loads(Path(path).read_text(encoding="utf-8")), found)
+            measured |= kept(json.loads(Path(path).read_text(encoding="utf-8")), installed)
         KEPT.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
 

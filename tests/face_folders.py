@@ -46,7 +46,7 @@ def write_faces(
                         "expression": expression,
                         "camera": camera,
                         "gaze": "frontal",
-                        **{unit: np.float32(label if place == label else 0) for place, unit in enumerate(ACTION_UNITS)},
+                        **{unit: np.float32(label if index == label else 0) for index, unit in enumerate(ACTION_UNITS)},
                         "landmarks": (points + np.array([0, down])).ravel().astype(np.float32),
                         "visible": np.ones(68, bool),
                         **({"placement": placement} if placements != ("aligned",) else {}),

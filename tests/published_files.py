@@ -25,43 +25,43 @@ NORMS_OF_SDU = ("afiuint.BN_r", "afiuint.BN_s")
 
 def state_dict(network: nn.Module, names: Mapping[str, str]) -> OrderedDict[str, Tensor]:
     """The network's parameters under published names, in published shapes: 1x1 convolutions and 1 x C x 1 norms."""
-    found = OrderedDict()
+    collected = OrderedDict()
     for theirs, ours in names.items():
         tensor = parameter(network, ours).detach().clone().contiguous()
         if ".in1." in theirs or ".in2." in theirs:
             tensor = tensor.view(1, -1, 1)
         if theirs == "fcs.0.0.weight" or (theirs.startswith("extractors.") and tensor.dim() == 2):
             tensor = tensor[:, :, None, None]
-        found[theirs] = tensor
-    return found
+        collected[theirs] = tensor
+    return collected
 
 
 def with_statistics(published: OrderedDict[str, Tensor], counted: bool) -> OrderedDict[str, Tensor]:
     """With what instance norms with `track_running_stats` keep (`counted`: of torch 0.4.1 and later)."""
-    found: OrderedDict[str, Tensor] = OrderedDict()
+    collected: OrderedDict[str, Tensor] = OrderedDict()
     for name, tensor in published.items():
-        found[name] = tensor
+        collected[name] = tensor
         if name.endswith(".bias"):
             norm = name.removesuffix("bias")
-            found[f"{norm}running_mean"] = torch.randn_like(tensor)
-            found[f"{norm}running_var"] = torch.rand_like(tensor)
+            collected[f"{norm}running_mean"] = torch.randn_like(tensor)
+            collected[f"{norm}running_var"] = torch.rand_like(tensor)
             if counted:
-                found[f"{norm}num_batches_tracked"] = torch.tensor(7)
-    return found
+                collected[f"{norm}num_batches_tracked"] = torch.tensor(7)
+    return collected
 
 
 def with_unused(published: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
     """MTSS's generator with the layers of its SDU that no output depends on."""
     inner, outer = (published["afiuint.W_s.weight"].shape[1], published["afiuint.W_s.weight"].shape[0])
-    found = OrderedDict(published)
-    found["afiuint.W_r.weight"] = torch.randn(outer, inner, 1, 1)
+    collected = OrderedDict(published)
+    collected["afiuint.W_r.weight"] = torch.randn(outer, inner, 1, 1)
     for name in ("W_b_r", "W_b_s"):
-        found[f"afiuint.{name}.weight"] = torch.randn(outer, outer, 1, 1)
+        collected[f"afiuint.{name}.weight"] = torch.randn(outer, outer, 1, 1)
     for norm in NORMS_OF_SDU:
         for name in ("weight", "bias", "running_mean", "running_var"):
-            found[f"{norm}.{name}"] = torch.randn(outer)
-        found[f"{norm}.num_batches_tracked"] = torch.tensor(3)
-    return found
+            collected[f"{norm}.{name}"] = torch.randn(outer)
+        collected[f"{norm}.num_batches_tracked"] = torch.tensor(3)
+    return collected
 
 
 def parallel(published: Mapping[str, Tensor]) -> OrderedDict[str, Tensor]:

@@ -97,12 +97,12 @@ def digests(things: Sequence[Versioned]) -> dict[str, str]:
 
 def reached(root: Symbol, stops: set[Symbol]) -> set[Symbol]:
     """What `root` names, directly or through others, itself included; not `stops`."""
-    found, queue = {root}, [root]
+    actual, queue = {root}, [root]
     while queue:
-        for symbol in _named(*queue.pop()) - found - stops:
-            found.add(symbol)
+        for symbol in _named(*queue.pop()) - actual - stops:
+            actual.add(symbol)
             queue.append(symbol)
-    return found
+    return actual
 
 
 def _digest(symbols: set[Symbol]) -> str:

@@ -143,11 +143,11 @@ class EFGAN(Method):
 
         Raises UserError if the action units or the landmarks of a source are not known.
         """
-        for known, what in ((sources.units, KNOWLEDGE["units"]), (sources.landmarks, KNOWLEDGE["landmarks"])):
+        for known, annotation in ((sources.units, KNOWLEDGE["units"]), (sources.landmarks, KNOWLEDGE["landmarks"])):
             unknown = int((~torch.isfinite(known).flatten(1).all(1)).sum())
             if unknown:
                 raise UserError(
-                    f"EF-GAN needs the {what} of every face it edits, and {unknown} of {len(known)} have none"
+                    f"EF-GAN needs the {annotation} of every face it edits, and {unknown} of {len(known)} have none"
                 )
         edits: list[Edit] = self.generator(
             sources.images, sources.units / ACTION_UNIT_MAX, target_units(target), self._windows(sources)

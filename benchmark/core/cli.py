@@ -175,9 +175,9 @@ def run_command(work: Callable[[], int | None]) -> int:
         if error.errno not in FULL:
             raise
         _discard_stdout()
-        what = f"{readable(os.fsdecode(error.filename))} " if error.filename else ""
+        name = f"{readable(os.fsdecode(error.filename))} " if error.filename else ""
         reason = os.strerror(error.errno)
-        _tell(f"failed: cannot write {what}({reason}): make room; the same command goes on from what is saved")
+        _tell(f"failed: cannot write {name}({reason}): make room; the same command goes on from what is saved")
         return EXIT_FAILED
     finally:
         interruption.restore()

@@ -36,5 +36,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def unknown(kind: str, word: str, known: Iterable[str], where: str = "") -> UserError:
     """The error for a name that is not among `known`. where: "in suite table1", say."""
-    place = f" {where}" if where else ""
-    return UserError(f"unknown {kind} {quoted(word)}{place}{did_you_mean(word, known)}")
+    context = f" {where}" if where else ""
+    return UserError(f"unknown {kind} {quoted(word)}{context}{did_you_mean(word, known)}")

@@ -97,8 +97,8 @@ def _fields(kind: Any, location: Sequence[str | int]) -> list[str]:
     """The fields of the model at a location in another; none where it has no model."""
     for part in location:
         models = [kind, *get_args(kind)]
-        found = next((hint for model in models for name, hint in _hints(model).items() if name == part), None)
-        kind = found if found is not None else get_args(kind)[-1 if isinstance(part, str) else 0]
+        matching = next((hint for model in models for name, hint in _hints(model).items() if name == part), None)
+        kind = matching if matching is not None else get_args(kind)[-1 if isinstance(part, str) else 0]
     for model in (kind, *get_args(kind)):
         if names := list(_hints(model)):
             return names

@@ -96,8 +96,8 @@ def _check_numbers(table: pd.DataFrame) -> None:
         if column not in table:
             continue
         usable = [_is_list_of_numbers(value, length) for value in table[column]]
-        what = f"{LANDMARKS} landmarks in finite numbers" if column == "landmarks" else f"{length} values of {column}"
-        _check_all(table, np.array(usable), f"has not {what}")
+        fault = f"{LANDMARKS} landmarks in finite numbers" if column == "landmarks" else f"{length} values of {column}"
+        _check_all(table, np.array(usable), f"has not {fault}")
 
 
 def _is_list_of_numbers(value: object, length: int) -> bool:
@@ -108,9 +108,9 @@ def _is_list_of_numbers(value: object, length: int) -> bool:
     return numbers.shape == (length,) and bool(np.isfinite(numbers).all())
 
 
-def _check_all(table: pd.DataFrame, right: np.ndarray, what: str) -> None:
+def _check_all(table: pd.DataFrame, right: np.ndarray, fault: str) -> None:
     if not right.all():
-        raise ValueError(f"face {str(table['face_id'][~right].iloc[0])[:60]} {what}")
+        raise ValueError(f"face {str(table['face_id'][~right].iloc[0])[:60]} {fault}")
 
 
 def _shown(value: object) -> str:

@@ -138,9 +138,9 @@ def read_units(path: Path) -> np.ndarray:
         if units is None:
             raise UserError(f"{path} has no action units (AU01_r, ...): let OpenFace write them (-aus)")
         return units
-    given = _named_columns(path) if len(columns) != 2 or _is_unit(columns[1]) else _named_lines(path)
+    entries = _named_columns(path) if len(columns) != 2 or _is_unit(columns[1]) else _named_lines(path)
     values = dict.fromkeys(ACTION_UNITS, 0.0)
-    for where, name, text in given:
+    for where, name, text in entries:
         if _full(name) not in values:
             raise UserError(f"{where}: no action unit '{name}'{did_you_mean(_full(name), ACTION_UNITS)}")
         values[_full(name)] = Row(where, {name: text}).unit(name)
@@ -241,17 +241,17 @@ def _named_lines(path: Path) -> list[tuple[str, str, str]]:
     lines = [cells for _, cells in _lines(path)]
     if not _is_unit(lines[0][0]) and not _is_number(lines[0][1]):
         lines = lines[1:]
-    given: dict[str, tuple[str, str, str]] = {}
+    entries: dict[str, tuple[str, str, str]] = {}
     for line in lines:
         where = f"{path}, {line[0] or 'a line without a name'}"
         if len(line) != 2:
             raise UserError(f"{where}: {len(line)} values, and name,value is needed")
-        if _full(line[0]) in given:
+        if _full(line[0]) in entries:
             raise UserError(f"{where} is there twice")
-        given[_full(line[0])] = (where, line[0], line[1])
-    if not given:
+        entries[_full(line[0])] = (where, line[0], line[1])
+    if not entries:
         raise UserError(f"{path} names no action unit")
-    return list(given.values())
+    return list(entries.values())
 
 
 def _is_number(text: str) -> bool:

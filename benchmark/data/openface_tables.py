@@ -50,13 +50,13 @@ class FaceTables:
 
 
 def find_tables(
-    root: Path, pictures: Iterable[Path], exclude: Sequence[Path] = (), given: Path | None = None
+    root: Path, pictures: Iterable[Path], exclude: Sequence[Path] = (), folder_table: Path | None = None
 ) -> FaceTables:
-    """Find the tables of pictures below `root`. exclude: CSV files that are not OpenFace's. given: the file of a whole
-    folder, which comes before all others.
+    """Find the tables of pictures below `root`. exclude: CSV files that are not OpenFace's. folder_table: the file of a
+    whole folder, which comes before all others.
     """
     wanted = list(pictures)
-    search = _Search(root, frozenset(picture.stem for picture in wanted), frozenset(exclude), given)
+    search = _Search(root, frozenset(picture.stem for picture in wanted), frozenset(exclude), folder_table)
     by_picture: dict[Path, FaceTable] = {}
     unusable: dict[str, None] = {}
     for picture in wanted:
@@ -81,27 +81,27 @@ def find_tables(
 class _Search:
     """Looks through folders, each of them once."""
 
-    def __init__(self, root: Path, stems: frozenset[str], exclude: frozenset[Path], given: Path | None) -> None:
-        self._root, self._stems, self._exclude, self._given = root, stems, exclude, given
+    def __init__(self, root: Path, stems: frozenset[str], exclude: frozenset[Path], folder_table: Path | None) -> None:
+        self._root, self._stems, self._exclude, self._folder_table = root, stems, exclude, folder_table
         self._files: dict[Path, dict[str, Path]] = {}
         self._shared: dict[Path, list[tuple[Path, str]]] = {}
         self._numbers: dict[tuple[Path, Path], dict[str, int]] = {}
 
     def table_of(self, picture: Path) -> FaceTable | None:
         """Raises UserError where frames cannot be assigned to pictures."""
-        if self._given is not None:
-            if len(self._stems) == 1 and not _key_column_if_any(self._given):
-                return FaceTable(self._given)  # one picture's own file
-            return self._row_of(picture, self._given, _key_column(self._given))
+        if self._folder_table is not None:
+            if len(self._stems) == 1 and not _key_column_if_any(self._folder_table):
+                return FaceTable(self._folder_table)  # one picture's own file
+            return self._row_of(picture, self._folder_table, _key_column(self._folder_table))
         above = [picture.parent, *picture.parent.parents]
         near = above[: above.index(self._root) + 1] if self._root in above else above[:1]
-        places = [folder / name for folder in near for name in (".", *OPENFACE_FOLDERS)]
-        for place in places:
-            if picture.stem in self._files_in(place):
-                return FaceTable(self._files_in(place)[picture.stem])
-        for place in places:
-            for path, column in self._shared_in(place):
-                of_folder = column != FRAME or place.parent == picture.parent or place == picture.parent
+        directories = [folder / name for folder in near for name in (".", *OPENFACE_FOLDERS)]
+        for directory in directories:
+            if picture.stem in self._files_in(directory):
+                return FaceTable(self._files_in(directory)[picture.stem])
+        for directory in directories:
+            for path, column in self._shared_in(directory):
+                of_folder = column != FRAME or directory.parent == picture.parent or directory == picture.parent
                 if of_folder or path.stem == picture.parent.name:
                     table = self._row_of(picture, path, column)
                     if table is not None:

@@ -143,7 +143,7 @@ def _tiff_pixels(content: bytes) -> PixelFile:
     order = "<" if content.startswith(b"II") else ">"
     (start,) = struct.unpack(f"{order}I", content[4:8])
     (count,) = struct.unpack(f"{order}H", content[start : start + 2])
-    entries = [content[place : place + 12] for place in range(start + 2, start + 2 + 12 * count, 12)]
+    entries = [content[offset : offset + 12] for offset in range(start + 2, start + 2 + 12 * count, 12)]
     rest = content[start + 2 + 12 * count :]
     kept, orientation = [], 1
     for entry in entries:
@@ -185,8 +185,8 @@ def bits_per_channel(opened: Image.Image, content: bytes) -> int:
     if opened.format == "JPEG2000":
         return _jpeg2000_bits(content)
     if opened.format == "AVIF":
-        place = content.find(b"av1C")
-        flags = content[place + 6] if place >= 0 else 0
+        start = content.find(b"av1C")
+        flags = content[start + 6] if start >= 0 else 0
         return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
     return 8
 

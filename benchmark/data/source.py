@@ -63,8 +63,8 @@ class DataSource(ABC):
         if folder is None and self.needs_folder:
             raise UserError(f"--data {self.name} needs the folder of its pictures: --data {self.name}:DIR")
         if folder is not None and not folder.is_dir():
-            what = "that is a file, and a folder is needed" if folder.exists() else "there is no such folder"
-            raise UserError(f"--data {self.name}:{readable(folder)}: {what}")
+            fault = "that is a file, and a folder is needed" if folder.exists() else "there is no such folder"
+            raise UserError(f"--data {self.name}:{readable(folder)}: {fault}")
         if folder is not None and not os.access(folder, os.R_OK | os.X_OK):
             raise UserError(f"--data {self.name}:{readable(folder)} cannot be read: check its permissions")
         for name in chosen or {}:

@@ -57,10 +57,10 @@ class Editor:
         """
         lacking = portrait.lacks(self.method.source_needs)
         if lacking:
-            what = " and ".join(KNOWLEDGE[each] for each in lacking)
+            lacked = " and ".join(KNOWLEDGE[each] for each in lacking)
             if portrait.not_found:
-                raise UserError(f"{self.name} needs its {what}, and OpenFace found no face in it")
-            raise UserError(f"{self.name} needs its {what}: put OpenFace's CSV beside it, or give --openface DIR")
+                raise UserError(f"{self.name} needs its {lacked}, and OpenFace found no face in it")
+            raise UserError(f"{self.name} needs its {lacked}: put OpenFace's CSV beside it, or give --openface DIR")
         sources = Faces.of(
             to_tensor(portrait.image[None], self.device),
             torch.tensor([portrait.label], device=self.device),

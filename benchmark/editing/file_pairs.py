@@ -91,15 +91,15 @@ def _of_folder(source: Path, out: Path) -> FilePairs:
     others = [str(name) for name in files if not is_picture(name) and name.suffix.lower() not in NO_PICTURES]
     left_out = walk.left_out()
     if not names:
-        why = "; ".join(f"{count:,} {what}" for what, count in left_out.items())
-        what = f"; left out: {why}" if why else f" ({', '.join(sorted(PICTURE_SUFFIXES))})"
-        raise UserError(f"--source {source} has no pictures{what}")
+        counts = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+        detail = f"; left out: {counts}" if counts else f" ({', '.join(sorted(PICTURE_SUFFIXES))})"
+        raise UserError(f"--source {source} has no pictures{detail}")
     count = Counter(name.with_suffix(".png") for name in names)
     pairs = []
     for name in names:
-        made = name.with_suffix(".png")
-        fault = f"{count[made]} sources would be written to {made}: rename all but one" if count[made] > 1 else ""
-        pairs.append(FilePair(source / name, out / made, name, fault))
+        output = name.with_suffix(".png")
+        fault = f"{count[output]} sources would be written to {output}: rename all but one" if count[output] > 1 else ""
+        pairs.append(FilePair(source / name, out / output, name, fault))
     return FilePairs(tuple(pairs), tuple(others), left_out, folder=True)
 
 

@@ -59,7 +59,7 @@ class Portrait:
     def lacks(self, needed: frozenset[Knowledge]) -> list[Knowledge]:
         """What of `needed` is unknown."""
         values = {"units": self.units, "landmarks": self.landmarks}
-        return [what for what in sorted(needed) if np.isnan(values[what]).any()]
+        return [name for name in sorted(needed) if np.isnan(values[name]).any()]
 
 
 class PortraitReader:
@@ -79,11 +79,11 @@ class PortraitReader:
         """Find OpenFace's tables of pictures below `root` at once: only so can frames be assigned to them. Raises
         UserError where `openface` is one file and cannot be assigned.
         """
-        given = self.openface if self.openface is not None and not self.openface.is_dir() else None
-        tables = find_tables(root, pictures, given=given)
+        folder_table = self.openface if self.openface is not None and not self.openface.is_dir() else None
+        tables = find_tables(root, pictures, folder_table=folder_table)
         self._face_tables |= tables.by_picture
         for why in tables.unusable:
-            if given is not None:
+            if folder_table is not None:
                 raise UserError(f"--openface {why}")
             self._tell(f"not used: {why}")
 
@@ -130,9 +130,9 @@ class PortraitReader:
     def _table_of(self, path: Path, name: Path) -> FaceTable | None:
         if self.openface is not None and self.openface.is_dir():
             for suffix in (".csv", ".CSV"):
-                place = (self.openface / name).with_suffix(suffix)
-                if fault_of(place) != "is missing":
-                    return FaceTable(place)
+                table = (self.openface / name).with_suffix(suffix)
+                if fault_of(table) != "is missing":
+                    return FaceTable(table)
         if path not in self._face_tables:  # a reference
             self._face_tables |= find_tables(path.parent, [path]).by_picture
         return self._face_tables.get(path)

@@ -149,8 +149,8 @@ def _announcement(name: str, targets: Sequence[EditTarget], request: EditRequest
     if request.target is None:
         return f"{name}, guided by action units: {first.name} ({units_text(first.units)})"
     detail = f" ({units_text(first.units)})" if len(targets) == 1 else ""
-    what = "RaFD's prototypes" if request.target == ALL else f"RaFD's prototype of {request.target}"
-    return f"{name}, guided by action units: {what}{detail}"
+    guide = "RaFD's prototypes" if request.target == ALL else f"RaFD's prototype of {request.target}"
+    return f"{name}, guided by action units: {guide}{detail}"
 
 
 def _edit_one(task: EditTask, pairs: FilePairs) -> Outcome:

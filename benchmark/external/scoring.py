@@ -90,7 +90,7 @@ def _report_faults(folder: Path, submission: Submission, expected: dict[Subset, 
     if submission.missing or submission.unusable:
         total = sum(len(names) for subset, names in expected.items() if subset not in submission.absent)
         counts = {"missing": len(submission.missing), "of no use": len(submission.unusable)}
-        faults = " and ".join(f"{count:,} are {what}" for what, count in counts.items() if count)
+        faults = " and ".join(f"{count:,} are {state}" for state, count in counts.items() if count)
         raise UserError(f"{folder}: of {total:,} pictures {faults}: nothing was scored")
     for subset in submission.absent:
         count = len(expected[subset])

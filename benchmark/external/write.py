@@ -130,16 +130,16 @@ def is_there(folder: Path, content: Content) -> bool:
         return False
     if not (folder / LISTING).is_file():
         raise UserError(f"--out {folder} is there and is no list of edits: choose another folder")
-    found = read_listing(folder)
-    if not found.same_as(content.listing):
+    existing = read_listing(folder)
+    if not existing.same_as(content.listing):
         raise UserError(
-            f"--out {folder} holds another list ({found.suite}, profile {found.profile}, {found.data}"
-            f"{'' if found.training else ', without training pictures'}): choose another folder, or remove it"
+            f"--out {folder} holds another list ({existing.suite}, profile {existing.profile}, {existing.data}"
+            f"{'' if existing.training else ', without training pictures'}): choose another folder, or remove it"
         )
-    for sheet in found.sheets.values():
+    for sheet in existing.sheets.values():
         read_sheet(folder, sheet)
-    if found.training:
-        read_sheet(folder, found.training)
+    if existing.training:
+        read_sheet(folder, existing.training)
     lost = [name for name in content.pictures if not (folder / name).is_file()]
     if lost:
         raise UserError(

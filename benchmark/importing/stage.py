@@ -95,7 +95,7 @@ def _check_whole(checkpoint: Checkpoint, digests: Mapping[str, str]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ of which rows
-def choose_checkpoints(given: Sequence[str], suite: Suite, profile: Profile) -> dict[str, Imported]:
+def choose_checkpoints(arguments: Sequence[str], suite: Suite, profile: Profile) -> dict[str, Imported]:
     """By row id, the checkpoint that `METHOD=DIR` or `ROW_ID=DIR` (which wins) give it.
 
     A method's rows are those whose variant it is. Raises UserError for what names no row, for a folder that holds no
@@ -105,7 +105,7 @@ def choose_checkpoints(given: Sequence[str], suite: Suite, profile: Profile) -> 
     by_key: dict[str, Imported] = {}
     rows = {row.id: row for row in suite.rows}
     methods = {row.method for row in suite.rows}
-    for item in given:
+    for item in arguments:
         key, sign, text = item.partition("=")
         if not (key and sign and text):
             raise UserError(f"--checkpoint {item}: METHOD=DIR or ROW_ID=DIR is needed")

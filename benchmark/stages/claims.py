@@ -54,9 +54,9 @@ def claim_pairs(
             continue  # scores that were stored without their edits
         labels = [marked(rows[row].label, next(iter(scores[row])) in rows[row].failed) for row in shown]
         tables = [pd.read_parquet(stage.folder(context) / PER_EDIT) for stage in stages]
-        place = best_edit(evidence, *tables)
-        edits = [np.load(stage.edits.folder(context) / EDITED, mmap_mode="r")[place] for stage in stages]
-        edit = tables[0].iloc[place]
+        index = best_edit(evidence, *tables)
+        edits = [np.load(stage.edits.folder(context) / EDITED, mmap_mode="r")[index] for stage in stages]
+        edit = tables[0].iloc[index]
         pairs.append(
             ClaimPair(
                 verdict,

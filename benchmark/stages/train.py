@@ -82,7 +82,7 @@ class CheckpointStage(Stage[TrainFacts]):
     def footnote(self) -> str:
         """What a table says of it: the method's word, and a precision that is not the default's."""
         coarse = "" if self.precision == DEFAULT else f"Trained with {MEANING[self.precision]}."
-        return " ".join(said for said in (self.method_class.footnote, coarse) if said)
+        return " ".join(note for note in (self.method_class.footnote, coarse) if note)
 
 
 def code_setting(method: str) -> dict[str, str]:
@@ -190,11 +190,11 @@ class Train(CheckpointStage):
         if not len(rows):
             raise UserError(f"no picture of the train identities belongs to subset {self.subset}")
         known: dict[Knowledge, np.ndarray] = {"units": faces.units[rows], "landmarks": faces.landmarks[rows]}
-        for what in sorted(self.method_class.needs):
-            unknown = int(np.isnan(known[what]).any(axis=tuple(range(1, known[what].ndim))).sum())
+        for name in sorted(self.method_class.needs):
+            unknown = int(np.isnan(known[name]).any(axis=tuple(range(1, known[name].ndim))).sum())
             if unknown:
                 raise UserError(
-                    f"{self.method} needs the {KNOWLEDGE[what]} of every face, and {unknown} of {len(rows)} training "
+                    f"{self.method} needs the {KNOWLEDGE[name]} of every face, and {unknown} of {len(rows)} training "
                     "pictures have none"
                 )
         return TrainingSet(faces.images, faces.labels[rows], known["units"], known["landmarks"], rows)

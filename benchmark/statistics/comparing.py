@@ -81,10 +81,10 @@ def _words(compared: Compared, metric: MetricDescription, names: tuple[str, str]
     """`CA: a is better than b by 12.10 % [8.20, 16.00] ...`."""
     unit = f" {metric.unit}" if metric.unit else ""
     link = " is better than " if compared.better else " cannot be told from "
-    what = link.join(names if compared.better != "second" else names[::-1])
+    order = link.join(names if compared.better != "second" else names[::-1])
     bounds = _bounds(compared.low, compared.high, metric.decimals)
     parts = [
-        f"{metric.label}: {what}",
+        f"{metric.label}: {order}",
         f"{compared.first:.{metric.decimals}f} and {compared.second:.{metric.decimals}f}{unit}, difference "
         f"{compared.difference:+.{metric.decimals}f}{bounds} over {compared.identities} test identities",
         f"p = {compared.p:.2g}, after Holm {compared.p_holm:.2g} ({compared.test})",

@@ -100,6 +100,4 @@ def expected_best(scores: Sequence[float], tries: int) -> float:
         raise ValueError(f"the best of {tries} cannot be told from {count} trials")
     subsets = math.comb(count, tries)
     ordered = sorted(scores)
-    return math.fsum(
-        ordered[place - 1] * (math.comb(place - 1, tries - 1) / subsets) for place in range(tries, count + 1)
-    )
+    return math.fsum(ordered[rank - 1] * (math.comb(rank - 1, tries - 1) / subsets) for rank in range(tries, count + 1))

@@ -90,10 +90,10 @@ def seeds_difference(first: ArrayLike, second: ArrayLike, confidence: float = CO
 
 def identity_means(values: NDArray[np.floating], identities: Sequence[str]) -> dict[str, float]:
     """Mean of each identity's values, in the order of names. NaN is left out, and who has nothing else."""
-    names, place = np.unique(np.asarray(identities, str), return_inverse=True)
+    names, index = np.unique(np.asarray(identities, str), return_inverse=True)
     known = np.isfinite(values)
-    counts = np.bincount(place[known], minlength=len(names))
-    sums = np.bincount(place[known], np.asarray(values, float)[known], minlength=len(names))
+    counts = np.bincount(index[known], minlength=len(names))
+    sums = np.bincount(index[known], np.asarray(values, float)[known], minlength=len(names))
     return {str(names[i]): float(sums[i] / counts[i]) for i in np.flatnonzero(counts)}
 
 

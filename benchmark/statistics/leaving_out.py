@@ -41,8 +41,8 @@ def frechet_without_each(
     sums, squares = seen.sum(axis=0), seen.T @ seen
     total, energy = a.sum(axis=0), float(np.sum(a**2))
     distances = {}
-    for place, name in enumerate(names):
-        out, kept = of_edit == place, of_real != place
+    for index, name in enumerate(names):
+        out, kept = of_edit == index, of_real != index
         n, rest = len(a) - int(out.sum()), b[kept]
         if n < 2 or len(rest) < 2:
             raise ValueError(f"without identity {name} less than two pictures of a side are left")
@@ -90,8 +90,8 @@ def kernel_without_each(
         sums[np.diag_indices(len(names))] -= np.bincount(identity, own, minlength=len(names))
     counts = [np.bincount(identity, minlength=len(names)) for identity in (of_edit, of_real)]
     distances = {}
-    for place, name in enumerate(names):
-        kept = np.arange(len(names)) != place
+    for index, name in enumerate(names):
+        kept = np.arange(len(names)) != index
         n, m = (int(count[kept].sum()) for count in counts)
         if min(n, m) < 2:
             raise ValueError(f"without identity {name} less than two pictures of a side are left")
@@ -105,9 +105,9 @@ def _sums(x: Matrix, of_x: NDArray[np.intp], y: Matrix, of_y: NDArray[np.intp], 
     """The kernel (x . y / D + 1)^3 summed over all pairs of an identity's rows of `x` and another's of `y`."""
     members = np.eye(identities)[of_y]
     sums = np.zeros((identities, identities))
-    for place in range(identities):
-        rows = x[of_x == place]
-        sums[place] = ((rows @ y.T / x.shape[1] + 1) ** 3).sum(axis=0) @ members
+    for index in range(identities):
+        rows = x[of_x == index]
+        sums[index] = ((rows @ y.T / x.shape[1] + 1) ** 3).sum(axis=0) @ members
     return sums
 
 

@@ -304,14 +304,14 @@ def _how_it_fails(failing: Comparison, setting: Setting) -> str:
     label = setting.label(failing.metric)
     if not failing.over:
         return f"{label} of {failing.row} is on the other side of {failing.other:g}"
-    what = f"{label} of {failing.pair}"
+    subject = f"{label} of {failing.pair}"
     if failing.enough < 0:
-        return f"{what} differ by more than the margin of {-failing.enough:.3g}"
+        return f"{subject} differ by more than the margin of {-failing.enough:.3g}"
     if failing.ahead.p_value("less") <= FAMILY_LEVEL:
-        return f"{what} differ the other way"
+        return f"{subject} differ the other way"
     if failing.ahead.p_value("greater", -failing.enough) <= FAMILY_LEVEL:
-        return f"{what} are equal within the margin of {failing.enough:.3g}"
-    return f"{what} do not differ by the margin of {failing.enough:.3g}"
+        return f"{subject} are equal within the margin of {failing.enough:.3g}"
+    return f"{subject} do not differ by the margin of {failing.enough:.3g}"
 
 
 def _what_would_decide(

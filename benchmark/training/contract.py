@@ -129,13 +129,13 @@ def _behaviour_violations(cls: type[Method], settings: Any, shape: Shape, device
         yield str(broken)
 
 
-def _called(what: str, call: Callable[[], T]) -> T:
+def _called(subject: str, call: Callable[[], T]) -> T:
     try:
         return call()
     except _Broken:
         raise
     except Exception as error:  # whatever the code of a method raises
-        raise _Broken(f"{what} raises {error_line(error)}") from error
+        raise _Broken(f"{subject} raises {error_line(error)}") from error
 
 
 def _built(cls: type[Method], settings: Any, shape: Shape) -> Method:
@@ -219,37 +219,37 @@ def _edit(method: Method, guide: Guide, device: torch.device) -> None:
         images[2:] if by_reference else None,
         units[2:] if by_reference else None,
     )
-    given = [tensor for item in (sources, target) for tensor in vars(item).values() if isinstance(tensor, Tensor)]
-    before = [tensor.clone() for tensor in given]
-    what = f"edit (guide {guide})"
+    tensors = [tensor for item in (sources, target) for tensor in vars(item).values() if isinstance(tensor, Tensor)]
+    before = [tensor.clone() for tensor in tensors]
+    call = f"edit (guide {guide})"
     method.eval()
     with torch.no_grad():
-        edited: Any = _called(what, lambda: method.edit(sources, target))
-        if any(not torch.equal(old.nan_to_num(), new.nan_to_num()) for old, new in zip(before, given, strict=True)):
-            raise _Broken(f"{what} changes what it is given in place: work on a copy, images.clone()")
-        _check_edit(what, edited, sources, method)
-        again: Tensor = _called(what, lambda: method.edit(sources, target))
+        edited: Any = _called(call, lambda: method.edit(sources, target))
+        if any(not torch.equal(old.nan_to_num(), new.nan_to_num()) for old, new in zip(before, tensors, strict=True)):
+            raise _Broken(f"{call} changes what it is given in place: work on a copy, images.clone()")
+        _check_edit(call, edited, sources, method)
+        again: Tensor = _called(call, lambda: method.edit(sources, target))
     if not torch.allclose(again, edited, rtol=1e-3, atol=1e-3):
-        raise _Broken(f"{what} is another each time: draw a latent from latents(target.seeds, ...) and nothing else")
+        raise _Broken(f"{call} is another each time: draw a latent from latents(target.seeds, ...) and nothing else")
 
 
-def _check_edit(what: str, edited: Any, sources: Faces, method: Method) -> None:
+def _check_edit(call: str, edited: Any, sources: Faces, method: Method) -> None:
     wanted = f"2 x 3 x {method.shape.size} x {method.shape.size}"
     if not isinstance(edited, Tensor):
-        raise _Broken(f"{what} returns {_shown(edited)}, and must return a tensor of {wanted}")
+        raise _Broken(f"{call} returns {_shown(edited)}, and must return a tensor of {wanted}")
     if edited.shape != sources.images.shape:
-        found = " x ".join(map(str, edited.shape)) or "no dimension"
-        raise _Broken(f"{what} returns a tensor of {found}, and must return one of {wanted}: N x 3 x S x S")
+        shape = " x ".join(map(str, edited.shape)) or "no dimension"
+        raise _Broken(f"{call} returns a tensor of {shape}, and must return one of {wanted}: N x 3 x S x S")
     if edited.dtype != torch.float32:
-        raise _Broken(f"{what} returns {edited.dtype}, and must return torch.float32 in [-1, 1]")
+        raise _Broken(f"{call} returns {edited.dtype}, and must return torch.float32 in [-1, 1]")
     if not bool(edited.isfinite().all()):
         raise _Broken(
-            f"{what} returns values that are not finite numbers; action units and landmarks of sources are known only "
+            f"{call} returns values that are not finite numbers; action units and landmarks of sources are known only "
             "where source_needs names them"
         )
     if edited.min() >= 0 and edited.max() > 0:
         raise _Broken(
-            f"{what} returns no value below 0 (they are {edited.min():.3g} to {edited.max():.3g}), and must return "
+            f"{call} returns no value below 0 (they are {edited.min():.3g} to {edited.max():.3g}), and must return "
             "pictures in [-1, 1], where -1 is black"
         )
 

@@ -55,15 +55,15 @@ def find_method(name: str) -> type[Method]:
         _loaded.pop(module, None)
         code_digest(name)
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        candidate = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(f"method '{name}'{_meaning(name)} does not import: {error}") from error
     except Exception as error:  # whatever the code of a module raises
         raise UserError(f"method '{name}'{_meaning(name)} does not import: {error_line(error)}") from error
-    if not (isinstance(found, type) and issubclass(found, Method)):
+    if not (isinstance(candidate, type) and issubclass(candidate, Method)):
         raise UserError(f"method '{name}'{_meaning(name)} is not a Method (benchmark.interface)")
-    check_class(name, found)
-    return found
+    check_class(name, candidate)
+    return candidate
 
 
 def code_digest(name: str) -> str:

@@ -45,9 +45,9 @@ def face_landmarks(size: int, count: int = 1) -> Tensor:
     """Plausible ones: eyes above, nose in the middle, mouth below; each face a little to the right of the last."""
     points = torch.full((count, 68, 2), size / 2)
     for region, (centre, spread) in {"eyes": (0.4, 0.18), "nose": (0.55, 0.05), "mouth": (0.72, 0.1)}.items():
-        place = points[:, POINTS[region]]  # type: ignore[index]
-        place[..., 0] = size * (0.5 + spread * torch.linspace(-1, 1, place.shape[1]))
-        place[..., 1] = size * centre
+        selected = points[:, POINTS[region]]  # type: ignore[index]
+        selected[..., 0] = size * (0.5 + spread * torch.linspace(-1, 1, selected.shape[1]))
+        selected[..., 1] = size * centre
     return points + torch.arange(count)[:, None, None]
 
 
@@ -98,8 +98,8 @@ class Painter(nn.Module):
 def painted(attention: float) -> Initial:
     """A transformer whose branches paint 0.1, 0.2, 0.3, 0.4 with one attention, on faces whose crops overlap."""
     transformer = ExpressionTransformer(SMALL, 17)
-    for place, name in enumerate(BRANCHES, 1):
-        transformer.branches[name] = Painter(place / 10, attention)
+    for index, name in enumerate(BRANCHES, 1):
+        transformer.branches[name] = Painter(index / 10, attention)
     batch = some_faces(2)
     initial: Initial = transformer(batch.images, batch.units, regions(batch.landmarks))
     return initial
@@ -216,10 +216,10 @@ def test_a_crop_that_is_none_is_refused(bad: tuple[int, int]) -> None:
 def test_crops_are_the_right_pixels() -> None:
     images = torch.rand(2, 3, 32, 32)
     points = torch.tensor([[[10.0, 8.0], [14.0, 12.0]], [[20.5, 16.0], [20.5, 17.0]]])  # centres (12, 10), (20.5, 16.5)
-    found = window(points, 5, 4, 32).cut(images)
+    actual = window(points, 5, 4, 32).cut(images)
     # Five rows round 10 are 8-12; four columns round 12 are 11-14 or 10-13, whichever is rounded to.
-    assert torch.equal(found[0], images[0, :, 8:13, 11:15])
-    assert torch.equal(found[1], images[1, :, 15:20, 19:23])
+    assert torch.equal(actual[0], images[0, :, 8:13, 11:15])
+    assert torch.equal(actual[1], images[1, :, 15:20, 19:23])
 
 
 def test_the_mouth_is_where_the_mouth_is() -> None:
@@ -229,9 +229,9 @@ def test_the_mouth_is_where_the_mouth_is() -> None:
         landmarks[:, first : last + 1] = torch.tensor([20.0, 12.0])
         rows = {name: w.rows[0].sum(0) for name, w in zip(REGIONS, regions(landmarks), strict=True)}
         places = {name: float((row * torch.arange(32)).sum() / row.sum()) for name, row in rows.items()}
-        for name, place in places.items():
+        for name, middle in places.items():
             expected = 12.5 if name == region else 5.5  # twelve rows round 12, or moved inside from round 0
-            assert place == expected
+            assert middle == expected
 
 
 def test_what_is_cut_fits_where_it_came_from() -> None:
@@ -276,15 +276,15 @@ PLACES = st.lists(st.tuples(st.floats(-100, 100), st.floats(-100, 100)), min_siz
 @budget(deadline=None, max_examples=100)
 def test_crops_stay_inside(places: list[tuple[float, float]], high: int, wide: int) -> None:
     height, width, size = 4 * high, 4 * wide, 32
-    found: Window = window(torch.tensor(places, dtype=torch.float64)[:, None], height, width, size)
-    for selection, length in ((found.rows, height), (found.columns, width)):
+    actual: Window = window(torch.tensor(places, dtype=torch.float64)[:, None], height, width, size)
+    for selection, length in ((actual.rows, height), (actual.columns, width)):
         assert selection.shape == (len(places), length, size)
         assert torch.equal(selection.sum(2), torch.ones(len(places), length))  # every pixel is one of the picture's
         first = selection[:, 0].argmax(1)
         assert torch.equal(selection.argmax(2), first[:, None] + torch.arange(length))
     # As near to the landmarks as the border allows.
-    for place, rows, columns in zip(places, found.rows, found.columns, strict=True):
-        for centre, selection, length in ((place[1], rows, height), (place[0], columns, width)):
+    for position, rows, columns in zip(places, actual.rows, actual.columns, strict=True):
+        for centre, selection, length in ((position[1], rows, height), (position[0], columns, width)):
             middle = float(selection[0].argmax()) + (length - 1) / 2
             nearest = min(max(centre, (length - 1) / 2), size - 1 - (length - 1) / 2)
             assert abs(middle - nearest) <= 0.5 + 1e-6
@@ -299,7 +299,7 @@ class Average(nn.Module):
 
 
 def flat(colour: float, before: float, attention: float) -> Edit:
-    masks = tuple(torch.full((2, 1, 4 * (place + 1), 4), attention) for place in range(4))
+    masks = tuple(torch.full((2, 1, 4 * (index + 1), 4), attention) for index in range(4))
     image = torch.full((2, 3, 4, 4), colour)
     return Edit(image, Initial(torch.full_like(image, before), image, masks))
 
@@ -526,11 +526,11 @@ def trainer(folder: Path) -> Trainer:
     return Trainer(EFGAN, settings, Shape(32), data, Budget(8, 2, 3), 3, "cpu", folder, threads=1)
 
 
-def train(made: Trainer) -> tuple[bytes, Any]:
+def train(training: Trainer) -> tuple[bytes, Any]:
     with Reporter(quiet=True).bar("", 1) as bar:
-        made.run(bar, lambda text: None)
-    made.write_result()
-    return (made.folder / WEIGHTS).read_bytes(), made.losses()
+        training.run(bar, lambda text: None)
+    training.write_result()
+    return (training.folder / WEIGHTS).read_bytes(), training.losses()
 
 
 @pytest.fixture
@@ -541,19 +541,19 @@ def determinism() -> Iterator[None]:
 
 @pytest.mark.usefixtures("determinism")
 def test_a_cut_anywhere_round_the_switch_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = trainer(tmp_path / "whole")
+    training = trainer(tmp_path / "whole")
     states = []
-    save = made.save
+    save = training.save
 
     def kept() -> None:
         save()
-        states.append((made.folder / STATE).read_bytes())
+        states.append((training.folder / STATE).read_bytes())
 
     monkeypatch.setattr(trainer_module, "SAVING", float("inf"))  # at every look
-    monkeypatch.setattr(made, "save", kept)
-    weights, losses = train(made)
+    monkeypatch.setattr(training, "save", kept)
+    weights, losses = train(training)
     assert torch.are_deterministic_algorithms_enabled()
-    assert made.position.updates == {"generator": 2, "cascade": 2, "discriminator": 16}
+    assert training.position.updates == {"generator": 2, "cascade": 2, "discriminator": 16}
     for cut, state in zip((2, 4, 6), states, strict=False):  # before, at and after the switch at 4
         again = trainer(tmp_path / f"cut-{cut}")
         (again.folder / STATE).write_bytes(state)
@@ -607,14 +607,14 @@ def test_an_edit_does_not_depend_on_its_batch() -> None:
     assert (together - moved)[0].abs().max() > 1e-5  # the way to the target begins at the source's units
 
 
-@pytest.mark.parametrize(("field", "what"), [("units", "action units"), ("landmarks", "landmarks")])
-def test_unknown_sources_are_said_in_one_line(field: str, what: str) -> None:
+@pytest.mark.parametrize(("field", "label"), [("units", "action units"), ("landmarks", "landmarks")])
+def test_unknown_sources_are_said_in_one_line(field: str, label: str) -> None:
     sources = some_faces(3)
     values = getattr(sources, field).clone()
     values[1, 2] = torch.nan
-    with pytest.raises(UserError, match=rf"needs the {what} of every face it edits, and 1 of 3 have none$") as said:
+    with pytest.raises(UserError, match=rf"needs the {label} of every face it edits, and 1 of 3 have none$") as error:
         small().edit(dataclasses.replace(sources, **{field: values}), target(torch.rand(3, 17)))
-    assert "\n" not in str(said.value)
+    assert "\n" not in str(error.value)
 
 
 def test_unknown_targets_are_said() -> None:

@@ -294,8 +294,8 @@ def known(units: np.ndarray) -> TrainingFaces:
 
 
 def test_targets_are_others_units_with_noise_unclipped() -> None:
-    given = np.array([[0.0] * 17, [5.0] * 17], np.float32)
-    drawn = draw_targets(known(given), 400, 0.1)
+    inputs = np.array([[0.0] * 17, [5.0] * 17], np.float32)
+    drawn = draw_targets(known(inputs), 400, 0.1)
     low, high = drawn[drawn[:, 0] < 0.5], drawn[drawn[:, 0] > 0.5]
     assert len(low) + len(high) == 400
     assert 120 < len(low) < 280

@@ -163,9 +163,9 @@ def test_a_head_first_drawn_later_takes_adam_s_first_step() -> None:
 def test_some_iterations_end_in_the_same_weights(classes: str) -> None:
     fast, plain = pair(classes=classes, mapper_learning_rate=1e-3, **CALM)
     same_weights(fast.double(), plain.double())
-    found, wanted = (trained(method, ExactFaces(16, 0), 6) for method in (fast, plain))
+    actual, wanted = (trained(method, ExactFaces(16, 0), 6) for method in (fast, plain))
     for key, weight in wanted.items():
-        torch.testing.assert_close(found[key], weight, rtol=1e-7, atol=1e-7, msg=key)
+        torch.testing.assert_close(actual[key], weight, rtol=1e-7, atol=1e-7, msg=key)
 
 
 class HalfPenalty(HiSD):
@@ -214,11 +214,11 @@ def trainer(folder: Path) -> Trainer:
     return Trainer(HiSD, chosen, Shape(16), data, Budget(8, 2, 3), 3, "cpu", folder, threads=1)
 
 
-def run(made: Trainer) -> bytes:
+def run(training: Trainer) -> bytes:
     with Reporter(quiet=True).bar("", 1) as bar:
-        made.run(bar, lambda _: None)
-    made.write_result()
-    return (made.folder / WEIGHTS).read_bytes()
+        training.run(bar, lambda _: None)
+    training.write_result()
+    return (training.folder / WEIGHTS).read_bytes()
 
 
 @pytest.fixture

@@ -149,10 +149,10 @@ def test_some_iterations_end_in_the_same_weights(name: str) -> None:
     """So does Adam, which steps a parameter whose gradient is 0 on its momentum, and none that has no gradient."""
     fast, plain = CASES[name].pair(discriminator_steps=2, batch_size=2)
     same_weights(fast.double(), plain.double())
-    found, wanted = (trained(method, ExactFaces(32, 0), 4) for method in (fast, plain))
-    assert found.keys() == wanted.keys()
+    actual, wanted = (trained(method, ExactFaces(32, 0), 4) for method in (fast, plain))
+    assert actual.keys() == wanted.keys()
     for key, weight in wanted.items():
-        torch.testing.assert_close(found[key], weight, rtol=1e-7, atol=1e-7, msg=key)
+        torch.testing.assert_close(actual[key], weight, rtol=1e-7, atol=1e-7, msg=key)
 
 
 # ------------------------------------------------------------------------------------------ steps that are not theirs

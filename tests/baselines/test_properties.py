@@ -102,7 +102,7 @@ class Trial:
     method: Method
     iteration: int
     source: FaceSource = field(default_factory=Source)
-    made: frozenset[str] = frozenset()
+    result: frozenset[str] = frozenset()
     losses: dict[str, list[float]] = field(default_factory=dict)
     gradients: dict[str, list[dict[str, Tensor]]] = field(default_factory=dict)
     logged: dict[str, float] = field(default_factory=dict)
@@ -136,12 +136,12 @@ def repeated_draws(monkeypatch: pytest.MonkeyPatch) -> Callable[[Source, int, in
             original = getattr(torch, name)
 
             def draw(*arguments: Any, generator: torch.Generator | None = None, **more: Any) -> Tensor:
-                given = arguments[size_at] if isinstance(arguments[size_at], Sequence) else arguments[size_at:]
-                if generator is not source.generator or not given or not given[0] or given[0] % (count * times):
+                inputs = arguments[size_at] if isinstance(arguments[size_at], Sequence) else arguments[size_at:]
+                if generator is not source.generator or not inputs or not inputs[0] or inputs[0] % (count * times):
                     drawn: Tensor = original(*arguments, generator=generator, **more)
                     return drawn
-                groups = given[0] // (count * times)
-                once = original(*arguments[:size_at], (groups * count, *given[1:]), generator=generator, **more)
+                groups = inputs[0] // (count * times)
+                once = original(*arguments[:size_at], (groups * count, *inputs[1:]), generator=generator, **more)
                 return torch.cat([group.repeat(times, *[1] * (once.ndim - 1)) for group in once.chunk(groups)])
 
             monkeypatch.setattr(torch, name, draw)

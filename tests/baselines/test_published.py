@@ -45,9 +45,9 @@ def test_what_does_not_fit_is_refused_before_anything_changes(
     change: dict[str, torch.Tensor | None], message: str
 ) -> None:
     network = Small()
-    given = {name: tensor for name, tensor in {**tensors(), **change}.items() if tensor is not None}
+    inputs = {name: tensor for name, tensor in {**tensors(), **change}.items() if tensor is not None}
     with pytest.raises(UserError, match=message):
-        load_published(network, given, NAMES)
+        load_published(network, inputs, NAMES)
     assert not network.heads.any()
 
 

@@ -70,12 +70,12 @@ CASES = {
 def gradients(method: Method, source: FaceSource, iteration: int) -> list[Tensor]:
     """Of every update, in double precision, in one row each."""
     updates = step(method, source, Progress(iteration, 10)).updates
-    return [torch.cat([gradient.double().flatten() for gradient in found.values()]) for _, found in updates]
+    return [torch.cat([gradient.double().flatten() for gradient in actual.values()]) for _, actual in updates]
 
 
-def distance(found: Sequence[Tensor], true: Sequence[Tensor]) -> list[float]:
+def distance(actual: Sequence[Tensor], true: Sequence[Tensor]) -> list[float]:
     """Of every update, relative."""
-    return [float((one - other).norm() / other.norm()) for one, other in zip(found, true, strict=True)]
+    return [float((one - other).norm() / other.norm()) for one, other in zip(actual, true, strict=True)]
 
 
 def further(name: str, seeds: Sequence[int]) -> float:

@@ -36,44 +36,44 @@ def rafd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(rafd: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def checkup(rafd: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     store = tmp_path_factory.mktemp("store")
     import contextlib
 
     stream = io.StringIO()
     with contextlib.redirect_stdout(stream):
         assert prepare.main(["--data", f"rafd:{rafd}", "--store", str(store), "--json", "--quiet"]) == 0
-    made: dict[str, Any] = json.loads(stream.getvalue())
-    return made
+    result: dict[str, Any] = json.loads(stream.getvalue())
+    return result
 
 
-def test_the_counts_are_those_of_the_folder(found: dict[str, Any]) -> None:
-    assert found["pictures"] == 6 * 8 * 2 - 3
-    assert found["counts"]["camera"] == {"000": 0, "045": 48, "090": 45, "135": 0, "180": 0}
-    assert found["counts"]["gaze"] == {"frontal": 93, "left": 0, "right": 0}
-    assert sum(found["counts"]["expression"].values()) == 93
-    assert found["counts"]["expression"]["sad"] == 12
-    assert (found["fullest"], found["incomplete"]) == (16, {"01": 13})
-    assert {(entry["path"].rpartition("/")[2][:7], entry["reason"]) for entry in found["set_aside"]} == {
+def test_the_counts_are_those_of_the_folder(checkup: dict[str, Any]) -> None:
+    assert checkup["pictures"] == 6 * 8 * 2 - 3
+    assert checkup["counts"]["camera"] == {"000": 0, "045": 48, "090": 45, "135": 0, "180": 0}
+    assert checkup["counts"]["gaze"] == {"frontal": 93, "left": 0, "right": 0}
+    assert sum(checkup["counts"]["expression"].values()) == 93
+    assert checkup["counts"]["expression"]["sad"] == 12
+    assert (checkup["fullest"], checkup["incomplete"]) == (16, {"01": 13})
+    assert {(entry["path"].rpartition("/")[2][:7], entry["reason"]) for entry in checkup["set_aside"]} == {
         ("Rafd090", "broken"), ("Rafd090", "misnamed")
     }  # fmt: skip
-    assert found["aside"] == {"misnamed": 1, "broken": 1}
-    assert found["people"] == {"01": 13, **{f"{number:02d}": 16 for number in range(2, 7)}}
-    assert len(found["not_found"]) == sum(found["landmarks_by"].values()) - found["landmarks_by"]["dlib"] > 0
-    assert set(found["not_found"].values()) <= {"another gaze", "mirrored pose", "the camera's mean"}
-    assert all((Path(found["folder"]) / name).is_file() for name in found["not_found"])
-    assert sorted(found["train"] + found["test"]) == [f"{number:02d}" for number in range(1, 7)]
+    assert checkup["aside"] == {"misnamed": 1, "broken": 1}
+    assert checkup["people"] == {"01": 13, **{f"{number:02d}": 16 for number in range(2, 7)}}
+    assert len(checkup["not_found"]) == sum(checkup["landmarks_by"].values()) - checkup["landmarks_by"]["dlib"] > 0
+    assert set(checkup["not_found"].values()) <= {"another gaze", "mirrored pose", "the camera's mean"}
+    assert all((Path(checkup["folder"]) / name).is_file() for name in checkup["not_found"])
+    assert sorted(checkup["train"] + checkup["test"]) == [f"{number:02d}" for number in range(1, 7)]
 
 
-def test_what_the_suites_lack_is_said(found: dict[str, Any]) -> None:
-    suite = found["suites"]["table1"]
+def test_what_the_suites_lack_is_said(checkup: dict[str, Any]) -> None:
+    suite = checkup["suites"]["table1"]
     assert suite["missing"] == {}
     assert "F&P: no picture of camera 135" in suite["warnings"]
     assert any("real test pictures, and Fréchet distances want 128" in warning for warning in suite["warnings"])
 
 
-def test_the_page_holds_its_pictures_and_escapes_names(found: dict[str, Any]) -> None:
-    page = Path(found["page"]).read_text(encoding="utf-8")
+def test_the_page_holds_its_pictures_and_escapes_names(checkup: dict[str, Any]) -> None:
+    page = Path(checkup["page"]).read_text(encoding="utf-8")
     pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
     assert len(pictures) == page.count("<figure>")
     # 45 frontal pictures, and at most as many at camera 045 as are shown, with all whose faces another stands in for.
@@ -83,23 +83,23 @@ def test_the_page_holds_its_pictures_and_escapes_names(found: dict[str, Any]) ->
             assert picture.size == (224, 224)
     assert "<script" not in page
     assert "02: 16<br>03: 16" in page
-    assert all(f"{name}: {by}" in page.replace("&#x27;", "'") for name, by in found["not_found"].items())
+    assert all(f"{name}: {by}" in page.replace("&#x27;", "'") for name, by in checkup["not_found"].items())
     assert "&lt;b&gt;hapy" in page
     assert not re.search(r"https?:", page), "nothing is loaded from elsewhere"  # base64 has no colon
     assert "unknown expression" in page or "is not named as RaFD" in page
 
 
 def test_the_text_names_each_file_that_was_set_aside(
-    rafd: Path, found: dict[str, Any], capfd: pytest.CaptureFixture[str]
+    rafd: Path, checkup: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    store = str(Path(found["page"]).parents[1])
+    store = str(Path(checkup["page"]).parents[1])
     text = said(capfd, "--data", f"rafd:{rafd}", "--store", store)
     assert "93 pictures can be used, of 6 people" in text
-    for entry in found["set_aside"]:
+    for entry in checkup["set_aside"]:
         assert f"{entry['reason']}: {entry['path']}" in text
     assert "suite table1: 8 of 8 rows can be measured" in text
     assert "ACTION UNITS ARE NOT MEASURED" in text
-    assert f"to test on ({len(found['test'])} people): {' '.join(found['test'])}" in text
+    assert f"to test on ({len(checkup['test'])} people): {' '.join(checkup['test'])}" in text
 
 
 def test_a_stray_file_is_said_of_a_prepared_set_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -170,8 +170,8 @@ def test_all_that_is_set_aside_is_in_the_list_that_the_text_names(
     for number in range(15):
         (root / f"holiday-{number}.jpg").write_bytes(b"none of the set's")
     text = said(capfd, *call)
-    (place,) = re.findall(r"and 3 more: all are in (\S+)", text)
-    with Path(place).open(newline="") as stream:
+    (folder,) = re.findall(r"and 3 more: all are in (\S+)", text)
+    with Path(folder).open(newline="") as stream:
         listed = list(csv.DictReader(stream))
     assert {row["path"] for row in listed} == {f"holiday-{number}.jpg" for number in range(15)}
     assert {row["reason"] for row in listed} == {"misnamed"}
@@ -204,8 +204,8 @@ def test_names_that_no_terminal_can_show_are_shown_all_the_same(
     assert "J\\xf6rg" in text
     assert "\\x1b[31mp0" in text
     assert "\x1b" not in text
-    found = json.loads(said(capfd, "--data", f"folder:{root}", "--store", str(tmp_path / "runs"), "--json"))
-    assert found["folder"].endswith("J\\xf6rg")
+    report = json.loads(said(capfd, "--data", f"folder:{root}", "--store", str(tmp_path / "runs"), "--json"))
+    assert report["folder"].endswith("J\\xf6rg")
     assert list((tmp_path / "runs" / "checkups").glob("*.tmp")) == []
 
 
@@ -220,6 +220,6 @@ def test_files_of_openface_that_are_of_no_use_are_named(tmp_path: Path, capfd: p
     (root / "pictures" / "p0 happy.csv").write_text("confidence, AU12_r\n0.9,1.0\n")
     call = ["--data", f"folder:{root}", "--store", str(tmp_path / "runs")]
     assert "of no use: 1 file of OpenFace's\n  pictures/p0 happy.csv: column AU01_r" in said(capfd, *call)
-    found = json.loads(said(capfd, *call, "--json"))
-    assert found["useless"] == ["pictures/p0 happy.csv: column AU01_r and 15 more is missing"]
-    assert "p0 happy.csv: column AU01_r" in Path(found["page"]).read_text()
+    report = json.loads(said(capfd, *call, "--json"))
+    assert report["useless"] == ["pictures/p0 happy.csv: column AU01_r and 15 more is missing"]
+    assert "p0 happy.csv: column AU01_r" in Path(report["page"]).read_text()

@@ -264,9 +264,9 @@ class Some:
 
 
 def test_settings_take_the_right_types_only() -> None:
-    made = make_settings(Some, {"rate": 1, "mode": "b", "betas": [0, 0.99]}, "here")
-    assert made == Some(1.0, "b", (0.0, 0.99), True)
-    assert isinstance(made.rate, float)
+    result = make_settings(Some, {"rate": 1, "mode": "b", "betas": [0, 0.99]}, "here")
+    assert result == Some(1.0, "b", (0.0, 0.99), True)
+    assert isinstance(result.rate, float)
     for wrong in ({"rate": "x"}, {"mode": "c"}, {"betas": 3}, {"on": 1}, {"rat": 1}, {"betas": ["x"]}, {"rate": True}):
         with pytest.raises(UserError, match=r"^here"):
             make_settings(Some, wrong, "here")

@@ -67,10 +67,10 @@ def test_a_finished_artifact_has_its_files_and_nothing_else(tmp_path: Path) -> N
     assert store.find(RECIPE) is None
     folder = make(store)
     assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "x.txt"]
-    found = Store(tmp_path).find(RECIPE)
-    assert found is not None
-    assert found.manifest.facts == {"n": 400.3}
-    assert found.manifest.settings == RECIPE.settings
+    actual = Store(tmp_path).find(RECIPE)
+    assert actual is not None
+    assert actual.manifest.facts == {"n": 400.3}
+    assert actual.manifest.settings == RECIPE.settings
     assert not store.begun(RECIPE)
 
 
@@ -79,10 +79,10 @@ def test_whoever_made_an_artifact_reads_it_as_all_others_do(tmp_path: Path) -> N
     store = Store(tmp_path)
     with store.making(RECIPE) as folder:
         (folder / "x.txt").write_text("x")
-        made = store.finish(RECIPE, folder, ["x.txt"], {"updates": {"z": 1, "a": 2}, "pair": (1, 2)}, 2.0, {})
-    found = Store(tmp_path).find(RECIPE)
-    assert found is not None
-    assert repr(made.manifest) == repr(found.manifest)
+        result = store.finish(RECIPE, folder, ["x.txt"], {"updates": {"z": 1, "a": 2}, "pair": (1, 2)}, 2.0, {})
+    actual = Store(tmp_path).find(RECIPE)
+    assert actual is not None
+    assert repr(result.manifest) == repr(actual.manifest)
 
 
 def test_an_interrupted_artifact_does_not_count_but_keeps_what_it_has(tmp_path: Path) -> None:
@@ -221,9 +221,9 @@ def test_every_flipped_bit_is_noticed_or_changes_nothing(tmp_path: Path) -> None
     path = make(Store(tmp_path)) / MANIFEST
     content = path.read_bytes()
     whole = Manifest.read(path)
-    for place in range(len(content)):
-        for bit in (1 << place % 7, 32):  # 32: small letters for large ones, and white space
-            path.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
+    for index in range(len(content)):
+        for bit in (1 << index % 7, 32):  # 32: small letters for large ones, and white space
+            path.write_bytes(content[:index] + bytes([content[index] ^ bit]) + content[index + 1 :])
             with suppress(ValueError):
                 assert Manifest.read(path) == whole
 

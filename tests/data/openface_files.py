@@ -19,7 +19,7 @@ IMAGE_COLUMNS = (
 
 def row(landmarks: np.ndarray, units: Sequence[float], **others: float) -> dict[str, float]:
     """The cells of one face; columns not given are -7."""
-    cells = {f"{axis}_{point}": landmarks[point, place] for place, axis in enumerate("xy") for point in range(68)}
+    cells = {f"{axis}_{point}": landmarks[point, index] for index, axis in enumerate("xy") for point in range(68)}
     return {**cells, **dict(zip(ACTION_UNITS, units, strict=True)), **others}
 
 

@@ -22,8 +22,8 @@ def test_a_similarity_is_found_again(
 ) -> None:
     angle = np.radians(degrees)
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    found, moved = similarity(start, start @ turn.T + shift)
-    assert found == pytest.approx(turn, abs=1e-6)
+    actual, moved = similarity(start, start @ turn.T + shift)
+    assert actual == pytest.approx(turn, abs=1e-6)
     assert moved == pytest.approx(shift, abs=1e-4)
 
 
@@ -43,13 +43,13 @@ def face(size: int = 16) -> np.ndarray:
 
 
 def test_quarter_turns_and_whole_shifts_are_exact() -> None:
-    there, place = noise(), face()
+    there, mean_face = noise(), face()
     turned = np.rot90(there, -1)  # clockwise: (x, y) to (15 - y, x)
-    moved = np.stack([15 - place[:, 1], place[:, 0]], 1)
+    moved = np.stack([15 - mean_face[:, 1], mean_face[:, 0]], 1)
     shifted = np.roll(there, (2, -3), (0, 1))
     images = np.stack([there, turned, shifted])
-    landmarks = np.stack([place, moved, place + np.array([-3, 2])])
-    out, known = align_faces(images, landmarks, np.array([90, 90, 90]), {90: place})
+    landmarks = np.stack([mean_face, moved, mean_face + np.array([-3, 2])])
+    out, known = align_faces(images, landmarks, np.array([90, 90, 90]), {90: mean_face})
     assert known.all()
     assert np.abs(out[0].astype(int) - there).max() <= 1
     assert np.abs(out[1].astype(int) - there).max() <= 1
@@ -58,9 +58,9 @@ def test_quarter_turns_and_whole_shifts_are_exact() -> None:
 
 
 def test_without_landmarks_or_a_place_a_picture_stays() -> None:
-    images, place = np.stack([noise(0), noise(1), noise(2)]), face()
-    landmarks = np.stack([np.full((68, 2), np.nan), place + 2, place + 2])
-    out, known = align_faces(images, landmarks, np.array([90, 45, 90]), {90: place})
+    images, mean_face = np.stack([noise(0), noise(1), noise(2)]), face()
+    landmarks = np.stack([np.full((68, 2), np.nan), mean_face + 2, mean_face + 2])
+    out, known = align_faces(images, landmarks, np.array([90, 45, 90]), {90: mean_face})
     assert known.tolist() == [False, False, True]
     assert np.array_equal(out[:2], images[:2])
     assert not np.array_equal(out[2], images[2])

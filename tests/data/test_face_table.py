@@ -84,8 +84,8 @@ def test_a_table_with_any_bits_flipped_is_not_the_one_that_was_written(
     silent = 0
     for _ in range(100):
         content = bytearray(whole)
-        for place in rng.integers(0, len(whole), rng.integers(1, 4)):
-            content[place] ^= 1 << int(rng.integers(8))
+        for index in rng.integers(0, len(whole), rng.integers(1, 4)):
+            content[index] ^= 1 << int(rng.integers(8))
         path.write_bytes(content)
         with pytest.raises(UserError, match=r"not the one in faces\.sha256; the benchmark.render command"):
             open_source(f"rendered:{folder}", tmp_path).count()
@@ -110,12 +110,12 @@ def test_a_pipe_or_a_device_in_a_set_is_one_line(make_faces: Callable[..., Path]
     if name.endswith("png"):
         path = folder / f"{pd.read_parquet(folder / 'faces.parquet')['face_id'][3]}.png"
     path.unlink()
-    for place, what in (("/dev/zero", "a device"), (tmp_path / "pipe", "a named pipe"), (tmp_path, "a folder")):
-        if what == "a named pipe":
+    for place, label in (("/dev/zero", "a device"), (tmp_path / "pipe", "a named pipe"), (tmp_path, "a folder")):
+        if label == "a named pipe":
             os.mkfifo(place)
         path.unlink(missing_ok=True)
         path.symlink_to(place)
         source = open_source(f"rendered:{folder}", tmp_path / "cache")
         source.content_key()
-        with pytest.raises(UserError, match=f"it is {what}, not a file"):
+        with pytest.raises(UserError, match=f"it is {label}, not a file"):
             source.load(32, lambda count: None)

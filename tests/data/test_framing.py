@@ -39,7 +39,7 @@ def photograph(width: int, height: int, x: float, y: float, side: float) -> Imag
 
 def centroids(image: np.ndarray) -> np.ndarray:
     """Where each disc is, in pixels from the corner: 4 x 2."""
-    found = []
+    collected = []
     unit = COLOURS / np.linalg.norm(COLOURS, axis=1, keepdims=True)
     levels = image.astype(float)
     nearest = (levels @ unit.T).argmax(-1)
@@ -47,8 +47,8 @@ def centroids(image: np.ndarray) -> np.ndarray:
     for index in range(len(COLOURS)):
         weight = np.where(nearest == index, bright, 0) + 1e-9
         down, across = np.indices(weight.shape) + 0.5
-        found.append([(across * weight).sum() / weight.sum(), (down * weight).sum() / weight.sum()])
-    return np.array(found)
+        collected.append([(across * weight).sum() / weight.sum(), (down * weight).sum() / weight.sum()])
+    return np.array(collected)
 
 
 @settings(max_examples=40, deadline=None)
@@ -70,9 +70,9 @@ def test_a_face_of_any_size_anywhere_lands_on_the_same_place(
     margin = 0.57 * side + 1.5  # to a disc's rim and a pixel beyond: what is outside repeats the edge
     x, y = np.clip(x, margin, width - margin), np.clip(y, margin, height - margin)
     square = square_for(landmarks_at(x, y, side), Framing(mean))
-    found = centroids(cut_square(photograph(width, height, x, y, side), square, 64))
+    actual = centroids(cut_square(photograph(width, height, x, y, side), square, 64))
     expected = 64 * (MARKS * mean.side + [mean.x, mean.y])
-    assert np.abs(found - expected).max() < 0.5
+    assert np.abs(actual - expected).max() < 0.5
 
 
 @given(
@@ -133,10 +133,10 @@ def test_which_pictures_are_cut_how() -> None:
     assert frame(landmarks_at(130, 150, 110), 256, 256, Framing(framing.mean)).how == "landmarks"
 
 
-@pytest.mark.parametrize("place", [(400, 100, 50), (100, -3, 50), (128, 128, 500)])
-def test_landmarks_of_another_picture_are_refused(place: tuple[float, float, float]) -> None:
+@pytest.mark.parametrize("face", [(400, 100, 50), (100, -3, 50), (128, 128, 500)])
+def test_landmarks_of_another_picture_are_refused(face: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="its landmarks do not lie in it"):
-        frame(landmarks_at(*place), 256, 256, RAFD)
+        frame(landmarks_at(*face), 256, 256, RAFD)
 
 
 def test_landmarks_in_one_point_are_refused() -> None:

@@ -25,10 +25,10 @@ def face(confidence: float, shift: float = 0, **others: float) -> dict[str, Any]
 
 
 def test_face_landmark_img(tmp_path: Path) -> None:
-    found = read_face(write(tmp_path / "a.csv", [face(0.975, face=0)]))
-    np.testing.assert_array_equal(found.landmarks, POINTS)
-    np.testing.assert_array_equal(found.units, UNITS)
-    assert found.confidence == 0.975
+    actual = read_face(write(tmp_path / "a.csv", [face(0.975, face=0)]))
+    np.testing.assert_array_equal(actual.landmarks, POINTS)
+    np.testing.assert_array_equal(actual.units, UNITS)
+    assert actual.confidence == 0.975
 
 
 @settings(max_examples=20, deadline=None)
@@ -39,16 +39,16 @@ def test_the_order_of_columns_and_their_spaces_play_no_part(
     columns = [name if spaces else name.strip() for name in IMAGE_COLUMNS]
     shuffle.shuffle(columns)
     path = write(tmp_path_factory.mktemp("o") / "a.csv", [face(1)], columns, ", " if spaces else ",")
-    found = read_face(path)
-    np.testing.assert_array_equal(found.landmarks, POINTS)
-    np.testing.assert_array_equal(found.units, UNITS)
+    actual = read_face(path)
+    np.testing.assert_array_equal(actual.landmarks, POINTS)
+    np.testing.assert_array_equal(actual.units, UNITS)
 
 
 def test_the_most_confident_face_of_several_and_the_first_of_equals(tmp_path: Path) -> None:
     faces = [face(0.4, 1), face(0.9, 2), face(0.9, 3), face(0.2, 4)]
-    found = read_face(write(tmp_path / "a.csv", faces))
-    np.testing.assert_array_equal(found.landmarks, POINTS + 2)
-    assert found.others == 1
+    actual = read_face(write(tmp_path / "a.csv", faces))
+    np.testing.assert_array_equal(actual.landmarks, POINTS + 2)
+    assert actual.others == 1
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_the_largest_face_of_comparable_confidence(
         "person": row(POINTS, [1] * 17, confidence=person),
         "stranger": row(POINTS / 4 + 300, [0] * 17, confidence=stranger),
     }
-    found = read_face(write(tmp_path / "a.csv", list(faces.values())[::order]))
-    assert found.units is not None
-    assert found.units[0] == (chosen == "person")
-    assert found.others == (min(person, stranger) > 0.5)
+    actual = read_face(write(tmp_path / "a.csv", list(faces.values())[::order]))
+    assert actual.units is not None
+    assert actual.units[0] == (chosen == "person")
+    assert actual.others == (min(person, stranger) > 0.5)
 
 
 def test_several_faces_or_frames_that_nothing_tells_apart(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ def test_several_faces_or_frames_that_nothing_tells_apart(tmp_path: Path) -> Non
 def test_frames_without_success_are_passed_over(tmp_path: Path) -> None:
     columns = ["frame", " face_id", " timestamp", " success", *IMAGE_COLUMNS[1:]]
     frames = [face(0.98, 1, success=0), face(0.5, 2, success=1)]
-    found = read_face(write(tmp_path / "a.csv", frames, columns))
-    np.testing.assert_array_equal(found.landmarks, POINTS + 2)
+    actual = read_face(write(tmp_path / "a.csv", frames, columns))
+    np.testing.assert_array_equal(actual.landmarks, POINTS + 2)
     with pytest.raises(UserError, match=r"a.csv: OpenFace found no face \(success is 0 in all 1 rows\)"):
         read_face(write(tmp_path / "a.csv", frames[:1], columns))
     with pytest.raises(UserError, match="it has no rows"):
@@ -114,7 +114,7 @@ def without(*names: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("columns", "cells", "said"),
+    ("columns", "cells", "message"),
     [
         (without("x_17"), {}, "a.csv: column x_17 is missing"),
         (without("y_3", "y_9"), {}, "a.csv: column y_3 and 1 more is missing"),
@@ -129,30 +129,30 @@ def without(*names: str) -> list[str]:
     ],
 )
 def test_faults_are_one_line_with_file_and_column(
-    tmp_path: Path, columns: list[str], cells: dict[str, object], said: str
+    tmp_path: Path, columns: list[str], cells: dict[str, object], message: str
 ) -> None:
     path = write(tmp_path / "a.csv", [{**face(1), **cells}], columns)
     with pytest.raises(UserError) as error:
         read_face(path)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         (",", ";", "has values separated by semicolons: save it with commas between values"),
         (",", "\t", "has values separated by tabs: save it with commas between values"),
         (".", ",", "are decimals, or texts without quotation marks, written with commas?"),
     ],
 )
-def test_what_programs_of_other_countries_write(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_what_programs_of_other_countries_write(tmp_path: Path, old: str, new: str, message: str) -> None:
     text = write(tmp_path / "a.csv", [face(0.975)]).read_text().replace(old, new)
     for content in (text, text.replace(".", ",")):
         (tmp_path / "a.csv").write_text(content)
         with pytest.raises(UserError) as error:
             read_face(tmp_path / "a.csv")
-        assert said in str(error.value)
+        assert message in str(error.value)
     assert "and decimals with points" in str(error.value) or old == "."
     (tmp_path / "a.csv").write_text('AU06,AU12,AU25\n"1,5",2,0\n')
     with pytest.raises(UserError, match="column AU06 is '1,5', not a number: decimals are written with a point"):
@@ -164,9 +164,9 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
     path.write_text(path.read_text()[:-40])
     with pytest.raises(UserError, match=r"a.csv, line 3: \d+ values for \d+ columns: is the file cut off\?"):
         read_face(path)
-    for content, said in ((b"", "is empty"), (b"\xff\xfe\x00x\x00", "is no CSV file"), (b"\n \n", "is empty")):
+    for content, message in ((b"", "is empty"), (b"\xff\xfe\x00x\x00", "is no CSV file"), (b"\n \n", "is empty")):
         path.write_bytes(content)
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             read_face(path)
     with pytest.raises(UserError, match=r"none.csv cannot be read \(No such file"):
         read_face(tmp_path / "none.csv")
@@ -195,7 +195,7 @@ def test_units_of_openface(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("AU13,2\n", "u.csv, AU13: no action unit 'AU13'; did you mean 'AU"),
         ("AU12,6\n", "column AU12 is 6, and intensities are 0 to 5"),
@@ -208,10 +208,10 @@ def test_units_of_openface(tmp_path: Path) -> None:
         ("smile\n3\n", "no action unit 'smile'"),
     ],
 )
-def test_plain_units_with_faults(tmp_path: Path, text: str, said: str) -> None:
+def test_plain_units_with_faults(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "u.csv"
     path.write_text(text)
     with pytest.raises(UserError) as error:
         read_units(path)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)

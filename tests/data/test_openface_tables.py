@@ -28,9 +28,9 @@ def pictures(folder: Path, *names: str) -> list[Path]:
     return [folder / name for name in names]
 
 
-def units(root: Path, paths: list[Path], given: Path | None = None) -> list[float | None]:
+def units(root: Path, paths: list[Path], folder_table: Path | None = None) -> list[float | None]:
     """By picture, the action unit of its row."""
-    tables = find_tables(root, paths, given=given).by_picture
+    tables = find_tables(root, paths, folder_table=folder_table).by_picture
     return [float(face.units[0]) if (face := tables[path].read()).units is not None else None for path in paths]
 
 
@@ -48,9 +48,9 @@ def test_a_file_that_two_pictures_could_own_is_nobodys(tmp_path: Path) -> None:
     paths = [*pictures(tmp_path / "ann", "01.png", "02.png"), *pictures(tmp_path / "bob", "01.png")]
     write(tmp_path / "processed" / "01.csv", [line(1)])
     write(tmp_path / "processed" / "02.csv", [line(2)])
-    found = find_tables(tmp_path, paths)
-    assert list(found.by_picture) == [paths[1]]
-    assert found.unusable == (f"{tmp_path / 'processed' / '01.csv'}: pictures in 2 folders are named 01",)
+    actual = find_tables(tmp_path, paths)
+    assert list(actual.by_picture) == [paths[1]]
+    assert actual.unusable == (f"{tmp_path / 'processed' / '01.csv'}: pictures in 2 folders are named 01",)
 
 
 @pytest.mark.parametrize("name", ["processed/photos.csv", "photos.csv", "openface.csv", "../processed/photos.csv"])
@@ -90,19 +90,19 @@ def test_frames_that_could_be_anyones_are_nobodys(
 ) -> None:
     paths = pictures(tmp_path, *names)
     write(tmp_path / "video.csv", [line(k % 5, frame=k) for k in frames], VIDEO)
-    found = find_tables(tmp_path, paths)
-    assert not found.by_picture
-    (message,) = found.unusable
+    actual = find_tables(tmp_path, paths)
+    assert not actual.by_picture
+    (message,) = actual.unusable
     with pytest.raises(AssertionError, match=why):
         raise AssertionError(message)
 
 
 def test_a_picture_without_a_line_has_no_face(tmp_path: Path) -> None:
     path, other = pictures(tmp_path, "1.png", "2.png")
-    given = write(tmp_path / "all.csv", [line(1, frame=1, success=0), line(1, frame=2)], VIDEO)
+    folder_table = write(tmp_path / "all.csv", [line(1, frame=1, success=0), line(1, frame=2)], VIDEO)
     with pytest.raises(NoFaceError, match="found no face"):
-        find_tables(tmp_path, [path], given=given).by_picture[path].read()
+        find_tables(tmp_path, [path], folder_table=folder_table).by_picture[path].read()
     one = write(tmp_path / "one.csv", [line(1)])
-    assert units(tmp_path, [path], given=one) == [1]
-    (why,) = find_tables(tmp_path, [path, other], given=one).unusable
+    assert units(tmp_path, [path], folder_table=one) == [1]
+    (why,) = find_tables(tmp_path, [path, other], folder_table=one).unusable
     assert "has no column that names pictures, and not several frames" in why

@@ -207,8 +207,8 @@ def test_exif_with_any_bytes_changed_never_costs_a_picture(kind: str) -> None:
     turned_back = 0
     for _ in range(150):
         content = bytearray(whole)
-        for place in rng.choice(places, rng.integers(1, 5)):
-            content[place] = rng.integers(256)
+        for index in rng.choice(places, rng.integers(1, 5)):
+            content[index] = rng.integers(256)
         picture = read_upright(bytes(content))
         assert picture.size in ((24, 36), (36, 24))
         turned_back += picture.size == upright.size

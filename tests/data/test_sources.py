@@ -105,13 +105,13 @@ def test_a_damaged_committed_set_is_refused(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_content_hash_sees_content_and_names_but_not_the_place(tmp_path: Path) -> None:
-    for place in ("a", "b"):
-        (tmp_path / place).mkdir()
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
         for name, text in (("x", "one"), ("y", "two")):
-            (tmp_path / place / name).write_text(text)
+            (tmp_path / folder / name).write_text(text)
 
-    def key(place: str) -> str:
-        return content_hash(sorted((tmp_path / place).iterdir()), tmp_path / place, tmp_path / "cache")
+    def key(folder: str) -> str:
+        return content_hash(sorted((tmp_path / folder).iterdir()), tmp_path / folder, tmp_path / "cache")
 
     first = key("a")
     assert key("b") == first

@@ -27,8 +27,8 @@ COMMAND = re.compile(r"python -m (benchmark\.\w+)([^`\n]*)")
 
 def block(language: str) -> str:
     """The one fenced block in that language."""
-    (found,) = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    return str(found)
+    (actual,) = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return str(actual)
 
 
 def test_the_example_of_a_method_runs_and_learns(tmp_path: Path, make_faces: Callable[..., Path]) -> None:

@@ -10,8 +10,8 @@ ROW = {"what": "A, 64 px", "plain": 150.0, "fast": 0.06, "unit": "s", "note": "a
 
 
 def measured() -> Tables:
-    made: Tables = json.loads(KEPT.read_text(encoding="utf-8"))
-    return made
+    result: Tables = json.loads(KEPT.read_text(encoding="utf-8"))
+    return result
 
 
 def test_the_tables_are_up_to_date() -> None:
@@ -21,9 +21,9 @@ def test_the_tables_are_up_to_date() -> None:
 
 def test_every_row_has_a_table_on_the_page() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for name, found in measured().items():
+    for name, actual in measured().items():
         assert f"<!-- timings: {name} -->" in page
-        for row in found["rows"]:
+        for row in actual["rows"]:
             assert f"| {row['what']} | " in page
 
 
@@ -71,5 +71,5 @@ def test_what_is_kept_of_a_file_of_pytest_benchmark() -> None:
 
 def test_a_page_is_filled_where_it_says_so() -> None:
     page = "above\n<!-- timings: steps -->\nold\n<!-- end -->\nbelow\n"
-    found = {"steps": {"machine": "A processor", "rows": [ROW]}}
-    assert with_tables(page, found) == f"above\n<!-- timings: steps -->\n{table('steps', found)}<!-- end -->\nbelow\n"
+    actual = {"steps": {"machine": "A processor", "rows": [ROW]}}
+    assert with_tables(page, actual) == f"above\n<!-- timings: steps -->\n{table('steps', actual)}<!-- end -->\nbelow\n"

@@ -198,10 +198,10 @@ def test_any_size(tmp_path: Path, trained: Path, capfd: pytest.CaptureFixture[st
         source = save(tmp_path / f"{width}.png", RNG.integers(0, 256, (height, width, 3), dtype=np.uint8))
         edit(trained, tmp_path / "o" / f"{width}.png", source)
         assert pixels(tmp_path / "o" / f"{width}.png").shape == (SIZE, SIZE, 3)
-    said = capfd.readouterr().err
-    assert "centre square: no landmarks for 700.png" in said
-    assert f"enlarged: the square of 700.png has 9 px, the model's has {SIZE}" in said
-    assert "enlarged: the square of 64.png" not in said
+    errors = capfd.readouterr().err
+    assert "centre square: no landmarks for 700.png" in errors
+    assert f"enlarged: the square of 700.png has 9 px, the model's has {SIZE}" in errors
+    assert "enlarged: the square of 64.png" not in errors
 
 
 # ------------------------------------------------------------------------------------------------ the face box
@@ -220,15 +220,15 @@ def test_a_face_elsewhere_in_a_larger_picture_is_cut_out_as_trained(tmp_path: Pa
     landmarks = (circle(SIZE / 2, SIZE / 4) + 0.5) * 3 - 0.5 + [101, 37]
     source = save(tmp_path / "large.png", canvas)
     units = [0.0] * 17
-    for place, arguments in (("large.csv", ()), ("csv/large.csv", ("--openface", tmp_path / "csv"))):
-        write(tmp_path / place, [row(landmarks, units, confidence=1)])
-        out = tmp_path / f"{Path(place).parent.name}out.png"
+    for folder, arguments in (("large.csv", ()), ("csv/large.csv", ("--openface", tmp_path / "csv"))):
+        write(tmp_path / folder, [row(landmarks, units, confidence=1)])
+        out = tmp_path / f"{Path(folder).parent.name}out.png"
         edit(trained, out, source, "--target", "happy", *arguments)
         # At the rim, the triangle of the resampling has what lies round the face in it.
         difference = pixels(out).astype(int) - pixels(tmp_path / "plain.png")
         assert np.abs(difference[2:-2, 2:-2]).max() <= 6
         assert np.abs(difference[2:-2, 2:-2]).mean() < 1
-        (tmp_path / place).unlink()
+        (tmp_path / folder).unlink()
 
 
 def test_pictures_of_a_rendered_set_have_their_table(
@@ -236,11 +236,11 @@ def test_pictures_of_a_rendered_set_have_their_table(
 ) -> None:
     source = faces / "r002_sad_090_frontal.png"
     assert call(trained, "--source", source, "--target", "happy", "--out", tmp_path / "o.png", "--json") == 0
-    shown, said = capfd.readouterr()
-    (made,) = json.loads(shown)["edits"]
-    assert made["framed"] == "whole"
-    assert made["box"] == [0, 0, SIZE, SIZE]
-    assert "centre square" not in said
+    shown, errors = capfd.readouterr()
+    (result,) = json.loads(shown)["edits"]
+    assert result["framed"] == "whole"
+    assert result["box"] == [0, 0, SIZE, SIZE]
+    assert "centre square" not in errors
     wanted = expected(trained, pixels(source), EXPRESSIONS.index("happy"), 0)
     np.testing.assert_array_equal(pixels(tmp_path / "o.png"), wanted)
 
@@ -360,9 +360,9 @@ def test_what_a_method_needs_is_said(tmp_path: Path, animated: Path, capfd: pyte
     edit(animated, tmp_path / "free.png", source, "--aus", tmp_path / "u.csv")
     capfd.readouterr()
     assert call(animated, "--source", source, "--reference", source, "--out", tmp_path / "o.png", "--quiet") == 2
-    said = capfd.readouterr().err
-    assert "ganimation reads its action units, which are not known: put OpenFace's a.csv beside it, or give" in said
-    assert said.count("\n") == 1
+    errors = capfd.readouterr().err
+    assert "ganimation reads its action units, which are not known: put OpenFace's a.csv beside it, or give" in errors
+    assert errors.count("\n") == 1
     assert not (tmp_path / "o.png").exists()
 
 
@@ -381,14 +381,14 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder(tmp_path: Path, trained: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert call(trained, "--source", folder, "--target", "happy", "--out", out) == 1
-    shown, said = capfd.readouterr()
-    made = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
-    assert made == ["[red]d.png", "a.png", "b.png", "deep/er/c.png"]
-    assert "failed: broken.jpg: " in said
-    assert "Traceback" not in said
-    assert "centre square: no landmarks for [red]d.png" in said
-    assert "left out, for they are no pictures: film.mov" in said
-    assert said.endswith("failed: 1 of 5 pictures could not be edited (they are named above)\n")
+    shown, errors = capfd.readouterr()
+    result = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert result == ["[red]d.png", "a.png", "b.png", "deep/er/c.png"]
+    assert "failed: broken.jpg: " in errors
+    assert "Traceback" not in errors
+    assert "centre square: no landmarks for [red]d.png" in errors
+    assert "left out, for they are no pictures: film.mov" in errors
+    assert errors.endswith("failed: 1 of 5 pictures could not be edited (they are named above)\n")
     assert shown == f"{out}: 4 made; 1 failed\n"
     alone = edit(trained, tmp_path / "alone.png", folder / "deep/er/c.webp")
     assert pixels(tmp_path / "alone.png").tolist() == pixels(out / "deep/er/c.png").tolist()
@@ -438,8 +438,8 @@ def test_two_sources_of_one_name(tmp_path: Path, trained: Path, capfd: pytest.Ca
         save(photos / name)
     assert call(trained, "--source", photos, "--target", "happy", "--out", tmp_path / "out") == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
-    said = capfd.readouterr().err
-    assert "failed: a.bmp: 2 sources would be written to a.png: rename all but one" in said
+    errors = capfd.readouterr().err
+    assert "failed: a.bmp: 2 sources would be written to a.png: rename all but one" in errors
 
 
 def test_a_full_disk_leaves_nothing_half_written(
@@ -463,7 +463,7 @@ def test_json_says_what_was_done(
     assert call(trained, "--source", folder, "--target", "sad", "--seed", 5, "--out", tmp_path / "out", "--json") == 1
     report = json.loads(capfd.readouterr().out)
     assert (report["schema"], report["method"], report["size"]) == (1, METHOD, SIZE)
-    by_name = {Path(made["source"]).name: made for made in report["edits"]}
+    by_name = {Path(result["source"]).name: result for result in report["edits"]}
     assert by_name["a.png"] == {
         "source": str(folder / "a.png"), "out": str(tmp_path / "out" / "a.png"), "state": "made", "reason": "",
         "box": [0, 0, SIZE, SIZE], "framed": "centre", "target": "sad", "seed": 5, "reference": None, "aus": None,
@@ -475,7 +475,7 @@ def test_json_says_what_was_done(
 
 # ------------------------------------------------------------------------------------------------ wrong inputs
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (["--target", "hapy"], "unknown expression 'hapy'; did you mean 'happy'?"),
         (["--target", "sad", "--seed", "-1"], "--seed -1 is no seed"),
@@ -505,7 +505,7 @@ def test_json_says_what_was_done(
     ],
 )
 def test_wrong_input_is_one_line_and_exit_2(
-    tmp_path: Path, trained: Path, change: list[str], said: str, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, trained: Path, change: list[str], message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     names = {"folder": tmp_path, "good": save(tmp_path / "a.png"), "other": save(tmp_path / "b.png")}
     names |= {"units": tmp_path / "u.csv", "broken": tmp_path / "broken.jpg", "runs": tmp_path / "runs"}
@@ -521,7 +521,7 @@ def test_wrong_input_is_one_line_and_exit_2(
     assert shown == ""
     assert error.count("\n") == 1
     assert error.startswith("error: ")
-    assert said.format(**names) in error
+    assert message.format(**names) in error
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -538,11 +538,11 @@ def test_linked_folders_are_edited_and_copies_are_not(
         save(photos / "processed" / name)
     os.mkfifo(photos / "pipe.png")
     assert call(trained, "--source", photos, "--target", "happy", "--out", tmp_path / "out") == 0
-    shown, said = capfd.readouterr()
+    shown, errors = capfd.readouterr()
     assert shown == f"{tmp_path / 'out'}: 2 made\n"
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.png")) == ["a.png", "b.png"]
-    assert "left out: 2 pictures in processed/, a folder of copies by its name" in said
-    assert "left out: 1 named pipes, sockets or devices" in said
+    assert "left out: 2 pictures in processed/, a folder of copies by its name" in errors
+    assert "left out: 1 named pipes, sockets or devices" in errors
 
 
 def test_a_folder_that_cannot_be_read_is_no_success(
@@ -580,11 +580,11 @@ def test_what_is_no_file_is_one_line(tmp_path: Path, trained: Path, capfd: pytes
         (["--source", good, "--reference", zero], "--reference"),
         (["--source", good, "--target", "sad", "--openface", pipe], "--openface"),
     ]
-    for words, said in calls:
+    for words, message in calls:
         assert call(trained, *words, "--out", tmp_path / "o.png", "--quiet") == 2
         error = capfd.readouterr().err
         assert error.count("\n") == 1
-        assert said in error
+        assert message in error
     (tmp_path / "a.csv").symlink_to(pipe)
     assert call(trained, "--source", good, "--target", "sad", "--out", tmp_path / "o.png", "--quiet") == 2
     assert "a.csv cannot be read (it is a named pipe, not a file)" in capfd.readouterr().err
@@ -597,9 +597,9 @@ def test_openface_without_a_face_costs_only_methods_that_need_one(
     columns = ["success", *(f"{axis}_{k}" for axis in "xy" for k in range(68)), *ACTION_UNITS]
     write(tmp_path / "a.csv", [row(np.zeros((68, 2)), [0] * 17, success=0)], columns)
     edited = edit(trained, tmp_path / "o.png", source)
-    said = capfd.readouterr().err
-    assert "no face: OpenFace found none in a.png" in said
-    assert "centre square: no landmarks for a.png" in said
+    errors = capfd.readouterr().err
+    assert "no face: OpenFace found none in a.png" in errors
+    assert "centre square: no landmarks for a.png" in errors
     (tmp_path / "a.csv").unlink()
     assert edit(trained, tmp_path / "p.png", source) == edited
     write(tmp_path / "a.csv", [row(np.zeros((68, 2)), [0] * 17, success=0)], columns)
@@ -608,8 +608,8 @@ def test_openface_without_a_face_costs_only_methods_that_need_one(
     untrained(cascade, "efgan", EFGANSettings(width=0.0625))
     (tmp_path / "u.csv").write_text("AU12,5\n")
     assert call(cascade, "--source", source, "--aus", tmp_path / "u.csv", "--out", tmp_path / "q.png", "--quiet") == 2
-    said = capfd.readouterr().err
-    assert "efgan needs its landmarks and action units, and OpenFace found no face in it" in said
+    errors = capfd.readouterr().err
+    assert "efgan needs its landmarks and action units, and OpenFace found no face in it" in errors
 
 
 def test_one_file_of_openface_for_a_folder(tmp_path: Path, animated: Path, capfd: pytest.CaptureFixture[str]) -> None:

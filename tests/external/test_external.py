@@ -88,13 +88,13 @@ def house(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Pa
     assert run.main([*call, "--threads", "1", "--quiet", "--out", str(out)]) == 0
     assert edits.main([*call, "--quiet", "--store", str(out), "--out", str(listing)]) == 0
     (prepared,) = (out / "faces").iterdir()
-    made = House(call, out, listing, submitted, FaceSet.load(prepared))
+    result = House(call, out, listing, submitted, FaceSet.load(prepared))
     submitted.mkdir()
     for subset in SLUGS:
         (synth,) = (out / "synth").glob(f"synthesize-tests-*-{SLUGS[subset]}-seed-0-t-*")
-        for row, image in zip(made.sheet(subset), np.load(synth / "edited.npy"), strict=True):
+        for row, image in zip(result.sheet(subset), np.load(synth / "edited.npy"), strict=True):
             Image.fromarray(image).save(submitted / row["file"])
-    return made
+    return result
 
 
 def numbers(row: dict[str, str], names: list[str]) -> np.ndarray:
@@ -158,11 +158,11 @@ def test_the_training_pictures_are_those_of_the_protocol(house: House) -> None:
     assert not {row["identity"] for row in rows} & set(faces.identities("test"))
     for row, index in zip(rows, wanted, strict=True):
         assert np.array_equal(np.asarray(Image.open(house.listing / row["file"])), faces.images[index])
-        said = faces.table.iloc[index]
+        face = faces.table.iloc[index]
         assert (row["expression"], int(row["camera"]), row["gaze"]) == (
-            said["expression"],
-            said["camera"],
-            said["gaze"],
+            face["expression"],
+            face["camera"],
+            face["gaze"],
         )
         assert EXPRESSIONS[int(row["label"])] == row["expression"]
         assert np.array_equal(numbers(row, list(ACTION_UNITS)), faces.units[index])
@@ -276,12 +276,12 @@ def test_one_subset_makes_one_row_and_a_store_without_anything_gets_what_it_lack
         shutil.copy(house.submitted / row["file"], folder)
     (folder / "notes.txt").write_text("what I did")
     assert house.score(folder, "--json", "--store", str(tmp_path / "runs")) == 0
-    said = capfd.readouterr()
-    result = json.loads(said.out)
+    captured = capfd.readouterr()
+    result = json.loads(captured.out)
     assert [row["subset"] for row in result["rows"]] == ["F"]
     assert (result["absent"], result["extra"], result["report"]) == (["F&P"], 1, "")
-    assert "note: none of the 32 pictures of F&P is there" in said.err
-    assert "not asked for: notes.txt" in said.err
+    assert "note: none of the 32 pictures of F&P is there" in captured.err
+    assert "not asked for: notes.txt" in captured.err
     own = house.manifest("scores/*dummy-f-seed*")
     assert result["rows"][0]["scores"] == own["facts"]
     assert sorted(path.name for path in (tmp_path / "runs").iterdir() if not path.name.startswith(".")) == [
@@ -370,7 +370,7 @@ def pipe(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (Path.unlink, "missing: NAME\n"),
         (renamed, "missing: NAME (STEM.jpg is there: the name must be exact, and the format PNG)\n"),
@@ -387,7 +387,7 @@ def pipe(path: Path) -> None:
     ],
 )
 def test_a_wrong_picture_is_named_and_nothing_is_scored(
-    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str], spoil: Callable[[Path], None], said: str
+    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str], spoil: Callable[[Path], None], message: str
 ) -> None:
     folder = shutil.copytree(house.submitted, tmp_path / "submitted")
     name = house.sheet("F&P")[7]["file"]
@@ -396,7 +396,7 @@ def test_a_wrong_picture_is_named_and_nothing_is_scored(
     assert house.score(folder) == 2
     captured = capfd.readouterr()
     assert captured.out == ""
-    assert said.replace("NAME", name).replace("STEM", name.removesuffix(".png")) in captured.err
+    assert message.replace("NAME", name).replace("STEM", name.removesuffix(".png")) in captured.err
     assert captured.err.splitlines()[-1].startswith(f"error: {folder}: of ")
     assert sum(line.startswith("error: ") for line in captured.err.splitlines()) == 1
     assert "nothing was scored" in captured.err
@@ -434,7 +434,7 @@ def test_a_list_that_was_changed_is_refused(house: House, tmp_path: Path, capfd:
     assert score.main([*call, str(copy)]) == 2
     assert "edits-fp.csv is not the file that edits.json speaks of" in capfd.readouterr().err
     text = (house.listing / "edits.json").read_text(encoding="utf-8")
-    for old, new, said in (
+    for old, new, message in (
         ('"schema": 1', '"schema": 9', "has schema 9, and this version reads 1"),
         ('"faces": "', '"faces": "0', "is not the one that the list was written for"),
         ('"key": "', '"key": "0', "asks for other edits than this version"),
@@ -446,7 +446,7 @@ def test_a_list_that_was_changed_is_refused(house: House, tmp_path: Path, capfd:
         (broken / "edits.json").write_text(text.replace(old, new, 1), encoding="utf-8")
         assert score.main([*call, str(broken)]) == 2
         captured = capfd.readouterr()
-        assert said in captured.err
+        assert message in captured.err
         assert captured.err.count("\n") == 1
 
 
@@ -513,7 +513,7 @@ def test_a_list_whose_sheet_and_hash_were_changed_together_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("title", 7, "title must be text, not 7"),
         ("paper", "../..", "'../..'"),
@@ -529,7 +529,7 @@ def test_a_list_whose_sheet_and_hash_were_changed_together_is_refused(
     ],
 )
 def test_a_damaged_listing_is_one_line(
-    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str], field: str, value: object, said: str
+    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str], field: str, value: object, message: str
 ) -> None:
     copy = shutil.copytree(house.listing, tmp_path / "list")
     listing = json.loads((copy / "edits.json").read_text(encoding="utf-8")) | {field: value}
@@ -547,7 +547,7 @@ def test_a_damaged_listing_is_one_line(
     ]
     assert score.main(call) == 2
     captured = capfd.readouterr()
-    assert said in captured.err
+    assert message in captured.err
     assert "write the list again" in captured.err
     assert captured.err.count("\n") == 1
 
@@ -570,7 +570,7 @@ def test_a_listing_that_is_no_file_or_nested_without_end_is_one_line(
         "--edits",
         str(folder),
     ]
-    for make, said in (
+    for make, message in (
         (lambda: os.mkfifo(path), "it is a named pipe, not a file"),
         (lambda: path.symlink_to("/dev/zero"), "it is a device, not a file"),
         (lambda: path.symlink_to(path), "Too many levels of symbolic links"),
@@ -580,13 +580,13 @@ def test_a_listing_that_is_no_file_or_nested_without_end_is_one_line(
         make()
         assert score.main(call) == 2
         error = capfd.readouterr().err
-        assert said in error
+        assert message in error
         assert error.count("\n") == 1
         path.unlink()
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ([], "--edits, --results and --name make a row of a table; --real and --fake compare two folders"),
         (["--real", "a"], "the following arguments are required: --fake"),
@@ -608,7 +608,7 @@ def test_a_listing_that_is_no_file_or_nested_without_end_is_one_line(
 )
 def test_a_wrong_call_is_one_line_and_exit_2(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
-    options: list[str], said: str,
+    options: list[str], message: str,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     places = {"LIST": str(house.listing), "SUBMITTED": str(house.submitted)}
@@ -620,4 +620,4 @@ def test_a_wrong_call_is_one_line_and_exit_2(
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-    assert said in captured.err
+    assert message in captured.err

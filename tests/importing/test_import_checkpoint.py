@@ -140,9 +140,9 @@ def test_edits_are_those_of_the_published_file(cases: dict[str, Case], name: str
     loaded = load_checkpoint(tmp_path / "out", "cpu")
     for guide in case.guides:
         assert torch.equal(edits(loaded, guide), edits(case.method, guide)), guide
-    found = open_checkpoint(tmp_path / "out")
-    assert found.settings == case.method.settings
-    assert found.absent == (() if whole else ("discriminator",))
+    actual = open_checkpoint(tmp_path / "out")
+    assert actual.settings == case.method.settings
+    assert actual.absent == (() if whole else ("discriminator",))
     if whole:
         ours = case.method.get_submodule("discriminator").state_dict()
         theirs = loaded.get_submodule("discriminator").state_dict()
@@ -196,11 +196,11 @@ def test_the_files_made_here_have_the_published_names_and_shapes(name: str) -> N
         cls = find_method(name)
         method = cls(cls.Settings(), Shape(128))
         for part in ("generator", "discriminator"):
-            made = published.state_dict(getattr(method, part), names(getattr(method, part)))  # type: ignore[operator]
+            result = published.state_dict(getattr(method, part), names(getattr(method, part)))  # type: ignore[operator]
             if (name, part) == ("mtss", "generator"):
-                made = published.with_unused(made)
-            found = {key: tuple(value.shape) for key, value in made.items() if not key.endswith(published.BUFFERS)}
-            assert found == shapes(f"{name}_{part}")
+                result = published.with_unused(result)
+            actual = {key: tuple(value.shape) for key, value in result.items() if not key.endswith(published.BUFFERS)}
+            assert actual == shapes(f"{name}_{part}")
 
 
 # ------------------------------------------------------------------------------------------------ wrappers
@@ -210,7 +210,7 @@ def wrapped(case: Case, change: Callable[[Any], Any], path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "said"),
+    ("name", "change", "message"),
     [
         ("stargan", lambda state: {"state_dict": state, "epoch": 3, "opt": {"state": {}, "param_groups": []}}, ""),
         ("stargan", lambda state: {"model": {"state_dict": published.parallel(state)}}, "'module.'"),
@@ -225,13 +225,13 @@ def wrapped(case: Case, change: Callable[[Any], Any], path: Path) -> list[Path]:
     ],
 )  # fmt: skip
 def test_wrappers_that_circulate(
-    cases: dict[str, Case], name: str, change: Callable[[Any], Any], said: str, tmp_path: Path,
+    cases: dict[str, Case], name: str, change: Callable[[Any], Any], message: str, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     case = cases[name]
     files = wrapped(case, change, tmp_path / "other.pt")
     assert call(name, files, tmp_path / "out", "--size", str(SIZE)) == 0
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert torch.equal(edits(load_checkpoint(tmp_path / "out", "cpu"), "T"), edits(case.method, "T"))
 
 
@@ -335,8 +335,8 @@ def hisd_of(tags: list[int], folder: Path) -> list[Path]:
 
 def test_other_label_counts_are_refused_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = stargan_of(5, 64, tmp_path)
-    for given in (files, files[:1]):
-        lines = refused(capsys, "stargan", given, tmp_path / "out")
+    for inputs in (files, files[:1]):
+        lines = refused(capsys, "stargan", inputs, tmp_path / "out")
         assert "was trained on 5 labels, and the protocol has 8, RaFD's expressions" in lines[-1]
         assert any(line.startswith("  main.0.weight (4, 8, 7, 7) in the file, (4, 11, 7, 7)") for line in lines)
     (tmp_path / "g").mkdir()
@@ -366,11 +366,11 @@ def test_the_256_px_extractor_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     assert "celeba-hq_256.yaml" in error
 
 
-@pytest.mark.parametrize(("given", "real"), [("hisd", "mtss"), ("mtss", "hisd"), ("stargan", "ganimation")])
+@pytest.mark.parametrize(("named", "real"), [("hisd", "mtss"), ("mtss", "hisd"), ("stargan", "ganimation")])
 def test_another_method_s_file_is_recognised(
-    cases: dict[str, Case], given: str, real: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cases: dict[str, Case], named: str, real: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    error = refused(capsys, given, cases[real].files[:1], tmp_path / "out")[-1]
+    error = refused(capsys, named, cases[real].files[:1], tmp_path / "out")[-1]
     assert error.endswith(f"these are the names of '{real}': --method {real}")
 
 
@@ -399,13 +399,13 @@ def test_values_that_no_network_has(cases: dict[str, Case], tmp_path: Path, caps
     def put(value: Tensor) -> list[Path]:
         return wrapped(cases["stargan"], lambda state: {**state, "main.1.weight": value}, tmp_path / "v-G.ckpt")
 
-    for value, said in (
+    for value, message in (
         (torch.full((4,), float("nan")), "'main.1.weight' holds numbers that are not finite"),
         (torch.ones(4, dtype=torch.int64), "'main.1.weight' is not a plain tensor of floating-point numbers"),
         (torch.ones(1).expand(4), "'main.1.weight' has fewer numbers than its shape"),
     ):
         (line,) = refused(capsys, "stargan", put(value), tmp_path / "out")
-        assert said in line
+        assert message in line
 
 
 def test_which_files_are_needed(cases: dict[str, Case], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -506,14 +506,14 @@ def test_other_files_are_one_line(cases: dict[str, Case], tmp_path: Path, capsys
         "pickle.pt": (pickle.dumps({"a": 1}, protocol=4), "torch cannot read it (Unsupported operand"),
         "half.safetensors": ((1000).to_bytes(8, "little") + b'{"a": ', "damaged, or no safetensors file"),
     }
-    for name, (content, said) in contents.items():
+    for name, (content, message) in contents.items():
         (tmp_path / name).write_bytes(content)
         (line,) = refused(capsys, "stargan", [tmp_path / name], tmp_path / "out")
-        assert said in line
+        assert message in line
     for path in (tmp_path / "nowhere.pt", tmp_path):
         (line,) = refused(capsys, "stargan", [path], tmp_path / "out")
         assert "cannot be read" in line
-    for value, said in (
+    for value, message in (
         ([torch.zeros(2)], "holds no named tensors (list)"),
         ({"a": 1}, "holds no named tensors"),
         ({"state": {0: {"step": torch.zeros(1)}}, "param_groups": []}, "state of optimisers"),
@@ -521,7 +521,7 @@ def test_other_files_are_one_line(cases: dict[str, Case], tmp_path: Path, capsys
     ):
         torch.save(value, tmp_path / "value.pt")
         (line,) = refused(capsys, "stargan", [tmp_path / "value.pt"], tmp_path / "out")
-        assert said in line
+        assert message in line
 
 
 @pytest.mark.parametrize(
@@ -556,7 +556,7 @@ def test_files_beyond_reason_are_not_read(
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("model.h5", b"\x89HDF\r\n\x1a\n" + bytes(600), "is an HDF5 file, as Keras and TensorFlow write them"),
         ("model.ckpt-9.data-00000-of-00001", bytes(600), "is a checkpoint of TensorFlow"),
@@ -566,16 +566,18 @@ def test_files_beyond_reason_are_not_read(
     ],
 )
 def test_files_of_other_programs_are_named(
-    name: str, content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, content: bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / name).write_bytes(content)
     (line,) = refused(capsys, "stargan", [tmp_path / name], tmp_path / "out")
-    assert line == f"error: {tmp_path / name} {said}: only what torch.save or safetensors has written can be imported"
+    assert (
+        line == f"error: {tmp_path / name} {message}: only what torch.save or safetensors has written can be imported"
+    )
 
 
 def test_archives_of_other_programs_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "arrays.npz", weight=np.zeros(3))
-    for name, entry, said in (
+    for name, entry, message in (
         ("program.pt", "program/constants.pkl", "is a TorchScript program, which would run"),
         ("pictures.zip", "a.png", "is a zip archive: unpack it"),
         ("arrays.npz", "", "is an archive of NumPy arrays"),
@@ -584,11 +586,11 @@ def test_archives_of_other_programs_are_named(tmp_path: Path, capsys: pytest.Cap
             with zipfile.ZipFile(tmp_path / name, "w") as archive:
                 archive.writestr(entry, b"")
         (line,) = refused(capsys, "stargan", [tmp_path / name], tmp_path / "out")
-        assert said in line
+        assert message in line
 
 
 @pytest.mark.parametrize(
-    ("method", "contents", "said"),
+    ("method", "contents", "message"),
     [
         (
             "stargan",
@@ -605,14 +607,14 @@ def test_archives_of_other_programs_are_named(tmp_path: Path, capsys: pytest.Cap
     ],
 )
 def test_other_implementations_are_named_in_one_line(
-    method: str, contents: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    method: str, contents: dict[str, Any], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def filled(value: Any) -> Any:
         return {key: filled(item) for key, item in value.items()} if isinstance(value, dict) else torch.zeros(value)
 
     torch.save(filled(contents), tmp_path / "other.pt")
     (line,) = refused(capsys, method, [tmp_path / "other.pt"], tmp_path / "out")
-    assert said in line.partition("not of ")[0]
+    assert message in line.partition("not of ")[0]
     assert line.endswith("give them to benchmark.score")
 
 

@@ -92,16 +92,16 @@ def results_of(out: Path) -> SuiteResults:
 
 
 def test_it_is_scored_and_its_training_is_unknown(mixed: Path) -> None:
-    trained, given = results_of(mixed).rows
-    assert set(trained.seeds) == set(given.seeds) == {1}
-    assert all(value is not None for value in given.seeds[1].metrics.values())
-    assert given.training is not None
-    assert given.training.iterations is given.training.images_seen is None
-    assert given.training.updates == {}
-    assert given.training.overrides == {"width": 0.0625, "residual_blocks": 1}
-    assert set(given.training.parameters) == {"generator"}
-    assert given.trainings == {}
-    assert given.origin.startswith("StarGAN was not trained here: a checkpoint of yunjey/stargan (200000-G.ckpt, SHA-")
+    trained, other = results_of(mixed).rows
+    assert set(trained.seeds) == set(other.seeds) == {1}
+    assert all(value is not None for value in other.seeds[1].metrics.values())
+    assert other.training is not None
+    assert other.training.iterations is other.training.images_seen is None
+    assert other.training.updates == {}
+    assert other.training.overrides == {"width": 0.0625, "residual_blocks": 1}
+    assert set(other.training.parameters) == {"generator"}
+    assert other.trainings == {}
+    assert other.origin.startswith("StarGAN was not trained here: a checkpoint of yunjey/stargan (200000-G.ckpt, SHA-")
     assert trained.origin == ""
     assert not list((mixed / "train").glob("*stargan*"))
 
@@ -130,7 +130,7 @@ def test_mlflow_has_its_metrics_and_no_losses(mixed: Path) -> None:
     client = MlflowClient(f"sqlite:///{mixed / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("fesbench")
     assert experiment is not None
-    runs = {found.info.run_name: found for found in client.search_runs([experiment.experiment_id])}
+    runs = {entry.info.run_name: entry for entry in client.search_runs([experiment.experiment_id])}
     child = runs["stargan-t seed 1"]
     assert child.info.status == "FINISHED"
     assert child.data.metrics["ca"] == results_of(mixed).rows[1].seeds[1].metrics["ca"]
@@ -143,9 +143,9 @@ def test_one_checkpoint_has_one_seed_and_no_spread(arguments: list[str], stargan
     source = open_source(arguments[-1], tmp_path)
     chosen = choose_checkpoints([f"stargan={stargan}"], suite, profile)
     extractor = choose_extractor("efficientnet-lite0", None, False)
-    trained, given = Plan(PlanRequest(suite, profile, source, (0, 1, 2), extractor, "cpu", chosen)).rows
-    assert [len(entry.scores) for entry in (trained, given)] == [3, 1]
-    assert given.trains[0] is chosen["stargan-t"]
+    trained, imported = Plan(PlanRequest(suite, profile, source, (0, 1, 2), extractor, "cpu", chosen)).rows
+    assert [len(entry.scores) for entry in (trained, imported)] == [3, 1]
+    assert imported.trains[0] is chosen["stargan-t"]
 
 
 def test_the_second_call_makes_nothing(
@@ -257,7 +257,7 @@ def test_damage_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("option", "message"),
     [
         ("stargun={}", "unknown method or row 'stargun' in suite mixed; did you mean 'stargan'?"),
         ("d-t={}", "it is a checkpoint of 'stargan', not of 'tests.dummy:Dummy'"),
@@ -267,12 +267,12 @@ def test_damage_is_one_line(
     ],
 )
 def test_wrong_arguments_are_one_line(
-    arguments: list[str], stargan: Path, given: str, said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    arguments: list[str], stargan: Path, option: str, message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert run.main([*arguments, "--out", str(tmp_path), "--checkpoint", given.format(stargan)]) == 2
+    assert run.main([*arguments, "--out", str(tmp_path), "--checkpoint", option.format(stargan)]) == 2
     captured = capfd.readouterr()
     assert captured.err.count("\n") == 1
-    assert said in captured.err
+    assert message in captured.err
 
 
 def test_another_size_says_what_to_choose(stargan: Path, tmp_path: Path) -> None:
@@ -297,13 +297,13 @@ def test_a_row_wins_over_its_method_and_variants_keep_theirs(stargan: Path, tmp_
     copy = shutil.copytree(stargan, tmp_path / "copy")
     suite = Suite("s", "S", (plain, other))
     chosen = choose_checkpoints([f"stargan={stargan}", f"other={copy}"], suite, profile)
-    assert {name: found._folder for name, found in chosen.items()} == {"one": stargan, "other": copy}
+    assert {name: actual._folder for name, actual in chosen.items()} == {"one": stargan, "other": copy}
     # This one has 1 block, so it is neither the row of 6 nor, where blocks are what rows differ in, the plain one.
     varied = Suite("s", "S", (replace(plain, variant={"residual_blocks": 1}), six, other))
     assert set(choose_checkpoints([f"stargan={stargan}"], varied, profile)) == {"one"}
-    for given in ("six", "other"):
-        with pytest.raises(UserError, match=f"row {given} has residual_blocks = 6, and the checkpoint 1"):
-            choose_checkpoints([f"{given}={stargan}"], varied, profile)
+    for choice in ("six", "other"):
+        with pytest.raises(UserError, match=f"row {choice} has residual_blocks = 6, and the checkpoint 1"):
+            choose_checkpoints([f"{choice}={stargan}"], varied, profile)
     with pytest.raises(UserError, match="row six has residual_blocks = 6"):
         choose_checkpoints([f"stargan={stargan}"], Suite("s", "S", (six, other)), profile)
     with pytest.raises(UserError, match="'one' has one already"):

@@ -405,7 +405,7 @@ def test_the_discriminator_ignores_the_style() -> None:
     batch = batch_of(method)
     edits = edit_paths(method.generator, batch, "source")
     other = replace(edits, style=edits.style + 1, mapped_style=edits.mapped_style - 1)
-    ours, same = (discriminator_losses(method.discriminator, batch, given, method.settings) for given in (edits, other))
+    ours, same = (discriminator_losses(method.discriminator, batch, fake, method.settings) for fake in (edits, other))
     assert {name: float(term.detach()) for name, term in vars(ours).items()} == {
         name: float(term.detach()) for name, term in vars(same).items()
     }

@@ -87,13 +87,13 @@ def assert_same_step(
         error = float((quick.losses[name] - value).abs()) / max(1.0, float(value.abs()))
         assert error <= tolerance, f"loss {name} is off by {error:.1e}"
     assert [name for name, _ in quick.updates] == [name for name, _ in slow.updates]
-    for (optimizer, found), (_, wanted) in zip(quick.updates, slow.updates, strict=True):
-        assert set(found) == set(wanted), f"{optimizer}: other parameters have gradients: {set(found) ^ set(wanted)}"
+    for (optimizer, actual), (_, wanted) in zip(quick.updates, slow.updates, strict=True):
+        assert set(actual) == set(wanted), f"{optimizer}: other parameters have gradients: {set(actual) ^ set(wanted)}"
         # Where the true gradient is zero (a bias before a norm) there is only rounding: held against the largest, of
         # which a thousandth times the tolerance would be below what single precision resolves.
         largest = max(float(g.abs().max()) for g in wanted.values())
         for name, gradient in wanted.items():
             floor = 1e-3 if gradient.dtype == torch.float64 else 1e-2
             scale = max(float(gradient.abs().max()), floor * largest)
-            error = float((found[name] - gradient).abs().max()) / scale
+            error = float((actual[name] - gradient).abs().max()) / scale
             assert error <= tolerance, f"{optimizer}: the gradient of {name} is off by {error:.1e} of {scale:.1e}"

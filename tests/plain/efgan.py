@@ -110,7 +110,7 @@ class PlainEFGAN(Method):
 
     def boxes(self, landmarks: Tensor) -> Boxes:
         """Windows of a region's size, centred on the box round its points, at whole pixels, moved inside."""
-        size, found = self.shape.size, []
+        size, actual = self.shape.size, []
         for region in REGIONS:
             lengths = crop_size(self.settings, region, size)
             places = []
@@ -122,8 +122,8 @@ class PlainEFGAN(Method):
                     first = int(torch.floor(centre - (length - 1) / 2 + 0.5).clamp(0, size - length))
                     box += [first, first + length]
                 places.append((box[0], box[1], box[2], box[3]))
-            found.append(places)
-        return found
+            actual.append(places)
+        return actual
 
     def edits(
         self, images: Tensor, source: Tensor, target: Tensor, boxes: Boxes, stages: int
@@ -192,8 +192,8 @@ class PlainEFGAN(Method):
                 + s.initial_weight * terms["initial"],
             )
             log |= {f"generator/{name}": term.detach() for name, term in terms.items()}
-            for place, name in enumerate(("global", "eyes", "nose", "mouth")):
-                means = [stage[place].detach().mean() for stage in masks]
+            for index, name in enumerate(("global", "eyes", "nose", "mouth")):
+                means = [stage[index].detach().mean() for stage in masks]
                 log[f"attention/{name}"] = torch.stack(means).mean()
         return log
 

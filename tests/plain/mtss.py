@@ -256,7 +256,7 @@ class PlainMTSS(Method):
     ) -> tuple[Tensor, Tensor]:
         """Eq. (5), the generator's terms on real and on made-up images."""
         first, second = self.discriminator(x, self.shown(style), labels)
-        scores = [self.discriminator(made.image, self.shown(made.style.detach()), made.labels)[0] for made in fakes]
+        scores = [self.discriminator(fake.image, self.shown(fake.style.detach()), fake.labels)[0] for fake in fakes]
         scores.append(self.discriminator(cycled, self.shown(style.detach()), labels)[1])
         terms = [-s.mean() if self.settings.adversarial == "hinge" else F.softplus(-s).mean() for s in scores]
         return first.mean() + second.mean(), torch.stack(terms).sum()
@@ -268,7 +268,7 @@ class PlainMTSS(Method):
         images = x.detach().requires_grad_()
         first, second = self.discriminator(images, self.shown(style.detach()), labels)
         scores = [
-            self.discriminator(made.image.detach(), self.shown(made.style.detach()), made.labels)[0] for made in fakes
+            self.discriminator(fake.image.detach(), self.shown(fake.style.detach()), fake.labels)[0] for fake in fakes
         ]
         scores.append(self.discriminator(cycled.detach(), self.shown(style.detach()), labels)[1])
         penalty = squared_gradient(first, images) + squared_gradient(second, images)

@@ -28,9 +28,9 @@ def data() -> TrainingSet:
 
 @pytest.fixture
 def plain(data: TrainingSet, tmp_path: Path) -> Iterator[PictureFaces]:
-    made = PictureFaces(tmp_path / "pictures", data, Augmentation(), seed=0)
-    yield made
-    made.close()
+    result = PictureFaces(tmp_path / "pictures", data, Augmentation(), seed=0)
+    yield result
+    result.close()
 
 
 def numbers(images: torch.Tensor, data: TrainingSet) -> list[int]:
@@ -48,8 +48,8 @@ def test_it_draws_the_same_faces_as_the_fast_one(plain: PictureFaces, data: Trai
         batch = [numbers(faces.images, data) for faces in drawn]
         assert sorted(number for chosen in batch for number in chosen) == list(range(COUNT))
         for faces, chosen in zip(drawn, batch, strict=True):
-            for place, number in enumerate(chosen):
-                values = [getattr(faces, name)[place] for name in ("images", "labels", "units", "landmarks")]
+            for index, number in enumerate(chosen):
+                values = [getattr(faces, name)[index] for name in ("images", "labels", "units", "landmarks")]
                 for value, known in zip(values, by_number.setdefault(number, values), strict=True):
                     torch.testing.assert_close(value, known, atol=1e-6, rtol=0)
 

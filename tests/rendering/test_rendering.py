@@ -147,13 +147,13 @@ def test_gaze_moves_the_irises(renderer: ShotRenderer) -> None:
         camera = renderer.scene.projection(head, 0, 128)
         picture = renderer.scene.render(camera, 0).astype(float).mean(-1)
         points = camera(pose.landmarks)
-        found = []
+        collected = []
         for eye in (points[RIGHT_EYE], points[LEFT_EYE]):
             (x0, y0), (x1, y1) = eye.min(0).astype(int), eye.max(0).astype(int) + 1
             cut = picture[y0 + 1 : y1, x0 + 1 : x1]
             dark = np.clip(np.median(cut) - cut, 0, None)
-            found.append(float((dark.sum(0) * np.arange(cut.shape[1])).sum() / dark.sum() / cut.shape[1]))
-        places[gaze] = np.mean(found)
+            collected.append(float((dark.sum(0) * np.arange(cut.shape[1])).sum() / dark.sum() / cut.shape[1]))
+        places[gaze] = np.mean(collected)
     assert places["left"] > places["frontal"] + 0.05
     assert places["right"] < places["frontal"] - 0.05
 

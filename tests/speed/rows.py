@@ -10,12 +10,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 def give_row(
     benchmark: BenchmarkFixture,
     table: str,
-    what: str,
+    label: str,
     plain: float | None,
     fast: float,
     note: str,
     unit: Literal["s", "B"] = "s",
 ) -> None:
     """A row: `fast`, seconds or bytes, beside that of the plain reference on the same cores, if there is one."""
-    benchmark.extra_info.update(table=table, what=what, plain=plain, fast=fast, unit=unit, note=note)
-    print(f"{table}: {what}: plain {plain}, here {fast} {unit}; {note}")
+    benchmark.extra_info.update(table=table, what=label, plain=plain, fast=fast, unit=unit, note=note)
+    print(f"{table}: {label}: plain {plain}, here {fast} {unit}; {note}")

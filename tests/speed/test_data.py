@@ -27,7 +27,7 @@ def test_the_step_hardly_waits_for_its_pictures(
     at, kind = SCALES[scale], find_method(name)
     settings = make_settings(kind.Settings, at.settings(name), "test")
     data = pictures(at.size)
-    made = trainer(kind, settings, at.size, data, tmp_path)
+    training = trainer(kind, settings, at.size, data, tmp_path)
     batch = settings.batch_size
     files = PictureFaces(tmp_path / "pictures", data, kind.augmentation, seed=0).files
 
@@ -39,19 +39,19 @@ def test_the_step_hardly_waits_for_its_pictures(
 
     loaded()
     plain = statistics.median(loaded() for _ in range(5))
-    benchmark.pedantic(made.faces.draw, (batch,), rounds=30, warmup_rounds=3)
+    benchmark.pedantic(training.faces.draw, (batch,), rounds=30, warmup_rounds=3)
 
     steps = getattr(settings, "discriminator_steps", 1)
     for _ in range(steps):
-        made._step()
+        training._step()
     waits, times = [], []
     for _ in range(steps * at.rounds):
-        before, started = made.position.waited, time.perf_counter()
-        made._step()
+        before, started = training.position.waited, time.perf_counter()
+        training._step()
         times.append(time.perf_counter() - started)
-        waits.append(made.position.waited - before)
+        waits.append(training.position.waited - before)
     usual, whole = statistics.median(waits) / statistics.mean(times), sum(waits) / sum(times)
-    what = f"{kind.__name__}, {at.size} px, batch {batch}"
+    label = f"{kind.__name__}, {at.size} px, batch {batch}"
     note = f"{100 * whole:.2f} % of the steps' time, with all they draw; {100 * usual:.2f} % of the median step's"
-    give_row(benchmark, "data", what, plain, benchmark.stats.stats.median, note)
+    give_row(benchmark, "data", label, plain, benchmark.stats.stats.median, note)
     assert usual < SHARE

@@ -22,13 +22,13 @@ from tests.speed.test_steps import SCALES, pictures, trainer
 def test_bfloat16_beside_float32(benchmark: BenchmarkFixture, tmp_path: Path, name: str, scale: str) -> None:
     at, kind = SCALES[scale], find_method(name)
     settings = make_settings(kind.Settings, at.settings(name), "test")
-    made = trainer(kind, settings, at.size, pictures(at.size), tmp_path)
+    training = trainer(kind, settings, at.size, pictures(at.size), tmp_path)
     steps = getattr(settings, "discriminator_steps", 1)
     exact: list[float] = []
 
     def iterations() -> None:
         for _ in range(steps):
-            made._step()
+            training._step()
 
     def coarse() -> None:
         with arithmetic("bfloat16"):
@@ -43,5 +43,5 @@ def test_bfloat16_beside_float32(benchmark: BenchmarkFixture, tmp_path: Path, na
     coarse()
     exact.clear()
     benchmark.pedantic(coarse, setup=before, rounds=max(1, at.rounds // 2))
-    what = f"{kind.__name__}, {at.size} px, width {settings.width:g}, batch {settings.batch_size}"
-    give_row(benchmark, "precision", what, statistics.median(exact) / steps, benchmark.stats.stats.median / steps, "")
+    label = f"{kind.__name__}, {at.size} px, width {settings.width:g}, batch {settings.batch_size}"
+    give_row(benchmark, "precision", label, statistics.median(exact) / steps, benchmark.stats.stats.median / steps, "")

@@ -115,8 +115,8 @@ class Table:
         extractor = choose_extractor("inception", self.weights, allow_other_weights=True)
         real = {subset: RealFeatures(prepare, subset, extractor) for subset in ROWS}
         scores = [
-            Score(made, prepare, judges[made.edits.subset], real[made.edits.subset], extractor, allow_small=True)
-            for made in edits
+            Score(result, prepare, judges[result.edits.subset], real[result.edits.subset], extractor, allow_small=True)
+            for result in edits
         ]
         make_missing([*real.values(), *scores], self.context())
         return scores
@@ -180,8 +180,8 @@ def plainly(cell: Cell, real: np.ndarray, judge_folder: Path, home: Path) -> tup
     for image, edit in zip(cell.images, cell.edits.itertuples(), strict=True):
         truth = real[edit.truth]
         decibels = {
-            name: scikit_image.peak_signal_noise_ratio(real[place], image, data_range=255)
-            for name, place in (
+            name: scikit_image.peak_signal_noise_ratio(real[folder], image, data_range=255)
+            for name, folder in (
                 ("psnr_src", edit.source),
                 ("psnr_ref", edit.reference),
                 ("psnr_true", edit.truth),
@@ -199,9 +199,9 @@ def plainly(cell: Cell, real: np.ndarray, judge_folder: Path, home: Path) -> tup
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     root = tmp_path_factory.mktemp("scoring")
-    made = Table(root / "store", some_faces(root), write_random_weights(root / "random.pth"))
-    made.prepare()
-    return made
+    result = Table(root / "store", some_faces(root), write_random_weights(root / "random.pth"))
+    result.prepare()
+    return result
 
 
 def some_faces(root: Path) -> Path | None:
@@ -224,10 +224,10 @@ def cells(table: Table, tmp_path_factory: pytest.TempPathFactory) -> list[Cell]:
     prepare, _, edits = table.given()
     faces = load_faces(prepare.folder(context))
     written = []
-    for made in edits:
-        folder = made.folder(context)
+    for result in edits:
+        folder = result.folder(context)
         images, listed = np.load(folder / EDITED), pd.read_parquet(folder / EDITS)
-        written.append(Cell.write(root / str(made.row), images, listed, made.edits.subset, faces))
+        written.append(Cell.write(root / str(result.row), images, listed, result.edits.subset, faces))
     return written
 
 
@@ -251,7 +251,7 @@ def test_scoring_is_several_times_faster_and_says_the_same(
     context = table.context()
     prepare, judges, edits = table.given()
     real = np.asarray(load_faces(prepare.folder(context)).images)
-    judge_folders = [judges[made.edits.subset].folder(context) for made in edits]
+    judge_folders = [judges[result.edits.subset].folder(context) for result in edits]
     used, start = cpu_seconds(), time.perf_counter()
     expected = [plainly(cell, real, folder, tmp_path) for cell, folder in zip(cells, judge_folders, strict=True)]
     plain, plain_cpu = time.perf_counter() - start, cpu_seconds() - used
@@ -259,13 +259,13 @@ def test_scoring_is_several_times_faster_and_says_the_same(
     worst = {"distance": 0.0, "pairs": 0.0}
     for scored, (distances, by_picture) in zip(table.scores(), expected, strict=True):
         artifact = scored.artifact(context)
-        found = pd.read_parquet(artifact.folder / PER_EDIT)
+        actual = pd.read_parquet(artifact.folder / PER_EDIT)
         for name, value in distances.items():
             ours = artifact.manifest.facts["metrics"][name]
             worst["distance"] = max(worst["distance"], abs(ours / value - 1))
         for name in ("psnr_src", "psnr_ref", "psnr_true", "ssim"):
-            worst["pairs"] = max(worst["pairs"], float(np.abs(found[name] - by_picture[name]).max()))
-        assert (found["judged"] == by_picture["judged"]).all()
+            worst["pairs"] = max(worst["pairs"], float(np.abs(actual[name] - by_picture[name]).max()))
+        assert (actual["judged"] == by_picture["judged"]).all()
     edits = sum(len(cell.edits) for cell in cells)
     note = (
         f"processor time {plain_cpu / fast_cpu:.1f} times less ({plain_cpu:.0f} s, {fast_cpu:.0f} s); distances "

@@ -40,13 +40,15 @@ def trained(
     torch.set_num_threads(threads)
     stated = load_profile("quick").overrides[name].settings
     kind = find_method(name)
-    made = trainer(kind, make_settings(kind.Settings, {**stated, "width": width}, "test"), SIZE, pictures(SIZE), folder)
+    begun = trainer(
+        kind, make_settings(kind.Settings, {**stated, "width": width}, "test"), SIZE, pictures(SIZE), folder
+    )
     for _ in range(2):
-        made._step()
+        begun._step()
     ready.wait()
     started = time.perf_counter()
     for _ in range(steps):
-        made._step()
+        begun._step()
     took.put(time.perf_counter() - started)
 
 

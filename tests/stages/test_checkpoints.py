@@ -91,7 +91,7 @@ def test_a_whole_one_is_loaded(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"shape": "128"}, "damaged: shape"),
         ({"shape": {"size": "32"}}, "damaged: shape.size"),
@@ -137,10 +137,10 @@ def test_a_whole_one_is_loaded(folder: Path) -> None:
         ({"files": {WEIGHTS: {"bytes": 1, "sha256": "\x1b[2J" * 20}}}, "sha256 must match"),
     ],
 )
-def test_numbers_and_names_beyond_reason(folder: Path, changes: dict[str, Any], said: str) -> None:
+def test_numbers_and_names_beyond_reason(folder: Path, changes: dict[str, Any], message: str) -> None:
     change(folder, **changes)
     line = refusal(folder)
-    assert said in line
+    assert message in line
     assert line.isprintable()
 
 

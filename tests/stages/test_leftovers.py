@@ -104,8 +104,8 @@ def test_a_sealed_file_is_what_was_written(tmp_path: Path) -> None:
     assert not is_sealed(path)
     write_sealed(path, lambda stream: stream.write(b"content"))
     assert is_sealed(path)
-    for place in range(7):
-        path.write_bytes(b"content"[:place] + bytes([b"content"[place] ^ 4]) + b"content"[place + 1 :])
+    for index in range(7):
+        path.write_bytes(b"content"[:index] + bytes([b"content"[index] ^ 4]) + b"content"[index + 1 :])
         assert not is_sealed(path)
     path.write_bytes(b"content")
     path.with_name("features.npy.sha256").unlink()

@@ -66,7 +66,7 @@ GOOD = {"row": "a", "over": "b", "metric": "ca", "direction": "higher", "margin"
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"metric": "caa"}, "metric is an unknown metric 'caa'; did you mean 'ca'?"),
         ({"over": "a"}, "compares row 'a' with itself"),
@@ -85,19 +85,19 @@ GOOD = {"row": "a", "over": "b", "metric": "ca", "direction": "higher", "margin"
         ({"colour": 1}, "no field 'colour'"),
     ],
 )
-def test_what_is_wrong_is_one_line(tmp_path, change, said):
+def test_what_is_wrong_is_one_line(tmp_path, change, message):
     claim = {"id": "one", "suite": "s", "words": "w", "place": "p", "parts": [GOOD, GOOD | change]}
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump({"title": "t", "source": "s", "claims": [claim]}))
     with pytest.raises(UserError) as error:
         load_claims(path)
     assert str(error.value).startswith(f"{path}: claim 1: part 2")
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a: [", "cannot be read as YAML"),
         ("- 1", "a mapping of names"),
@@ -110,12 +110,12 @@ def test_what_is_wrong_is_one_line(tmp_path, change, said):
         ),
     ],
 )
-def test_files_that_are_none(tmp_path, text, said):
+def test_files_that_are_none(tmp_path, text, message):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(UserError) as error:
         load_claims(path)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 

@@ -90,8 +90,8 @@ def test_a_needed_sample_has_the_power():
     assert needed_sample(0.5, 1, 0.025) == 34  # G*Power: one sample, one-sided, alpha .025, d .5, power .8
     rng = np.random.default_rng(5)
     count = needed_sample(0.8, 1, 0.05)
-    found = stats.ttest_1samp(rng.normal(0.8, 1, (4000, count)), 0, axis=1, alternative="greater").pvalue <= 0.05
-    assert 0.77 <= found.mean() <= 0.86
+    actual = stats.ttest_1samp(rng.normal(0.8, 1, (4000, count)), 0, axis=1, alternative="greater").pvalue <= 0.05
+    assert 0.77 <= actual.mean() <= 0.86
     assert needed_sample(0, 1, 0.05) is None
     assert needed_sample(1e-4, 1, 0.05) is None
     assert needed_sample(1, 0, 0.05) == 2

@@ -45,8 +45,8 @@ def part(row="a", over="b", metric="ca", direction="higher", margin=1.0, **rest)
 
 
 def verdict(samples, *parts, **rest):
-    (found,) = decide([claim(*parts, **rest)], samples, SETTING)
-    return found
+    (actual,) = decide([claim(*parts, **rest)], samples, SETTING)
+    return actual
 
 
 # ---------------------------------------------------------------------------------------------- outcomes
@@ -78,8 +78,8 @@ def test_equality_needs_evidence_too():
     noisy = {"a": {"ca": edits(50.3, 9)}, "b": {"ca": edits(50, 9)}}
     assert verdict(noisy, part(direction="equal")).outcome == "undecided"
     apart = {"a": {"ca": edits(60)}, "b": {"ca": edits(50)}}
-    found = verdict(apart, part(direction="equal"))
-    assert (found.outcome, found.why) == ("contradicted", "CA of a and b differ by more than the margin of 1")
+    actual = verdict(apart, part(direction="equal"))
+    assert (actual.outcome, actual.why) == ("contradicted", "CA of a and b differ by more than the margin of 1")
 
 
 def test_not_worse_is_reproduced_by_equals_and_contradicted_by_less():
@@ -92,11 +92,11 @@ def test_not_worse_is_reproduced_by_equals_and_contradicted_by_less():
 def test_undecided_says_what_sample_would_decide_and_that_sample_does():
     rng = np.random.default_rng(0)
     samples = {"a": {"ca": edits(52, 4)}, "b": {"ca": edits(50, 0)}}
-    found = verdict(samples, part(margin=0.1))
-    assert found.outcome == "undecided"
-    assert found.why == f"about {found.needed_identities} test identities would decide (10 here)"
+    actual = verdict(samples, part(margin=0.1))
+    assert actual.outcome == "undecided"
+    assert actual.why == f"about {actual.needed_identities} test identities would decide (10 here)"
     estimate = samples["a"]["ca"].over_identities.minus(samples["b"]["ca"].over_identities)
-    draws = rng.normal(estimate.value, estimate.deviation, (4000, found.needed_identities))
+    draws = rng.normal(estimate.value, estimate.deviation, (4000, actual.needed_identities))
     power = np.mean(stats.ttest_1samp(draws, 0, axis=1, alternative="greater").pvalue <= FAMILY_LEVEL)
     assert 0.77 <= power <= 0.86
     same = {"a": {"ca": edits(50, 3)}}
@@ -114,9 +114,9 @@ def test_a_number_as_the_other_side():
     samples = {"a": {"ca": edits(22)}}
     low = {"row": "a", "metric": "ca", "direction": "lower", "value": 40}
     assert verdict(samples, low).outcome == "reproduced"
-    found = verdict(samples, low | {"direction": "higher", "value": 60.0})
-    assert (found.outcome, found.why) == ("contradicted", "CA of a is on the other side of 60")
-    assert (found.evidence[0].over, found.evidence[0].other) == ("", 60)
+    actual = verdict(samples, low | {"direction": "higher", "value": 60.0})
+    assert (actual.outcome, actual.why) == ("contradicted", "CA of a is on the other side of 60")
+    assert (actual.evidence[0].over, actual.evidence[0].other) == ("", 60)
 
 
 def test_ranks():
@@ -139,10 +139,10 @@ def test_ranks():
 # ---------------------------------------------------------------------------------------------- Fréchet distances
 def test_the_unbiased_distance_decides_and_both_are_shown():
     samples = {"a": {"fid": whole(40, 0.3), "kid": whole(4, 0.05)}, "b": {"fid": whole(50, 0.3), "kid": whole(6, 0.05)}}
-    found = verdict(samples, part(metric="fid", direction="lower", margin="2%"))
-    assert found.outcome == "reproduced"
-    assert [(each.metric, each.decides) for each in found.evidence] == [("fid", False), ("kid", True)]
-    assert found.p_reproduced == found.evidence[1].p < 1e-4
+    actual = verdict(samples, part(metric="fid", direction="lower", margin="2%"))
+    assert actual.outcome == "reproduced"
+    assert [(each.metric, each.decides) for each in actual.evidence] == [("fid", False), ("kid", True)]
+    assert actual.p_reproduced == actual.evidence[1].p < 1e-4
 
 
 @pytest.mark.parametrize("kid", [(4.0, 6.0), (6.0, 4.0)])
@@ -152,32 +152,32 @@ def test_where_both_distances_disagree_nothing_is_decided(kid):
         "a": {"fid": whole(first, 0.3), "kid": whole(kid[0], 0.05)},
         "b": {"fid": whole(second, 0.3), "kid": whole(kid[1], 0.05)},
     }
-    found = verdict(samples, part(metric="fid", direction="lower", margin=0))
-    assert (found.outcome, found.why) == ("undecided", "FD[lite0] and KD[lite0] of a and b disagree")
+    actual = verdict(samples, part(metric="fid", direction="lower", margin=0))
+    assert (actual.outcome, actual.why) == ("undecided", "FD[lite0] and KD[lite0] of a and b disagree")
 
 
 # ---------------------------------------------------------------------------------------------- seeds
 def test_seeds_that_disagree_keep_a_claim_open_and_seeds_that_agree_do_not():
     steady = {"a": {"ca": edits(60, seeds=(0, 1, -1))}, "b": {"ca": edits(50, seeds=(0, 1, -1))}}
-    found = verdict(steady, part())
-    assert found.outcome == "reproduced"
-    assert found.evidence[0].seeds_low > 0
+    actual = verdict(steady, part())
+    assert actual.outcome == "reproduced"
+    assert actual.evidence[0].seeds_low > 0
     shaky = {
         "a": {"ca": edits(60, 0.1, (0, 9, -9))},
         "b": {"ca": edits(50, 0.1, (0, 9, -9))},
     }
     for direction in ("higher", "lower"):
-        found = verdict(shaky, part(direction=direction))
-        assert found.outcome == "undecided"
-        assert found.why.startswith("test identities agree, and seeds differ too much: about")
-        assert found.needed_seeds > 3
+        actual = verdict(shaky, part(direction=direction))
+        assert actual.outcome == "undecided"
+        assert actual.why.startswith("test identities agree, and seeds differ too much: about")
+        assert actual.needed_seeds > 3
 
 
 def test_one_seed_of_a_row_has_no_interval_over_seeds():
     mixed = {"a": {"ca": edits(60, seeds=(0, 0.5))}, "b": {"ca": edits(50)}}
-    found = verdict(mixed, part())
-    assert found.outcome == "reproduced"
-    assert found.evidence[0].seeds_low is None
+    actual = verdict(mixed, part())
+    assert actual.outcome == "reproduced"
+    assert actual.evidence[0].seeds_low is None
 
 
 # ---------------------------------------------------------------------------------------------- not testable
@@ -195,25 +195,25 @@ def test_what_cannot_be_tested_says_why():
         claim(name="picture", untestable="it is a picture"),
         claim(part(), name="fine"),
     ]
-    found = {each.id: each for each in decide(claims, samples, SETTING)}
-    assert list(found) == [each.id for each in claims]
-    assert {each.outcome for name, each in found.items() if name != "fine"} == {"not testable here"}
-    assert found["data"].why == "it is about the data set rafd, and these results are of the data set rendered"
-    assert found["features"].why == "it is about FID, and these results have FD[lite0]"
-    assert found["row"].why == "row gone has no numbers (no weights)"
-    assert found["unknown"].why == "row never has no numbers"
-    assert found["metric"].why == "row a has no ssim"
-    assert found["identities"].why == "CA of row bare is not known of two test identities"
-    assert found["pairs"].why.startswith("rows others and b are not measured on the same identities")
-    assert found["picture"].why == "it is a picture"
-    assert found["fine"].outcome == "reproduced"
-    assert found["fine"].p_reproduced == 2**-10  # what is not tested costs the others nothing
+    actual = {each.id: each for each in decide(claims, samples, SETTING)}
+    assert list(actual) == [each.id for each in claims]
+    assert {each.outcome for name, each in actual.items() if name != "fine"} == {"not testable here"}
+    assert actual["data"].why == "it is about the data set rafd, and these results are of the data set rendered"
+    assert actual["features"].why == "it is about FID, and these results have FD[lite0]"
+    assert actual["row"].why == "row gone has no numbers (no weights)"
+    assert actual["unknown"].why == "row never has no numbers"
+    assert actual["metric"].why == "row a has no ssim"
+    assert actual["identities"].why == "CA of row bare is not known of two test identities"
+    assert actual["pairs"].why.startswith("rows others and b are not measured on the same identities")
+    assert actual["picture"].why == "it is a picture"
+    assert actual["fine"].outcome == "reproduced"
+    assert actual["fine"].p_reproduced == 2**-10  # what is not tested costs the others nothing
 
 
 def test_trainings_that_are_too_short_decide_nothing():
     samples = {"a": {"ca": edits(60)}, "b": {"ca": edits(50)}}
-    (found,) = decide([claim(part(), name="fine")], samples, replace(SETTING, undecidable="too short"))
-    assert (found.outcome, found.why) == ("not testable here", "too short")
+    (actual,) = decide([claim(part(), name="fine")], samples, replace(SETTING, undecidable="too short"))
+    assert (actual.outcome, actual.why) == ("not testable here", "too short")
 
 
 # ---------------------------------------------------------------------------------------------- error rates

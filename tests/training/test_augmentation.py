@@ -63,7 +63,7 @@ def test_the_other_steps_are_torchvisions(step: str, factor: float) -> None:
 def test_a_batch_is_what_torchvision_makes_picture_by_picture(seed: int) -> None:
     levels = torch.randint(0, 256, (5, 3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
     how = Augmentation(flip=True, brightness=0.3, contrast=0.2, saturation=0.4, hue=0.1)
-    made, flipped = ours.augment(levels, how, torch.Generator().manual_seed(seed))
+    result, flipped = ours.augment(levels, how, torch.Generator().manual_seed(seed))
 
     drawn = torch.rand(5 + 4 + 4 * 5, generator=torch.Generator().manual_seed(seed))
     assert torch.equal(flipped, drawn[:5] < 0.5)
@@ -75,8 +75,8 @@ def test_a_batch_is_what_torchvision_makes_picture_by_picture(seed: int) -> None
         factors = shares * 2 * strength - strength + (step != "hue")
         adjusted = [STEPS[step][1](image, float(factor)) for image, factor in zip(expected, factors, strict=True)]
         expected = torch.stack(adjusted)
-    torch.testing.assert_close(made, expected * 2 - 1, atol=8e-6, rtol=0)
-    assert made.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(result, expected * 2 - 1, atol=8e-6, rtol=0)
+    assert result.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_picture_does_not_depend_on_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,11 +90,11 @@ def test_a_picture_does_not_depend_on_its_batch(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("how", [Augmentation(), Augmentation(flip=True), Augmentation(brightness=0.0, hue=1e-9)])
 def test_levels_are_scaled_as_torchvision_scales_them(how: Augmentation) -> None:
     levels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(2, 3, 16, 16)
-    made, flipped = ours.augment(levels, how, torch.Generator().manual_seed(0))
+    result, flipped = ours.augment(levels, how, torch.Generator().manual_seed(0))
     expected = reference.normalize(reference.to_dtype(levels, torch.float32, scale=True), [0.5] * 3, [0.5] * 3)
     expected = torch.where(flipped[:, None, None, None], expected.flip(3), expected)
-    torch.testing.assert_close(made, expected, atol=2.5e-7, rtol=0)
-    assert (made.min().item(), made.max().item()) == (-1, 1)
+    torch.testing.assert_close(result, expected, atol=2.5e-7, rtol=0)
+    assert (result.min().item(), result.max().item()) == (-1, 1)
 
 
 def test_what_is_augmented_is_left_as_it_was() -> None:
@@ -107,18 +107,18 @@ def test_strengths_of_zero_change_nothing_and_draw_nothing() -> None:
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
     images = pictures(2)
-    made, mirrored = ours.augment(images, Augmentation(), generator)
-    assert torch.equal(made, (images - 0.5) * 2)
+    result, mirrored = ours.augment(images, Augmentation(), generator)
+    assert torch.equal(result, (images - 0.5) * 2)
     assert not mirrored.any()
     assert torch.equal(generator.get_state(), before)
 
 
 def test_flips_half_of_the_pictures_each_as_a_whole() -> None:
     images = pictures(3, 400)
-    made, mirrored = ours.augment(images, Augmentation(flip=True), torch.Generator().manual_seed(1))
+    result, mirrored = ours.augment(images, Augmentation(flip=True), torch.Generator().manual_seed(1))
     plain = (images - 0.5) * 2
-    flipped = (made == plain.flip(3)).flatten(1).all(1)
-    kept = (made == plain).flatten(1).all(1)
+    flipped = (result == plain.flip(3)).flatten(1).all(1)
+    kept = (result == plain).flatten(1).all(1)
     assert bool((flipped ^ kept).all())
     assert 160 < int(flipped.sum()) < 240
     assert torch.equal(mirrored, flipped)
@@ -147,8 +147,8 @@ def test_a_mirrored_landmark_lies_on_the_same_pixel() -> None:
 
 def test_every_picture_gets_factors_of_its_own() -> None:
     images = pictures(4, 1).repeat(6, 1, 1, 1)
-    made, _ = ours.augment(images, Augmentation(brightness=0.3), torch.Generator().manual_seed(2))
-    assert len({round(float(image.sum()), 4) for image in made}) == 6
+    result, _ = ours.augment(images, Augmentation(brightness=0.3), torch.Generator().manual_seed(2))
+    assert len({round(float(image.sum()), 4) for image in result}) == 6
 
 
 def faces(count: int = 10, seed: int = 0) -> TrainingFaces:

@@ -29,9 +29,9 @@ def lines(check: Callable[..., None], *arguments: Any) -> list[str]:
     try:
         check("x", *arguments)
     except UserError as error:
-        said = str(error).split("\n")
-        assert all(line.startswith("method 'x': ") for line in said)
-        return [line.removeprefix("method 'x': ") for line in said]
+        message = str(error).split("\n")
+        assert all(line.startswith("method 'x': ") for line in message)
+        return [line.removeprefix("method 'x': ") for line in message]
     return []
 
 
@@ -64,7 +64,7 @@ class Unfinished(Method):
 
 
 @pytest.mark.parametrize(
-    ("attributes", "said"),
+    ("attributes", "messages"),
     [
         ({}, []),
         ({"Settings": NoDataclass}, ["must be a frozen dataclass: write @dataclass(frozen=True) above it"]),
@@ -89,10 +89,10 @@ class Unfinished(Method):
         ({"guides": "T", "version": 0}, ["guides is", "version is 0"]),
     ],
 )  # fmt: skip
-def test_the_class(attributes: dict[str, object], said: list[str]) -> None:
-    found = lines(check_class, type("Planted", (Dummy,), attributes))
-    assert len(found) == len(said), found
-    assert all(expected in line for expected, line in zip(said, found, strict=True)), found
+def test_the_class(attributes: dict[str, object], messages: list[str]) -> None:
+    actual = lines(check_class, type("Planted", (Dummy,), attributes))
+    assert len(actual) == len(messages), actual
+    assert all(expected in line for expected, line in zip(messages, actual, strict=True)), actual
 
 
 def test_a_class_that_lacks_things() -> None:
@@ -165,7 +165,7 @@ DICT = "training_step must return a dict of names to detached scalar tensors"
 
 
 @pytest.mark.parametrize(
-    ("method", "said"),
+    ("method", "messages"),
     [
         (Dummy, []),
         (Other, ["its constructor takes (settings: 'DummySettings') -> 'None', and must take (settings, shape)"]),
@@ -208,11 +208,11 @@ DICT = "training_step must return a dict of names to detached scalar tensors"
         (planted(warnings=lambda self, means: "bad"), ["warnings returns str 'bad'", "must return a list of"]),
     ],
 )  # fmt: skip
-def test_what_it_does(method: type[Dummy], said: list[str]) -> None:
-    found = behaviour(method)
-    by_guide = [line for line in found if line.startswith("edit (guide ")]
-    assert len(found) == (0 if not said else 2 if by_guide else 1), found
-    assert all(part in line for part in said for line in found), found
+def test_what_it_does(method: type[Dummy], messages: list[str]) -> None:
+    actual = behaviour(method)
+    by_guide = [line for line in actual if line.startswith("edit (guide ")]
+    assert len(actual) == (0 if not messages else 2 if by_guide else 1), actual
+    assert all(part in line for part in messages for line in actual), actual
 
 
 def test_violations_of_different_kinds_are_all_told() -> None:

@@ -103,15 +103,15 @@ def test_convolutions_of_small_maps_are_convolutions(inputs: int, stride: int, s
     fast = module._Conv2d(inputs, 48, 3, stride, 1, bias=False).double().to(memory_format=torch.channels_last)
     fast.load_state_dict(plain.state_dict())
     x = torch.randn(5, inputs, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    made = []
+    result = []
     for layer in (plain, fast):
         seen = x.clone().requires_grad_()
         out = layer(seen)
         out.sin().sum().backward()
-        made.append((out.detach(), seen.grad, layer.weight.grad))
-    for found, wanted in zip(made[1], made[0], strict=True):
-        assert found is not None
-        torch.testing.assert_close(found, wanted, atol=1e-12, rtol=1e-12)
+        result.append((out.detach(), seen.grad, layer.weight.grad))
+    for actual, wanted in zip(result[1], result[0], strict=True):
+        assert actual is not None
+        torch.testing.assert_close(actual, wanted, atol=1e-12, rtol=1e-12)
 
 
 class PowerCutError(Exception):

@@ -59,12 +59,12 @@ def test_no_convolution_is_spoiled(channels: int) -> None:
     for product in (F.conv2d, F.conv_transpose2d):
         x = torch.randn(2, channels, 32, 32, generator=generator).requires_grad_()
         w = torch.randn(channels, channels, 8, 8, generator=generator, requires_grad=True)
-        found = {}
+        actual = {}
         for name in ("float32", "bfloat16"):
             with arithmetic(name):
                 y = product(x, w, stride=2, padding=3)
-                found[name] = (y, *torch.autograd.grad(y.square().sum(), (x, w)))
-        for exact, coarse in zip(*(map(torch.Tensor.detach, made) for made in found.values()), strict=True):
+                actual[name] = (y, *torch.autograd.grad(y.square().sum(), (x, w)))
+        for exact, coarse in zip(*(map(torch.Tensor.detach, result) for result in actual.values()), strict=True):
             assert float((exact - coarse).norm() / exact.norm()) < 0.02, product
 
 
@@ -72,16 +72,16 @@ def test_a_penalty_of_gradients_is_differentiated() -> None:
     torch.manual_seed(0)  # the bound is of these weights
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(8 * 36, 1))
     images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    found = {}
+    actual = {}
     for name in ("float32", "bfloat16"):
         with arithmetic(name):
             seen = images.clone().requires_grad_()
             (gradient,) = torch.autograd.grad(network(seen).sum(), seen, create_graph=True)
             network.zero_grad()
             gradient.square().sum().backward()
-        found[name] = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
-    assert found["bfloat16"].dtype == torch.float32
-    torch.testing.assert_close(found["bfloat16"], found["float32"], atol=0.02, rtol=0.05)
+        actual[name] = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+    assert actual["bfloat16"].dtype == torch.float32
+    torch.testing.assert_close(actual["bfloat16"], actual["float32"], atol=0.02, rtol=0.05)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -100,8 +100,8 @@ def test_every_method_makes_nearly_the_same_step(name: str) -> None:
         assert coarse.losses[loss].dtype == torch.float32
         assert float(coarse.losses[loss]) == pytest.approx(float(value), abs=0.05, rel=0.1), loss
     assert [update for update, _ in coarse.updates] == [update for update, _ in exact.updates]
-    for (update, found), (_, wanted) in zip(coarse.updates, exact.updates, strict=True):
-        flat = [torch.cat([gradient.flatten() for gradient in one.values()]) for one in (found, wanted)]
+    for (update, actual), (_, wanted) in zip(coarse.updates, exact.updates, strict=True):
+        flat = [torch.cat([gradient.flatten() for gradient in one.values()]) for one in (actual, wanted)]
         assert flat[0].dtype == torch.float32
         assert not torch.equal(*flat)
         likeness = float(F.cosine_similarity(*flat, dim=0))

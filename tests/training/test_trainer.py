@@ -73,17 +73,17 @@ def trainer(
     return Trainer(method, settings or DummySettings(), SHAPE, data(), budget, seed, "cpu", folder, threads=1)
 
 
-def train(made: Trainer) -> None:
+def train(training: Trainer) -> None:
     with Reporter(quiet=True).bar("", 1) as bar:
-        made.run(bar, lambda text: None)
+        training.run(bar, lambda text: None)
 
 
 def finished(folder: Path, **arguments: Any) -> tuple[bytes, Any]:
-    made = trainer(folder, **arguments)
-    made.resume()
-    train(made)
-    made.write_result()
-    return (folder / WEIGHTS).read_bytes(), made.losses()
+    training = trainer(folder, **arguments)
+    training.resume()
+    train(training)
+    training.write_result()
+    return (folder / WEIGHTS).read_bytes(), training.losses()
 
 
 def test_same_seed_same_bytes_other_seed_other_bytes(tmp_path: Path) -> None:
@@ -122,16 +122,16 @@ def test_a_run_stopped_by_a_signal_ends_as_one_left_alone(
 @pytest.mark.parametrize("method", [Dummy, ChannelsLast, Fused, Heads])
 def test_a_run_killed_between_states_ends_as_one_left_alone(tmp_path: Path, method: type[Dummy]) -> None:
     expected, losses = finished(tmp_path / "whole", method=method)
-    made = trainer(tmp_path / "killed", method=method)
+    training = trainer(tmp_path / "killed", method=method)
     kept = []
-    real_save = made.save
+    real_save = training.save
 
     def save() -> None:
         real_save()
         kept.append((tmp_path / "killed" / STATE).read_bytes())
 
-    made.save = save  # type: ignore[method-assign]
-    train(made)
+    training.save = save  # type: ignore[method-assign]
+    train(training)
     (tmp_path / "killed" / STATE).write_bytes(kept[0])  # as kill -9 leaves it at iteration 5, 6 or 7
     weights, resumed = finished(tmp_path / "killed", method=method)
     assert weights == expected
@@ -140,14 +140,14 @@ def test_a_run_killed_between_states_ends_as_one_left_alone(tmp_path: Path, meth
 
 def test_moments_come_back_in_the_order_of_their_parameters(tmp_path: Path) -> None:
     train(trainer(tmp_path, iterations=4, method=Fused))
-    made = trainer(tmp_path, method=Fused)
-    assert made.resume()
-    states = made._raw["colours"].state
+    training = trainer(tmp_path, method=Fused)
+    assert training.resume()
+    states = training._raw["colours"].state
     assert len(states) == 3
     for parameter, state in states.items():
         assert state["exp_avg"].stride() == state["exp_avg_sq"].stride() == parameter.stride()
         assert state["step"].item() == 4
-    assert made.method.mix.weight.stride() == (27, 1, 9, 3)  # type: ignore[union-attr,operator]
+    assert training.method.mix.weight.stride() == (27, 1, 9, 3)  # type: ignore[union-attr,operator]
 
 
 def test_what_had_no_gradient_yet_has_no_state_after_a_resume(tmp_path: Path) -> None:
@@ -178,20 +178,20 @@ def test_fused_steps_are_the_plain_ones(tmp_path: Path) -> None:
 
 def test_forgetting_the_random_state_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected, _ = finished(tmp_path / "whole")
-    made = trainer(tmp_path / "cut", iterations=11)
-    made.budget = Budget(8, 4, 3)
-    train(made)
+    training = trainer(tmp_path / "cut", iterations=11)
+    training.budget = Budget(8, 4, 3)
+    train(training)
     monkeypatch.setattr(checkpoint, "restore_random", lambda tensors: None)
     wrong, _ = finished(tmp_path / "cut")
     assert wrong != expected
 
 
 def test_nan_stops_with_the_last_good_state_kept(tmp_path: Path) -> None:
-    made = trainer(tmp_path / "nan", DummySettings(poison_at=6))
+    training = trainer(tmp_path / "nan", DummySettings(poison_at=6))
     with pytest.raises(
         RunFailed, match=r"loss 'distance' is nan at iteration 8; the last good state is kept in .*state"
     ):
-        train(made)
+        train(training)
     good = trainer(tmp_path / "nan", DummySettings(poison_at=6))
     assert good.resume()
     assert good.position.iteration == 4
@@ -199,21 +199,21 @@ def test_nan_stops_with_the_last_good_state_kept(tmp_path: Path) -> None:
 
 
 def test_average_follows_its_closed_form(tmp_path: Path) -> None:
-    made = trainer(tmp_path / "ema", iterations=5)
-    expected = made.method.mix.weight.detach().clone()  # type: ignore[union-attr,operator]
-    step = made._step
+    training = trainer(tmp_path / "ema", iterations=5)
+    expected = training.method.mix.weight.detach().clone()  # type: ignore[union-attr,operator]
+    step = training._step
     seen = []
 
     def watched() -> Any:
         losses = step()
-        seen.append(made.method.mix.weight.detach().clone())  # type: ignore[union-attr,operator]
+        seen.append(training.method.mix.weight.detach().clone())  # type: ignore[union-attr,operator]
         return losses
 
-    made._step = watched  # type: ignore[method-assign]
-    train(made)
+    training._step = watched  # type: ignore[method-assign]
+    train(training)
     for weight in seen:
         expected = 0.9 * expected + 0.1 * weight
-    made.write_result()
+    training.write_result()
     method = Dummy(DummySettings(), SHAPE)
     load_for_editing(method, tmp_path / "ema" / WEIGHTS)
     torch.testing.assert_close(method.mix.weight.detach(), expected)
@@ -221,18 +221,18 @@ def test_average_follows_its_closed_form(tmp_path: Path) -> None:
 
 
 def test_counts_and_history(tmp_path: Path) -> None:
-    made = trainer(tmp_path / "count")
-    train(made)
-    assert made.position.updates == {"colours": 11}
-    assert made.position.images == 11 * 8
-    assert made.losses()["iteration"].tolist() == [3, 6, 9, 11]
-    assert made.parameters() == {"colours": 24, "mix": 84}
+    training = trainer(tmp_path / "count")
+    train(training)
+    assert training.position.updates == {"colours": 11}
+    assert training.position.images == 11 * 8
+    assert training.losses()["iteration"].tolist() == [3, 6, 9, 11]
+    assert training.parameters() == {"colours": 24, "mix": 84}
 
 
 def test_schedule_is_applied_from_the_initial_rate(tmp_path: Path) -> None:
-    made = trainer(tmp_path / "rate", iterations=10)
-    train(made)
-    assert made._raw["colours"].param_groups[0]["lr"] == pytest.approx(0.05 * (1 - 9 / 10))
+    training = trainer(tmp_path / "rate", iterations=10)
+    train(training)
+    assert training._raw["colours"].param_groups[0]["lr"] == pytest.approx(0.05 * (1 - 9 / 10))
 
 
 @pytest.mark.parametrize(
@@ -244,14 +244,14 @@ def test_a_damaged_state_is_set_aside_and_the_training_begins_anew(tmp_path: Pat
     path = tmp_path / "bad" / STATE
     path.write_bytes(damage(path.read_bytes()))
     told: list[str] = []
-    made = trainer(tmp_path / "bad")
-    assert not made.resume(told.append)
+    training = trainer(tmp_path / "bad")
+    assert not training.resume(told.append)
     (line,) = told
     assert line.startswith(f"the saved state {path} is damaged (")
     assert line.endswith(f"set aside as {STATE}.damaged, and the training begins anew")
     assert "\n" not in line
-    train(made)
-    made.write_result()
+    train(training)
+    training.write_result()
     assert (tmp_path / "bad" / WEIGHTS).read_bytes() == expected
 
 
@@ -262,8 +262,8 @@ def test_every_bit_of_a_state_counts(tmp_path: Path) -> None:
     content = path.read_bytes()
     tensors, text = checkpoint.load_state(path, pytest.fail) or ({}, {})
     assert (tensors["a"].tolist(), text) == ([0.0, 1.0, 2.0], {"iteration": 3})
-    for place in range(len(content)):
-        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << place % 8)]) + content[place + 1 :])
+    for index in range(len(content)):
+        path.write_bytes(content[:index] + bytes([content[index] ^ (1 << index % 8)]) + content[index + 1 :])
         assert checkpoint.load_state(path, lambda _: None) is None
         (tmp_path / f"{STATE}.damaged").unlink()
 

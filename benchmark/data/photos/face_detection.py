@@ -95,9 +95,9 @@ class FaceDetector:
 
 def _trees() -> Path:
     # Not imported: the package asks setuptools for its own place, which new versions of that no longer tell.
-    found = importlib.util.find_spec(MODELS)
-    places = found.submodule_search_locations if found else None
-    path = Path(next(iter(places or [""])), TREES)
+    spec = importlib.util.find_spec(MODELS)
+    locations = spec.submodule_search_locations if spec else None
+    path = Path(next(iter(locations or [""])), TREES)
     if not path.is_file():
         raise UserError(f"{path} is missing: {INSTALL} --force-reinstall puts it there")
     return path

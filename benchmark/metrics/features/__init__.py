@@ -84,14 +84,14 @@ def open_extractor(
     Raises UserError for an unknown name, weights that are missing or refused, and a file that does not hold this
     network.
     """
-    found = ensure_weights(name, weights, allow_other_weights)
+    ensured = ensure_weights(name, weights, allow_other_weights)
     if name == "efficientnet-lite0":
         from benchmark.metrics.features.lite0 import open_lite0
 
-        return open_lite0(found, device, batch)
+        return open_lite0(ensured, device, batch)
     from benchmark.metrics.features.inception import open_inception
 
-    return open_inception(found, device, batch)
+    return open_inception(ensured, device, batch)
 
 
 def _checked_name(name: str) -> str:

@@ -116,5 +116,5 @@ def load_exactly(network: nn.Module, state: Mapping[str, Tensor], path: Path, ti
         raise UserError(f"{path} does not fit {title}: {str(error).strip().splitlines()[-1].strip()}") from error
     lost = [name for name in missing if not name.endswith("num_batches_tracked")]
     if lost or unexpected:
-        what = f"lacks '{lost[0]}'" if lost else f"has '{unexpected[0]}', which is not in it"
-        raise UserError(f"{path} does not fit {title}: it {what}")
+        difference = f"lacks '{lost[0]}'" if lost else f"has '{unexpected[0]}', which is not in it"
+        raise UserError(f"{path} does not fit {title}: it {difference}")

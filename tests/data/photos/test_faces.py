@@ -43,12 +43,12 @@ def test_dlib_finds_rendered_frontal_faces_to_six_hundredths(detector: FaceDetec
     """
     errors, neutral = [], []
     for face in rendered(range(0, 40, 4), (90,)):
-        found = detector.detect(face.picture)
-        assert found is not None, (face.identity, face.expression)
-        distances = np.linalg.norm(found.landmarks - face.landmarks, axis=1) / eye_distance(face.landmarks)
+        actual = detector.detect(face.picture)
+        assert actual is not None, (face.identity, face.expression)
+        distances = np.linalg.norm(actual.landmarks - face.landmarks, axis=1) / eye_distance(face.landmarks)
         if face.expression == "neutral":
             neutral.append(distances)
-        to_jaw = to_line(found.landmarks[JAW], face.landmarks[JAW]) / eye_distance(face.landmarks)
+        to_jaw = to_line(actual.landmarks[JAW], face.landmarks[JAW]) / eye_distance(face.landmarks)
         errors.append(np.concatenate([to_jaw, distances[JAW.stop :]]))
     assert (len(errors), len(neutral)) == (80, 10)
     assert np.mean(errors) < 0.06
@@ -75,10 +75,10 @@ def test_small_faces_are_found_when_looked_for_finely(detector: FaceDetector) ->
     scene = Image.new("RGB", (1400, 1000), (200, 200, 200))
     scene.paste(face, (900, 500))
     assert detector.detect(scene) is None
-    found = detector.detect(scene, fine=True)
-    assert found is not None
-    assert (found.landmarks > (900, 500)).all()
-    assert (found.landmarks < (1100, 700)).all()
+    actual = detector.detect(scene, fine=True)
+    assert actual is not None
+    assert (actual.landmarks > (900, 500)).all()
+    assert (actual.landmarks < (1100, 700)).all()
 
 
 def test_without_dlib_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,40 +103,40 @@ def photo(camera: int, gaze: str = "frontal", person: str = "01", expression: st
 POINTS = np.random.default_rng(0).uniform(100, 500, (68, 2))
 
 
-def filled_for(wanted: Photo, *found: tuple[Photo, np.ndarray]) -> tuple[np.ndarray, str] | None:
-    photos = [wanted, *(one for one, _ in found)]
-    seen = {number: LocatedFace(points, 681, 1024) for number, (_, points) in enumerate(found, 1)}
-    made = find_stand_ins(photos, seen, dict.fromkeys(range(len(photos)), (681, 1024)))
-    assert set(made) <= {0}
-    return (made[0].landmarks, made[0].by) if 0 in made else None
+def filled_for(wanted: Photo, *actual: tuple[Photo, np.ndarray]) -> tuple[np.ndarray, str] | None:
+    photos = [wanted, *(one for one, _ in actual)]
+    seen = {number: LocatedFace(points, 681, 1024) for number, (_, points) in enumerate(actual, 1)}
+    result = find_stand_ins(photos, seen, dict.fromkeys(range(len(photos)), (681, 1024)))
+    assert set(result) <= {0}
+    return (result[0].landmarks, result[0].by) if 0 in result else None
 
 
 def test_the_mirrored_pose_comes_first() -> None:
     mirrored = (photo(180, "right"), POINTS)
-    made = filled_for(photo(0, "left"), mirrored, (photo(0, "frontal"), POINTS + 50), (photo(0, person="02"), POINTS))
-    assert made is not None
-    assert made[1] == "mirrored pose"
+    result = filled_for(photo(0, "left"), mirrored, (photo(0, "frontal"), POINTS + 50), (photo(0, person="02"), POINTS))
+    assert result is not None
+    assert result[1] == "mirrored pose"
     flipped = np.stack([680 - POINTS[:, 0], POINTS[:, 1]], 1)[list(LANDMARK_MIRROR)]
-    np.testing.assert_allclose(made[0], flipped, atol=1e-9)
+    np.testing.assert_allclose(result[0], flipped, atol=1e-9)
 
 
 def test_then_another_gaze_then_the_cameras_mean_then_nobody() -> None:
     other, stranger = (photo(0, "right"), POINTS), (photo(0, person="02"), POINTS + 40)
-    made = filled_for(photo(0), other, stranger)
-    assert made is not None
-    assert made[1] == "another gaze"
-    np.testing.assert_allclose(made[0], POINTS, atol=1e-9)
-    made = filled_for(photo(0, expression="sad"), other, stranger)
-    assert made is not None
-    assert made[1] == "the camera's mean"
-    np.testing.assert_allclose(made[0], POINTS + 20, atol=1e-9)
+    result = filled_for(photo(0), other, stranger)
+    assert result is not None
+    assert result[1] == "another gaze"
+    np.testing.assert_allclose(result[0], POINTS, atol=1e-9)
+    result = filled_for(photo(0, expression="sad"), other, stranger)
+    assert result is not None
+    assert result[1] == "the camera's mean"
+    np.testing.assert_allclose(result[0], POINTS + 20, atol=1e-9)
     assert filled_for(photo(0), (photo(90), POINTS)) is None
 
 
 def test_a_face_that_stands_in_has_the_other_pictures_size() -> None:
     photos = [photo(0), photo(0, "left")]
-    made = find_stand_ins(photos, {1: LocatedFace(POINTS, 681, 1024)}, {0: (1362, 2048), 1: (681, 1024)})
-    np.testing.assert_allclose(made[0].landmarks, 2 * POINTS + 0.5, atol=1e-9)
+    result = find_stand_ins(photos, {1: LocatedFace(POINTS, 681, 1024)}, {0: (1362, 2048), 1: (681, 1024)})
+    np.testing.assert_allclose(result[0].landmarks, 2 * POINTS + 0.5, atol=1e-9)
 
 
 def test_a_few_odd_faces_are_no_cameras_mean() -> None:
@@ -151,8 +151,8 @@ def test_a_few_odd_faces_are_no_cameras_mean() -> None:
 def test_a_copy_that_was_cut_to_the_square_has_the_whole_pictures_face() -> None:
     photos = [photo(90), photo(90, "left")]
     whole = LocatedFace(POINTS, 681, 1025)
-    made = find_stand_ins(photos, {0: whole}, {0: (681, 1025), 1: (681, 681)})[1]
-    np.testing.assert_allclose(made.landmarks, POINTS - (0, 172), atol=1e-9)
+    result = find_stand_ins(photos, {0: whole}, {0: (681, 1025), 1: (681, 681)})[1]
+    np.testing.assert_allclose(result.landmarks, POINTS - (0, 172), atol=1e-9)
 
 
 def test_a_picture_that_lies_has_its_face_elsewhere() -> None:
@@ -165,20 +165,22 @@ def test_a_picture_that_lies_has_its_face_elsewhere() -> None:
 
 
 def test_mirroring_twice_is_nothing() -> None:
-    place = ("01", "sad", 45, "left")
-    assert mirrored_pose(place) == ("01", "sad", 135, "right")
-    assert mirrored_pose(mirrored_pose(place)) == place
+    pose = ("01", "sad", 45, "left")
+    assert mirrored_pose(pose) == ("01", "sad", 135, "right")
+    assert mirrored_pose(mirrored_pose(pose)) == pose
 
 
 # -------------------------------------------------------------------------------------------------------- action units
 def test_rafds_prototypes_are_those_published() -> None:
     """Langner et al. (2010), Table 1; AU24 is not among OpenFace's, 23 is."""
-    units = {name: {number for number, value in made.items() if value > 0} for name, made in RaFD.prototypes.items()}
+    units = {
+        name: {number for number, value in result.items() if value > 0} for name, result in RaFD.prototypes.items()
+    }
     assert units == RAFD
     assert set(RaFD.prototypes) == set(EXPRESSIONS)
     assert RaFD.prototypes["happy"][12] == 4  # C to E
-    made = prototype_vector(RaFD.prototypes["happy"])
-    assert {ACTION_UNITS[place]: made[place] for place in np.flatnonzero(made)} == {
+    result = prototype_vector(RaFD.prototypes["happy"])
+    assert {ACTION_UNITS[index]: result[index] for index in np.flatnonzero(result)} == {
         "AU06_r": 3,
         "AU12_r": 4,
         "AU25_r": 3,
@@ -188,11 +190,11 @@ def test_rafds_prototypes_are_those_published() -> None:
 def test_measured_units_win_and_fill_their_gaps_by_expression() -> None:
     photos = [photo(90), photo(90, person="02"), photo(45, person="03"), photo(90, expression="sad")]
     own = np.linspace(0, 5, 17)
-    made = action_units_of(photos, [own, None, None, None], RaFD.prototypes)
-    assert made.by == ["measured", "mean of others", "mean of others", "mean of others"]
-    np.testing.assert_allclose(made.values[1], own)
-    np.testing.assert_allclose(made.values[3], own)
-    assert "measured in 1 pictures; 3 without" in made.note
+    result = action_units_of(photos, [own, None, None, None], RaFD.prototypes)
+    assert result.by == ["measured", "mean of others", "mean of others", "mean of others"]
+    np.testing.assert_allclose(result.values[1], own)
+    np.testing.assert_allclose(result.values[3], own)
+    assert "measured in 1 pictures; 3 without" in result.note
     loud = action_units_of(photos, [None] * 4, RaFD.prototypes)
     assert "ACTION UNITS ARE NOT MEASURED" in loud.note
     assert set(loud.by) == {"prototype"}

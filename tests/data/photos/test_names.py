@@ -83,13 +83,13 @@ def test_what_is_not_rafds_is_set_aside_and_said(tmp_path: Path) -> None:
     (root / "._hidden.jpg").write_text("a system's own")
     (root / "__MACOSX").mkdir()
     (root / "__MACOSX" / good.name).write_text("a system's own")
-    found = RaFD.index_folder(root)
-    assert len(found.photos) == 16
-    assert found.others == 1
-    said = reasons(found)
-    assert said.keys() == {f"copy/{good.name}", "090/Rafd090_01_Kid_male_happy_frontal.jpg", "holiday.png"}
-    assert said[f"copy/{good.name}"] == ("twofold", f"shows what 090/{good.name} shows")
-    assert said["090/Rafd090_01_Kid_male_happy_frontal.jpg"] == (
+    indexed = RaFD.index_folder(root)
+    assert len(indexed.photos) == 16
+    assert indexed.others == 1
+    message = reasons(indexed)
+    assert message.keys() == {f"copy/{good.name}", "090/Rafd090_01_Kid_male_happy_frontal.jpg", "holiday.png"}
+    assert message[f"copy/{good.name}"] == ("twofold", f"shows what 090/{good.name} shows")
+    assert message["090/Rafd090_01_Kid_male_happy_frontal.jpg"] == (
         "misnamed", "most pictures of person 01 say caucasian-female, this one says kid-male"
     )  # fmt: skip
 
@@ -98,16 +98,16 @@ def test_links_that_lead_back_are_walked_once(tmp_path: Path) -> None:
     root = write_rafd(tmp_path, range(2))
     (root / "090" / "back").symlink_to(root)
     (root / "again").symlink_to(root / "090")
-    found = RaFD.index_folder(root)
-    assert (len(found.photos), found.aside) == (16, ())
+    indexed = RaFD.index_folder(root)
+    assert (len(indexed.photos), indexed.aside) == (16, ())
 
 
 def test_odd_files_are_no_pictures_and_odd_names_are_said(tmp_path: Path) -> None:
     root = write_rafd(tmp_path, range(1))
     os.mkfifo(root / "Rafd090_02_Caucasian_male_happy_frontal.jpg")
     (Path(os.fsdecode(os.fsencode(root) + b"/J\xf6rg.jpg"))).write_bytes(b"x")
-    found = RaFD.index_folder(root)
-    assert len(found.photos) == 8
+    indexed = RaFD.index_folder(root)
+    assert len(indexed.photos) == 8
     (root / "red\x1b[31m\n.jpg").write_bytes(b"x")
     assert [one.path for one in RaFD.index_folder(root).aside] == ["J\\xf6rg.jpg", "red\\x1b[31m\\n.jpg"]
     source = open_source(f"rafd:{root}", tmp_path / "cache")
@@ -132,9 +132,9 @@ def test_people_and_groups_are_left_out(tmp_path: Path) -> None:
     root = write_rafd(tmp_path / "rafd", range(6))
 
     def source(options: str) -> RaFD:
-        made = open_source(f"rafd:{root}{options}", tmp_path / "cache")
-        assert isinstance(made, RaFD)
-        return made
+        result = open_source(f"rafd:{root}{options}", tmp_path / "cache")
+        assert isinstance(result, RaFD)
+        return result
 
     whole, without = source(""), source(",leave-out=kid+05")
     assert {photo.identity for photo in whole.index.photos} == {f"{number:02d}" for number in range(1, 7)}
@@ -149,16 +149,16 @@ def test_people_and_groups_are_left_out(tmp_path: Path) -> None:
 
 def test_cfee_has_seven_of_the_eight(tmp_path: Path) -> None:
     root = write_cfee(tmp_path, range(3))
-    place = root / "CFEE_Database_230" / "01-04" / "Images1"
-    (place / "77_101_1.jpg").write_bytes(b"")
-    (place / "02_101_1.txt").write_text("no picture")
-    found = CFEE.index_folder(root)
-    assert {photo.expression for photo in found.photos} == set(EXPRESSIONS) - {"contemptuous"}
-    assert len(found.photos) == 21
-    assert found.left_out == {"compound expressions": 3}
-    assert reasons(found) == {"CFEE_Database_230/01-04/Images1/77_101_1.jpg": ("misnamed", "no class 77")}
-    assert {(photo.camera, photo.gaze) for photo in found.photos} == {(90, "frontal")}
-    happy = next(photo for photo in found.photos if photo.expression == "happy" and photo.identity == "101")
+    folder = root / "CFEE_Database_230" / "01-04" / "Images1"
+    (folder / "77_101_1.jpg").write_bytes(b"")
+    (folder / "02_101_1.txt").write_text("no picture")
+    indexed = CFEE.index_folder(root)
+    assert {photo.expression for photo in indexed.photos} == set(EXPRESSIONS) - {"contemptuous"}
+    assert len(indexed.photos) == 21
+    assert indexed.left_out == {"compound expressions": 3}
+    assert reasons(indexed) == {"CFEE_Database_230/01-04/Images1/77_101_1.jpg": ("misnamed", "no class 77")}
+    assert {(photo.camera, photo.gaze) for photo in indexed.photos} == {(90, "frontal")}
+    happy = next(photo for photo in indexed.photos if photo.expression == "happy" and photo.identity == "101")
     assert happy.path.name == "02_101_1002.jpg"
 
 
@@ -167,7 +167,7 @@ def test_a_table_is_read_by_name(tmp_path: Path) -> None:
     for name in ("1.png", "2.png", "3.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / "a" / name)
     header = ["Expression", " path", "identity", "camera", "gaze", *(f" {unit}" for unit in ACTION_UNITS)]
-    units = ",".join(str(place / 4) for place in range(17))
+    units = ",".join(str(index / 4) for index in range(17))
     lines = [
         ",".join(header),
         f"joy,a/1.png,ann,045,LEFT,{units}",
@@ -179,17 +179,17 @@ def test_a_table_is_read_by_name(tmp_path: Path) -> None:
         f"fear,a\\2.png,bob,,,{',' * 16}",
     ]
     (tmp_path / "faces.csv").write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
-    found = Folder.index_folder(tmp_path)
-    first, second = found.photos
+    indexed = Folder.index_folder(tmp_path)
+    first, second = indexed.photos
     assert (first.face_id, first.identity, first.expression, first.camera, first.gaze) == (
         "a__1", "ann", "happy", 45, "left"
     )  # fmt: skip
     assert first.units is not None
     np.testing.assert_allclose(first.units, np.arange(17) / 4)
     assert (second.expression, second.camera, second.gaze, second.units) == ("fearful", 90, "frontal", None)
-    assert found.left_out == {"pictures that the table does not name": 1}
-    details = [one.detail for one in found.aside]
-    assert [one.reason for one in found.aside] == ["misnamed", "misnamed", "misnamed", "misnamed", "missing"]
+    assert indexed.left_out == {"pictures that the table does not name": 1}
+    details = [one.detail for one in indexed.aside]
+    assert [one.reason for one in indexed.aside] == ["misnamed", "misnamed", "misnamed", "misnamed", "missing"]
     for detail, part in zip(
         details,
         ["line 3: unknown expression 'smirk'", "lies outside", "camera '30'", "AU02_r is 7", "line 4 names it"],
@@ -266,10 +266,10 @@ def test_the_list_is_used_where_its_people_are_there(tmp_path: Path) -> None:
 
 
 def test_a_table_needs_no_names(tmp_path: Path) -> None:
-    found = Folder.index_folder(write_table(tmp_path / "mine", range(2), landmarks=True))
-    assert len(found.photos) == 16
-    assert found.photos[0].landmarks is not None
-    assert found.photos[0].landmarks.shape == (68, 2)
+    indexed = Folder.index_folder(write_table(tmp_path / "mine", range(2), landmarks=True))
+    assert len(indexed.photos) == 16
+    assert indexed.photos[0].landmarks is not None
+    assert indexed.photos[0].landmarks.shape == (68, 2)
 
 
 def table_of(root: Path, lines: list[str], files: tuple[str, ...]) -> Path:
@@ -283,9 +283,9 @@ def table_of(root: Path, lines: list[str], files: tuple[str, ...]) -> Path:
 def test_paths_that_are_nearly_alike_are_different_faces(tmp_path: Path) -> None:
     files = ("p1 happy.png", "p1_happy.png", "a.jpg", "a.png", "x/y.png", "x__y.png", "b.png")
     lines = ["path,identity,expression", *(f"{name},ann,happy" for name in files)]
-    found = Folder.index_folder(table_of(tmp_path, lines, files))
-    assert found.aside == ()
-    names = {photo.path.name if photo.path.parent == tmp_path else "y": photo.face_id for photo in found.photos}
+    indexed = Folder.index_folder(table_of(tmp_path, lines, files))
+    assert indexed.aside == ()
+    names = {photo.path.name if photo.path.parent == tmp_path else "y": photo.face_id for photo in indexed.photos}
     assert len(set(names.values())) == 7
     assert names["b.png"] == "b"
     assert names["a.jpg"].startswith("a-")
@@ -297,9 +297,9 @@ def test_paths_that_are_nearly_alike_are_different_faces(tmp_path: Path) -> None
 
 def test_lines_that_contradict_each_other_leave_the_picture_out(tmp_path: Path) -> None:
     lines = ["path,identity,expression", "", "1.png,ann,happy", "2.png,ann,sad", "1.png,ann,sad", "2.png,ann,sadness"]
-    found = Folder.index_folder(table_of(tmp_path, lines, ("1.png", "2.png")))
-    assert [photo.face_id for photo in found.photos] == ["2"]
-    assert reasons(found) == {
+    indexed = Folder.index_folder(table_of(tmp_path, lines, ("1.png", "2.png")))
+    assert [photo.face_id for photo in indexed.photos] == ["2"]
+    assert reasons(indexed) == {
         "1.png": ("misnamed", "faces.csv, line 3 and faces.csv, line 5 say different things of it"),
         "2.png": ("twofold", "faces.csv, line 4 names it, and faces.csv, line 6"),
     }
@@ -308,9 +308,9 @@ def test_lines_that_contradict_each_other_leave_the_picture_out(tmp_path: Path) 
 def test_a_group_that_is_given_for_some_is_that_of_all(tmp_path: Path) -> None:
     lines = ["path,identity,expression,group", "1.png,ann,happy,old", "2.png,ann,sad,", "3.png,ann,angry,",
              "4.png,bob,sad,"]  # fmt: skip
-    found = Folder.index_folder(table_of(tmp_path, lines, ("1.png", "2.png", "3.png", "4.png")))
-    assert found.aside == ()
-    assert [photo.group for photo in found.photos] == ["old", "old", "old", "folder"]
+    indexed = Folder.index_folder(table_of(tmp_path, lines, ("1.png", "2.png", "3.png", "4.png")))
+    assert indexed.aside == ()
+    assert [photo.group for photo in indexed.photos] == ["old", "old", "old", "folder"]
 
 
 def test_a_table_of_nothing_is_one_line(tmp_path: Path) -> None:
@@ -341,11 +341,14 @@ def test_half_downloads_and_pictures_nobody_reads_are_said(tmp_path: Path) -> No
     for suffix in ("", ".jpg.part", ".csv", ".txt"):
         (root / f"{name}{suffix}").write_bytes(b"x")
     (root / f"{name}.heic").write_bytes(b"x")
-    found = RaFD.index_folder(root)
-    assert {path for path, (reason, _) in reasons(found).items() if reason == "misnamed"} == {name, f"{name}.jpg.part"}
-    assert "half a download" in reasons(found)[name][1]
-    assert f"{name}.heic" in {photo.path.name for photo in found.photos}  # which is then broken, and said
-    assert found.others == 1  # the text; the CSV is taken for OpenFace's
+    index = RaFD.index_folder(root)
+    assert {path for path, (reason, _) in reasons(index).items() if reason == "misnamed"} == {
+        name,
+        f"{name}.jpg.part",
+    }
+    assert "half a download" in reasons(index)[name][1]
+    assert f"{name}.heic" in {photo.path.name for photo in index.photos}  # which is then broken, and said
+    assert index.others == 1  # the text; the CSV is taken for OpenFace's
     (tmp_path / "cfee").mkdir()
     (tmp_path / "cfee" / "02_110_2555.jpg.part").write_bytes(b"x")
     assert reasons(CFEE.index_folder(tmp_path / "cfee"))["02_110_2555.jpg.part"][0] == "misnamed"
@@ -355,10 +358,10 @@ def test_a_person_of_two_groups_equally_often_is_nobodys(tmp_path: Path) -> None
     root = write_rafd(tmp_path, range(2))
     for path in sorted((root / "090").glob("Rafd090_01_*"))[:4]:
         path.rename(path.with_name(path.name.replace("Caucasian_female", "Moroccan_male")))
-    found = RaFD.index_folder(root)
-    assert {photo.identity for photo in found.photos} == {"02"}
-    assert len(found.aside) == 8
-    assert {detail for _, detail in reasons(found).values()} == {
+    indexed = RaFD.index_folder(root)
+    assert {photo.identity for photo in indexed.photos} == {"02"}
+    assert len(indexed.aside) == 8
+    assert {detail for _, detail in reasons(indexed).values()} == {
         "of person 01 as many pictures say caucasian-female and moroccan-male: nobody can tell which is right"
     }
 
@@ -388,23 +391,23 @@ def test_options_that_say_nothing_or_two_things_are_one_line(tmp_path: Path, opt
 def test_every_file_of_a_folder_is_counted_once(
     tmp_path: Path, lines: list[str], counts: tuple[int, dict[str, int], int]
 ) -> None:
-    found = Folder.index_folder(table_of(tmp_path, ["path,identity,expression", *lines], ("1.png", "2.png")))
-    assert (len(found.photos), dict(found.left_out), found.others) == counts
+    indexed = Folder.index_folder(table_of(tmp_path, ["path,identity,expression", *lines], ("1.png", "2.png")))
+    assert (len(indexed.photos), dict(indexed.left_out), indexed.others) == counts
 
 
 def test_a_hidden_table_is_none(tmp_path: Path) -> None:
     root = table_of(tmp_path, ["path,identity,expression", "1.png,ann,happy"], ("1.png",))
     (root / ".faces.csv").write_text("path,identity,expression\n1.png,bob,sad\n")
-    (found,) = Folder.index_folder(root).photos
-    assert found.identity == "ann"
+    (indexed,) = Folder.index_folder(root).photos
+    assert indexed.identity == "ann"
 
 
 @pytest.mark.parametrize("path", [".", "./", "\u82b1" * 100 + ".png"])
 def test_names_that_no_file_can_have_are_set_aside(tmp_path: Path, path: str) -> None:
     lines = ["path,identity,expression", "1.png,ann,happy", f"{path},ann,sad"]
-    found = Folder.index_folder(table_of(tmp_path, lines, ("1.png",)))
-    assert len(found.photos) == 1
-    ((reason, detail),) = reasons(found).values()
+    indexed = Folder.index_folder(table_of(tmp_path, lines, ("1.png",)))
+    assert len(indexed.photos) == 1
+    ((reason, detail),) = reasons(indexed).values()
     assert reason == "misnamed"
     assert "line 3" in detail
 
@@ -448,6 +451,6 @@ def test_openface_writes_one_folder_for_a_nested_set(tmp_path: Path) -> None:
     (root / "processed").mkdir()
     for path in (root / "090").iterdir():
         (root / "processed" / f"{path.stem}.CSV").write_text("x")
-    found = RaFD.index_folder(root)
-    assert {photo.openface.path for photo in found.photos if photo.openface} == set((root / "processed").iterdir())
-    assert found.others == 0
+    indexed = RaFD.index_folder(root)
+    assert {photo.openface.path for photo in indexed.photos if photo.openface} == set((root / "processed").iterdir())
+    assert indexed.others == 0

@@ -31,10 +31,10 @@ Prepare = Callable[..., tuple[FaceSet, dict[str, object], Path]]
 def prepare(source: DataSource, folder: Path, size: int = 64, workers: int = 1) -> tuple[FaceSet, dict[str, object]]:
     folder.mkdir(parents=True, exist_ok=True)
     advanced: list[int] = []
-    made = source.prepare(size, folder, workers, advanced.append)
+    result = source.prepare(size, folder, workers, advanced.append)
     assert sum(advanced) == source.count()
-    assert sorted(path.name for path in folder.iterdir()) == sorted(made.files)
-    return FaceSet.load(folder), dict(made.facts)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(result.files)
+    return FaceSet.load(folder), dict(result.facts)
 
 
 def aside(folder: Path) -> dict[str, tuple[str, str]]:
@@ -76,17 +76,17 @@ def test_faults_are_set_aside_each_with_its_reason(tmp_path: Path) -> None:
     (root / "holiday.jpg").write_bytes(files[9].read_bytes())
     source = open_source(f"rafd:{root}", tmp_path / "cache")
     faces, facts = prepare(source, tmp_path / "out")
-    said = aside(tmp_path / "out")
+    message = aside(tmp_path / "out")
     names = {path.name: f"090/{path.name}" for path in files}
     assert {names[broken.name]: "broken", names[cut.name]: "truncated", names[empty.name]: "truncated",
             names[tiny.name]: "tiny", names[grey.name]: "grey", names[first.name]: "duplicate",
             names[second.name]: "duplicate", "holiday.jpg": "misnamed"}.items() <= {
-        path: reason for path, (reason, _) in said.items()
+        path: reason for path, (reason, _) in message.items()
     }.items()  # fmt: skip
-    assert said[names[tiny.name]][1] == "40 x 60 px, and 64 px are asked for"
-    assert second.name in said[names[first.name]][1]
-    assert "nobody can tell which is right" in said[names[first.name]][1]
-    assert len(said) == 8
+    assert message[names[tiny.name]][1] == "40 x 60 px, and 64 px are asked for"
+    assert second.name in message[names[first.name]][1]
+    assert "nobody can tell which is right" in message[names[first.name]][1]
+    assert len(message) == 8
     assert len(faces.table) == 32 - 7
     # A face that was not found has another in its place: frontal faces of one camera lie alike.
     assert faces.table.set_index("file")["landmarks_by"][names[blank.name]] == "the camera's mean"
@@ -212,10 +212,10 @@ def test_openface_is_found_beside_the_pictures(tmp_path: Path) -> None:
 
 def test_useless_files_of_openface_promise_no_units(tmp_path: Path) -> None:
     root = write_table(tmp_path / "mine", range(4), landmarks=True)
-    place = root / "pictures" / "p0 happy.csv"
-    write(place, [row(np.zeros((68, 2)), [1.0] * 17, confidence=0.9)], columns=("confidence", " AU12_r"))
+    folder = root / "pictures" / "p0 happy.csv"
+    write(folder, [row(np.zeros((68, 2)), [1.0] * 17, confidence=0.9)], columns=("confidence", " AU12_r"))
     assert "units" not in open_source(f"folder:{root}", tmp_path / "cache").knows
-    write(place, [row(np.ones((68, 2)), [1.0] * 17, confidence=0.9)])
+    write(folder, [row(np.ones((68, 2)), [1.0] * 17, confidence=0.9)])
     assert "units" in open_source(f"folder:{root}", tmp_path / "cache").knows
 
 
@@ -246,7 +246,7 @@ def test_what_is_wrong_with_openfaces_files_is_said(tmp_path: Path) -> None:
     note = "1 file was written by OpenFace and could not be used: benchmark.prepare names them."
     assert note in facts["notes"]  # type: ignore[operator]
     assert facts["useless"] == ["pictures/p0 happy.csv: column AU01_r and 15 more is missing"]
-    assert not any("p0" in said for said in facts["notes"])  # type: ignore[attr-defined] # reports may go to a server
+    assert not any("p0" in message for message in facts["notes"])  # type: ignore[attr-defined] # reports may go to a server
 
 
 def test_small_faces_are_enlarged_up_to_twice_and_counted(tmp_path: Path) -> None:
