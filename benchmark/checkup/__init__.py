@@ -1,1 +1,1 @@
-"""The check-up of a data set: what is there, missing and broken, and what each suite can make of it."""
+"""Check a data set: count its pictures, list missing and broken ones, and tell which rows each suite can measure."""

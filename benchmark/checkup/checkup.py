@@ -66,7 +66,7 @@ class CheckUp:
     suites: tuple[SuiteState, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The object of `--json`."""
+        """Return the object of `--json`."""
         plain = {name: value for name, value in vars(self).items() if name not in {"aside", "suites", "facts"}}
         of_photographs = ("left_out", "others", "landmarks_by", "units_by", "turned", "useless", "notes")
         return {
@@ -83,7 +83,7 @@ def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckU
     faces = FaceSet.load(prepared.folder)
     table = faces.table
     facts = {name: value for name, value in prepared.manifest.facts.items() if value is not None}
-    if isinstance(source, Photographs):  # counted anew: stray files are no part of a prepared set's key
+    if isinstance(source, Photographs):  # counted again: other files are no part of a prepared set's key
         facts |= {"left_out": dict(source.index.left_out), "others": source.index.others}
     per_person = table.groupby("identity").size()
     fullest = int(per_person.max())
@@ -111,7 +111,7 @@ def check_up(source: DataSource, prepared: Artifact, profile: Profile) -> CheckU
 
 
 def _aside(source: DataSource, folder: Path) -> pd.DataFrame:
-    """The table of files that are set aside: by their names as they are now, by their content when it was prepared."""
+    """Return the table of files set aside: by name as the folder is now, by content as it was when prepared."""
     if not isinstance(source, Photographs):
         return aside_table([])
     rows: list[Any] = read_aside(folder / ASIDE).to_dict("records")
@@ -120,7 +120,7 @@ def _aside(source: DataSource, folder: Path) -> pd.DataFrame:
 
 
 def _not_found(table: pd.DataFrame) -> dict[str, str]:
-    """By file whose face was not detected, the source of its landmarks."""
+    """Return the source of the landmarks of each file whose face was not detected."""
     if "landmarks_by" not in table or (table["landmarks_by"] == ORDER[-1]).all():
         return {}
     lost = table[~table["landmarks_by"].isin(SURE)]

@@ -1,7 +1,6 @@
 """The check-up of a data set as text, and as one HTML page with a contact sheet of the faces' boxes.
 
-The page holds its pictures itself, so that nothing of it is fetched. It shows faces: it is written where the prepared
-set lies and nowhere else.
+The page embeds its pictures and loads nothing. It shows faces, so it is written beside the prepared set only.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 THUMB = 112
 FOUND, STAND_IN = (22, 163, 74), (234, 88, 12)
 PER_CAMERA, DOUBTFUL = 48, 96
-"""Pictures shown of every camera, and at most of the faces that another stands in for."""
+"""Pictures shown of each camera, and at most of the faces whose landmarks are a stand-in."""
 SHOWN_ASIDE = 12
-"""Lines of the terminal's list of files that were set aside."""
+"""Length of the terminal's list of files set aside."""
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#18181b;margin:2rem auto;max-width:76rem;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}table{border-collapse:collapse;margin:.6rem 0}
@@ -46,7 +45,7 @@ td,th{border-color:#3f3f46}.note{background:#3b2410}figcaption,.quiet{color:#a1a
 
 
 def text(result: CheckUp, page: Path, aside: Path) -> str:
-    """For the terminal. aside: the list of what was set aside."""
+    """Return the report for the terminal. aside: path of the list of files set aside."""
     lines = [result.description, f"in {result.folder}", ""]
     lines += [f"{result.pictures:,} pictures can be used, of {len(result.train) + len(result.test)} people"]
     for why, count in result.facts.get("left_out", {}).items():
@@ -80,7 +79,7 @@ def text(result: CheckUp, page: Path, aside: Path) -> str:
 
 
 def write_page(result: CheckUp, faces: FaceSet, path: Path) -> None:
-    """The same as a page, with the contact sheet."""
+    """Write the report as an HTML page with a contact sheet."""
     write_text(path, "\n".join(_page(result, faces)) + "\n")
 
 
@@ -92,7 +91,7 @@ def _page(result: CheckUp, faces: FaceSet) -> Iterator[str]:
         yield f"<p>{count:,} left out: {_e(why)}</p>"
     for note in result.facts.get("notes", []):
         yield f"<p class=note>{_e(note)}</p>"
-    yield "<h2>What is there</h2>"
+    yield "<h2>Pictures</h2>"
     for kind, counts in result.counts.items():
         yield _table([kind.capitalize(), *counts], [["Pictures", *(f"{count:,}" for count in counts.values())]])
     yield f"<p>By person: {_e(_persons(result))}.</p>"
@@ -100,13 +99,13 @@ def _page(result: CheckUp, faces: FaceSet) -> Iterator[str]:
     yield "<h2>The split</h2>"
     for name, people in (("To train on", result.train), ("To test on", result.test)):
         yield f"<p>{name}, {len(people)} people: {_e(' '.join(people))}</p>"
-    yield "<h2>What the suites can make of it</h2>"
+    yield "<h2>Suites</h2>"
     rows = [
         [suite.name, f"{suite.rows - len(suite.missing)} of {suite.rows}",
          "; ".join([*(f"not {label}: {why}" for label, why in suite.missing.items()), *suite.warnings]) or "all"]
         for suite in result.suites
     ]  # fmt: skip
-    yield _table(["Suite", "Rows", "What is missing"], rows)
+    yield _table(["Suite", "Rows", "Missing"], rows)
     yield f"<h2>Set aside: {_number(len(result.aside), 'file')}</h2>"
     if len(result.aside):
         yield "<p class=quiet>" + _e("; ".join(f"{reason}: {why}" for reason, why in REASONS.items()
@@ -115,27 +114,29 @@ def _page(result: CheckUp, faces: FaceSet) -> Iterator[str]:
     useless = result.facts.get("useless", [])
     if useless:
         yield f"<h2>OpenFace's files that are of no use: {len(useless):,}</h2>"
-        yield from _folded("Each, and why", useless)
+        yield from _folded("Each file, and the reason", useless)
     if result.not_found:
         yield f"<h2>Faces that were not found: {len(result.not_found):,}</h2>"
-        yield from _folded("Each, and what stands in", (f"{file}: {by}" for file, by in result.not_found.items()))
+        yield from _folded(
+            "Each file, and the source of its landmarks", (f"{file}: {by}" for file, by in result.not_found.items())
+        )
     yield from _sheets(faces)
     yield "</html>"
 
 
 def _folded(title: str, entries: Iterable[str]) -> Iterator[str]:
-    """A list that may be long, closed until somebody wants it."""
+    """Yield a list in a closed `details` element."""
     yield f"<details><summary>{_e(title)}</summary><p class=columns>{'<br>'.join(map(_e, entries))}</p></details>"
 
 
 def _sheets(faces: FaceSet) -> Iterator[str]:
-    """The faces that another stands in for, then some of every camera."""
+    """Yield a sheet of the faces without landmarks of their own, then one of each camera."""
     table = faces.table
     by = table["landmarks_by"] if "landmarks_by" in table else table["camera"].map(lambda _: "the renderer")
     boxes = tight_box(faces.landmarks, faces.size)
     yield "<h2>Faces and their boxes</h2><p class=quiet>The pictures as they are prepared, with the landmarks and the"
-    yield "box that FID(Cp) is measured in: green where the face was found, orange where another stands in, none where"
-    yield "nobody knows.</p>"
+    yield "box that FID(Cp) is measured in: green where the face was found, orange where it is a stand-in, none where"
+    yield "there are no landmarks.</p>"
     doubtful = np.flatnonzero(~by.isin(SURE).to_numpy())
     if len(doubtful):
         chosen = _spread(doubtful, DOUBTFUL)
@@ -154,9 +155,9 @@ def _of(chosen: Sequence[int], every: np.ndarray) -> str:
 
 
 def _spread(rows: np.ndarray, count: int) -> list[int]:
-    """At most so many, evenly from the first to the last."""
-    places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
-    return [int(row) for row in rows[places]]
+    """Choose at most `count` rows, evenly spaced."""
+    positions = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
+    return [int(row) for row in rows[positions]]
 
 
 def _sheet(rows: Sequence[int], faces: FaceSet, boxes: np.ndarray, by: pd.Series[str]) -> str:

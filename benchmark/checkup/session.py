@@ -21,7 +21,7 @@ from benchmark.stages.prepare import Prepare, load_faces
 
 @dataclass(frozen=True)
 class CheckedDataSet:
-    """What was found, the folder of the prepared faces, the page, and the list of files set aside."""
+    """The result of a check-up, the folder of prepared faces, the page, and the list of files set aside."""
 
     result: CheckUp
     prepared: Path
@@ -29,11 +29,11 @@ class CheckedDataSet:
     aside: Path
 
     def summary(self) -> str:
-        """The result for people."""
+        """Return the result as text."""
         return text(self.result, self.page, self.aside)
 
     def report(self) -> dict[str, Any]:
-        """The content of `--json`."""
+        """Return the content of `--json`."""
         return {**self.result.as_json(), "page": str(self.page), "prepared": str(self.prepared)}
 
 

@@ -1,4 +1,4 @@
-"""What a folder of edits holds, as its `edits.json` says: suite, profile, data set, and a CSV file for each subset."""
+"""The contents of a folder of edits (`edits.json`): suite, profile, data set, and a CSV file for each subset."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MOST_BYTES = 1 << 30
-"""Of a file of the list."""
+"""Largest size of a file of the list, in bytes."""
 Features = Literal["inception", "efficientnet-lite0"]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
@@ -42,9 +42,9 @@ class Sheet:
     sha256: Hash
     edits: Annotated[int, Field(ge=1)]
     test_images: Count
-    """Test pictures of the subset that are sources: all but those that show the only target already."""
+    """Test pictures of the subset that are sources: all but those that already show the only target."""
     key: str
-    """SHA-256 over what is asked for: sources, targets, references and seeds."""
+    """SHA-256 of sources, targets, references and seeds."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -64,7 +64,7 @@ class _Version:
 
 @dataclass(frozen=True, config=STRICT)
 class Listing:
-    """All of `edits.json`: enough to make the faces, the judge and the real features that the edits are scored with."""
+    """The content of `edits.json`: enough to make the faces, the judge and the real features for scoring the edits."""
 
     suite: str
     title: str
@@ -79,9 +79,9 @@ class Listing:
     allow_small: bool
     targets_per_source: Count | None
     seed: Count
-    """Of the draw of references and of the latent seeds: the protocol's own."""
+    """Seed of the protocol, for the draw of references and the latent seeds."""
     data: str
-    """What `--data` was, its folder absolute."""
+    """The value of `--data`, with an absolute path."""
     data_description: str
     faces: str
     """Key of the prepared faces: content, split and size."""
@@ -89,42 +89,42 @@ class Listing:
     train_identities: Count
     sheets: Annotated[dict[Subset, Sheet], Field(min_length=1)]
     pictures: Count
-    """Different pictures among the sources and references."""
+    """Number of different pictures among sources and references."""
     training: TrainingSheet | None
-    """None where the list was written without."""
+    """None where the list has no training pictures."""
     targets: tuple[Expression, ...] = ()
-    """The expressions edited to; all where it is empty."""
+    """Target expressions; empty for all."""
     edited: str = ""
-    """Key of the prepared faces that are edited, where those are not `faces`: of non-aligned ones."""
+    """Key of the prepared faces to edit, where those are not `faces` (non-aligned ones)."""
     columns: tuple[str, ...] = ()
     extra_columns: tuple[str, ...] = ()
-    """Those of the suite."""
+    """Columns of the suite."""
     schema: int = SCHEMA
 
     def edit_list(self, subset: Subset) -> EditList:
-        """The edits of a subset as the harness asks its own methods for them."""
+        """Return the edit list of a subset, the same as for the benchmark's own methods."""
         from benchmark.data.edit_lists import EditList
 
         return EditList(subset, self.seed, self.targets_per_source, targets=self.targets)
 
     def same_as(self, other: Listing) -> bool:
-        """Whether both ask for the same and hold the same files; where the data set lay is no part of it."""
+        """Whether both have the same edits and files; the data set's path is ignored."""
         return dataclasses.replace(self, data=other.data) == other
 
     def dump(self) -> str:
-        """The text of `edits.json`."""
+        """Return the text of `edits.json`."""
         return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def file_name(subset: Subset, number: int, target: str) -> str:
-    """The file expected for an edit, counted from 1: `fp-00017-happy.png`. Lower-case ASCII that every file system
-    takes, and one of its own for every edit, so that both subsets may share a folder.
+    """Return the file name of an edit, counted from 1: `fp-00017-happy.png`. It is lower-case ASCII, which every file
+    system takes, and unique over both subsets, which may share a folder.
     """
     return f"{subset.lower().replace('&', '')}-{number:05d}-{target}.png"
 
 
 def read_listing(folder: Path) -> Listing:
-    """The list in a folder. Raises UserError where there is none, or one that is damaged or of another version."""
+    """Read the list in a folder. Raises UserError where it is missing, damaged or of another version."""
     path = folder / LISTING
     try:
         content = read_regular(path, MOST_BYTES)
@@ -146,8 +146,8 @@ def read_listing(folder: Path) -> Listing:
 
 
 def expected_files(folder: Path, subset: Subset, sheet: Sheet) -> list[str]:
-    """The `file` column of a sheet. Raises UserError where the sheet is not the one that was written: another file, or
-    one whose rows were cut, doubled or swapped.
+    """Return the `file` column of a sheet. Raises UserError where the sheet is another file than was written, or where
+    rows were removed, repeated or swapped.
     """
     path = folder / sheet.file
     try:
@@ -158,21 +158,21 @@ def expected_files(folder: Path, subset: Subset, sheet: Sheet) -> list[str]:
     expected = [file_name(subset, number, row.get("target") or "") for number, row in enumerate(rows, 1)]
     if len(rows) != sheet.edits or names != expected:
         raise UserError(
-            f"{path} is damaged: it must have the {sheet.edits:,} rows that {LISTING} tells of, numbered in order: "
+            f"{path} is damaged: it must have the {sheet.edits:,} rows that {LISTING} records, numbered in order: "
             "write the list again"
         )
     return names
 
 
 def read_sheet(folder: Path, sheet: Sheet | TrainingSheet) -> str:
-    """The text of a CSV file, held against its hash. Raises UserError where it has changed."""
+    """Read the text of a CSV file and check its hash. Raises UserError where it has changed."""
     path = folder / sheet.file
     try:
         content = read_regular(path, MOST_BYTES)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): write the list again") from error
     if hashlib.sha256(content).hexdigest() != sheet.sha256:
-        raise UserError(f"{path} is not the file that {LISTING} speaks of: write the list again")
+        raise UserError(f"{path} is not the file that {LISTING} records (another SHA-256): write the list again")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""The README.txt of a list of edits: for somebody who has nothing else of the benchmark."""
+"""The README.txt of a list of edits, for readers who have nothing else of the benchmark."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ Pass the pictures on only if the licence of their data set lets you (RaFD's does
 
 
 def readme(listing: Listing) -> str:
-    """What to do, and what the columns are."""
+    """Make the text: the steps, then the columns."""
     sheets = " and of ".join(f"{sheet.file} ({sheet.edits:,}, {name})" for name, sheet in listing.sheets.items())
     part = listing.training
     training = (

@@ -1,4 +1,4 @@
-"""Writes a list of edits into a folder, whole or not at all."""
+"""Write a list of edits into a folder, whole or not at all."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Content:
-    """A list of edits before it is written, by file name. pictures: S x S x 3 uint8, still on disk."""
+    """A list of edits to be written. texts and pictures (S x S x 3 uint8, memory-mapped): by file name."""
 
     listing: Listing
     texts: dict[str, str]
@@ -47,7 +47,7 @@ class Content:
 
 @dataclass(frozen=True)
 class PreparedFaces:
-    """A prepare stage that has been made, and its faces."""
+    """A finished prepare stage and its faces."""
 
     stage: Prepare
     faces: FaceSet
@@ -56,8 +56,8 @@ class PreparedFaces:
 def gather(
     suite: Suite, profile: Profile, data: str, trained: PreparedFaces, edited: PreparedFaces, training: bool
 ) -> Content:
-    """Everything that a list of edits holds. trained: the faces to learn from; edited: those to edit, the same but for
-    a suite of non-aligned faces. Raises UserError where the faces allow no edit, or no training.
+    """Collect the content of a list of edits. trained: faces to train on; edited: faces to edit, the same except in a
+    suite of non-aligned faces. Raises UserError where the faces allow no edit, or no training.
     """
     from benchmark.data.edit_lists import edit_lists, list_key
 
@@ -114,7 +114,7 @@ def gather(
 
 
 def _training_rows(faces: FaceSet, subsets: list[Subset], identities: list[str]) -> np.ndarray:
-    """The pictures that the suite's own methods learn from: of the widest of its subsets, which holds the others."""
+    """Return the training pictures of the suite's methods: those of its widest subset, which contains the others."""
     widest = max(subsets, key=lambda subset: len(SUBSET_CAMERAS[subset]))
     chosen = faces.rows(widest, "train", identities)
     if not len(chosen):
@@ -123,13 +123,14 @@ def _training_rows(faces: FaceSet, subsets: list[Subset], identities: list[str])
 
 
 def is_there(folder: Path, content: Content) -> bool:
-    """Whether a folder holds that list already, undamaged; False where there is no such folder, or an empty one.
-    Raises UserError where anything else is there.
+    """Whether a folder holds this list, undamaged; False where it is missing or empty.
+
+    Raises UserError where it holds anything else.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     if not (folder / LISTING).is_file():
-        raise UserError(f"--out {folder} is there and is no list of edits: choose another folder")
+        raise UserError(f"--out {folder} exists and is no list of edits: choose another folder")
     existing = read_listing(folder)
     if not existing.same_as(content.listing):
         raise UserError(
@@ -143,14 +144,16 @@ def is_there(folder: Path, content: Content) -> bool:
     lost = [name for name in content.pictures if not (folder / name).is_file()]
     if lost:
         raise UserError(
-            f"--out {folder} holds this list, but {len(lost)} of its pictures are gone ({lost[0]}): remove it"
+            f"--out {folder} holds this list, but {len(lost)} of its pictures are missing ({lost[0]}): remove it"
         )
     return True
 
 
 def write(folder: Path, content: Content, advance: Advance) -> None:
-    """Write everything under another name beside `folder`, then move it there. `advance(n)` is called after every n
-    pictures. Raises UserError where nothing can be written.
+    """Write into a temporary folder beside `folder`, then rename it.
+
+    advance: called with the number of pictures written since the last call. Raises UserError where nothing can be
+    written.
     """
     with whole_folder(folder, "--out") as partial:
         for name in (PICTURES, *([TRAINING] if content.listing.training else [])):

@@ -1,4 +1,4 @@
-"""imported: a folder with a checkpoint -> Checkpoint. Takes the place of `train` where `--checkpoint` gives one."""
+"""imported: a folder with a checkpoint -> Checkpoint. Replaces `train` for the rows that `--checkpoint` names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from benchmark.training.trainer import WEIGHTS
 
 
 class Imported(CheckpointStage):
-    """A checkpoint that was made elsewhere. Its content decides the key, not its path."""
+    """A checkpoint that was trained elsewhere. Its key depends on its content, not on its path."""
 
     kind = "imported"
     files = (CHECKPOINT, WEIGHTS)
@@ -56,16 +56,16 @@ class Imported(CheckpointStage):
         super().__init__(f"import {checkpoint.method} {digests[WEIGHTS][:8]}", settings, {})
 
     def title(self, subset: Subset) -> str:
-        """`mtss F&P imported 01234567`."""
+        """Return `mtss F&P imported 01234567`."""
         return f"{self.method} {subset} imported {self._digests[WEIGHTS][:8]}"
 
     def work(self) -> Work:
-        """Bytes to copy."""
+        """Return the bytes to copy."""
         size = sum((self._folder / name).stat().st_size for name in self._digests)
         return Work("import", size, size)
 
     def run(self, context: Context, folder: Path) -> StageResult[TrainFacts]:
-        """Copy it, so that the store has all that its reports rest on."""
+        """Copy the checkpoint into the store, so that its reports stay reproducible."""
         for name, digest in self._digests.items():
             shutil.copyfile(self._folder / name, folder / name)
             if sha256(folder / name) != digest:
@@ -74,7 +74,7 @@ class Imported(CheckpointStage):
 
 
 def _origin(checkpoint: Checkpoint) -> str:
-    """Where it is from, for a footnote."""
+    """Describe the checkpoint's origin, for a footnote."""
     text, name = checkpoint.text, checkpoint.method_class.__name__
     if text.origin is None:
         iterations, subset, seed = (
@@ -86,7 +86,7 @@ def _origin(checkpoint: Checkpoint) -> str:
 
 
 def _check_whole(checkpoint: Checkpoint, digests: Mapping[str, str]) -> None:
-    """Raise UserError where a file is not what was written, does not fit the settings, or holds NaN or infinity."""
+    """Raise UserError where a file has changed, does not fit the settings, or holds NaN or infinity."""
     checkpoint.check_record(digests)
     checkpoint.check_weights()
     tensors, _ = load_tensors(checkpoint.folder / WEIGHTS)
@@ -94,12 +94,12 @@ def _check_whole(checkpoint: Checkpoint, digests: Mapping[str, str]) -> None:
         raise UserError(f"{checkpoint.folder / WEIGHTS}: '{name}' holds numbers that are not finite")
 
 
-# ------------------------------------------------------------------------------------------------ of which rows
+# ------------------------------------------------------------------------------------------------ choosing rows
 def choose_checkpoints(arguments: Sequence[str], suite: Suite, profile: Profile) -> dict[str, Imported]:
-    """By row id, the checkpoint that `METHOD=DIR` or `ROW_ID=DIR` (which wins) give it.
+    """Return the checkpoint of each row id that `METHOD=DIR` or `ROW_ID=DIR` (which wins) name.
 
-    A method's rows are those whose variant it is. Raises UserError for what names no row, for a folder that holds no
-    whole checkpoint, and for a checkpoint of another method, size or variant.
+    `METHOD=DIR` is for the method's rows whose variant the checkpoint has. Raises UserError for an unknown name, for a
+    folder without a whole checkpoint, and for a checkpoint of another method, size or variant.
     """
     opened: dict[Path, Imported] = {}
     by_key: dict[str, Imported] = {}
@@ -146,7 +146,7 @@ def _check_size(checkpoint: Imported, folder: Path, profile: Profile) -> None:
 
 
 def _variant(row: SuiteRow, rows: Sequence[SuiteRow], checkpoint: Imported, profile: Profile) -> str:
-    """The first setting that the suite varies in which the checkpoint differs from the row; "" if none."""
+    """Describe the first setting that the suite varies and in which checkpoint and row differ; "" if there is none."""
     defaults = {setting.name: setting.value for setting in documented(type(checkpoint.settings))}
     wanted = row_settings(row.method, profile, row.variant)
     for name in sorted({name for other in rows for name in other.variant}):

@@ -201,7 +201,7 @@ def test_a_list_is_written_once(house: House, tmp_path: Path, capfd: pytest.Capt
     copy = shutil.copytree(house.listing, tmp_path / "copy")
     next((copy / "pictures").iterdir()).unlink()
     assert edits.main([*call, str(copy)]) == 2
-    assert "1 of its pictures are gone" in capfd.readouterr().err
+    assert "1 of its pictures are missing" in capfd.readouterr().err
 
 
 def test_a_list_is_written_whole_or_not_at_all(
@@ -432,7 +432,7 @@ def test_a_list_that_was_changed_is_refused(house: House, tmp_path: Path, capfd:
     sheet = (copy / "edits-fp.csv").read_text(encoding="utf-8")
     (copy / "edits-fp.csv").write_text(sheet.replace("fp-00002-", "fp-00003-"), encoding="utf-8")
     assert score.main([*call, str(copy)]) == 2
-    assert "edits-fp.csv is not the file that edits.json speaks of" in capfd.readouterr().err
+    assert "edits-fp.csv is not the file that edits.json records (another SHA-256)" in capfd.readouterr().err
     text = (house.listing / "edits.json").read_text(encoding="utf-8")
     for old, new, message in (
         ('"schema": 1', '"schema": 9', "has schema 9, and this version reads 1"),
