@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from benchmark.data.framing import Square
+from benchmark.data.photo import cut_square, read_upright
 from benchmark.data.rendered_set import COMMITTED
 from benchmark.protocol import EXPRESSIONS
 
@@ -110,3 +112,9 @@ def write_table(
         writer.writeheader()
         writer.writerows(rows)
     return folder
+
+
+def read_square(path: Path, size: int) -> np.ndarray:
+    """size x size x 3 uint8: the centred square, as pictures without faces are cut."""
+    picture = read_upright(path)
+    return cut_square(picture, Square.centred(*picture.size), size)

@@ -106,13 +106,3 @@ class FaceSet:
         import pandas as pd  # half a second, which a finished suite does without
 
         return cls(np.load(folder / IMAGES, mmap_mode="r"), pd.read_parquet(folder / TABLE))
-
-
-def no_landmarks(count: int) -> list[np.ndarray]:
-    """The landmarks column where a data set has none."""
-    return [np.full(2 * LANDMARKS, np.nan, np.float32) for _ in range(count)]
-
-
-def no_visibility(count: int) -> list[np.ndarray]:
-    """The visibility column that goes with `no_landmarks`."""
-    return [np.zeros(LANDMARKS, bool) for _ in range(count)]

@@ -146,12 +146,6 @@ def _reduced(picture: Image.Image) -> Image.Image:
     return grey
 
 
-def read_square(path: Path, size: int) -> np.ndarray:
-    """size x size x 3 uint8: the centred square, resized (antialiased bilinear, as torchvision's Resize)."""
-    picture = read_upright(path)
-    return cut_square(picture, Square.centred(*picture.size), size)
-
-
 def cut_square(picture: Image.Image, square: Square, size: int) -> np.ndarray:
     """size x size x 3 uint8: a square of an RGB picture, at its sub-pixel place, resized (antialiased bilinear).
     Outside the picture its edge is repeated.

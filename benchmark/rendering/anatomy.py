@@ -226,7 +226,6 @@ class Anatomy:
         region = np.tile(
             np.select([(centre[:, 0] > 0.63) & (centre[:, 1] > 0.142), centre[:, 1] > 0.645], [0, 1], 2), 16
         )
-        self.region_of_quad = region
         self.sheets = tuple(
             self._sheet(region == part, texcoords, uv_quads, width) for part, width in enumerate((768, 512, 64))
         )

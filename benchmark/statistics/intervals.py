@@ -8,7 +8,6 @@ identity share its face, so values are averaged for each identity first.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,11 +34,6 @@ class Interval:
     low: float | None
     high: float | None
     values: int
-
-    @property
-    def half_width(self) -> float | None:
-        """Half of the length, or None where there is no interval."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 def t_interval(values: ArrayLike, of: Source, confidence: float = CONFIDENCE) -> Interval:
@@ -86,15 +80,6 @@ def seeds_difference(first: ArrayLike, second: ArrayLike, confidence: float = CO
     freedom = total**2 / sum(part**2 / (len(sample) - 1) for part, sample in zip(variances, (a, b), strict=True))
     half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(total)
     return Interval("seeds", estimate, estimate - half, estimate + half, fewest)
-
-
-def identity_means(values: NDArray[np.floating], identities: Sequence[str]) -> dict[str, float]:
-    """Mean of each identity's values, in the order of names. NaN is left out, and who has nothing else."""
-    names, index = np.unique(np.asarray(identities, str), return_inverse=True)
-    known = np.isfinite(values)
-    counts = np.bincount(index[known], minlength=len(names))
-    sums = np.bincount(index[known], np.asarray(values, float)[known], minlength=len(names))
-    return {str(names[i]): float(sums[i] / counts[i]) for i in np.flatnonzero(counts)}
 
 
 def _sample(values: ArrayLike) -> NDArray[np.float64]:

@@ -12,10 +12,9 @@ import pytest
 from PIL import Image
 
 from benchmark.core.errors import UserError
-from benchmark.data.photo import read_square
 from benchmark.data.registry import open_source
 from benchmark.data.source import content_hash
-from tests.photo_folders import write_rafd
+from tests.photo_folders import read_square, write_rafd
 
 
 def test_names_and_options_of_data_sets(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmark.core.errors import UserError
 from benchmark.data.edit_lists import EditList, pair_seed, why_no_edits
-from benchmark.data.faceset import COLUMNS, FaceSet, no_landmarks, no_visibility
+from benchmark.data.faceset import COLUMNS, FaceSet
 from benchmark.data.rendered_set import TEST_FRACTION, Rendered
 from benchmark.data.split import draw_test_identities, listed_test_identities, lowest_ranked
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
@@ -34,7 +34,9 @@ def face_set(identities: int = 4, cameras: tuple[int, ...] = (45, 90, 135), test
         for camera in cameras
     ]
     table = pd.DataFrame(rows).assign(**dict.fromkeys(ACTION_UNITS, 0.0))
-    table = table.assign(landmarks=no_landmarks(len(rows)), visible=no_visibility(len(rows)))
+    table = table.assign(
+        landmarks=[np.full(136, np.nan, np.float32)] * len(rows), visible=[np.zeros(68, bool)] * len(rows)
+    )
     return FaceSet(np.zeros((len(rows), 4, 4, 3), np.uint8), table[list(COLUMNS)])
 
 

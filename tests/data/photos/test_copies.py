@@ -12,10 +12,9 @@ from PIL import Image, ImageDraw
 
 from benchmark.core.errors import UserError
 from benchmark.data.faceset import FaceSet
-from benchmark.data.photo import read_square
 from benchmark.data.registry import open_source
 from tests.data.openface_files import row, write
-from tests.photo_folders import portrait, rafd_name, rendered
+from tests.photo_folders import portrait, rafd_name, read_square, rendered
 
 PEOPLE = range(4)
 SMALL, NEUTRAL = ("happy", "neutral"), ("neutral",)

@@ -15,7 +15,7 @@ from PIL import Image
 from benchmark.core.errors import UserError
 from benchmark.data.faceset import FaceSet
 from benchmark.data.framing import RAFD, face_square
-from benchmark.data.photo import read_square, read_upright
+from benchmark.data.photo import read_upright
 from benchmark.data.photos import preparation
 from benchmark.data.photos import source as photographs
 from benchmark.data.photos.set_aside import ASIDE
@@ -23,7 +23,7 @@ from benchmark.data.rafd import RaFD
 from benchmark.data.registry import open_source
 from benchmark.data.source import DataSource
 from tests.data.openface_files import row, write
-from tests.photo_folders import portrait, rafd_name, rendered, write_cfee, write_rafd, write_table
+from tests.photo_folders import portrait, rafd_name, read_square, rendered, write_cfee, write_rafd, write_table
 
 Prepare = Callable[..., tuple[FaceSet, dict[str, object], Path]]
 
