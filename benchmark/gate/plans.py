@@ -154,9 +154,10 @@ class Suite:
 
     def row_versions(self) -> dict[str, list[str]]:
         """Versions of what edits of stored weights depend on, by row."""
+        trained = [entry.row for entry in self.plan(0, JUDGE_SEED).rows if entry.trains]
         return {
             row.id: [f"method {row.method} {find_method(row.method).version}", f"synthesize {Synthesize.version}"]
-            for row in self.request.suite.rows
+            for row in trained
         }
 
     def scores(self, weights: Mapping[str, Path]) -> Numbers:

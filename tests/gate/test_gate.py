@@ -1,0 +1,265 @@
+"""The gate on the smallest method: its levels, its files, its exit statuses, and what it must not take over."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark import regress
+from benchmark.core.artifacts import Store
+from benchmark.gate import kernels
+from benchmark.gate.reference import load_reference
+from benchmark.interface import Faces, Target
+from benchmark.metrics.psnr import PSNR_TRUE
+from benchmark.stages import synthesize
+from tests.block_features import blocks_as_features
+from tests.dummy import Dummy
+from tests.pipeline.test_pipeline import configure
+
+
+@pytest.fixture(scope="module")
+def features() -> Iterator[None]:
+    with blocks_as_features():
+        yield
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Path]) -> list[str]:
+    settings = configure(tmp_path_factory.mktemp("config"))
+    return [*settings[:4], "--data", f"rendered:{make_faces(identities=5)}"]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory, suite: list[str], features: None) -> Path:
+    """Three seeds; other kernels are left out, which take a process each."""
+    folder = tmp_path_factory.mktemp("stored")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "OTHERS", ())
+        patch.setattr("benchmark.gate.storing.OTHERS", ())
+        patch.setattr("benchmark.gate.storing.probe_elsewhere", lambda *_: [])
+        call = ["--store", str(folder / "mine.json"), *suite, "--seeds", "0,1,2", "--out", str(folder / "runs")]
+        assert regress.main([*call, "--jobs", "1", "--quiet"]) == 0
+    return folder / "mine.json"
+
+
+def gate(stored: Path, out: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    """The exit status, and what `--json` has."""
+    file = out / "gate.json"
+    call = ["--against", str(stored), "--out", str(out), "--jobs", "1", "--quiet", "--json", str(file)]
+    status = regress.main([*call, *options])
+    return status, json.loads(file.read_text())
+
+
+def verdicts(found: Mapping[str, Any]) -> dict[str, str]:
+    return {level["level"]: level["verdict"] for level in found["levels"]}
+
+
+# ------------------------------------------------------------------------------------------------ nothing changed
+def test_equal_code_passes_at_once_and_measures_nothing(stored: Path, tmp_path: Path) -> None:
+    status, found = gate(stored, tmp_path)
+    assert (status, verdicts(found)) == (0, {"keys": "pass"})
+    assert not (tmp_path / "gate").exists()
+
+
+def test_measured_all_the_same_its_bytes_are_equal(stored: Path, tmp_path: Path) -> None:
+    status, found = gate(stored, tmp_path, "--always")
+    assert status == 0
+    assert verdicts(found) == {"keys": "pass", "losses": "pass", "scores": "pass", "bytes": "pass"}
+    off = [check for check in found["checks"] if check["difference"] is not None]
+    assert len(off) > 20
+    assert all(abs(check["difference"]) <= 1e-8 * abs(check["stored"]) for check in off)  # stored with nine digits
+
+
+def test_statistics_pass_where_bytes_are_others(stored: Path, tmp_path: Path) -> None:
+    status, found = gate(stored, tmp_path, "--always", "--seeds", "5")
+    assert status == 0, found
+    assert verdicts(found)["bytes"] == "different"
+    assert verdicts(found)["statistics"] == "pass"
+    checks = [check for check in found["checks"] if check["level"] == "statistics"]
+    assert found["comparisons"] == len(checks) > 10
+    assert all(check["bound"] >= 0 and check["visible"] >= check["bound"] for check in checks)
+
+
+# ------------------------------------------------------------------------------------------------ planted faults
+def test_a_loss_of_another_sign_is_seen_by_the_first_losses(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Dummy.training_step
+
+    def wrong(self: Dummy, faces: Any, update: Any, progress: Any) -> dict[str, Tensor]:
+        return step(self, faces, lambda name, loss: update(name, -loss), progress)
+
+    monkeypatch.setattr(Dummy, "training_step", wrong)
+    status, found = gate(stored, tmp_path, "--always")
+    assert (status, verdicts(found)) == (1, {"keys": "pass", "losses": "regressed"})
+    off = {check["quantity"] for check in found["checks"] if check["verdict"] == "regressed"}
+    assert "total colours 1" in off
+
+
+def test_edits_with_colours_swapped_are_seen_by_the_stored_weights(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit = Dummy.edit
+
+    def wrong(self: Dummy, sources: Faces, target: Target) -> Tensor:
+        return edit(self, sources, target).flip(1)
+
+    monkeypatch.setattr(Dummy, "edit", wrong)
+    status, found = gate(stored, tmp_path, "--always")
+    assert (status, verdicts(found)["losses"], verdicts(found)["scores"]) == (1, "pass", "regressed")
+    assert "bytes" not in verdicts(found)
+
+
+def test_a_level_that_fails_ends_the_gate_unless_all_are_wanted(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = object.__getattribute__(PSNR_TRUE, "compare")
+
+    def wrong(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return measured(a, b) - 20 * np.log10(255)  # data_range 1
+
+    monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", wrong)
+    status, found = gate(stored, tmp_path, "--always", "--all-levels")
+    assert status == 1
+    assert verdicts(found)["scores"] == "regressed"
+    assert verdicts(found)["bytes"] == "different"
+    assert verdicts(found)["statistics"] == "regressed"
+    named = next(level["words"] for level in found["levels"] if level["level"] == "bytes")
+    assert "the first stage that differs is 'score " in named
+    assert "under the same key: raise the version" in named
+
+
+def test_what_other_code_has_made_is_not_taken_over(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stale cache: --out has finished scores of the right keys, made before a metric was broken."""
+    runs = stored.parent / "runs" / "stored"
+    shutil.copytree(runs, tmp_path, dirs_exist_ok=True)
+    for kind in ("scores", "synth", "train"):
+        assert any((tmp_path / kind).iterdir())
+    monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: np.full(len(a), 9.0))
+    status, found = gate(stored, tmp_path, "--always")
+    assert (status, verdicts(found)["scores"]) == (1, "regressed")
+
+
+def test_a_stale_artifact_that_is_answered_for_all_is_seen(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache whose key forgets the guide: edits by reference are those by label."""
+    find = Store.find
+
+    def wrong(self: Store, recipe: Any) -> Any:
+        if recipe.kind == "synth" and recipe.settings["guide"] == "R":
+            label = [path for path in (self.root / "synth").glob("*-t-*") if (path / "manifest.json").exists()]
+            if label:
+                from benchmark.core.artifacts import MANIFEST, Artifact, Manifest
+
+                return Artifact(label[0], Manifest.read(label[0] / MANIFEST))
+        return find(self, recipe)
+
+    monkeypatch.setattr(Store, "find", wrong)
+    status, found = gate(stored, tmp_path, "--always")
+    assert (status, verdicts(found)["scores"]) == (1, "regressed")
+
+
+# ------------------------------------------------------------------------------------------------ declared changes
+def test_a_raised_version_is_not_comparable_until_it_is_stored_again(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthesize.Synthesize, "version", 99)
+    status, found = gate(stored, tmp_path, "--always")
+    assert status == 4
+    assert verdicts(found)["scores"] == "not comparable"
+
+
+def test_other_faces_are_not_comparable(stored: Path, tmp_path: Path, make_faces: Callable[..., Path]) -> None:
+    content = json.loads(stored.read_text())
+    content["data"] = f"rendered:{make_faces(identities=6)}"
+    shutil.copytree(stored.with_suffix(""), tmp_path / "other")
+    (tmp_path / "other.json").write_text(json.dumps(content))
+    status, found = gate(tmp_path / "other.json", tmp_path)
+    assert (status, verdicts(found)) == (4, {"keys": "not comparable"})
+
+
+# ------------------------------------------------------------------------------------------------ files
+def test_files_for_ci(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: np.full(len(a), 9.0))
+    files = tmp_path / "junit.xml", tmp_path / "summary.md"
+    status, found = gate(stored, tmp_path, "--always", "--junit", str(files[0]), "--summary", str(files[1]))
+    assert status == 1
+    root = ElementTree.fromstring(files[0].read_text())
+    suites = {suite.get("name"): suite for suite in root}
+    assert list(suites) == ["keys", "losses", "scores"]
+    assert len(root.findall(".//failure")) == sum(check["verdict"] == "regressed" for check in found["checks"])
+    assert suites["scores"].get("failures") == str(len(suites["scores"].findall("testcase/failure")))
+    text = files[1].read_text()
+    assert text.startswith("## Gate: regressed")
+    assert "data:image/png;base64," in text
+    assert len(text.encode()) < 1 << 20
+
+
+def test_weights_are_small_exact_and_load(stored: Path) -> None:
+    reference = load_reference(stored)
+    (name,) = set(reference.weights.values())
+    from benchmark.training.checkpoint import load_tensors
+
+    tensors, text = load_tensors(stored.with_suffix("") / name)
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
+    assert sorted(tensors) == ["colours.weight", "mix.bias", "mix.weight"]
+    assert text["checkpoint"]["method"] == "tests.dummy:Dummy"
+
+
+# ------------------------------------------------------------------------------------------------ wrong calls
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (["--against", "nowhere.json"], "nowhere.json cannot be read"),
+        (["--against", "{stored}", "--suite", "table1"], "--suite table1"),
+        (["--against", "{stored}", "--seeds", "0,1,2", "--up-to", "2"], "--up-to 2: it must be at least"),
+        (["--against", "{stored}", "--margin", "fdi=3"], "unknown metric 'fdi'; did you mean 'fid'?"),
+        (["--against", "{stored}", "--margin", "fid=-3"], "'-3' is neither a number"),
+        (["--against", "{stored}", "--margin", "fid"], "METRIC=VALUE is needed"),
+        (["--store", "mine", "--seeds", "0,1"], "ends in .json"),
+        (["--store", "mine.json", "--seeds", "0"], "two seeds at least"),
+        (["--store", "mine.json", "--suite", "tabel1"], "did you mean 'table1'?"),
+    ],
+)
+def test_a_wrong_call_is_one_line(
+    stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], call: list[str], words: str
+) -> None:
+    asked = [item.format(stored=stored) for item in call]
+    assert regress.main([*asked, "--out", str(tmp_path), "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_damaged_references_are_one_line(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = stored.read_text()
+    for damage, words in (
+        (text[:-100], "cannot be read as JSON"),
+        (text.replace('"schema": 1', '"schema": 7'), "has schema 7"),
+        (text.replace('"commit"', '"comit"'), "'commit' is missing"),
+        ('{"rows": []}', "is the results of a run"),
+    ):
+        (tmp_path / "a.json").write_text(damage)
+        assert regress.main(["--against", str(tmp_path / "a.json"), "--out", str(tmp_path)]) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
+
+
+def test_missing_weights_are_one_line(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text(stored.read_text())
+    call = ["--against", str(tmp_path / "a.json"), "--out", str(tmp_path), "--always", "--jobs", "1", "--quiet"]
+    assert regress.main(call) == 2
+    assert "names weights that are not there" in capsys.readouterr().err
