@@ -16,3 +16,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker("speed")
             item.add_marker(pytest.mark.timeout(3600))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Compare the ratios with those stored: slower ones fail the session, what has no bound is told."""
+    from tests.speed.rows import GIVEN
+
+    rows = [row for row in GIVEN if row["plain"] is not None]
+    if not rows:
+        return
+    from docs.check_speed import compare, ratios_of, status, stored_ratios
+
+    checks = compare(stored_ratios(), ratios_of(rows))
+    for check in checks:
+        print(check)
+    if session.exitstatus == pytest.ExitCode.OK and status(checks) == 1:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
