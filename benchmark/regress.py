@@ -59,6 +59,7 @@ def parser() -> Parser:
     command.add_argument(
         "--summary", type=Path, metavar="FILE", help="append a page of Markdown, as for a CI's summary"
     )
+    command.add_argument("--strip", type=Path, metavar="FILE", help="write a PNG of edits of the stored weights")
     command.add_argument(
         "--jobs", default="auto", metavar="N", help="stages that are made side by side (default: auto)"
     )
@@ -78,7 +79,7 @@ def compare(arguments: argparse.Namespace) -> int:
     from benchmark.gate.comparison import Rule
     from benchmark.gate.gate import GateOptions, check_against, check_results, edits_strip
     from benchmark.gate.reference import find_reference, load_reference
-    from benchmark.gate.writing import as_json, print_result, write_json, write_junit, write_summary
+    from benchmark.gate.writing import as_json, print_result, write_json, write_junit, write_strip, write_summary
 
     path = find_reference(arguments.against)
     reference = load_reference(path)
@@ -109,8 +110,13 @@ def compare(arguments: argparse.Namespace) -> int:
         write_json(result, arguments.json)
     if arguments.junit:
         write_junit(result, arguments.junit)
+    strip = b""
+    if (arguments.summary or arguments.strip) and not arguments.results:
+        strip = edits_strip(reference, path, options)
+    if arguments.strip and strip:
+        write_strip(strip, arguments.strip)
     if arguments.summary:
-        write_summary(result, arguments.summary, b"" if arguments.results else edits_strip(reference, path, options))
+        write_summary(result, arguments.summary, strip)
     if str(arguments.json) == "-":
         sys.stdout.write(as_json(result))
     else:

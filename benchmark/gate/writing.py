@@ -116,6 +116,15 @@ def summary(result: GateResult, strip: bytes = b"") -> str:
     return text + (f"\n{left} more are in the JSON file.\n" if left else "")
 
 
+def write_strip(strip: bytes, path: Path) -> None:
+    """Write a PNG. Raises UserError where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(strip)
+    except OSError as error:
+        raise UserError(f"--strip {path} cannot be written ({error.strerror or error})") from error
+
+
 # ------------------------------------------------------------------------------------------------ parts
 def _sentences(result: GateResult) -> list[str]:
     """What the numbers mean."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmark import regress
 from benchmark.core.artifacts import Store
 from benchmark.gate import kernels
+from benchmark.gate.pytest_plugin import gate_in
 from benchmark.gate.reference import load_reference
 from benchmark.interface import Faces, Target
 from benchmark.metrics.psnr import PSNR_TRUE
@@ -263,3 +264,11 @@ def test_missing_weights_are_one_line(stored: Path, tmp_path: Path, capsys: pyte
     call = ["--against", str(tmp_path / "a.json"), "--out", str(tmp_path), "--always", "--jobs", "1", "--quiet"]
     assert regress.main(call) == 2
     assert "names weights that are not there" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------ from pytest
+def test_the_fixture_of_the_plugin(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gate_in(tmp_path)(stored).verdict == "pass"
+    monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: np.full(len(a), 9.0))
+    result = gate_in(tmp_path)(stored.with_suffix(""), always=True, jobs="1")
+    assert (result.verdict, result.levels[-1].level) == ("regressed", "scores")
