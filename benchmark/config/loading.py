@@ -1,4 +1,4 @@
-"""YAML files of people, read as data alone: bounded, without duplicate keys, and each fault in one line."""
+"""Read YAML files as data: bounded, without duplicate keys, each fault in one line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ HERE = Path(__file__).parent
 PAPER = HERE.parents[1] / "results" / "paper"
 REFERENCE = HERE.parents[1] / "results" / "reference"
 LARGEST = 1 << 20
-"""Bytes of a file; the longest of ours has 6,000."""
+"""Largest size of a file in bytes; the longest in this repository has 6,000."""
 MOST_VALUES = 50_000
-"""Values of a file, those behind an alias counted each time."""
+"""Most values of a file; those of an alias count each time."""
 DEEPEST = 20
 LARGEST_INTEGER = 2**63
 STANDARD = "tag:yaml.org,2002:"
@@ -27,7 +27,7 @@ PLAIN = {f"{STANDARD}{name}" for name in ("map", "seq", "str", "int", "float", "
 
 
 class _Refused(yaml.YAMLError):
-    """What is YAML and is not taken."""
+    """Valid YAML that is refused."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -39,7 +39,7 @@ class _Loader(yaml.SafeLoader):
         self._sizes: dict[str, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Count what is composed."""
+        """Count the composed nodes."""
         event = self.peek_event()  # type: ignore[no-untyped-call]
         anchor: str | None = getattr(event, "anchor", None)
         before = self._values
@@ -60,7 +60,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse keys that are there twice, or no text."""
+        """Refuse keys that are repeated or no text."""
         seen = set()
         for key, _ in node.value:
             if key.tag not in (STRING, MERGE):
@@ -72,7 +72,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Refuse what JSON has not: dates, bytes, objects, NaN, infinity, and integers beyond 64 bits."""
+        """Refuse values that JSON lacks: dates, bytes, objects, NaN, infinity, and integers beyond 64 bits."""
         if node.tag not in PLAIN:
             kind = quoted(node.tag.removeprefix(STANDARD))
             shown = quoted(node.value) if isinstance(node, yaml.ScalarNode) else "a value"
@@ -93,7 +93,7 @@ def _line(mark: Any) -> str:
 
 
 def load(kind: type[Any], path: Path, **added: Any) -> Any:
-    """A YAML file as a model. added: fields that do not stand in the file. Raises UserError, naming file and field."""
+    """Read a YAML file into a model. added: fields not in the file. Raises UserError, naming file and field."""
     data = _read(path)
     if not isinstance(data, dict):
         raise UserError(f"{path}: a mapping of names to values is needed, not {quoted(data)}")
@@ -120,12 +120,12 @@ def _line_of(error: Exception) -> str:
 
 
 def names(folder: Path) -> list[str]:
-    """The names of the YAML files in a folder."""
+    """Return the names of the YAML files in a folder."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def find(kind: str, folder: Path, name: str) -> Path:
-    """The file of a suite or profile by its name in `folder` or its path. Raises UserError, with the nearest name."""
+    """Return the file of a suite or profile by name (in `folder`) or path. Raises UserError, with the nearest name."""
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
         try:

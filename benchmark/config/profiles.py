@@ -1,4 +1,4 @@
-"""Profiles: how much is spent on a suite."""
+"""Profiles: the budget and the measurement settings of a suite."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Overrides:
 
 @dataclass(frozen=True, config=STRICT)
 class Profile:
-    """How much is spent. Everything that is None is the method's or the protocol's own.
+    """A budget and measurement settings. None stands for the method's or the protocol's own value.
 
     size: side of all pictures in pixels. width: share of the published channels. targets_per_source: edits of each test
     picture, drawn from the seven. allow_small: measure sets below the floor too.
@@ -81,7 +81,7 @@ class Profile:
 
 
 def load_profile(name: str) -> Profile:
-    """The profile of that name or path. Raises UserError, naming file and field, for whatever is wrong in it."""
+    """Load the profile of that name or path. Raises UserError, naming file and field, where it is wrong."""
     path: Path = find("profile", PROFILES, name)
     profile: Profile = load(Profile, path, name=path.stem)
     return profile

@@ -1,4 +1,4 @@
-"""Suites: which rows a table has."""
+"""Suites: the rows of tables."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _method(name: str) -> str:
 
 
 def or_empty(value: Any) -> Any:
-    """An empty mapping for a field of YAML with nothing behind its colon."""
+    """Take an empty YAML field for an empty mapping."""
     return {} if value is None else value
 
 
@@ -44,7 +44,7 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterVali
 Title = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Note = Annotated[str, StringConstraints(max_length=5000)]
 Settings = Annotated[Mapping[str, Any], BeforeValidator(or_empty)]
-"""Of a method, in place of its defaults; the method checks them."""
+"""Settings of a method in place of its defaults; the method checks them."""
 MethodName = Annotated[str, StringConstraints(max_length=300), AfterValidator(_method)]
 
 
@@ -66,7 +66,7 @@ class SuiteRow:
 
 
 SuiteFigure = Literal["ablation"]
-"""Figures that a suite may ask for beside those that all have."""
+"""Figures that a suite may have in addition."""
 FacesKind = Literal["aligned", "nonaligned"]
 
 
@@ -117,7 +117,7 @@ class Suite:
     @field_validator("targets")
     @classmethod
     def _in_order(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
-        """In the order of `EXPRESSIONS`; none where they are all."""
+        """Sort by `EXPRESSIONS`; empty where all are named."""
         for name in targets:
             if name not in EXPRESSIONS:
                 raise ValueError(f"hold an {unknown('expression', name, EXPRESSIONS)}")
@@ -135,7 +135,7 @@ class Suite:
 
 
 def load_suite(name: str) -> Suite:
-    """The suite of that name or path. Raises UserError, naming file and field, for whatever is wrong in it."""
+    """Load the suite of that name or path. Raises UserError, naming file and field, where it is wrong."""
     path: Path = find("suite", SUITES, name)
     suite: Suite = load(Suite, path, name=path.stem)
     if suite.paper:

@@ -1,1 +1,1 @@
-"""What everything stands on: artifacts, hashes, errors, the command line, progress, MLflow. Imports no other room."""
+"""The base of all rooms: artifacts, hashes, errors, the command line, progress, MLflow. Imports no other room."""

@@ -1,4 +1,4 @@
-"""Artifacts: folders named after their recipe, complete or not there at all.
+"""Artifacts: folders named after their recipe, each complete or absent.
 
 The key of an artifact is a hash of everything that decides its content. A folder counts only once its `manifest.json`
 is in it. A stage works in a folder of the same name that ends in `.partial`; one rename finishes it after the manifest
@@ -33,7 +33,7 @@ from benchmark.core.hashes import Stamps, sha256_of, sync, write_text
 MANIFEST = "manifest.json"
 PARTIAL, DAMAGED = ".partial", ".damaged"
 FORMAT = 2
-"""Of manifests. Those of format 1 had no hash of themselves; they are taken for damaged."""
+"""Format of manifests. Those of format 1 have no hash of themselves and count as damaged."""
 LARGEST_MANIFEST = 256 << 20
 POLL = 0.2
 PATIENCE = 60.0
@@ -74,7 +74,7 @@ class Recipe:
 
     @cached_property
     def key(self) -> str:
-        """64 hex digits. The name is for people and has no part in it."""
+        """Return 64 hex digits. The name is no part of the key."""
         content = {
             "kind": self.kind,
             "settings": self.settings,
@@ -85,7 +85,7 @@ class Recipe:
 
     @property
     def folder(self) -> str:
-        """The folder's path below the store's root."""
+        """Return the folder's path below the store's root."""
         slug = re.sub(r"[^a-z0-9]+", "-", self.name.lower().replace("&", "")).strip("-")
         return f"{self.kind}/{slug}-{self.key[:12]}"
 
@@ -137,7 +137,7 @@ class Manifest:
             raise ValueError(f"{path.name}: {reason}") from error
 
     def dump(self) -> str:
-        """The text of `manifest.json`."""
+        """Return the text of `manifest.json`."""
         content = json.loads(json.dumps(asdict(self)))  # names that are numbers become text, as they are read again
         content |= {"sha256": _digest(content), "format": FORMAT}
         return json.dumps(content, indent=1, sort_keys=True) + "\n"
@@ -244,11 +244,11 @@ class Store:
         return Artifact(folder, manifest)
 
     def exists(self, recipe: Recipe) -> bool:
-        """Whether it is finished, by its manifest's presence alone."""
+        """Whether it has a manifest, which is written last."""
         return (self.root / recipe.folder / MANIFEST).is_file()
 
     def begun(self, recipe: Recipe) -> bool:
-        """Whether an earlier call has left something to resume from."""
+        """Whether an interrupted call has left a folder to resume from."""
         partial = self.root / (recipe.folder + PARTIAL)
         return partial.is_dir() and any(partial.iterdir())
 

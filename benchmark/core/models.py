@@ -15,7 +15,7 @@ from benchmark.core.errors import UserError, did_you_mean, quoted
 from benchmark.core.paths import printable
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-"""Of every model: "3" is no number, 1 is no bool, and what nobody knows is refused."""
+"""Configuration of every model: "3" is no number, 1 is no bool, and unknown fields are refused."""
 MOST_OF_A_PATH = 100
 WORDS = {
     "an object": "a mapping of names to values", "a valid array": "a list", "after validation": "here",

@@ -78,7 +78,7 @@ class EditTask:
         return self.overwrite or not pair.out.exists()
 
     def _draw(self, portrait: Portrait) -> Image.Image:
-        """The edit, or the strip."""
+        """Draw the edit, or the strip of all."""
         edits = [self.editor.edit(portrait, target) for target in self.targets]
         if self.strip:
             return draw_strip(portrait.image, edits, [target.name for target in self.targets]).image
@@ -86,5 +86,5 @@ class EditTask:
 
 
 def encodable(path: Path | str) -> str:
-    """A text with a question mark for every byte of a path that is not UTF-8."""
+    """Replace every byte of a path that is not UTF-8 by a question mark."""
     return str(path).encode("utf-8", "replace").decode()

@@ -1,1 +1,1 @@
-"""Published checkpoints become checkpoints of this benchmark: read, told apart, compared, renamed, written."""
+"""Published checkpoints become checkpoints of this benchmark: read, recognised, compared, renamed, written."""

@@ -29,7 +29,7 @@ class Assigned:
 
     @property
     def shapes(self) -> Shapes:
-        """Of all its tensors."""
+        """Return the shapes of all its tensors."""
         return {name: tuple(tensor.shape) for name, tensor in self.state.tensors.items()}
 
 
@@ -83,7 +83,7 @@ def assign(
 
 
 def _by_entry(state: StateDict, layout: PublishedCheckpoint) -> Assigned | None:
-    """By the entry of the dictionary that holds it."""
+    """Assign by the entry of the dictionary that holds the state dict."""
     for key in reversed(state.path):
         for network in layout.networks:
             if key in network.keys:
@@ -94,13 +94,13 @@ def _by_entry(state: StateDict, layout: PublishedCheckpoint) -> Assigned | None:
 
 
 def _by_names(state: StateDict, layout: PublishedCheckpoint, model: Method) -> Assigned | None:
-    """By the network that has the largest share of its names."""
+    """Assign to the network that has the largest share of its names."""
     best = max(layout.networks, key=lambda network: _share(state, network, model))
     return Assigned(best, "raw", state) if _share(state, best, model) > 0 else None
 
 
 def _share(state: StateDict, network: PublishedNetwork, model: Method) -> float:
-    """The share of a state dict's names that a network has."""
+    """Return the share of a state dict's names that a network has."""
     module = getattr(model, network.attribute)
     known = {*network.names(module), *network.skipped(module)}
     return sum(name in known for name in state.tensors) / len(state.tensors)

@@ -103,7 +103,7 @@ def _tensors(assigned: Sequence[Assigned], model: Method, absent: Sequence[str])
 
 
 def _filled(network: nn.Module, assigned: Assigned) -> dict[str, Tensor]:
-    """A copy of the network's state with the given weights."""
+    """Return a copy of the network's state with the given weights."""
     names, skipped = assigned.network.names(network), assigned.network.skipped(network)
     load_published(network, assigned.state.tensors, names, skipped)
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
@@ -112,7 +112,7 @@ def _filled(network: nn.Module, assigned: Assigned) -> dict[str, Tensor]:
 def _notes(
     assigned: Sequence[Assigned], ignored: Sequence[StateDict], absent: Sequence[str], model: Method
 ) -> Iterator[str]:
-    """What no file says and a user should know."""
+    """Return notes on what the files do not tell."""
     for entry in assigned:
         if entry.state.stripped:
             yield f"{entry.state.title}: every name began with '{entry.state.stripped}' (DataParallel), now dropped"

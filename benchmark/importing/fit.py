@@ -18,11 +18,11 @@ from benchmark.settings import make_settings
 from benchmark.training.registry import METHODS, find_method
 
 SHOWN, LONGEST_NAME = 1000, 200
-"""Names of a list, and signs of a name, that are printed; published networks have fewer."""
+"""Most names printed of a list, and most characters of a name; published networks have fewer."""
 
 
 class DoesNotFit(UserError):  # noqa: N818 - the name says what is wrong
-    """The files are not of this method's network. `lists`: every name in question, for people to read."""
+    """The files are not of this method's network. lists: every name in question, as text."""
 
     def __init__(self, message: str, lists: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -102,7 +102,7 @@ def _counts(measured: Measured) -> list[str]:
 
 
 def _lists(compared: Sequence[tuple[Assigned, Differences]]) -> dict[str, list[str]]:
-    """All names under three headings, one a line; what holds for a network and for its average is said once."""
+    """List all names under three headings, one a line; those of a network and its average once."""
     groups: dict[str, dict[str, list[Assigned]]] = {"missing": {}, "unexpected": {}, "of the wrong shape": {}}
     for entry, different in compared:
         shapes = [f"{_name(w.name)} {w.found} in the file, {w.wanted} in the network" for w in different.wrong]
@@ -125,7 +125,7 @@ def _name(name: str) -> str:
 
 
 def _hint(compared: Sequence[tuple[Assigned, Differences]], method: str) -> str:
-    """What might be done about it."""
+    """Suggest what to do."""
     wrong = [entry for entry, different in compared if different]
     if wrong and all(entry.network.optional for entry in wrong):
         files = ", ".join(dict.fromkeys(entry.state.file.name for entry in wrong))

@@ -1,4 +1,4 @@
-"""Read files of weights that others have written: as data, which never runs."""
+"""Read weight files of other programs as data; no code in them is run."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from benchmark.core.paths import printable
 from benchmark.importing.recognise import OF_TORCH, archive_of, format_of
 
 LARGEST = 8 << 30
-"""Bytes of a file, also unpacked; the published ones have at most a twentieth of it."""
+"""Largest size of a file in bytes, also unpacked; published ones have at most a twentieth of it."""
 _DEPTH = 6
-"""Dictionaries in dictionaries: nobody saves weights deeper."""
+"""Depth of nested dictionaries."""
 _PREFIXES = ("module.", "_orig_mod.")
-"""What DataParallel and torch.compile put before every name."""
+"""Prefixes that DataParallel and torch.compile add to every name."""
 _FORBIDDEN = re.compile(r"(?:GLOBAL|[Uu]nsupported (?:global|class))\W+(?:GLOBAL )?([\w.]+)")
 _REASON = re.compile(r"WeightsUnpickler error:\s*(.+)", re.DOTALL)
-"""What torch says behind a paragraph of advice."""
+"""The reason in torch's message, which follows a paragraph of advice."""
 _STARTS = (b"PK\x03\x04", b"\x80")
 """A zip file; a pickle, as torch saved until version 1.5."""
 
@@ -54,7 +54,7 @@ class StateDict:
 
 
 def read_state_dicts(path: Path, entries: tuple[str, ...] = ()) -> list[StateDict]:
-    """All state dicts of a file, however they are nested. Raises UserError, in one line, for anything else.
+    """Read all state dicts of a file, at any depth. Raises UserError, in one line, for anything else.
 
     entries: names under which some files keep theirs flat, as `gen.encoder.0.weight`; such are taken apart.
     """
@@ -82,7 +82,7 @@ def sha256(path: Path) -> str:
 
 
 def _read(path: Path) -> Any:
-    """What torch.save or safetensors wrote."""
+    """Load a file of torch.save or safetensors."""
     try:
         with open_regular(path, LARGEST) as stream:
             head = stream.read(512)
@@ -109,7 +109,7 @@ def _read(path: Path) -> Any:
 
 
 def _check_head(path: Path, head: bytes) -> None:
-    """Raise UserError for what is often taken for a checkpoint."""
+    """Raise UserError for files of other formats that are often taken for checkpoints."""
     if not head:
         raise UserError(f"{path} is empty")
     start = head.lstrip().lower()
@@ -145,7 +145,7 @@ def _refused(path: Path, error: Exception) -> UserError:
 
 
 def _line(error: Exception) -> str:
-    """The first sentence of an error, in one line."""
+    """Return the first sentence of an error, in one line."""
     if isinstance(error, EOFError):
         return "it ends too early"
     reason = _REASON.search(str(error))
@@ -173,7 +173,7 @@ def _is_optimiser(value: Any) -> bool:
 def _apart(
     path: tuple[str, ...], tensors: dict[str, Tensor], entries: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
-    """A flat state dict of several networks as several; any other as it is."""
+    """Split a flat state dict of several networks; return any other unchanged."""
     first = {name.partition(".")[0] for name in tensors}
     if not first <= set(entries):
         yield path, tensors
@@ -184,7 +184,7 @@ def _apart(
 
 
 def _without_prefix(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
-    """The same without the prefixes that all names have, and what they were."""
+    """Return the tensors without the prefixes that all names share, and those prefixes."""
     stripped = ""
     while prefix := next((p for p in _PREFIXES if tensors and all(name.startswith(p) for name in tensors)), ""):
         tensors = {name.removeprefix(prefix): item for name, item in tensors.items()}

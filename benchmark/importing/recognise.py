@@ -1,4 +1,4 @@
-"""Files that are no published checkpoint of a method: what they are, by their beginnings and their names."""
+"""Recognise files that are no published checkpoint of a method, by their first bytes and their names."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ OTHER_IMPLEMENTATIONS = (
 
 
 def format_of(name: str, head: bytes) -> str:
-    """What a file is, by its name and its first 512 bytes; "" where it may be torch's."""
+    """Name the format of a file by its name and its first 512 bytes; "" where it may be torch's."""
     for entry in FORMATS:
         matches = (
             re.match(entry.pattern, head, re.DOTALL)
@@ -65,7 +65,7 @@ def format_of(name: str, head: bytes) -> str:
 
 
 def archive_of(names: Collection[str]) -> str:
-    """What a zip file is, by the names in it; "" where it may be torch's."""
+    """Name the format of a zip file by the names in it; "" where it may be torch's."""
     if any(name.endswith(".npy") for name in names):
         return "an archive of NumPy arrays"
     if any(name.endswith("/constants.pkl") for name in names):
@@ -76,7 +76,7 @@ def archive_of(names: Collection[str]) -> str:
 
 
 def other_implementation(names: Collection[str]) -> str:
-    """Which other code has written a state dict with these names; "" where that is not known."""
+    """Name the other implementation that writes state dicts with these names; "" where it is unknown."""
     for other in OTHER_IMPLEMENTATIONS:
         if all(any(re.match(pattern, name) for name in names) for pattern in other.names):
             return other.name

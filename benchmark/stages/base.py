@@ -21,17 +21,17 @@ from benchmark.core.tracking import Tracker
 
 @dataclass(frozen=True)
 class Machine:
-    """What the work runs on. No part of a key but where `device` changes bits."""
+    """The hardware. Only `device` is part of a key, where it changes bits."""
 
     device: str
     threads: int
     cores: int = 1
-    """How many threads work may be spread over that is the same however many they are: those of all jobs together."""
+    """Threads of all jobs together, for work whose result does not depend on their number."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every stage may use while it runs."""
+    """What a running stage may use."""
 
     store: Store
     reporter: Reporter
@@ -54,7 +54,7 @@ class Work:
 
 @dataclass(frozen=True)
 class NoFacts:
-    """The facts of a stage whose files say everything."""
+    """The facts of a stage that has none beside its files."""
 
 
 F = TypeVar("F", default=Any)
@@ -63,17 +63,17 @@ F = TypeVar("F", default=Any)
 
 @dataclass(frozen=True)
 class StageResult(Generic[F]):
-    """What a stage leaves in its folder, and the facts for its manifest."""
+    """The files of a finished stage, and the facts for its manifest."""
 
     facts: F
     files: Sequence[str] | None = None
-    """Names; None for `Stage.files`."""
+    """File names; None for `Stage.files`."""
     seconds: float | None = None
-    """Where they span several calls."""
+    """Seconds of work, where they span several calls."""
     threads: int | None = None
-    """With how many it ran, where those are not the machine's (a training resumes with as many as it began with)."""
+    """Threads, where they are not the machine's (a training resumes with as many as it began with)."""
     timings: Mapping[str, float] = field(default_factory=dict)
-    """Other durations; beside the seconds in the manifest, and no part of any result."""
+    """Other durations for the manifest; no part of any result."""
 
 
 class Stage(ABC, Generic[F]):
@@ -88,7 +88,7 @@ class Stage(ABC, Generic[F]):
     version: int = 1
     """Raise it when the same settings and inputs would give another content."""
     files: tuple[str, ...] = ()
-    """Names of files that its artifact has at least."""
+    """Names of files that its artifact must have."""
 
     def __init__(self, name: str, settings: Mapping[str, Any], inputs: Mapping[str, Stage]) -> None:
         self.inputs = inputs
@@ -106,7 +106,7 @@ class Stage(ABC, Generic[F]):
 
     @abstractmethod
     def run(self, context: Context, folder: Path) -> StageResult[F]:
-        """Write the files into `folder`; what an interrupted call left there is still there."""
+        """Write the files into `folder`, which keeps the files of an interrupted call."""
 
     def artifact(self, context: Context) -> Artifact:
         """Return the finished artifact. Raises RuntimeError where the stage has not been run."""
@@ -126,7 +126,7 @@ class Stage(ABC, Generic[F]):
 
 
 def make_all(stages: Sequence[Stage], context: Context) -> None:
-    """Run stages that are missing, in the order given."""
+    """Run the missing stages, in the order given."""
     for number, stage in enumerate(stages, 1):
         context.reporter.say(f"[{number}/{len(stages)}] {stage.name}")
         make(stage, context)

@@ -37,7 +37,7 @@ from benchmark.training.trainer import LOSSES, WEIGHTS, Budget, Trainer
 
 @dataclass(frozen=True, config=STRICT)
 class TrainFacts:
-    """The cost of a training, as far as the clock has no part in it; None where nobody knows."""
+    """The cost of a training apart from its time; None where it is unknown."""
 
     iterations: int | None
     images_seen: int | None
@@ -48,14 +48,14 @@ class TrainFacts:
     changed_settings: Mapping[str, Any]
     """Settings that differ from the published ones."""
     failures: list[str] = field(default_factory=list)
-    """In which ways the training failed by its own measure."""
+    """The measures by which the training failed."""
     framing: Mapping[str, Any] | None = None
-    """Where the training pictures have the face; None where nobody knows."""
+    """The place of the face in the training pictures; None where it is unknown."""
     final_losses: Mapping[str, float] = field(default_factory=dict)
 
 
 class CheckpointStage(Stage[TrainFacts]):
-    """A stage that leaves a checkpoint: a training, or what takes its place."""
+    """A stage that makes a checkpoint: a training, or an import in place of one."""
 
     facts_type = TrainFacts
     method: str
@@ -63,30 +63,30 @@ class CheckpointStage(Stage[TrainFacts]):
     settings: Any
     shape: Shape
     iterations: int | None
-    """Of its training; None where nobody knows."""
+    """Iterations of the training; None where they are unknown."""
     origin: str = ""
-    """Where the weights are from, if they were not trained here."""
+    """Origin of the weights, if they were not trained here."""
     precision: Precision = DEFAULT
-    """What its training computes products in."""
+    """The precision in which the training computes products."""
 
     def title(self, subset: Subset) -> str:
-        """What tells it from others, in the names of the stages and files that come of it: `mtss F&P seed 0`."""
+        """Return its name in the stages and files that depend on it: `mtss F&P seed 0`."""
         return self.name.removeprefix(f"{self.kind} ")
 
     @property
     def training_key(self) -> str:
-        """The key by which a training's losses are logged."""
+        """Return the key under which the training's losses are logged."""
         return self.recipe.key
 
     @property
     def footnote(self) -> str:
-        """What a table says of it: the method's word, and a precision that is not the default's."""
+        """Return the footnote of a table: the method's own, and a precision other than the default."""
         coarse = "" if self.precision == DEFAULT else f"Trained with {MEANING[self.precision]}."
         return " ".join(note for note in (self.method_class.footnote, coarse) if note)
 
 
 def code_setting(method: str) -> dict[str, str]:
-    """What a key has of a method's code: nothing for this repository's methods, whose versions tell."""
+    """Return the digest of a method's code for a key; empty for this repository's methods, which have versions."""
     digest = code_digest(method)
     return {"method_code": digest} if digest else {}
 
@@ -139,7 +139,7 @@ class Train(CheckpointStage):
         )
 
     def work(self) -> Work:
-        """Iterations; weights, averages and two moments, in an old and a new state file and in the result."""
+        """Estimate iterations and bytes: weights, averages and two moments, in two state files and the result."""
         with torch.device("meta"):
             parameters = sum(p.numel() for p in self.method_class(self.settings, self.shape).parameters())
         return Work(
@@ -220,7 +220,7 @@ def check_contracts(stages: Iterable[Stage], device: str) -> None:
 
 
 def _framing(data: TrainingSet, size: int) -> dict[str, Any] | None:
-    """Where the training pictures have the face, for `benchmark.synthesize`; None where nobody knows."""
+    """Measure the place of the face in the training pictures, for `benchmark.synthesize`; None if it is unknown."""
     framing = None if data.landmarks is None else Framing.measured(data.landmarks, size)
     return None if framing is None else framing.as_json()
 

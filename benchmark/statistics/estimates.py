@@ -30,7 +30,7 @@ class Estimate(ABC):
     """A number estimated from test identities."""
 
     test: str
-    """How p values are computed, for the reader."""
+    """How p values are computed, as text."""
 
     @property
     @abstractmethod
@@ -40,12 +40,12 @@ class Estimate(ABC):
     @property
     @abstractmethod
     def standard_error(self) -> float:
-        """Over identities; NaN with fewer than two."""
+        """Standard error over identities; NaN with fewer than two."""
 
     @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """Of the identities."""
+        """Names of the identities."""
 
     @property
     def identities(self) -> int:
@@ -96,12 +96,12 @@ class IdentityMeans(Estimate):
 
     @property
     def standard_error(self) -> float:
-        """Of the mean."""
+        """Standard error of the mean."""
         return float(stats.sem(self._values)) if self.identities > 1 else math.nan
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the identities."""
+        """Names of the identities."""
         return tuple(self.means)
 
     def p_value(self, alternative: Alternative = "two-sided", threshold: float = 0.0) -> float:
@@ -114,7 +114,7 @@ class IdentityMeans(Estimate):
         return type(self)({name: mean - other.means[name] for name, mean in self.means.items()})
 
     def times(self, factor: float, offset: float = 0.0) -> Self:
-        """Of each identity."""
+        """Scale and shift the mean of each identity."""
         return type(self)({name: factor * mean + offset for name, mean in self.means.items()})
 
 
@@ -128,7 +128,7 @@ class Jackknife(Estimate):
 
     @property
     def value(self) -> float:
-        """On all identities, as the tables have it."""
+        """The value on all identities, as in the tables."""
         return self.whole
 
     @property
@@ -140,7 +140,7 @@ class Jackknife(Estimate):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the identities that are left out in turn."""
+        """Names of the identities that are left out in turn."""
         return tuple(self.without)
 
     def p_value(self, alternative: Alternative = "two-sided", threshold: float = 0.0) -> float:
@@ -164,7 +164,7 @@ class Jackknife(Estimate):
         return type(self)(self.whole - other.whole, without)
 
     def times(self, factor: float, offset: float = 0.0) -> Self:
-        """Of the whole and of each replicate."""
+        """Scale and shift the whole and each replicate."""
         without = {name: factor * value + offset for name, value in self.without.items()}
         return type(self)(factor * self.whole + offset, without)
 
