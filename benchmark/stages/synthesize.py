@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmark.core.errors import RunFailed, UserError
 from benchmark.core.files import create_array
 from benchmark.core.hashes import write_text
+from benchmark.core.source_code import PROJECT, error_line
 from benchmark.data.edit_lists import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.interface import Faces, Method, Target
@@ -134,10 +135,18 @@ def edit_batch(method: Method, faces: FaceSet, rows: pd.DataFrame, guide: Guide,
 def edit_pictures(method: Method, sources: Faces, target: Target) -> np.ndarray | None:
     """Edit: N x S x S x 3 uint8, or None where a value is not finite.
 
-    Raises UserError where `edit` returns something else than N x 3 x S x S floating-point numbers: no training has
-    checked the method of an imported checkpoint.
+    Raises UserError where `edit` returns something else than N x 3 x S x S floating-point numbers, or raises, in a
+    method from outside this repository: no training has checked the method of an imported checkpoint.
     """
-    edited: object = method.edit(sources, target)
+    name = type(method).__name__
+    try:
+        edited: object = method.edit(sources, target)
+    except UserError:
+        raise
+    except Exception as error:
+        if type(method).__module__.partition(".")[0] in PROJECT:
+            raise
+        raise UserError(f"method {name}: edit raises {error_line(error)}") from error
     wanted = " x ".join(map(str, sources.images.shape))
     if not isinstance(edited, Tensor):
         returned = f"a value of type {type(edited).__name__}"
@@ -147,7 +156,6 @@ def edit_pictures(method: Method, sources: Faces, target: Target) -> np.ndarray 
         returned = f"a tensor of {edited.dtype}"
     else:
         return to_pictures(edited) if bool(torch.isfinite(edited).all()) else None
-    name = type(method).__name__
     raise UserError(f"method {name}: edit returns {returned}, and must return a float tensor of {wanted} in [-1, 1]")
 
 

@@ -159,6 +159,15 @@ def test_a_method_that_returns_no_pictures_is_one_line(
     assert not (tmp_path / "o.png").exists()
 
 
+def test_a_method_that_raises_is_one_line(
+    tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(find_method(METHOD), "edit", lambda *_: 1 / 0)
+    assert call(trained, "--source", save(tmp_path / "a.png"), "--target", "sad", "--out", tmp_path / "o.png") == 2
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
+    assert "method Dummy: edit raises ZeroDivisionError: division by zero" in line
+
+
 def test_by_reference(tmp_path: Path, trained: Path, faces: Path) -> None:
     source, reference = save(tmp_path / "a.png"), faces / "r001_fearful_090_frontal.png"
     edit(trained, tmp_path / "o.png", source, "--reference", reference)
