@@ -78,6 +78,11 @@ def parser(
         "--allow-small", action="store_true", help="Fréchet distances of fewer pictures than the floor"
     )
     command.add_argument(
+        "--faces-in-page",
+        action="store_true",
+        help="put pictures that may not be passed on (RaFD, CFEE, folders) into report.html, too",
+    )
+    command.add_argument(
         "--out", type=Path, default=Path("runs"), metavar="DIR", help="where everything is kept (default: runs)"
     )
     command.add_argument(
@@ -113,6 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         fid_weights=arguments.fid_weights,
         allow_other_weights=arguments.allow_other_weights,
         allow_small=arguments.allow_small,
+        faces_in_page=arguments.faces_in_page,
         out=arguments.out,
         reference=arguments.reference,
         retrain=arguments.retrain,

@@ -114,7 +114,11 @@ class Plan:
         if not judges:
             raise no_row(request, rows[0].missing)
         self.rows = rows
-        self.report = self._once(Report(suite, profile, self.prepare, self.edited, judges, judged, rows, extractor))
+        report = Report(
+            suite, profile, self.prepare, self.edited, judges, judged, rows, extractor,
+            request.options, request.faces_in_page,
+        )  # fmt: skip
+        self.report = self._once(report)
 
     def _once(self, stage: S) -> S:
         """The stage, or the one of the same key that is there already."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MAX_SEED = 2**32 - 1
 MOST_SEEDS = 1000
 PACKAGES = ("benchmark", "baselines", "models", "results")
-CODE = {".py", ".yaml", ".json", ".sha256"}
+CODE = {".py", ".yaml", ".json", ".sha256", ".j2", ".css", ".js"}
 """What a key may depend on. Pictures and weights have hashes of their own in the request."""
 ACCELERATORS = ("nvidia*", "nvhost*", "nvgpu*", "nvmap*", "kfd", "dxg")
 """Device files of GPUs that torch may find: of NVIDIA's and AMD's drivers, and of Windows below Linux."""
@@ -61,6 +61,7 @@ class RunOptions:
     out: Path = Path("runs")
     reference: Path | None = None
     retrain: bool = False
+    faces_in_page: bool = False
     quiet: bool = False
 
 
@@ -81,6 +82,10 @@ class PlanRequest:
     """Of stored results."""
     retrain: bool = False
     """Whether stored trainings are left alone."""
+    faces_in_page: bool = False
+    """Whether the page shows pictures that may not be passed on."""
+    options: tuple[str, ...] = ()
+    """Of `benchmark.run`, as the page prints them; no part of any key."""
     finished_only: bool = False
     """Whether rows and seeds whose training is neither finished nor stored are left out."""
     judge_seed: int = JUDGE_SEED
@@ -108,7 +113,7 @@ class PlanRequest:
             self.device,
             self.judge_seed,
             {row: checkpoint.recipe.key for row, checkpoint in self.checkpoints.items()},
-            [self.retrain, self.finished_only, _stored(self.reference)],
+            [self.retrain, self.finished_only, self.faces_in_page, _stored(self.reference)],
             _code(),
             [code_digest(row.method) for row in self.suite.rows if is_known(row.method)],
         )
@@ -135,8 +140,31 @@ def check_options(options: RunOptions) -> tuple[PlanRequest, Store]:
         profile = dataclasses.replace(profile, precision=options.precision)
     extractor = choose_extractor(features, options.fid_weights, options.allow_other_weights)
     device = device_at_a_glance(options.device) or choose_device(options.device)
-    reference, retrain = options.reference or REFERENCE, options.retrain
-    return PlanRequest(suite, profile, source, seeds, extractor, device, checkpoints, reference, retrain), store
+    request = PlanRequest(
+        suite, profile, source, seeds, extractor, device, checkpoints, options.reference or REFERENCE, options.retrain,
+        options.faces_in_page, tuple(shown_options(options)),
+    )  # fmt: skip
+    return request, store
+
+
+def shown_options(options: RunOptions) -> list[str]:
+    """The options that decide results, as `benchmark.run` takes them, but for the methods; defaults are left out."""
+    seeds = ",".join(map(str, options.seeds))
+    named = {
+        "--suite": options.suite, "--profile": options.profile, "--data": options.data, "--seeds": seeds,
+        "--device": options.device if options.device != "auto" else None, "--precision": options.precision,
+        "--features": options.features, "--fid-weights": options.fid_weights, "--reference": options.reference,
+    }  # fmt: skip
+    flags = {
+        "--allow-other-weights": options.allow_other_weights,
+        "--allow-small": options.allow_small,
+        "--retrain": options.retrain,
+    }
+    return [
+        *(word for name, value in named.items() if value is not None for word in (name, str(value))),
+        *(word for checkpoint in options.checkpoints for word in ("--checkpoint", checkpoint)),
+        *(name for name, on in flags.items() if on),
+    ]
 
 
 def device_at_a_glance(wanted: str) -> str | None:

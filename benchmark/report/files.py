@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+WEB_PAGE = "web page"
 FILES: dict[str, str] = {
+    WEB_PAGE: "report.html",
     "page": "report.md",
     "results": "results.json",
     "timings": "timings.json",

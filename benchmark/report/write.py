@@ -15,7 +15,9 @@ from benchmark.report.claims_figure import ClaimPair, draw_claims
 from benchmark.report.comparison import compare
 from benchmark.report.curves import draw_losses
 from benchmark.report.figures import RowPictures, draw_edits
-from benchmark.report.files import FILES, report_files
+from benchmark.report.files import FILES, WEB_PAGE, report_files
+from benchmark.report.html.content import PageContent
+from benchmark.report.html.page import report_html
 from benchmark.report.latex import latex
 from benchmark.report.notes import data_line
 from benchmark.report.page import extended_page, extended_tables, report_page, table_page
@@ -38,11 +40,13 @@ def write_report(
     timings: Mapping[str, float],
     figure: SuiteFigure | None = None,
     pairs: Sequence[ClaimPair] = (),
+    page: PageContent | None = None,
 ) -> dict[str, Path]:
     """Write all files into `folder`. Return those that are there, by the names of `FILES`.
 
     losses: by training name, a frame with `iteration` and a column for each loss. timings: seconds, by training name.
     figure: what the suite asks for beside the figures that all have. pairs: the edits that show the verdicts on claims.
+    page: what `report.html` shows; the pictures, losses and timings alone if not given.
     There is no figure of a guide that no row has, and none of losses where there are none. A suite of some targets has
     one figure with all rows instead of one a guide.
     """
@@ -73,6 +77,7 @@ def write_report(
         "extended table (CSV)": extended_csv(results, timings),
         "extended table (LaTeX)": latex(extended_tables(results, timings)),
         "page": report_page(results, timings, drawn),
+        WEB_PAGE: report_html(results, page or PageContent(pictures=pictures, losses=losses, timings=timings)),
     }
     for name, text in texts.items():
         (folder / FILES[name]).write_text(text, encoding="utf-8", newline="\n")

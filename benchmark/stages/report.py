@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from benchmark.data.faceset import ALIGNED, FaceSet
 from benchmark.data.photos.set_aside import ASIDE, read_aside
 from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS, Subset
-from benchmark.report.files import FACES
+from benchmark.report.files import FACES, WEB_PAGE
 from benchmark.report.results import (
     Features,
     Floor,
@@ -36,6 +36,7 @@ from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
 from benchmark.stages.claims import claim_pairs, suite_claims
 from benchmark.stages.features import ExtractorChoice
 from benchmark.stages.judge import ReadByJudge, TrainJudge
+from benchmark.stages.page import confusions, edit_examples
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import Score
 from benchmark.stages.synthesize import EDITED, EDITS, Synthesize
@@ -44,6 +45,7 @@ from benchmark.training.trainer import LOSSES
 
 if TYPE_CHECKING:
     from benchmark.report.figures import RowPictures
+    from benchmark.report.html.content import PageContent
 
 
 PRIVATE = (
@@ -70,7 +72,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 8
+    version = 9
     files = ("results.json",)
 
     def __init__(
@@ -83,8 +85,14 @@ class Report(Stage[NoFacts]):
         judged: Mapping[Subset, ReadByJudge],
         rows: list[RowStages],
         extractor: ExtractorChoice,
+        options: Sequence[str] = (),
+        faces_in_page: bool = False,
     ) -> None:
-        """prepare: the faces that were trained on; edited: those that were edited, which may be the same stage."""
+        """prepare: the faces that were trained on; edited: those that were edited, which may be the same stage.
+
+        options: of `benchmark.run`, for the page's commands. faces_in_page: also pictures that may not be passed on.
+        """
+        self.options, self.faces_in_page = tuple(options), faces_in_page
         self.suite, self.profile, self.prepare, self.judges, self.rows = suite, profile, prepare, judges, rows
         self.edited, self.judged, self.extractor = edited, judged, extractor
         self.claims = suite_claims(suite)
@@ -122,6 +130,8 @@ class Report(Stage[NoFacts]):
             (*suite.columns, *suite.extra_columns), {metric.key for metric in METRICS}, where=f"suite {suite.name}: "
         )
         settings |= {name: list(getattr(suite, name)) for name in ("columns", "extra_columns") if getattr(suite, name)}
+        if faces_in_page and prepare.source.licensed:
+            settings["faces_in_page"] = True
         if suite.targets:
             settings["targets"] = list(suite.targets)
         super().__init__(f"{suite.name} {profile.name} {prepare.source.name}", settings, inputs)
@@ -137,12 +147,42 @@ class Report(Stage[NoFacts]):
         results = self.results(context)
         losses, seconds = self._trainings(context)
         pictures = self._pictures(results, context)
-        pairs = claim_pairs(results, {entry.row.id: entry.scores for entry in self.rows}, self.edited, context)
-        files = write_report(folder, results, pictures, losses, seconds, self.suite.figure, pairs)
+        pairs = claim_pairs(results, self._scores, self.edited, context)
+        page = self._page(results, pictures, losses, seconds, context)
+        files = write_report(folder, results, pictures, losses, seconds, self.suite.figure, pairs, page)
         write_timings(folder, {**seconds, PEAK: context.peaks.sum})  # after the figures, which need most here
         self._track(context, results, losses, files)
         aside = self._write_aside(context, folder)
         return StageResult(NoFacts(), sorted([*(path.name for path in files.values()), *aside]))
+
+    @property
+    def _scores(self) -> dict[str, Mapping[int, Score]]:
+        """By row id and seed."""
+        return {entry.row.id: entry.scores for entry in self.rows}
+
+    def _page(
+        self,
+        results: SuiteResults,
+        pictures: Sequence[RowPictures],
+        losses: Mapping[str, pd.DataFrame],
+        seconds: Mapping[str, float],
+        context: Context,
+    ) -> PageContent:
+        """Gather what `report.html` shows; pictures that may not be passed on only where they were asked for."""
+        from benchmark.report.html.content import PageContent
+
+        licensed = self.prepare.source.licensed
+        withheld = licensed and not self.faces_in_page
+        return PageContent(
+            pictures=[] if withheld else pictures,
+            examples=[] if withheld else edit_examples(results, self._scores, self.edited, context),
+            confusions=confusions(self._scores, context),
+            losses=losses,
+            timings=seconds,
+            options=self.options,
+            withheld=withheld,
+            shown=licensed and self.faces_in_page,
+        )
 
     def _write_aside(self, context: Context, folder: Path) -> list[str]:
         """Write the list of photographs that were set aside. It has names of private files, so no server gets it."""
@@ -300,7 +340,8 @@ class Report(Stage[NoFacts]):
             for subset, judge in results.judges.items()
         }
         suite = {**judged, **summary_metrics(results)}
-        private = {name for name in FACES if name in files} if self.prepare.source.licensed else set()
+        faces = FACES | {WEB_PAGE} if self.faces_in_page else FACES
+        private = {name for name in faces if name in files} if self.prepare.source.licensed else set()
         names = {name: path.name for name, path in files.items()}
         context.tracker.finish(self.recipe.folder, names, suite, private)
 

@@ -1,0 +1,1 @@
+"""Web pages in one file: a suite's report, and the leaderboard of several results."""

@@ -1,0 +1,120 @@
+"""The grid of edits in the manner of the paper's Fig. 3, as numbers of pictures in the sprites."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.protocol import EXPRESSIONS
+from benchmark.report.figures import GUIDE_NAMES, SUBSET_NAMES, RowPictures
+from benchmark.report.html.content import EditExample
+from benchmark.report.html.sprites import Sprites
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture of the page and its words; kind: source, edit, truth or reference."""
+
+    sprite: int
+    words: str
+    kind: str
+    column: str = ""
+
+
+@dataclass(frozen=True)
+class GridLine:
+    """A line of a block; None where there is nothing to edit."""
+
+    label: str
+    kind: str
+    tiles: tuple[Tile | None, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One source and what was made of it."""
+
+    source: Tile
+    caption: str
+    lines: tuple[GridLine, ...]
+
+
+@dataclass(frozen=True)
+class GridSection:
+    """The rows of one guide that edit the same sources."""
+
+    heading: str
+    columns: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class ExampleTiles:
+    """An edit between its source and the true picture."""
+
+    value: str
+    words: str
+    source: Tile
+    edit: Tile
+    truth: Tile | None
+
+
+def grid_sections(pictures: Sequence[RowPictures], targets: Sequence[str], sprites: Sprites) -> list[GridSection]:
+    """The sections, rows of equal guide, subset and sources together. targets: of the suite; empty for all."""
+    groups: dict[tuple[str, str, bytes], list[RowPictures]] = {}
+    for row in pictures:
+        if len(row.sources):
+            groups.setdefault((row.guide, row.subset, row.sources.tobytes()), []).append(row)
+    columns = tuple(targets or EXPRESSIONS)
+    return [
+        GridSection(
+            f"{GUIDE_NAMES[members[0].guide]}: {SUBSET_NAMES[members[0].subset]}",
+            columns,
+            tuple(_block(members, place, columns, sprites) for place in range(len(members[0].sources))),
+        )
+        for members in groups.values()
+    ]
+
+
+def _block(rows: Sequence[RowPictures], place: int, columns: Sequence[str], sprites: Sprites) -> Block:
+    first = rows[0]
+    own = first.source_expressions[place]
+    caption = first.captions[place] if first.captions else ""
+    source = Tile(sprites.add(first.sources[place]), f"source {place + 1}, {own}", "source")
+
+    def line(label: str, kind: str, cells: np.ndarray) -> GridLine:
+        tiles = (
+            None if name == own else Tile(
+                sprites.add(cells[place, EXPRESSIONS.index(name)]),
+                f"{label}: source {place + 1}, {own} to {name}", kind, name,
+            )
+            for name in columns
+        )  # fmt: skip
+        return GridLine(label, kind, tuple(tiles))
+
+    lines = [] if first.truths is None else [line("true picture", "truth", first.truths)]
+    shown: list[bytes] = []
+    for row in rows:
+        if row.references is not None:
+            cells = row.references[place].tobytes()
+            if cells not in shown[-1:]:
+                lines.append(line("reference", "reference", row.references))
+                shown.append(cells)
+        lines.append(line(row.label, "edit", row.edits))
+    return Block(source, f"{own}, {caption}" if caption else own, tuple(lines))
+
+
+def example_tiles(example: EditExample, decimals: int, sprites: Sprites) -> ExampleTiles:
+    """The tiles of a single edit."""
+    change = f"{example.source_expression} to {example.target}"
+    words = f"{example.row}, {example.which}: {change}"
+    truth = None if example.truth is None else Tile(sprites.add(example.truth), f"{words}, true picture", "truth")
+    return ExampleTiles(
+        f"{example.value:.{decimals}f}",
+        f"{change}, judged {example.judged}",
+        Tile(sprites.add(example.source), f"{words}, source", "source"),
+        Tile(sprites.add(example.edit), words, "edit"),
+        truth,
+    )

@@ -1,0 +1,96 @@
+"""The loss curves of the page: the panels of `losses.png` as paths of SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmark.report.curves import COLOURS, NETWORKS, bend_of, by_training, finite, loss_names, scale_of, thin
+
+WIDTH, HEIGHT, POINTS = 100.0, 40.0, 90
+"""Units of a panel, and means of how many stretches are drawn."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A seed's curve. points: for `polyline`. colour: a place in the page's palette."""
+
+    seed: str
+    points: str
+    colour: int
+    failed: bool
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One loss. zero: the height of 0, if it lies inside."""
+
+    network: str
+    term: str
+    words: str
+    curves: tuple[Curve, ...]
+    zero: float | None
+
+
+@dataclass(frozen=True)
+class TrainingPanels:
+    """A training: its seeds on top of one another."""
+
+    title: str
+    iterations: int
+    seeds: tuple[Curve, ...]
+    panels: tuple[Panel, ...]
+
+
+def loss_panels(losses: Mapping[str, pd.DataFrame], failed: Collection[str]) -> list[TrainingPanels]:
+    """A row of panels for each training that has losses. failed: names of those that failed."""
+    rows = []
+    for title, seeds in by_training(losses).items():
+        broken = {seed for seed in seeds if f"{title} {seed}".strip() in failed}
+        key = tuple(
+            Curve(seed, "", place % len(COLOURS), seed in broken) for place, seed in enumerate(seeds)
+        )  # fmt: skip
+        panels = tuple(_panel(name, list(seeds.values()), key) for name in loss_names(seeds))
+        last = max(int(frame["iteration"].iloc[-1]) for frame in seeds.values())
+        rows.append(TrainingPanels(title, last, key, panels))
+    return rows
+
+
+def _panel(name: str, frames: Sequence[pd.DataFrame], key: Sequence[Curve]) -> Panel:
+    network, _, term = name.partition("/")
+    histories = [thin(*finite(frame, name), POINTS) for frame in frames]
+    values = np.concatenate([history[1] for history in histories])
+    longest = max((history[0][-1] for history in histories if len(history[0])), default=1.0)
+    scaled = _scaled(values)
+    low, high = (float(scaled.min()), float(scaled.max())) if len(scaled) else (0.0, 1.0)
+    span = high - low or 1.0
+
+    def height(scaled_values: np.ndarray) -> np.ndarray:
+        return (
+            HEIGHT - 2 - (HEIGHT - 4) * (scaled_values - low) / span if high > low else scaled_values * 0 + HEIGHT / 2
+        )
+
+    curves, start = [], 0
+    for entry, (iterations, own) in zip(key, histories, strict=True):
+        y = height(scaled[start : start + len(own)])
+        start += len(own)
+        x = WIDTH * iterations / longest
+        points = " ".join(f"{a:.4g},{b:.4g}" for a, b in zip(x, y, strict=True))
+        curves.append(Curve(entry.seed, points, entry.colour, entry.failed))
+    crosses = len(values) and values.min() < 0 < values.max()
+    zero = float(height(np.zeros(1))[0]) if crosses else None
+    words = f"{values.min():.3g} to {values.max():.3g}" if len(values) else "no values"
+    return Panel(
+        NETWORKS.get(network, network) if term else "", (term or network).replace("_", " "), words, tuple(curves), zero
+    )
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """Values on the scale on which all of them can be seen; zero stays zero where it is between them."""
+    kind = scale_of(values)
+    if kind == "log":
+        return np.asarray(np.log10(values))
+    return np.asarray(np.arcsinh(values / bend_of(values))) if kind == "symlog" else values

@@ -1,0 +1,215 @@
+"""report.html: a suite's results in one file that needs no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+
+from benchmark.metrics.metric import MetricDescription
+from benchmark.protocol import EXPRESSIONS
+from benchmark.report.certainty_tables import ranks_table, seeds_table
+from benchmark.report.comparison import Comparison, compare
+from benchmark.report.html.content import TIE_BREAKER, WHICH, EditExample, PageContent, Which
+from benchmark.report.html.grid import ExampleTiles, example_tiles, grid_sections
+from benchmark.report.html.loss_panels import loss_panels
+from benchmark.report.html.plots import Plane, planes, strip_plots
+from benchmark.report.html.reproduce import command, row_commands, suite_options
+from benchmark.report.html.sprites import Sprites
+from benchmark.report.markdown import superscript
+from benchmark.report.notes import data_line, definitions, failure_note
+from benchmark.report.results import SuiteResults, failed_trainings
+from benchmark.report.tables import (
+    cost_table,
+    difference,
+    expressions_table,
+    main_table,
+    measures_table,
+    metric_heading,
+    steps_table,
+)
+from benchmark.report.verdict_text import SIGNS, evidence_line, heading, rules
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+BUDGET = 5_000_000
+"""Bytes of the page at most."""
+PICTURES_BUDGET = 3_600_000
+"""Bytes of its pictures, so that everything else has room."""
+TEMPLATES = "templates"
+PLANE_AXES = ("identity", "expression")
+"""Keys of the metrics that span the plane, by what they begin with: identity across, expression up."""
+INTERVAL = re.compile(r"(?P<value>[^±\[]*?)(?P<spread> ±[^\[]*?)?(?P<interval> \[.*\])?")
+
+
+def report_html(results: SuiteResults, content: PageContent) -> str:
+    """The whole page. Raises OverBudgetError where even small pictures do not fit."""
+    comparison, sprites = compare(results), Sprites(PICTURES_BUDGET)
+    sections = [] if content.withheld else grid_sections(content.pictures, results.targets, sprites)
+    measures = [] if content.withheld else _measures(results, content.examples, sprites)
+    options = list(content.options) or suite_options(results)
+    tables = {
+        "measures": measures_table(results), "ranks": ranks_table(results), "seeds": seeds_table(results),
+        "steps": steps_table(results), "expressions": expressions_table(results),
+        "costs": cost_table(results, content.timings),
+    }  # fmt: skip
+    return render(
+        "report.html.j2",
+        results=results,
+        content=content,
+        data_line=data_line(results),
+        verdicts_heading=heading(results) if results.claims else "",
+        verdicts=_verdicts(results),
+        rules=rules(results),
+        main=main_table(comparison),
+        published=comparison.published,
+        tables=tables,
+        planes=_planes(results),
+        plots=strip_plots(results, comparison),
+        sections=sections,
+        measures=measures,
+        sprites=sprites,
+        sheets=sprites.sheets(),
+        confusions=_confusions(results, content.confusions),
+        losses=loss_panels(content.losses, failed_trainings(results)),
+        command=command(options),
+        commands=row_commands(results, options),
+        failures=[(row.label, row.subset, failure_note(row)) for row in results.rows if row.failed],
+        definitions=definitions(results),
+        limits=_limits(results, comparison),
+    )
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template with autoescape."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("benchmark.report.html", TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"parts": parts, "superscript": superscript, "difference": difference, "sort_key": sort_key}
+    folder = files("benchmark.report.html") / TEMPLATES
+    style, script = ((folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    environment.globals |= {"style": Markup(style), "script": Markup(script), "expressions": EXPRESSIONS}
+    return environment
+
+
+def parts(text: str) -> tuple[str, str, str]:
+    """A table's entry as value, spread and interval; the latter two may be empty."""
+    match = INTERVAL.fullmatch(text)
+    if match is None:
+        return text, "", ""
+    return match["value"], (match["spread"] or "").strip(), (match["interval"] or "").strip()
+
+
+def sort_key(text: str) -> str:
+    """The number that an entry begins with, for sorting; "" where it begins with none."""
+    match = re.match(r"[-+]?[\d,]*\.?\d+", text)
+    return match[0].replace(",", "").lstrip("+") if match else ""
+
+
+# ---------------------------------------------------------------------------------------------- parts of the page
+@dataclass(frozen=True)
+class VerdictView:
+    """A claim, its verdict, and the numbers behind it."""
+
+    outcome: str
+    sign: str
+    words: str
+    place: str
+    id: str
+    why: str
+    evidence: tuple[str, ...]
+
+
+def _verdicts(results: SuiteResults) -> list[VerdictView]:
+    metrics = {metric.key: metric for metric in results.metrics}
+    return [
+        VerdictView(
+            verdict.outcome, SIGNS[verdict.outcome], verdict.words, verdict.place, verdict.id, verdict.why,
+            tuple(evidence_line(each, metrics) for each in verdict.evidence),
+        )
+        for verdict in results.verdicts
+    ]  # fmt: skip
+
+
+def plane_metrics(results: SuiteResults) -> tuple[MetricDescription, MetricDescription] | None:
+    """The metrics of identity and of expression, or None where one was not measured."""
+    found = [next((m for m in results.metrics if m.key.startswith(stem)), None) for stem in PLANE_AXES]
+    return (found[0], found[1]) if found[0] and found[1] else None
+
+
+def _planes(results: SuiteResults) -> list[Plane]:
+    axes = plane_metrics(results)
+    corners = {row.id for row in results.rows if row.seeds and not row.training}
+    return planes(results, *axes, corners) if axes else []
+
+
+@dataclass(frozen=True)
+class MeasureExamples:
+    """Best, median and worst edits of every row in one metric."""
+
+    heading: str
+    unit: str
+    rows: tuple[tuple[str, str, tuple[tuple[Which, ExampleTiles], ...]], ...]
+
+
+def _measures(results: SuiteResults, examples: Sequence[EditExample], sprites: Sprites) -> list[MeasureExamples]:
+    by_cell = {(each.metric, each.row, each.which): each for each in examples}
+    measures = []
+    for metric in sorted(results.metrics, key=lambda metric: metric.key != TIE_BREAKER):
+        rows = []
+        for row in results.rows:
+            shown = [
+                (which, example_tiles(by_cell[metric.key, row.id, which], metric.decimals, sprites))
+                for which in WHICH
+                if (metric.key, row.id, which) in by_cell
+            ]
+            if shown:
+                rows.append((row.marked_label, row.subset, tuple(shown)))
+        if rows:
+            measures.append(MeasureExamples(metric_heading(metric), metric.unit, tuple(rows)))
+    return measures
+
+
+@dataclass(frozen=True)
+class ConfusionView:
+    """Shares of the judge's answers by target, in percent; None for a target that nothing is edited to."""
+
+    label: str
+    subset: str
+    edits: int
+    shares: tuple[tuple[float, ...] | None, ...]
+
+
+def _confusions(results: SuiteResults, confusions: Mapping[str, np.ndarray]) -> list[ConfusionView]:
+    views = []
+    for row in results.rows:
+        counts = confusions.get(row.id)
+        if counts is None:
+            continue
+        shares = (tuple(100 * float(n) / line.sum() for n in line) if line.sum() else None for line in counts)
+        views.append(ConfusionView(row.marked_label, row.subset, int(counts.sum()), tuple(shares)))
+    return views
+
+
+def _limits(results: SuiteResults, comparison: Comparison) -> list[str]:
+    """What limits the numbers: the profile, the notes under the table, and why the profile changes settings."""
+    overrides = (f"Settings of {name} are not as published: {o.why}" for name, o in sorted(results.overrides.items()))
+    return [results.notice, *main_table(comparison).notes, *overrides]

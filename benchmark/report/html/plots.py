@@ -1,0 +1,239 @@
+"""Where the marks of the page's plots lie: numbers to coordinates, for the templates that draw them as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmark.metrics.metric import MetricDescription
+from benchmark.protocol import Subset
+from benchmark.report.comparison import Comparison
+from benchmark.report.figures import SUBSET_NAMES
+from benchmark.report.results import Row, SuiteResults
+
+WIDTH, LABELS, LINE, HEAD, FOOT, PAD = 460.0, 122.0, 21.0, 10.0, 24.0, 14.0
+"""A strip plot in its own units: whole width, the names' width, height of a row, above, below, right of the axis."""
+PLANE = (620.0, 420.0, 64.0, 30.0, 24.0, 48.0)
+"""The plane: width, height, and the margins left, right, above, below."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A linear scale from numbers to coordinates, with its ticks."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        """The coordinate of a number."""
+        share = (value - self.low) / (self.high - self.low)
+        return round(self.start + share * (self.end - self.start), 2)
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Coordinates and words of round numbers."""
+        from matplotlib.ticker import MaxNLocator
+
+        values = [value for value in MaxNLocator(5).tick_values(self.low, self.high) if self.low <= value <= self.high]
+        return [(self.at(value), f"{value:g}") for value in values]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point and what it says. failed: of a training that failed."""
+
+    x: float
+    title: str
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class StripRow:
+    """A row of a strip plot: every seed, the interval over identities, the paper's number if it can be compared."""
+
+    label: str
+    failed: bool
+    y: float
+    seeds: tuple[Mark, ...]
+    mean: Mark
+    interval: tuple[float, float] | None
+    paper: Mark | None
+
+
+@dataclass(frozen=True)
+class StripPlot:
+    """A metric: a row for each row of the suite that has it, seeds as points on one axis."""
+
+    heading: str
+    direction: str
+    words: str
+    height: float
+    axis: Axis
+    rows: tuple[StripRow, ...]
+
+
+def strip_plots(results: SuiteResults, comparison: Comparison) -> list[StripPlot]:
+    """A plot for every metric that a row has."""
+    paper = {
+        (compared.row.id, cell.metric.key): cell.paper
+        for compared in comparison.rows
+        for cell in compared.cells
+        if cell.paper is not None and not cell.column.obstacles
+    }
+    plots = (_strip(results, metric, paper) for metric in results.metrics)
+    return [plot for plot in plots if plot is not None]
+
+
+def _strip(results: SuiteResults, metric: MetricDescription, paper: dict[tuple[str, str], float]) -> StripPlot | None:
+    rows = [row for row in results.rows if row.values(metric.key)]
+    if not rows:
+        return None
+    numbers = [value for row in rows for value in row.values(metric.key)]
+    numbers += [bound for row in rows for bound in row.interval(metric.key) or ()]
+    numbers += [value for row in rows if (value := paper.get((row.id, metric.key))) is not None]
+    axis = axis_of(numbers, LABELS, WIDTH - PAD)
+    drawn = tuple(
+        _strip_row(row, metric, axis, HEAD + (place + 0.5) * LINE, paper.get((row.id, metric.key)))
+        for place, row in enumerate(rows)
+    )
+    words = "; ".join(f"{row.label} on {row.subset} {row.mean(metric.key):.{metric.decimals}f}" for row in rows)
+    return StripPlot(metric.label, metric.direction, words, HEAD + len(rows) * LINE + FOOT, axis, drawn)
+
+
+def _strip_row(row: Row, metric: MetricDescription, axis: Axis, y: float, paper: float | None) -> StripRow:
+    digits = metric.decimals
+    seeds = tuple(
+        Mark(
+            axis.at(value),
+            f"seed {seed}: {value:.{digits}f}{', failed' if seed in row.failed else ''}",
+            seed in row.failed,
+        )
+        for seed, scores in row.seeds.items()
+        if (value := scores.metrics.get(metric.key)) is not None
+    )
+    mean, interval = row.mean(metric.key), row.interval(metric.key)
+    assert mean is not None
+    words = f"{row.label} on {row.subset}: {mean:.{digits}f}"
+    if interval:
+        words += f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
+    return StripRow(
+        f"{row.label} {row.subset}",
+        bool(row.failed),
+        y,
+        seeds,
+        Mark(axis.at(mean), words),
+        (axis.at(interval[0]), axis.at(interval[1])) if interval else None,
+        None if paper is None else Mark(axis.at(paper), f"paper: {paper:g}"),
+    )
+
+
+def axis_of(numbers: Sequence[float], start: float, end: float, padding: float = 0.06) -> Axis:
+    """An axis on which all numbers lie, with some space at both ends."""
+    low, high = min(numbers), max(numbers)
+    space = (high - low) * padding or max(abs(high) * 0.05, 0.5)
+    return Axis(low - space, high + space, start, end)
+
+
+# ---------------------------------------------------------------------------------------------- the plane
+@dataclass(frozen=True)
+class PlanePoint:
+    """A row in the plane. label_y: where its name stands, apart from the others'."""
+
+    label: str
+    failed: bool
+    corner: bool
+    x: float
+    y: float
+    label_x: float
+    label_y: float
+    anchor: str
+    across: tuple[float, float] | None
+    up: tuple[float, float] | None
+    title: str
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Rows by two metrics, of one subset."""
+
+    heading: str
+    x_label: str
+    y_label: str
+    x_axis: Axis
+    y_axis: Axis
+    points: tuple[PlanePoint, ...]
+
+
+def planes(results: SuiteResults, across: MetricDescription, up: MetricDescription, corners: set[str]) -> list[Plane]:
+    """A plane for each subset that has rows with both metrics. corners: ids of rows that no method makes."""
+    drawn = []
+    for subset in dict.fromkeys(row.subset for row in results.rows):
+        rows = [
+            row for row in results.rows if row.subset == subset and row.values(across.key) and row.values(up.key)
+        ]  # fmt: skip
+        if rows:
+            drawn.append(_plane(subset, rows, across, up, corners))
+    return drawn
+
+
+def _plane(
+    subset: Subset, rows: Sequence[Row], across: MetricDescription, up: MetricDescription, corners: set[str]
+) -> Plane:
+    width, height, left, right, top, bottom = PLANE
+    x_axis = axis_of(list(_numbers(rows, across)), left, width - right, 0.09)
+    y_axis = axis_of(list(_numbers(rows, up)), height - bottom, top, 0.07)
+    places = [(x_axis.at(_mean(row, across)), y_axis.at(_mean(row, up))) for row in rows]
+    label_y = apart([y for _, y in places], 15.0, top, height - bottom)
+    points = []
+    for row, (x, y), at in zip(rows, places, label_y, strict=True):
+        on_the_left = x > left + 0.62 * (width - left - right)
+        intervals = [
+            tuple(axis.at(bound) for bound in interval) if (interval := row.interval(metric.key)) else None
+            for axis, metric in ((x_axis, across), (y_axis, up))
+        ]
+        title = (
+            f"{row.label}: {across.label} {_mean(row, across):.{across.decimals}f}, "
+            f"{up.label} {_mean(row, up):.{up.decimals}f}"
+        )
+        points.append(
+            PlanePoint(
+                row.marked_label, bool(row.failed), row.id in corners, x, y, x - 12 if on_the_left else x + 12, at,
+                "end" if on_the_left else "start", intervals[0], intervals[1], title,  # type: ignore[arg-type]
+            )
+        )  # fmt: skip
+    better = {"higher": "higher is better", "lower": "lower is better"}
+    return Plane(
+        SUBSET_NAMES[subset],
+        f"{across.label} ({better[across.direction]})",
+        f"{up.label} ({better[up.direction]})",
+        x_axis,
+        y_axis,
+        tuple(points),
+    )
+
+
+def _mean(row: Row, metric: MetricDescription) -> float:
+    mean = row.mean(metric.key)
+    assert mean is not None
+    return mean
+
+
+def _numbers(rows: Sequence[Row], metric: MetricDescription) -> Iterable[float]:
+    for row in rows:
+        yield _mean(row, metric)
+        yield from row.interval(metric.key) or ()
+
+
+def apart(wanted: Sequence[float], distance: float, low: float, high: float) -> list[float]:
+    """Coordinates near those wanted, in their order, none nearer to the next than `distance` where there is room."""
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    placed = [0.0] * len(wanted)
+    above = low - distance
+    for index in order:
+        above = placed[index] = max(wanted[index], above + distance)
+    below = high + distance
+    for index in reversed(order):
+        below = placed[index] = min(placed[index], below - distance)
+    return [round(value, 2) for value in placed]

@@ -1,0 +1,270 @@
+"""report.html as text: what it says, what it must never hold, and the numbers behind its plots."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import re
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from benchmark.metrics.ca import CA
+from benchmark.metrics.psnr import PSNR_TRUE
+from benchmark.protocol import EXPRESSIONS
+from benchmark.report.comparison import compare
+from benchmark.report.html.content import PageContent, choose_edits, count_confusions
+from benchmark.report.html.loss_panels import HEIGHT, WIDTH, loss_panels
+from benchmark.report.html.page import BUDGET, parts, plane_metrics, report_html, sort_key
+from benchmark.report.html.plots import apart, planes, strip_plots
+from benchmark.report.html.reproduce import row_commands
+from benchmark.report.html.sprites import SIDE, OverBudgetError, Sprites
+from benchmark.report.results import SuiteResults
+from benchmark.run import parser
+from tests.report.made_up import certain_run, published_run, quick_run
+from tests.report.pages import FAILED, large_content, large_results
+from tests.report.test_figures import history
+
+SECTIONS = (
+    "claims",
+    "table",
+    "plane",
+    "metrics",
+    "edits",
+    "examples",
+    "confusion",
+    "losses",
+    "costs",
+    "again",
+    "limits",
+)
+
+
+@pytest.fixture(scope="module")
+def results() -> SuiteResults:
+    return large_results(rows=6, seeds=2)
+
+
+@pytest.fixture(scope="module")
+def content(results: SuiteResults) -> PageContent:
+    return large_content(results, edits=50, sources=2)
+
+
+@pytest.fixture(scope="module")
+def page(results: SuiteResults, content: PageContent) -> str:
+    return report_html(results, content)
+
+
+def test_the_sections_stand_in_their_order(page: str) -> None:
+    assert tuple(re.findall(r'<section id="([a-z]+)"', page)) == SECTIONS
+    assert re.findall(r'<a href="#([a-z]+)">', page) == list(SECTIONS)
+
+
+def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
+    without_pictures = re.sub(r"data:image/webp;base64,[\w+/=]+", "data:", page)
+    assert "http" not in without_pictures.replace("http-equiv", "")
+    assert re.findall(r"<(?:link|iframe|img|object|embed)\b", page) == []
+    assert {uri.partition(":")[0] for uri in re.findall(r"url\(([^)]*)\)", page)} == {"data"}
+    assert "default-src 'none'" in page
+
+
+def test_words_of_others_are_escaped(results: SuiteResults) -> None:
+    evil = '"><script>alert(1)</script>'
+    rows = (dataclasses.replace(results.rows[0], label=evil, note=evil), *results.rows[1:])
+    text = report_html(
+        dataclasses.replace(results, title=evil, notice=evil, data_description=evil, rows=rows),
+        PageContent(losses={f"{evil} seed 0": history(**{f"a/{evil}": [1.0, 2.0]})}, options=("--suite", evil)),
+    )
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+def test_pictures_that_are_withheld_are_nowhere(results: SuiteResults, content: PageContent) -> None:
+    text = report_html(results, dataclasses.replace(content, withheld=True))
+    assert "data:image" not in text
+    assert "may not be passed on, so this page has none" in text
+    assert "data:image" in report_html(results, content)
+    shown = report_html(results, dataclasses.replace(content, shown=True))
+    assert "who have not agreed to their publication" in shown
+
+
+def test_a_failed_training_is_marked_in_every_section(page: str) -> None:
+    for section in ("table", "metrics", "edits", "examples", "confusion", "losses", "costs", "again", "limits"):
+        text = page[page.index(f'<section id="{section}"') :]
+        text = text[: text.index("</section>")]
+        assert 'class="bad"' in text if section == "metrics" else 'class="failed"' in text, section
+
+
+def test_a_run_with_nothing_to_show_says_so() -> None:
+    text = report_html(published_run(), PageContent())
+    for words in ("no such plane", "No edits are at hand", "No losses are at hand", "No single edits"):
+        assert words in text
+    assert "Claims:" not in text
+
+
+def test_parts_of_an_entry() -> None:
+    assert parts("44.20") == ("44.20", "", "")
+    assert parts("44.20 ± 1.30 [42.00, 46.40]") == ("44.20", "± 1.30", "[42.00, 46.40]")
+    assert parts("44.20 [42.00, 46.40]") == ("44.20", "", "[42.00, 46.40]")
+    assert parts("–") == ("–", "", "")
+    assert [sort_key(text) for text in ("1,680", "-0.5 x", "+2", "–", "12 each", "")] == [
+        "1680",
+        "-0.5",
+        "2",
+        "",
+        "12",
+        "",
+    ]
+
+
+# ---------------------------------------------------------------------------------------------- commands
+def test_commands_are_what_the_command_takes(results: SuiteResults) -> None:
+    options = ("--suite", "table1", "--profile", "quick", "--data", "rafd:/data/my faces", "--seeds", "0,1")
+    found = row_commands(results, options)
+    assert len(found) == len(results.rows)
+    for row, each in zip(results.rows, found, strict=True):
+        words = shlex.split(each.command)
+        assert words[:3] == ["python", "-m", "benchmark.run"]
+        arguments = parser().parse_args(words[3:])
+        assert (arguments.data, arguments.seeds, arguments.methods) == ("rafd:/data/my faces", "0,1", row.method)
+
+
+# ---------------------------------------------------------------------------------------------- choices and counts
+def test_best_median_and_worst() -> None:
+    values = [3.0, np.nan, 1.0, 2.0, 5.0, 4.0]
+    frame = pd.DataFrame({"psnr_true": values, "fid": values})
+    assert choose_edits(frame, PSNR_TRUE) == {"best": 4, "median": 0, "worst": 2}
+    lower = dataclasses.replace(PSNR_TRUE, key="fid", direction="lower")
+    assert choose_edits(frame, lower) == {"best": 2, "median": 0, "worst": 4}
+    assert choose_edits(frame.assign(psnr_true=np.nan), PSNR_TRUE) == {}
+
+
+def test_edits_that_a_metric_cannot_tell_apart_are_ordered_by_psnr() -> None:
+    frame = pd.DataFrame({"ca": [1.0, 0.0, 1.0, 0.0, 1.0], "psnr_true": [20.0, 9.0, 30.0, 8.0, 10.0]})
+    assert choose_edits(frame, CA) == {"best": 2, "median": 4, "worst": 3}
+
+
+def test_confusions_are_pandas_own_counts() -> None:
+    rng = np.random.default_rng(1)
+    tables = [
+        pd.DataFrame({name: rng.choice(EXPRESSIONS, 300) for name in ("target", "judged")}) for _ in range(3)
+    ]  # fmt: skip
+    both = pd.concat(tables)
+    expected = pd.crosstab(both["target"], both["judged"]).reindex(index=EXPRESSIONS, columns=EXPRESSIONS, fill_value=0)
+    assert np.array_equal(count_confusions(tables), expected.to_numpy())
+
+
+# ---------------------------------------------------------------------------------------------- pictures
+def decoded(sprites: Sprites, number: int) -> np.ndarray:
+    uri, lines = sprites.sheets()[sprites.sheet(number)]
+    image = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
+    size = image.shape[1] // SIDE
+    x, y = (float(share.removesuffix("%")) / 100 for share in sprites.position(number).split())
+    column, line = round(x * (SIDE - 1)), round(y * max(lines - 1, 1))
+    return image[line * size : (line + 1) * size, column * size : (column + 1) * size]
+
+
+def test_every_picture_is_where_its_position_says() -> None:
+    sprites, rng = Sprites(10**7), np.random.default_rng(2)
+    pictures = [np.full((32, 32, 3), rng.integers(0, 256, 3), np.uint8) for _ in range(SIDE**2 + 40)]
+    numbers = [sprites.add(picture) for picture in pictures]
+    assert numbers == list(range(len(pictures)))
+    assert sprites.add(pictures[7].copy()) == 7
+    assert [lines for _, lines in sprites.sheets()] == [16, 3]
+    for number in (0, 17, 255, 256, 295):
+        difference = decoded(sprites, number)[8:24, 8:24].astype(int) - pictures[number][8:24, 8:24]
+        assert np.abs(difference).max() <= 12
+
+
+def test_pictures_keep_to_the_budget() -> None:
+    rng = np.random.default_rng(3)
+    noise = [rng.integers(0, 256, (64, 64, 3), np.uint8) for _ in range(60)]
+    sizes = {}
+    for budget in (10**6, 200_000, 60_000):
+        sprites = Sprites(budget)
+        for picture in noise:
+            sprites.add(picture)
+        sizes[budget] = sum(len(uri) for uri, _ in sprites.sheets())
+        assert sizes[budget] <= budget
+    assert sizes[10**6] > sizes[200_000] > sizes[60_000]
+    sprites.budget = 1000
+    with pytest.raises(OverBudgetError, match="60 pictures do not fit 1000 bytes"):
+        sprites.sheets()
+    assert Sprites(1000).sheets() == []
+
+
+# ---------------------------------------------------------------------------------------------- plots
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=9))
+def test_labels_are_apart_and_in_order(wanted: list[float]) -> None:
+    placed = apart(wanted, 10, 0, 100)
+    order = np.argsort(wanted, kind="stable")
+    assert all(b - a >= 9.98 for a, b in zip(np.array(placed)[order], np.array(placed)[order][1:], strict=False))
+    assert min(placed) >= -0.01
+    assert max(placed) <= 100.01
+    if len(wanted) == 1:
+        assert placed == [round(wanted[0], 2)]
+
+
+def test_marks_lie_where_their_numbers_are(results: SuiteResults) -> None:
+    comparison = compare(results)
+    plot = next(plot for plot in strip_plots(results, comparison) if plot.heading == "CA")
+    assert [row.label for row in plot.rows] == [f"{row.label} {row.subset}" for row in results.rows]
+    for row, drawn in zip(results.rows, plot.rows, strict=True):
+        assert [mark.x for mark in drawn.seeds] == [plot.axis.at(value) for value in row.values("ca")]
+        assert [mark.failed for mark in drawn.seeds] == [seed in row.failed for seed in row.seeds]
+        assert drawn.failed is (row.id == FAILED)
+    assert plot.axis.at(plot.axis.low) == plot.axis.start
+    assert plot.axis.at(plot.axis.high) == plot.axis.end
+    assert all(plot.axis.start <= x <= plot.axis.end for x, _ in plot.axis.ticks)
+
+
+def test_the_papers_numbers_are_drawn_where_they_may_be_compared() -> None:
+    for run, drawn in ((published_run(), True), (quick_run(), False)):
+        plots = strip_plots(run, compare(run))
+        assert any(row.paper for plot in plots for row in plot.rows) is drawn
+
+
+def test_the_plane_needs_both_of_its_metrics() -> None:
+    run = certain_run()
+    assert plane_metrics(run) is None
+    metrics = {metric.key: metric for metric in run.metrics}
+    (drawn, frontal) = planes(run, metrics["ssim"], metrics["ca"], {"mtss-t"})
+    assert frontal.heading == "Frontal faces (F)"
+    rows = [row for row in run.rows if row.subset == "F&P" and row.seeds]
+    for row, point in zip(rows, drawn.points, strict=True):
+        assert point.x == drawn.x_axis.at(row.mean("ssim"))  # type: ignore[arg-type]
+        assert point.y == drawn.y_axis.at(row.mean("ca"))  # type: ignore[arg-type]
+        assert point.corner is (row.id == "mtss-t")
+    assert drawn.y_axis.at(100) < drawn.y_axis.at(0)  # up is better
+
+
+def test_loss_curves_fill_their_panels() -> None:
+    losses = {
+        "mtss F&P seed 0": history(
+            **{"generator/style": [4.0, 2.0, 1.0], "discriminator/real": [1.0, float("nan"), -1.0]}
+        ),
+        "mtss F&P seed 1": history(**{"generator/style": [3.0, 2.0, 2.0], "discriminator/real": [0.0, 0.0, 0.0]}),
+    }
+    (row,) = loss_panels(losses, {"mtss F&P seed 1"})
+    assert (row.title, row.iterations) == ("mtss F&P", 15)
+    assert [(panel.network, panel.term, panel.words) for panel in row.panels] == [
+        ("G", "style", "1 to 4"), ("D", "real", "-1 to 1")
+    ]  # fmt: skip
+    style, real = row.panels
+    assert [curve.failed for curve in style.curves] == [False, True]
+    assert style.curves[0].points == f"{WIDTH / 3:.4g},2 {2 * WIDTH / 3:.4g},26 {WIDTH:.4g},38"
+    assert style.zero is None
+    assert real.zero == HEIGHT / 2
+    assert real.curves[0].points.count(" ") == 1  # two values were measured
+
+
+def test_a_page_of_128_pixels_keeps_to_the_budget() -> None:
+    many = large_results(10, 1)
+    text = report_html(many, large_content(many, edits=40, sources=4, size=128))
+    assert len(text.encode()) < BUDGET
