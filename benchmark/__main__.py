@@ -15,6 +15,7 @@ COMMANDS = {
     "score": "score such a program's pictures as a row of the table; or compare any two folders of pictures",
     "compare": "say in which metrics one row of finished results is better than another, and how sure that is",
     "regress": "say whether a change made anything worse than stored results, or store results",
+    "verify": "make a finished run again, and say of each stage whether it came out the same",
     "synthesize": "edit photographs of your own with a trained model",
     "import_checkpoint": "make a checkpoint of a published one",
     "render": "render a set of faces with exact ground truth",

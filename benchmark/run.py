@@ -99,11 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(lambda: run(arguments))
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the suite, or show its plan, and print what comes out."""
+def options_of(arguments: argparse.Namespace) -> RunOptions:
+    """The options that arguments ask for. Raises UserError."""
     from benchmark.pipeline.request import RunOptions
 
-    options = RunOptions(
+    return RunOptions(
         suite=arguments.suite,
         profile=arguments.profile,
         data=arguments.data,
@@ -124,6 +124,11 @@ def run(arguments: argparse.Namespace) -> int:
         retrain=arguments.retrain,
         quiet=arguments.quiet,
     )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the suite, or show its plan, and print what comes out."""
+    options = options_of(arguments)
     if arguments.dry_run:
         _show_plan(options)
         return 0

@@ -60,6 +60,7 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "render": ["--out", "c"],
         "compare": ["a", "b"],
         "regress": ["--against", "a.json"],
+        "verify": ["a"],
     }[command]
     option = {
         "prepare": "--profil",
@@ -72,6 +73,7 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "render": "--identites",
         "compare": "--metrc",
         "regress": "--margn",
+        "verify": "--quik",
     }[command]
     answer = call(f"benchmark.{command}", *required, option, "1")
     assert answer.returncode == 2

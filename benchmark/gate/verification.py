@@ -1,0 +1,433 @@
+"""Make a finished run again elsewhere, and say of each stage whether it came out the same.
+
+A run is an artifact of a store (a report, or any stage), or a `results.json` alone. Its plan is built again from the
+command in its manifest, or from its names; what it was made from is found by the manifests' keys.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shlex
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmark.config.loading import names
+from benchmark.config.profiles import PROFILES
+from benchmark.config.suites import SUITES
+from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Manifest, Store
+from benchmark.core.errors import UserError
+from benchmark.gate.comparison import FAMILY
+from benchmark.gate.gate import FLIPS
+from benchmark.gate.plans import content, make_all, measured_stages
+from benchmark.gate.reference import STORED, Reference, load_reference
+from benchmark.gate.verdicts import Verdict, overall
+from benchmark.metrics.registry import METRICS
+from benchmark.pipeline.context import open_context
+from benchmark.pipeline.plan import Plan
+from benchmark.pipeline.request import RunOptions, check_options
+from benchmark.pipeline.steps import prepare
+from benchmark.report.results import SuiteResults, load_results
+from benchmark.stages.base import Context, Stage
+from benchmark.stages.report import Report
+from benchmark.stages.score import Score
+from benchmark.statistics.gating import prediction_bound
+from benchmark.training.device import choose_jobs
+
+Outcome = Literal["identical", "within spread", "different", "not judged", "taken over"]
+TRAINED = frozenset({"train", "judge", "weights", "record", "imported"})
+"""Kinds of stages that `--quick` takes over."""
+SAME_WEIGHTS = 1e-3
+"""Share by which scores of the same weights may differ between processors."""
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class StageCheck:
+    """One stage made again."""
+
+    name: str
+    kind: str
+    outcome: Outcome
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class NumberCheck:
+    """One number beside that of the run."""
+
+    row: str
+    seed: int
+    metric: str
+    then: float
+    now: float
+    bound: float | None
+    """Null where nothing is known of its spread."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether it came out the same."""
+        if self.then == self.now:
+            return "identical"
+        if self.bound is None:
+            return "not judged"
+        return "within spread" if abs(self.now - self.then) <= self.bound else "different"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came out."""
+
+    run: str
+    stages: tuple[StageCheck, ...]
+    numbers: tuple[NumberCheck, ...]
+    environment: tuple[str, ...]
+    """What of the environment differs."""
+    elsewhere: bool = False
+    """Whether processor, threads or versions differ, so that bytes may."""
+    notes: tuple[str, ...] = ()
+    verdict: Verdict = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "verdict", self._verdict())
+
+    def _verdict(self) -> Verdict:
+        outcomes = {check.outcome for check in self.numbers}
+        if not self.numbers or not self.elsewhere:
+            outcomes |= {check.outcome for check in self.stages}
+        if self.elsewhere and not self.numbers:  # no number says whether a difference matters
+            outcomes = {"not judged" if outcome == "different" else outcome for outcome in outcomes}
+        verdicts: dict[Outcome, Verdict] = {
+            "identical": "pass", "within spread": "pass", "different": "regressed", "not judged": "inconclusive",
+            "taken over": "new",
+        }  # fmt: skip
+        return overall([verdicts[outcome] for outcome in outcomes])
+
+    @property
+    def first(self) -> StageCheck | None:
+        """The first stage whose bytes differ."""
+        return next((check for check in self.stages if check.outcome not in ("identical", "taken over")), None)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A finished run: where it is, and what is known of how it was made."""
+
+    path: Path
+    manifest: Manifest | None
+    results: SuiteResults | None
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Of it and of what it was made from, by key."""
+
+
+Tell = Callable[[str], None]
+Understand = Callable[[str, Sequence[str]], RunOptions | None]
+
+
+def verify(
+    path: Path,
+    out: Path,
+    quick: bool = False,
+    data: str | None = None,
+    checkpoints: Sequence[str] = (),
+    jobs: str = "auto",
+    quiet: bool = False,
+    tell: Tell = lambda _: None,
+    understand: Understand = lambda _command, _arguments: None,
+) -> Verification:
+    """Make a run again in `out`, and compare.
+
+    quick: take over what was trained. checkpoints: as `--checkpoint`. understand: the options of a command's name and
+    arguments, None for one that runs no suite.
+
+    Raises UserError where there is no such run, NotMadeHere where no plan of this code makes it.
+    """
+    run = _open(path)
+    options, plan, target = _plan_of(run, out, data, checkpoints, jobs, quiet, understand)
+    threads = int(run.manifest.made.get("threads", 1)) if run.manifest else 1
+    request, store = check_options(options)
+    count = choose_jobs(jobs, request.device, threads * 2, request.profile.width)
+    context = open_context(store, request.device, threads * count, quiet, count)
+    stages = measured_stages(plan) if isinstance(target, Report) or target is None else _behind(target)
+    taken = set()
+    if quick:
+        taken = _take_over(stages, run, store, tell)
+        if not taken and not checkpoints:
+            raise UserError(f"--quick: {path} has no weights beside it: name them with --checkpoint ROW=DIR")
+    tell(f"verify: {len(stages)} stages of {options.suite}, {options.profile}, in {out}")
+    make_all("what is verified", stages, context, count)
+    checks = tuple(_stage(stage, run, context, taken) for stage in stages)
+    numbers = tuple(_numbers(run, plan, stages, context, quick or bool(checkpoints)))
+    notes = ["what the judge reads is left out: there is another one here"] if checkpoints else []
+    environment = _environment(run.manifest, context) if run.manifest else ["the run does not say where it was made"]
+    elsewhere = any(not phrase.startswith(("commit ", "fesbench ", "platform ")) for phrase in environment)
+    return Verification(str(path), checks, numbers, tuple(environment), elsewhere, tuple(notes))
+
+
+# ------------------------------------------------------------------------------------------------ the run
+def _open(path: Path) -> _Run:
+    """Read a run. Raises UserError where the path holds none."""
+    folder = path.parent if path.name in (RESULTS, MANIFEST) else path
+    if (folder / MANIFEST).is_file():
+        try:
+            manifest = Manifest.read(folder / MANIFEST)
+            root = folder.resolve().parents[1]
+            lineage = Store(root).lineage(manifest.key, str(folder.resolve().relative_to(root)))
+        except ValueError as error:
+            raise UserError(f"{path} is damaged: {error}") from error
+        folders = {key: root / name for key, name in lineage.items()}
+        results = load_results(folder / RESULTS) if (folder / RESULTS).is_file() else None
+        return _Run(path, manifest, results, folders)
+    if path.is_file() and path.name.endswith(".json"):
+        return _Run(path, None, load_results(path))
+    if (folder / RESULTS).is_file():
+        return _Run(path, None, load_results(folder / RESULTS))
+    raise UserError(f"{path} is no run: a folder with a {MANIFEST} (a report, a stage) or a {RESULTS} is needed")
+
+
+def _candidates(run: _Run, data: str | None, understand: Understand) -> Iterator[RunOptions]:
+    """Options that may have made the run: its command's, those its results name, then what comes with this code."""
+    understood = False
+    if run.manifest is not None:
+        words = shlex.split(str(run.manifest.made.get("command", "")))
+        module = next((word for word in words if word.startswith("benchmark.")), "")
+        if module and (options := understand(module.partition(".")[2], words[words.index(module) + 1 :])) is not None:
+            yield options
+            understood = True
+    if run.results is not None:
+        found = run.results
+        features: Any = found.features.name
+        yield RunOptions(
+            found.suite, found.profile, data or found.data, seeds=found.seeds, features=features, allow_small=False
+        )
+        return
+    if understood:
+        return
+    seed = run.manifest.settings.get("seed", 0) if run.manifest is not None else 0
+    for profile in names(PROFILES):
+        for suite in names(SUITES):
+            yield RunOptions(suite, profile, data or "rendered", seeds=(seed if isinstance(seed, int) else 0,))
+
+
+def _plan_of(
+    run: _Run, out: Path, data: str | None, checkpoints: Sequence[str], jobs: str, quiet: bool, understand: Understand
+) -> tuple[RunOptions, Plan, Stage | None]:
+    """The options, the plan, and in it the stage that is the run; None where the run is results alone.
+
+    Raises UserError where no plan of this code has that stage.
+    """
+    near = ""
+    for candidate in _candidates(run, data, understand):
+        options = dataclasses.replace(
+            candidate, out=out, reference=out / "nothing", jobs=jobs, quiet=quiet, threads=None,
+            data=data or candidate.data, checkpoints=tuple(checkpoints) or candidate.checkpoints,
+        )  # fmt: skip
+        try:
+            request, store = check_options(options)
+            prepare(request, store, options)
+            plan = Plan(request, store)
+        except UserError as error:
+            near = near or str(error)
+            continue
+        if run.manifest is None or checkpoints:
+            return options, plan, None
+        for stage in plan.stages:
+            if stage.recipe.key == run.manifest.key:
+                return options, plan, stage
+        near = _nearest(run.manifest, plan) or near
+        if run.results is not None and _same_scores(run, plan):
+            return options, plan, None
+    where = f"no plan of this code makes {run.path}"
+    raise NotMadeHere(f"{where}: {near}" if near else where)
+
+
+class NotMadeHere(UserError):  # noqa: N818 - the name says what is wrong
+    """This code has other settings, versions or inputs than the run."""
+
+
+def _same_scores(run: _Run, plan: Plan) -> bool:
+    """Whether the plan makes the numbers of the run, in another report."""
+    keys = set(run.results.keys.values()) if run.results else set()
+    scores = [score.recipe.key for entry in plan.rows for score in entry.scores.values()]
+    return bool(scores) and set(scores) <= keys
+
+
+def _nearest(manifest: Manifest, plan: Plan) -> str:
+    """How the stage of the same name differs, in a phrase."""
+    for stage in plan.stages:
+        recipe = stage.recipe
+        if (recipe.kind, recipe.name) != (manifest.kind, manifest.name):
+            continue
+        if recipe.version != manifest.version:
+            return f"stage {recipe.kind} had version {manifest.version} and has {recipe.version}"
+        changed = [key for key in recipe.settings if recipe.settings[key] != manifest.settings.get(key)]
+        if changed:
+            return f"other settings: {', '.join(sorted(changed))}"
+        inputs = [role for role, key in recipe.inputs.items() if manifest.inputs.get(role) != key]
+        return f"other inputs: {', '.join(inputs)}"
+    return ""
+
+
+def _behind(stage: Stage) -> list[Stage]:
+    """A stage after all that it is made from, each once."""
+    found: dict[str, Stage] = {}
+
+    def need(one: Stage) -> None:
+        for other in one.inputs.values():
+            need(other)
+        found.setdefault(one.recipe.key, one)
+
+    need(stage)
+    return list(found.values())
+
+
+def _take_over(stages: Sequence[Stage], run: _Run, store: Store, tell: Tell) -> set[str]:
+    """Copy what was trained from the run's store; returns the keys. Raises UserError where it is damaged."""
+    taken = set()
+    for stage in stages:
+        folder = run.folders.get(stage.recipe.key)
+        if stage.kind in TRAINED and folder is not None:
+            try:
+                artifact = Store(folder.parents[1]).find(stage.recipe)
+            except Damaged as error:
+                raise UserError(f"{error.folder} is damaged ({error.why}): nothing rests on it") from error
+            if artifact is not None:
+                store.adopt(artifact, stage.recipe, tell)
+                taken.add(stage.recipe.key)
+    return taken
+
+
+# ------------------------------------------------------------------------------------------------ comparisons
+def _stage(stage: Stage, run: _Run, context: Context, taken: set[str]) -> StageCheck:
+    """Compare the bytes of a stage with the run's, where that still has them."""
+    if stage.recipe.key in taken:
+        return StageCheck(stage.name, stage.kind, "taken over")
+    folder = run.folders.get(stage.recipe.key)
+    if folder is None:
+        known = run.results is not None and stage.recipe.key in run.results.keys.values()
+        words = "equal key; its files are not there" if known else "it is not beside the run"
+        return StageCheck(stage.name, stage.kind, "taken over", words)
+    then, now = Artifact(folder, Manifest.read(folder / MANIFEST)), stage.artifact(context)
+    if content(then) == content(now):
+        return StageCheck(stage.name, stage.kind, "identical")
+    return StageCheck(stage.name, stage.kind, "different", difference(then, now))
+
+
+def difference(then: Artifact, now: Artifact) -> str:
+    """By how much two artifacts of one recipe differ, in a phrase."""
+    phrases = []
+    for name in sorted(then.manifest.files.keys() | now.manifest.files.keys()):
+        files = [artifact.manifest.files.get(name) for artifact in (then, now)]
+        if files[0] is not None and files[0] == files[1]:
+            continue
+        if None in files:
+            phrases.append(f"{name} is in one alone")
+        elif name.endswith(".npy"):
+            phrases.append(f"{name}: {_arrays(np.load(then.folder / name), np.load(now.folder / name))}")
+        elif name.endswith(".safetensors"):
+            phrases.append(f"{name}: {_tensors(then.folder / name, now.folder / name)}")
+        else:
+            phrases.append(f"{name} differs")
+    return "; ".join(phrases) or "facts differ"
+
+
+def _arrays(then: np.ndarray, now: np.ndarray) -> str:
+    if then.shape != now.shape:
+        return f"shape {then.shape} became {now.shape}"
+    off = np.abs(then.astype(np.float64) - now.astype(np.float64))
+    return f"off by {off.max():.3g} at most, {off.mean():.3g} on average"
+
+
+def _tensors(then: Path, now: Path) -> str:
+    from safetensors.numpy import load_file
+
+    first, second = load_file(then), load_file(now)
+    if first.keys() != second.keys():
+        return "other tensors"
+    squared = sum(float(np.square(first[name].astype(np.float64) - second[name]).sum()) for name in first)
+    whole = sum(float(np.square(first[name].astype(np.float64)).sum()) for name in first)
+    return f"weights off by {math.sqrt(squared / whole) if whole else math.inf:.2g} of their norm"
+
+
+def _numbers(
+    run: _Run, plan: Plan, stages: Sequence[Stage], context: Context, same_weights: bool
+) -> Iterator[NumberCheck]:
+    """Compare every metric of every row and seed that was made again."""
+    made = {stage.recipe.key for stage in stages}
+    judged = {metric.key for metric in METRICS if "judge" in metric.needs}
+    judge_taken = any(stage.kind == "judge" and stage.recipe.key in run.folders for stage in stages)
+    for entry in plan.rows:
+        for seed, score in entry.scores.items():
+            if score.recipe.key not in made:
+                continue
+            then = _then(run, entry.row.id, seed, score)
+            now = score.facts(context).metrics
+            for key, value in then.items():
+                here = now.get(key)
+                if value is None or here is None or (same_weights and key in judged and not judge_taken):
+                    continue  # another judge reads otherwise
+                bound = SAME_WEIGHTS * abs(value) if same_weights else _spread(run, entry.row.id, key)
+                if same_weights and key in judged:
+                    bound = max(bound or 0.0, FLIPS * 100 / max(1, score.facts(context).edits))
+                yield NumberCheck(entry.row.id, seed, key, value, here, bound)
+
+
+def _then(run: _Run, row: str, seed: int, score: Score) -> Mapping[str, float | None]:
+    """The run's numbers of a row and seed."""
+    if run.results is not None:
+        found = [each for each in run.results.rows if each.id == row]
+        if found and found[0].seeds:
+            return found[0].seeds.get(seed, next(iter(found[0].seeds.values()))).metrics
+    folder = run.folders.get(score.recipe.key)
+    if folder is None:
+        return {}
+    metrics: Mapping[str, float | None] = Manifest.read(folder / MANIFEST).facts.get("metrics", {})
+    return metrics
+
+
+def _spread(run: _Run, row: str, metric: str) -> float | None:
+    """How far another training may be off: from the run's own seeds, or from stored results of its suite; or None."""
+    values: list[float] = []
+    if run.results is not None:
+        values = [value for each in run.results.rows if each.id == row for value in each.values(metric)]
+        if len(values) < 2 and (reference := _reference(run.results)) is not None:
+            values = reference.values(row, metric)
+    if len(values) < 2:
+        return None
+    # Of one seed beside another: the bound of one new value beside one stored, with the spread of all.
+    spread = statistics.stdev(values)
+    return prediction_bound(spread, 1, 1, FAMILY / 2, len(values) - 1)
+
+
+def _reference(results: SuiteResults) -> Reference | None:
+    """Stored results of the same suite, profile and data that come with this code."""
+    root = Path(__file__).parents[2] / STORED
+    for path in sorted(root.glob("*.json")):
+        try:
+            reference = load_reference(path)
+        except UserError:
+            continue
+        same = (reference.suite, reference.profile, reference.data.partition(":")[0])
+        if same == (results.suite, results.profile, results.data) and reference.identity == results.features.identity:
+            return reference
+    return None
+
+
+def _environment(manifest: Manifest, context: Context) -> list[str]:
+    """What of the environment differs, a phrase each."""
+    then, now = dict(manifest.made), context.environment.describe()
+    packages, here = then.pop("packages", {}), now.pop("packages", {})
+    fields = ("processor", "platform", "python", "device", "threads", "commit")
+    differing = [
+        f"{name} {then.get(name)} is {now.get(name)} here" for name in fields if then.get(name) != now.get(name)
+    ]
+    return differing + [
+        f"{name} {packages.get(name, 'missing')} is {here.get(name, 'missing')} here"
+        for name in dict.fromkeys([*packages, *here])
+        if packages.get(name) != here.get(name)
+    ]

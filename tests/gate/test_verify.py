@@ -1,0 +1,154 @@
+"""A finished run made again: identical, different and by how much, taken over, or made by other code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark import run, verify
+from benchmark.metrics.psnr import PSNR_TRUE
+from benchmark.stages.score import Score
+from tests.block_features import blocks_as_features
+from tests.dummy import Dummy
+from tests.pipeline.test_pipeline import configure, report_of
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Path]) -> Iterator[Path]:
+    """The store of a run whose manifests have the command that made it."""
+    out = tmp_path_factory.mktemp("made")
+    call = [*configure(tmp_path_factory.mktemp("config")), "--data", f"rendered:{make_faces(identities=5)}"]
+    call += ["--out", str(out), "--jobs", "1"]
+    with blocks_as_features(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["benchmark/run.py", *call])
+        assert run.main(call) == 0
+        yield out
+
+
+def verified(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()
+    status = verify.main([str(path), "--json", "--quiet", "--jobs", "1", *options])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_a_report_made_again_is_identical(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, found = verified(report_of(made), capsys)
+    assert (status, found["verdict"]) == (0, "pass")
+    assert {stage["outcome"] for stage in found["stages"]} == {"identical"}
+    assert {stage["kind"] for stage in found["stages"]} >= {"faces", "train", "judge", "features", "synth", "scores"}
+    assert len(found["numbers"]) > 10
+    assert all(number["then"] == number["now"] for number in found["numbers"])
+    assert found["environment"] == []
+
+
+def test_one_stage_is_made_again_with_what_it_is_made_from(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (train,) = (made / "train").iterdir()
+    status, found = verified(train, capsys)
+    assert status == 0
+    assert [(stage["kind"], stage["outcome"]) for stage in found["stages"]] == [
+        ("faces", "identical"),
+        ("train", "identical"),
+    ]
+
+
+def test_quick_trains_nothing(made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a training")
+
+    monkeypatch.setattr(Dummy, "training_step", never)
+    monkeypatch.setattr("benchmark.stages.judge.train_judge", never)
+    status, found = verified(report_of(made), capsys, "--quick")
+    assert status == 0
+    outcomes = {stage["kind"]: stage["outcome"] for stage in found["stages"]}
+    assert outcomes["train"] == outcomes["judge"] == "taken over"
+    assert outcomes["scores"] == outcomes["synth"] == "identical"
+
+
+def test_other_edits_are_named_first_and_by_how_much(
+    made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit = Dummy.edit
+    monkeypatch.setattr(Dummy, "edit", lambda self, sources, target: edit(self, sources, target) + 2 / 255)
+    status, found = verified(report_of(made), capsys, "--quick")
+    assert status == 1
+    first = next(stage for stage in found["stages"] if stage["outcome"] == "different")
+    assert first["kind"] == "synth"
+    assert "edited.npy: off by 1 at most" in first["words"]
+    assert any(number["then"] != number["now"] for number in found["numbers"])
+
+
+def test_a_run_elsewhere_is_judged_by_its_numbers(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another processor bytes may differ; numbers of the same weights by a thousandth."""
+    monkeypatch.setattr("benchmark.core.environment._processor", lambda: "another")
+    measured = object.__getattribute__(PSNR_TRUE, "compare")
+    monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: measured(a, b) * 1.0005)
+    status, found = verified(report_of(made), capsys, "--quick")
+    assert status == 0
+    assert [phrase for phrase in found["environment"] if phrase.startswith("processor")]
+    monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: measured(a, b) * 1.002)
+    status, found = verified(report_of(made), capsys, "--quick")
+    assert status == 1
+    # Trained again, with one seed and nothing stored of this suite, no spread is known.
+    status, found = verified(report_of(made), capsys)
+    assert status == 3
+
+
+def test_other_code_is_not_comparable_with_the_reason(
+    made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Score, "version", 99)
+    assert verify.main([str(report_of(made)), "--quiet"]) == 4
+    (score, *_) = (made / "scores").iterdir()
+    assert verify.main([str(score), "--quiet"]) == 4
+    error = capsys.readouterr().err
+    assert "no plan of this code makes" in error
+    assert "stage scores had version" in error
+
+
+def test_results_of_somebody_else_with_their_weights(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = tmp_path / "results.json"
+    content = json.loads((report_of(made) / "results.json").read_text())
+    command = json.loads((report_of(made) / "manifest.json").read_text())["made"]["command"].split()
+    names = {"suite": command[command.index("--suite") + 1], "profile": command[command.index("--profile") + 1]}
+    data = command[command.index("--data") + 1]
+    theirs.write_text(json.dumps({**content, **names}))
+    (train,) = (made / "train").iterdir()
+    weights = shutil.copytree(train, tmp_path / "weights")
+    given = ["--checkpoint", f"tests.dummy:Dummy={weights}", "--data", data]
+    status, found = verified(theirs, capsys, *given)
+    assert status == 0, found
+    assert found["notes"] == ["what the judge reads is left out: there is another one here"]
+    assert {number["metric"] for number in found["numbers"]} >= {"fid", "psnr_true"}
+    content["rows"][0]["seeds"]["0"]["metrics"]["psnr_true"] += 1
+    theirs.write_text(json.dumps({**content, **names}))
+    status, found = verified(theirs, capsys, *given)
+    assert status == 1
+    assert [n["metric"] for n in found["numbers"] if n["then"] != pytest.approx(n["now"], 1e-3)] == ["psnr_true"]
+
+
+@pytest.mark.parametrize(("name", "words"), [("", "is no run"), ("nothing", "is no run"), ("a.json", "cannot be read")])
+def test_a_wrong_call_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, words: str) -> None:
+    (tmp_path / "a.json").write_text("{")
+    assert verify.main([str(tmp_path / name), "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert words in error or "JSON" in error
+
+
+def test_a_damaged_weight_is_no_basis(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = shutil.copytree(made, tmp_path / "store")
+    (train,) = (store / "train").iterdir()
+    np.save(train / "weights.safetensors", np.zeros(3))
+    (train / "weights.safetensors").write_bytes(b"0" * (train / "weights.safetensors").stat().st_size)
+    assert verify.main([str(report_of(store)), "--quick", "--quiet"]) == 2
+    assert "nothing rests on it" in capsys.readouterr().err
