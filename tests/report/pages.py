@@ -15,17 +15,8 @@ from benchmark.report.results import SuiteResults
 from tests.report.made_up import certain_run, published_run, row, scores
 
 LABELS = (
-    "StarGAN (T)",
-    "GANima (R)",
-    "HiSD (R)",
-    "HiSD (T)",
-    "Ours (R)",
-    "Ours (T)",
-    "B (R)",
-    "C (R)",
-    "D (T)",
-    "E (T)",
-)
+    "StarGAN (T)", "HiSD (T)", "HiSD (R)", "GANima (R)", "Ours (R)", "Ours (T)", "B (R)", "C (R)", "D (T)", "E (T)",
+)  # fmt: skip
 LOSSES = ("generator/adversarial", "generator/style", "generator/cycle", "discriminator/real", "discriminator/fake",
           "discriminator/penalty", "clipped/generator", "sdu/style_magnitude")  # fmt: skip
 FAILED = "hisd-t"
