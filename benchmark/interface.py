@@ -147,7 +147,8 @@ class Method(nn.Module, ABC):
     """Networks that no edit needs, by attribute: stored weights for editing leave them out."""
     subsets: ClassVar[frozenset[Subset]] = frozenset(SUBSETS)
     """The subsets that it can be trained on."""
-    augmentation: ClassVar[Augmentation] = Augmentation()
+    augmentation: Augmentation = Augmentation()
+    """Of every batch; `__init__` may set another one, by the settings."""
     footnote: ClassVar[str] = ""
     """Printed under every table with a row of this method: a reconstruction, a known deviation."""
 

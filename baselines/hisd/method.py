@@ -42,13 +42,14 @@ class HiSD(Method):
     version: ClassVar[int] = 4
     training_only = frozenset({"discriminator"})
     guides: ClassVar[frozenset[Guide]] = frozenset({"T", "R"})
-    augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
     settings: HiSDSettings
     generator: Generator
 
     def __init__(self, settings: HiSDSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
         check_size(type(self).__name__, shape.size)
+        jitter = settings.colour_jitter
+        self.augmentation = Augmentation(True, brightness=jitter, contrast=jitter, saturation=jitter, hue=jitter)
         self.generator = self._generator()
         self.generator.initialise(settings)
         self.discriminator = Discriminator(

@@ -25,6 +25,11 @@ class HiSDSettings:
     classes: Literal["per-batch", "per-sample"] = published(
         "per-batch", f"{CODE}, train.py: one source and one other target class for a batch"
     )
+    colour_jitter: float = published(
+        0.1,
+        f"{CODE}, data loader: ColorJitter(0.1, 0.1, 0.1, 0.1) of real pictures, so tints are part of what is real and "
+        "of styles",
+    )
     learning_rate: float = published(1e-4, f"{CODE}, celeba-hq.yaml: lr_dis, lr_gen_others (all but the mapper)")
     mapper_learning_rate: float = published(1e-6, f"{CODE}, celeba-hq.yaml: lr_gen_mappers")
     flat_share: float = published(

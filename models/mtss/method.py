@@ -10,7 +10,7 @@ from torch import Tensor
 from baselines.hisd.batch import draw_labelled, draw_latents, draw_sources, draw_targets
 from baselines.hisd.method import HiSD, target_style
 from baselines.hisd.published_names import measure
-from benchmark.interface import Augmentation, Faces, FaceSource, Progress, Target, Update, frozen
+from benchmark.interface import Faces, FaceSource, Progress, Target, Update, frozen
 from benchmark.published import PublishedCheckpoint, PublishedNetwork
 from models.mtss.generator import UNUSED, MTSSGenerator, published_names
 from models.mtss.losses import discriminator_losses, generator_losses
@@ -29,7 +29,6 @@ class MTSS(HiSD):
 
     Settings: ClassVar[type] = MTSSSettings
     version: ClassVar[int] = 5
-    augmentation = Augmentation(flip=True, brightness=0.1, contrast=0.1, saturation=0.1, hue=0.1)
     footnote: ClassVar[str] = (
         "MTSS: the networks are as published; the training step is reconstructed from the paper (docs/methods.md)."
     )

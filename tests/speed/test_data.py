@@ -29,7 +29,7 @@ def test_the_step_hardly_waits_for_its_pictures(
     data = pictures(at.size)
     training = trainer(kind, settings, at.size, data, tmp_path)
     batch = settings.batch_size
-    files = PictureFaces(tmp_path / "pictures", data, kind.augmentation, seed=0).files
+    files = PictureFaces(tmp_path / "pictures", data, training.method.augmentation, seed=0).files
 
     def loaded() -> float:
         """Seconds in which one process, which has nothing else to do, makes a batch of files."""
