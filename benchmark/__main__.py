@@ -14,6 +14,7 @@ COMMANDS = {
     "edits": "write the edits that a suite asks for, for programs made elsewhere",
     "score": "score such a program's pictures as a row of the table; or compare any two folders of pictures",
     "compare": "say in which metrics one row of finished results is better than another, and how sure that is",
+    "page": "write one page over several results: a leaderboard with ranks and intervals",
     "regress": "say whether a change made anything worse than stored results, or store results",
     "verify": "make a finished run again, and say of each stage whether it came out the same",
     "synthesize": "edit photographs of your own with a trained model",

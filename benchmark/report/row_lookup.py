@@ -32,7 +32,7 @@ def find_rows(asked: tuple[str, str], folders: Sequence[Path]) -> tuple[FoundRow
     Two bare ids are taken from the newest results that have both. Raises UserError where there are none.
     """
     bare = [name for name in asked if ":" not in name]
-    readable = _readable([file for folder in folders for file in _files(folder)]) if bare else []
+    readable = _readable([file for folder in folders for file in result_files(folder)]) if bare else []
     both = [entry for entry in readable if set(bare) <= {row.id for row in entry[1].rows}]
     first, second = (_find(name, both or readable, folders) for name in asked)
     return first, second
@@ -41,7 +41,7 @@ def find_rows(asked: tuple[str, str], folders: Sequence[Path]) -> tuple[FoundRow
 def _find(asked: str, entries: Sequence[tuple[Path, SuiteResults]], folders: Sequence[Path]) -> FoundRow:
     path, colon, name = asked.rpartition(":")
     if colon:
-        entries = [(file, load_results(file)) for file in _files(Path(path))]
+        entries = [(file, load_results(file)) for file in result_files(Path(path))]
     for file, results in entries:
         for row in results.rows:
             if row.id == name:
@@ -65,7 +65,7 @@ def _readable(files: Sequence[Path]) -> list[tuple[Path, SuiteResults]]:
     return entries
 
 
-def _files(path: Path) -> list[Path]:
+def result_files(path: Path) -> list[Path]:
     """The results at a path: itself, those of a report's folder, or of all reports below the --out of a run."""
     if path.is_file():
         return [path]
@@ -82,7 +82,7 @@ def results_file(path: Path) -> Path:
 
     Raises UserError where there are none.
     """
-    return _files(path)[0]
+    return result_files(path)[0]
 
 
 def comparable_metrics(first: FoundRow, second: FoundRow, asked: Sequence[str] | None) -> list[MetricDescription]:
@@ -93,7 +93,7 @@ def comparable_metrics(first: FoundRow, second: FoundRow, asked: Sequence[str] |
     """
     if (first.path, first.row.id) == (second.path, second.row.id):
         raise UserError(f"{first.name} and {second.name} are the same row")
-    _same_edits(first, second)
+    _check_same_edits(first, second)
     metrics = {metric.key: metric for metric in first.results.metrics}
     for key in asked or ():
         if key not in metrics:
@@ -101,7 +101,7 @@ def comparable_metrics(first: FoundRow, second: FoundRow, asked: Sequence[str] |
     chosen = []
     for key in asked or metrics:
         metric = metrics[key]
-        reason = _obstacle(metric, first, second)
+        reason = obstacle(metric, first, second)
         if reason and asked:
             raise UserError(f"{metric.label} of {first.name} and {second.name} cannot be compared: {reason}")
         if not reason:
@@ -111,8 +111,14 @@ def comparable_metrics(first: FoundRow, second: FoundRow, asked: Sequence[str] |
     return chosen
 
 
-def _same_edits(first: FoundRow, second: FoundRow) -> None:
+def _check_same_edits(first: FoundRow, second: FoundRow) -> None:
     """Raises UserError where the rows are not edits of the same pictures to the same expressions."""
+    if reason := apart(first, second):
+        raise UserError(f"{first.name} and {second.name} {reason}: not comparable")
+
+
+def apart(first: FoundRow, second: FoundRow) -> str:
+    """Why two rows are not edits of the same pictures to the same expressions, as a predicate without "they", or ""."""
     a, b = first.results, second.results
     for what, mine, other in (
         ("subsets", first.row.subset, second.row.subset),
@@ -121,14 +127,11 @@ def _same_edits(first: FoundRow, second: FoundRow) -> None:
         ("faces", a.faces, b.faces),
     ):
         if mine != other:
-            raise UserError(f"{first.name} and {second.name} are of other {what} ({mine} and {other}): not comparable")
+            return f"are of other {what} ({mine} and {other})"
     keys = [{scores.edits_key for scores in each.row.seeds.values()} for each in (first, second)]
     if keys[0] != keys[1] or len(keys[0]) != 1:
-        raise UserError(f"{first.name} and {second.name} answer other lists of edits: not comparable")
-    if _pictures(a) != _pictures(b):
-        raise UserError(
-            f"{first.name} and {second.name} are edits of other pictures (another data set): not comparable"
-        )
+        return "answer other lists of edits"
+    return "" if _pictures(a) == _pictures(b) else "are edits of other pictures (another data set)"
 
 
 def _pictures(results: SuiteResults) -> set[str]:
@@ -136,7 +139,7 @@ def _pictures(results: SuiteResults) -> set[str]:
     return {key for name, key in results.keys.items() if name.startswith("prepare ")}
 
 
-def _obstacle(metric: MetricDescription, first: FoundRow, second: FoundRow) -> str:
+def obstacle(metric: MetricDescription, first: FoundRow, second: FoundRow) -> str:
     """Why the rows may not be compared in a metric, or ""."""
     for each in (first, second):
         if not each.row.values(metric.key):

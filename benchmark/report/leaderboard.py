@@ -1,0 +1,185 @@
+"""Rows of several results side by side: ranked where they may be compared, and the reason where they may not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.core.errors import UserError, unknown
+from benchmark.metrics.metric import MetricDescription
+from benchmark.report.comparison import data_label, why_not
+from benchmark.report.figures import SUBSET_NAMES
+from benchmark.report.results import Row, SuiteResults, load_results
+from benchmark.report.row_lookup import FoundRow, apart, obstacle, result_files
+from benchmark.report.tables import edits
+from benchmark.statistics.decisions import Rank, rank_intervals
+
+UNRANKED = ("one",)
+"""Directions in which a difference does not say which of two rows is better."""
+
+
+@dataclass(frozen=True)
+class BoardCell:
+    """A metric of a row. why: why it has no number, or why the number is not comparable with the others."""
+
+    value: float | None
+    spread: float | None
+    interval: tuple[float, float] | None
+    rank: Rank | None
+    why: str
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """A row, where it is from, and its cells in the order of the group's metrics."""
+
+    found: FoundRow
+    also: tuple[str, ...]
+    cells: tuple[BoardCell, ...]
+
+    @property
+    def row(self) -> Row:
+        """As it stands in its results."""
+        return self.found.row
+
+
+@dataclass(frozen=True)
+class BoardGroup:
+    """Rows that answer one list of edits. why: how they differ from the first group's, as a predicate, or "".
+
+    The rows stand in the order of their first metric, those that are not comparable in it last."""
+
+    heading: str
+    why: str
+    metrics: tuple[MetricDescription, ...]
+    rows: tuple[BoardRow, ...]
+
+
+def find_results(paths: Sequence[Path]) -> tuple[list[tuple[Path, SuiteResults]], list[str]]:
+    """The results at paths, each file once, and a line for each file below a folder that this version does not read.
+
+    Raises UserError for a path that holds none, or only one that cannot be read.
+    """
+    found: dict[Path, SuiteResults] = {}
+    unread = []
+    for path in paths:
+        files = result_files(path)
+        for file in files:
+            if file.resolve() in {other.resolve() for other in found}:
+                continue
+            try:
+                found[file] = load_results(file)
+            except UserError as error:
+                if len(files) == 1:
+                    raise
+                unread.append(str(error))
+    if not found:
+        raise UserError(unread[0])
+    return list(found.items()), unread
+
+
+def board(entries: Sequence[tuple[Path, SuiteResults]], keys: Sequence[str] = ()) -> list[BoardGroup]:
+    """The groups of comparable rows, in the order of their first rows. keys: of the metrics to show; all if none.
+
+    Raises UserError for a metric that no result has, or where no row has a number.
+    """
+    known = dict.fromkeys(metric.key for _, results in entries for metric in results.metrics)
+    for key in keys:
+        if key not in known:
+            raise unknown("metric", key, known, "in these results")
+    groups: list[list[FoundRow]] = []
+    also: dict[int, list[str]] = {}
+    for path, results in entries:
+        for row in results.rows:
+            found = FoundRow(row.id, path, results, row)
+            if not row.seeds:
+                continue
+            group = next((group for group in groups if not apart(group[0], found)), None)
+            if group is None:
+                groups.append([found])
+                continue
+            same = next((other for other in group if other.row.seeds == row.seeds), None)
+            if same is None:
+                group.append(found)
+            elif same.path != path:
+                also.setdefault(id(same), []).append(f"{row.label} in {source(found)}")
+    if not groups:
+        raise UserError("these results have no row with a number")
+    made = []
+    for place, group in enumerate(groups):
+        why = apart(groups[0][0], group[0]) if place else ""
+        made.append(_group(group, why, keys or list(known), also))
+    return made
+
+
+def source(found: FoundRow) -> str:
+    """`table1, profile quick`: which results a row is from."""
+    return f"{found.results.suite}, profile {found.results.profile}"
+
+
+def _group(rows: Sequence[FoundRow], why: str, keys: Sequence[str], also: Mapping[int, list[str]]) -> BoardGroup:
+    described: dict[str, MetricDescription] = {}
+    for found in rows:
+        for metric in found.results.metrics:
+            if found.row.values(metric.key):
+                described.setdefault(metric.key, metric)
+    metrics = tuple(described[key] for key in keys if key in described)
+    columns = [_column(rows, metric) for metric in metrics]
+    made = [
+        BoardRow(found, tuple(also.get(id(found), ())), tuple(column[place] for column in columns))
+        for place, found in enumerate(rows)
+    ]
+    return BoardGroup(_heading(rows[0]), why, metrics, tuple(sorted(made, key=_order(metrics[0])) if metrics else made))
+
+
+def _order(metric: MetricDescription) -> Callable[[BoardRow], tuple[bool, float]]:
+    """Sort key: the best first in a metric, rows that are not comparable in it last."""
+    sign = -1.0 if metric.direction == "higher" else 1.0
+
+    def key(entry: BoardRow) -> tuple[bool, float]:
+        cell = entry.cells[0]
+        return bool(cell.why) or cell.value is None, sign * (cell.value or 0.0)
+
+    return key
+
+
+def _heading(found: FoundRow) -> str:
+    results = found.results
+    kind = "" if results.faces == "aligned" else ", not aligned"
+    return (
+        f"{data_label(results.data)[0].upper()}{data_label(results.data)[1:]}, {results.size} px{kind}: "
+        f"{SUBSET_NAMES[found.row.subset]}, {edits(found.row)} edits of {results.test_identities} people"
+    )
+
+
+def _column(rows: Sequence[FoundRow], metric: MetricDescription) -> list[BoardCell]:
+    """A metric of all rows: those measured as the first row that has it are ranked."""
+    first = next(found for found in rows if found.row.values(metric.key))
+    reasons = {
+        place: "" if found is first else _why(first, found, metric) for place, found in enumerate(rows)
+    }  # fmt: skip
+    estimates = {}
+    for place, found in enumerate(rows):
+        sample = found.row.sample(metric) if not reasons[place] else None
+        if sample is not None and sample.over_identities is not None and metric.direction not in UNRANKED:
+            estimates[str(place)] = sample.over_identities
+    ranks = rank_intervals(estimates, metric.direction == "higher") if len(estimates) > 1 else {}
+    return [
+        BoardCell(
+            found.row.mean(metric.key), found.row.spread(metric.key), found.row.interval(metric.key),
+            ranks.get(str(place)), reasons[place],
+        )
+        for place, found in enumerate(rows)
+    ]  # fmt: skip
+
+
+def _why(first: FoundRow, found: FoundRow, metric: MetricDescription) -> str:
+    """Why a row is not ranked with the first one, or ""."""
+    if not found.row.values(metric.key):
+        return why_not(found.row, metric.key) or "not measured"
+    sample = found.row.sample(metric)
+    if sample is None or sample.over_identities is None:
+        return ""
+    reason = obstacle(metric, first, found)
+    return f"not comparable: {reason}" if reason else ""
