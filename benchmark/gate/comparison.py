@@ -55,7 +55,8 @@ def compare_probe(
 ) -> list[Check]:
     """Compare every series of a probe; a check for each, of the number that is off most.
 
-    tolerance: by name of a series, "" for all others. raised: series that cannot be compared, and why.
+    tolerance: by name of a series, or its first word, "" for all others. raised: series that cannot be compared, with
+    the reason.
     """
     raised = raised or {}
     checks = []
@@ -71,7 +72,7 @@ def compare_probe(
             if name in raised:
                 checks.append(Check(level, subject, name, "not comparable", note=raised[name]))
                 continue
-            allowed = tolerance.get(name, tolerance[""])
+            allowed = tolerance.get(name, tolerance.get(name.partition(" ")[0], tolerance[""]))
             checks.append(_series(level, subject, name, stored, now[subject].get(name), probe.spread, allowed))
         checks += [
             Check(level, subject, name, "new", note="it was not stored") for name in now[subject] if name not in series
@@ -110,7 +111,7 @@ def _series(
     before, after = stored[worst], now[worst]
     assert before is not None
     assert after is not None
-    where = f"iteration {worst + 1}" if level == "losses" and len(stored) > 1 else ""
+    where = f"number {worst + 1} of {len(stored)}" if len(stored) > 1 else ""
     verdict: Verdict = "regressed" if most > 1 else "pass"
     return Check(
         level, subject, name, verdict, before, after, after - before, bounds[worst], bounds[worst], 6, where

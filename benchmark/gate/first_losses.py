@@ -1,13 +1,15 @@
-"""The losses of the first iterations of each method: a changed loss, weight, rate or optimiser shows in seconds.
+"""The losses of first iterations of each method: a changed loss, weight, rate or optimiser shows in seconds.
 
-A training is run for `ITERATIONS` iterations that stand for its whole schedule, from the initial weights of its seed.
-Beside each loss, every update of an optimiser gives its total (the loss that is back-propagated), the norm of the
-gradient and the norm of the step. So early, another processor changes them by little more than rounding.
+A training is begun several times, as if it were at other places of its schedule (a rate that falls, a second stage),
+and left after an update of each network. Beside each loss, every update of an optimiser gives its total (the loss that
+is back-propagated), the norm of the gradient and the norm of the step. So early, another processor changes them by
+little more than rounding; ten iterations on, training has amplified that to a hundredth.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +19,16 @@ from torch import Tensor
 from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.prepare import load_faces_for
 from benchmark.stages.train import Train
+from benchmark.training.precision import arithmetic
 from benchmark.training.trainer import Budget, Trainer
 
-ITERATIONS = 10
-"""Two updates of a generator that is trained every fifth iteration, and both stages of a method that has two."""
+LENGTH = 100
+"""Of the schedule that the iterations are of."""
+BEGINNINGS: tuple[tuple[int, ...], ...] = ((0,), (8, 9), (48, 49), (78, 79), (98, 99))
+"""Iterations of the schedule that are run, each group from initial weights. Of two, the second updates a generator that
+has its turn every second or fifth iteration.
+"""
+ITERATIONS = tuple(iteration for group in BEGINNINGS for iteration in group)
 Series = dict[str, list[float | None]]
 """By name a number of each iteration; null where it was not computed."""
 
@@ -40,41 +48,44 @@ class FirstLosses(Stage[LossFacts]):
 
     def __init__(self, train: Train) -> None:
         self.train = train
-        settings = {**train.recipe.settings, "iterations": ITERATIONS}
+        settings = {**train.recipe.settings, "iterations": LENGTH, "run": list(ITERATIONS)}
         super().__init__(train.name.replace("train", "first losses", 1), settings, dict(train.inputs))
 
     def work(self) -> Work:
         """Count the iterations."""
-        return Work(self.train.work().rate, ITERATIONS, 1000)
+        return Work(self.train.work().rate, len(ITERATIONS), 1000)
 
     def run(self, context: Context, folder: Path) -> StageResult[LossFacts]:
-        """Train for `ITERATIONS` iterations and keep nothing but numbers."""
+        """Run each group of iterations and keep nothing but numbers."""
         torch.set_num_threads(context.machine.threads)
         train = self.train
         data = train.training_set(load_faces_for(train.subset, train.faces.folder(context)))
-        trainer = RecordingTrainer(
-            train.method_class, train.settings, train.shape, data, Budget(ITERATIONS, ITERATIONS + 1, 1), train.seed,
-            context.machine.device, folder, context.machine.threads, train.precision,
-        )  # fmt: skip
-        return StageResult(LossFacts(trainer.record(context)))
+        rows: list[dict[str, float]] = []
+        with context.reporter.bar(self.name, len(ITERATIONS)) as bar:
+            for number, group in enumerate(BEGINNINGS):
+                trainer = RecordingTrainer(
+                    train.method_class, train.settings, train.shape, data, Budget(LENGTH, LENGTH, 1),
+                    train.seed + number, context.machine.device, folder, context.machine.threads, train.precision,
+                )  # fmt: skip
+                rows += trainer.record(group)
+                bar.advance(len(group))
+        names = sorted({name for row in rows for name in row})
+        return StageResult(LossFacts({name: [row.get(name) for row in rows] for name in names}))
 
 
 class RecordingTrainer(Trainer):
     """A trainer that notes what every iteration and every update of an optimiser computes, and saves nothing."""
 
-    def record(self, context: Context) -> Series:
-        """Train to the end of the budget; returns the series."""
+    def record(self, iterations: Sequence[int]) -> list[dict[str, float]]:
+        """Run consecutive iterations of the schedule; returns the numbers of each by name."""
         self._rows: list[dict[str, float]] = []
-        with context.reporter.bar("first losses", self.budget.iterations) as bar:
-            self.run(bar, context.reporter.warn)
-        names = sorted({name for row in self._rows for name in row})
-        series: Series = {name: [row.get(name) for row in self._rows] for name in names}
-        for name, distance in self._average_distances().items():
-            series[name] = [distance]
-        return series
-
-    def save(self) -> None:
-        """Keep no state: the numbers are all that is wanted."""
+        self.position.iteration = iterations[0]
+        self.method.train()
+        with arithmetic(self.precision):
+            for _ in iterations:
+                self._step()
+        self._rows[-1] |= self._average_distances()
+        return self._rows
 
     def _step(self) -> dict[str, Tensor]:
         self._rows.append({})
@@ -94,7 +105,7 @@ class RecordingTrainer(Trainer):
         row |= {f"{kind} {name} {count}": value for kind, value in update.items()}
 
     def _average_distances(self) -> dict[str, float]:
-        """How far each averaged network is from its own weights at the end."""
+        """How far each averaged network is from its own weights."""
         pairs = zip(self._averages, self._pairs, strict=True)
         return {
             f"average {name}": _norm([average - weight for average, weight in zip(averages, weights, strict=True)])
