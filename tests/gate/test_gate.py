@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark import regress
+from benchmark import regress, run
 from benchmark.core.artifacts import Store
 from benchmark.gate import kernels
 from benchmark.gate.pytest_plugin import gate_in
@@ -272,3 +272,27 @@ def test_the_fixture_of_the_plugin(stored: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: np.full(len(a), 9.0))
     result = gate_in(tmp_path)(stored.with_suffix(""), always=True, jobs="1")
     assert (result.verdict, result.levels[-1].level) == ("regressed", "scores")
+
+
+# ------------------------------------------------------------------------------------------------ finished results
+def test_finished_results_are_compared_by_statistics_alone(
+    stored: Path, suite: list[str], tmp_path: Path, features: None
+) -> None:
+    run_call = [*suite, "--seeds", "7,8", "--out", str(tmp_path / "runs"), "--jobs", "1", "--threads", "1", "--quiet"]
+    assert run.main(run_call) == 0
+    status, found = gate(stored, tmp_path, "--results", str(tmp_path / "runs"))
+    assert (status, verdicts(found)) == (0, {"statistics": "pass"}), found["checks"]
+    notes = {check["quantity"]: check["note"] for check in found["checks"]}
+    assert notes["fid"] == "3 stored seeds, 2 new"
+    assert notes["ca"] == "3 stored seeds, 1 new"  # under one judge
+    (path,) = (tmp_path / "runs").glob("reports/*/results.json")
+    results = json.loads(path.read_text())
+    for seed in results["rows"][0]["seeds"].values():
+        seed["metrics"]["psnr_true"] -= 900
+    (tmp_path / "worse.json").write_text(json.dumps(results))
+    status, found = gate(stored, tmp_path, "--results", str(tmp_path / "worse.json"))
+    assert status == 1
+    assert [c["quantity"] for c in found["checks"] if c["verdict"] == "regressed"] == ["psnr_true"]
+    (tmp_path / "other.json").write_text(json.dumps({**results, "profile": "quick"}))
+    status, found = gate(stored, tmp_path, "--results", str(tmp_path / "other.json"))
+    assert (status, found["levels"][0]["words"]) == (4, "the profile is quick, and tiny is stored")
