@@ -239,7 +239,7 @@ def _plan_of(
         for stage in plan.stages:
             if stage.recipe.key == run.manifest.key:
                 return options, plan, stage
-        near = _nearest(run.manifest, plan) or near
+        near = _nearest(run, plan) or near
         if run.results is not None and _same_scores(run, plan):
             return options, plan, None
     where = f"no plan of this code makes {run.path}"
@@ -257,20 +257,37 @@ def _same_scores(run: _Run, plan: Plan) -> bool:
     return bool(scores) and set(scores) <= keys
 
 
-def _nearest(manifest: Manifest, plan: Plan) -> str:
-    """How the stage of the same name differs, in a phrase."""
-    for stage in plan.stages:
+def _nearest(run: _Run, plan: Plan) -> str:
+    """How the first stage that has another key than the one of the same name beside the run differs, in a phrase."""
+    beside = {}
+    for folder in run.folders.values():
+        manifest = Manifest.read(folder / MANIFEST)
+        beside[manifest.kind, manifest.name] = manifest
+    for stage in [*measured_stages(plan), plan.report]:
         recipe = stage.recipe
-        if (recipe.kind, recipe.name) != (manifest.kind, manifest.name):
+        manifest = beside.get((recipe.kind, recipe.name))
+        if manifest is None or manifest.key == recipe.key:
             continue
         if recipe.version != manifest.version:
-            return f"stage {recipe.kind} had version {manifest.version} and has {recipe.version}"
-        changed = [key for key in recipe.settings if recipe.settings[key] != manifest.settings.get(key)]
+            return f"'{recipe.name}' was made by version {manifest.version} of its stage, which has {recipe.version}"
+        changed = _changed(recipe.settings, manifest.settings)
         if changed:
-            return f"other settings: {', '.join(sorted(changed))}"
+            return f"'{recipe.name}' has other settings: {', '.join(sorted(changed))}"
         inputs = [role for role, key in recipe.inputs.items() if manifest.inputs.get(role) != key]
-        return f"other inputs: {', '.join(inputs)}"
+        return f"'{recipe.name}' has other inputs: {', '.join(inputs)}"
     return ""
+
+
+def _changed(here: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
+    """The names of settings that differ, of settings in settings by their own names."""
+    changed: list[str] = []
+    for key in dict.fromkeys([*here, *then]):
+        one, other = here.get(key), then.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            changed += _changed(one, other)
+        elif one != other:
+            changed.append(key)
+    return changed
 
 
 def _behind(stage: Stage) -> list[Stage]:

@@ -110,7 +110,8 @@ def test_other_code_is_not_comparable_with_the_reason(
     assert verify.main([str(score), "--quiet"]) == 4
     error = capsys.readouterr().err
     assert "no plan of this code makes" in error
-    assert "stage scores had version" in error
+    assert "was made by version" in error
+    assert "which has 99" in error
 
 
 def test_results_of_somebody_else_with_their_weights(
