@@ -261,8 +261,8 @@ def _nearest(run: _Run, plan: Plan) -> str:
     """How the first stage that has another key than the one of the same name beside the run differs, in a phrase."""
     beside = {}
     for folder in run.folders.values():
-        manifest = Manifest.read(folder / MANIFEST)
-        beside[manifest.kind, manifest.name] = manifest
+        lying = Manifest.read(folder / MANIFEST)
+        beside[lying.kind, lying.name] = lying
     for stage in [*measured_stages(plan), plan.report]:
         recipe = stage.recipe
         manifest = beside.get((recipe.kind, recipe.name))
