@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ MOST_BYTES = 1_000_000
 """Of a summary: GitHub takes 1 MiB."""
 SHOWN = 40
 """Rows of the terminal's table."""
+WIDTH = 120
+"""Characters of it where nobody says how wide the terminal is."""
 ORDER = ("regressed", "not comparable", "inconclusive", "improved", "new", "pass")
-HEADINGS = ("", "", "stored", "now", "difference", "bound", "seen from", "verdict")
+HEADINGS = ("level", "row", "number", "stored", "now", "difference", "bound", "seen from", "verdict")
 
 
 def as_json(result: GateResult) -> str:
@@ -31,17 +34,20 @@ def as_json(result: GateResult) -> str:
 
 def print_result(result: GateResult) -> None:
     """Print levels, checks that did not pass, the statistics, and the verdict."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
-    levels = Table("level", "verdict", "s", "", title=f"against {result.reference}", title_justify="left")
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    levels = Table(
+        "level", "verdict", "s", "", box=box.SIMPLE, title=f"against {result.reference}", title_justify="left"
+    )
     for level in result.levels:
         levels.add_row(level.level, level.verdict, f"{level.seconds:.0f}", printable(level.words))
     console.print(levels)
     shown = [check for check in _sorted(result.checks) if _notable(check)]
     if shown:
-        table = Table(*HEADINGS)
+        table = Table(*HEADINGS, box=box.SIMPLE)
         for check in shown[:SHOWN]:
             table.add_row(*_cells(check))
         console.print(table)
@@ -105,7 +111,7 @@ def summary(result: GateResult, strip: bytes = b"") -> str:
     if strip:
         picture = base64.b64encode(strip).decode()
         lines += [f'<img alt="edits of the stored weights" src="data:image/png;base64,{picture}">', ""]
-    lines += [f"| {' | '.join(heading or '&nbsp;' for heading in HEADINGS)} |", f"|---|---|{'--:|' * 5}---|"]
+    lines += [f"| {' | '.join(HEADINGS)} |", f"|---|---|---|{'--:|' * 5}---|"]
     text = "\n".join(lines) + "\n"
     left = len(result.checks)
     for check in _sorted(result.checks):
@@ -162,16 +168,17 @@ def _cells(check: Check) -> tuple[str, ...]:
             return "–"
         return f"{value:{sign}.6g}" if probe else f"{value:{sign}.{digits}f}"
 
-    verdict = f"{check.verdict}: {check.note}" if check.note and check.verdict != "pass" else check.verdict
+    told = check.note and (check.verdict == "not comparable" or (probe and check.verdict != "pass"))
+    verdict = f"{check.verdict}: {check.note}" if told else check.verdict
     numbers = number(check.stored), number(check.now), number(check.difference, "+")
     return (
-        printable(check.subject), printable(check.quantity), *numbers, number(check.bound), number(check.visible),
+        check.level, printable(check.subject), printable(check.quantity), *numbers, number(check.bound), number(check.visible),
         printable(verdict),
     )  # fmt: skip
 
 
 def _line(check: Check) -> str:
-    subject, quantity, stored, now, difference, bound, visible, verdict = _cells(check)
+    _, subject, quantity, stored, now, difference, bound, visible, verdict = _cells(check)
     return (
         f"{subject}, {quantity}: stored {stored}, now {now}, difference {difference}, bound {bound}, seen from "
         f"{visible}: {verdict}"
