@@ -171,10 +171,8 @@ def _cells(check: Check) -> tuple[str, ...]:
     told = check.note and (check.verdict == "not comparable" or (probe and check.verdict != "pass"))
     verdict = f"{check.verdict}: {check.note}" if told else check.verdict
     numbers = number(check.stored), number(check.now), number(check.difference, "+")
-    return (
-        check.level, printable(check.subject), printable(check.quantity), *numbers, number(check.bound), number(check.visible),
-        printable(verdict),
-    )  # fmt: skip
+    names = check.level, printable(check.subject), printable(check.quantity)
+    return (*names, *numbers, number(check.bound), number(check.visible), printable(verdict))
 
 
 def _line(check: Check) -> str:
