@@ -148,7 +148,11 @@ class Suite:
     def training_versions(self) -> dict[str, list[str]]:
         """Versions of what the first losses depend on, by name of the training."""
         return {
-            train.name: [f"method {train.method} {train.method_class.version}", f"train {train.version}"]
+            train.name: [
+                f"method {train.method} {train.method_class.version}",
+                f"train {train.version}",
+                f"first losses {FirstLosses.version}",
+            ]
             for train in trainings(self.plan(0, JUDGE_SEED))
         }
 
