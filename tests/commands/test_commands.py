@@ -61,6 +61,7 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "compare": ["a", "b"],
         "regress": ["--against", "a.json"],
         "verify": ["a"],
+        "page": ["a.json"],
     }[command]
     option = {
         "prepare": "--profil",
@@ -71,6 +72,7 @@ def test_an_unknown_option_is_one_line_with_the_nearest(command: str) -> None:
         "import_checkpoint": "--siez",
         "synthesize": "--tagret",
         "render": "--identites",
+        "page": "--metrc",
         "compare": "--metrc",
         "regress": "--margn",
         "verify": "--quik",
