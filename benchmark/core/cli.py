@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What stops a command: Ctrl-C, the end of a job, the end of the terminal."""
+"""Signals that stop a command: Ctrl-C, the end of a job, the end of the terminal."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
-"""Errors of a disk or a device, which no program can do anything about."""
+"""Errors of a disk or a device."""
 DATA_HELP = (
     "rendered, rendered:DIR, rafd:DIR, cfee:DIR or folder:DIR; of photographs, rafd:DIR,leave-out=kid+05 leaves people "
     "or groups out, and rafd:DIR,faces=none looks for no faces"
 )
-"""What `--data` takes."""
+"""Help of `--data`."""
 LONGEST_ERROR = 1000
 LONGEST_MESSAGE = 2500
-"""Characters of a message that may quote a path, which can have thousands."""
+"""Most characters of a message, which may quote a long path."""
 SHOWN = 20
 
 
@@ -95,7 +95,7 @@ class Interruption:
 
 
 def _heeded(number: int) -> int:
-    """The signal, or 0 for one that whoever started the command has it ignore (`nohup`)."""
+    """Return the signal, or 0 where the parent process has set it to be ignored (`nohup`)."""
     return 0 if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN else number
 
 

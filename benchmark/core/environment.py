@@ -29,7 +29,7 @@ class Environment:
     device: str
     threads: int
     jobs: int = 1
-    """How many stages were made side by side, each with `threads` of its own."""
+    """Number of stages run side by side, each with `threads` threads."""
 
     def describe(self) -> dict[str, Any]:
         """Return the entries of the manifest that reproduce the environment."""
@@ -58,7 +58,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def commit() -> str:
-    """The checkout's commit, with `+changes` where the tree differs from it; "" outside a checkout."""
+    """Return the checkout's commit, with `+changes` where the tree differs; "" outside a checkout."""
     here = Path(__file__).parent
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10)
@@ -77,7 +77,7 @@ def commit() -> str:
 
 
 def _processor() -> str:
-    """The CPU's model name: bits can differ between models."""
+    """Return the CPU's model name; bits can differ between models."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8", errors="replace").splitlines():

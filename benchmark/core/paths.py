@@ -18,10 +18,10 @@ def printable_lines(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Without what would move a terminal's cursor."""
+    """Remove characters that would move a terminal's cursor."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def cut(text: str, most: int) -> str:
-    """At most about `most` characters: of a longer text its start and its end, which says why."""
+    """Cut a text to about `most` characters, keeping its start and its end."""
     return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"

@@ -1,4 +1,4 @@
-"""Progress on stderr: on a terminal bars with the time left, elsewhere a line now and then."""
+"""Progress on stderr: bars with the time left on a terminal, else lines at intervals."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Stderr:
 
 
 class Reporter:
-    """Prints progress on stderr; with `quiet` warnings alone."""
+    """Print progress on stderr; with `quiet` only warnings."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.console = Console(file=cast(IO[str], _Stderr()), highlight=False)

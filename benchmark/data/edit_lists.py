@@ -1,4 +1,4 @@
-"""The edits that every method is asked for: sources, targets, references and seeds, the same for all."""
+"""The list of edits, the same for every method: sources, targets, references and seeds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmark.protocol import EDIT_SEED, EXPRESSIONS, SUBSET_CAMERAS, Subset
 
 @dataclass(frozen=True)
 class EditList:
-    """Which edits are made of a face set.
+    """The choice of edits of a face set.
 
     targets_per_source: all other expressions of a source, or that many of them (by the pairs' seeds, so any choice is
     nested in a larger one). gallery: not all test pictures, but that many to look at: neutral faces (happy ones, where
@@ -33,7 +33,7 @@ class EditList:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """For recipes; lists of all targets have no word on it."""
+        """Return the settings for recipes; lists of all targets do not name them."""
         settings = {**dataclasses.asdict(self), "targets": list(self.targets)}
         if not self.targets:
             del settings["targets"]
@@ -149,13 +149,13 @@ def why_no_edits(faces: FaceSet, subset: Subset) -> str:
 
 
 def pair_seed(seed: int, face_id: str, target: str) -> int:
-    """63 bits that depend on nothing but the run's seed, the source and the target."""
+    """Return 63 bits that depend only on the run's seed, the source and the target."""
     digest = hashlib.sha256(f"{seed}|{face_id}|{target}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def list_key(edits: pd.DataFrame, face_ids: pd.Series[str]) -> str:
-    """SHA-256 over the edits of a list, whatever the file they are written in looks like."""
+    """Return the SHA-256 of the edits of a list, independent of the file format."""
     digest = hashlib.sha256()
     references = face_ids.iloc[edits["reference"].to_numpy()]
     for row in zip(edits["source_id"], edits["target"], references, edits["seed"], strict=True):

@@ -1,4 +1,4 @@
-"""Where the face is in a picture, and the square to cut out of another so that its face comes to lie there.
+"""Place of the face in a picture, and the square to cut out of another picture so that its face lies there.
 
 Landmarks are in pixels with centres at integers; positions and squares are measured from the picture's corner, so a
 picture of 64 pixels reaches from 0 to 64.
@@ -43,7 +43,7 @@ class FacePosition:
 
 @dataclass(frozen=True)
 class Framing:
-    """Where a model's training pictures have the face: on average, and from where to where."""
+    """Place of the face in a model's training pictures: mean and range."""
 
     mean: FacePosition
     lowest: FacePosition | None = None
@@ -87,7 +87,7 @@ class Framing:
         return asdict(self)
 
     def covers(self, position: FacePosition) -> bool:
-        """Whether training pictures have had faces there."""
+        """Whether a face is within the range of the training pictures."""
         if self.lowest is None or self.highest is None:
             return False
         low, high, value = (np.array([p.x, p.y, p.side]) for p in (self.lowest, self.highest, position))
@@ -125,7 +125,7 @@ class Square:
         )
 
     def outside(self, width: int, height: int) -> float:
-        """By how many pixels it reaches outside a picture at most."""
+        """Return the largest number of pixels by which it reaches outside a picture."""
         return max(0.0, -self.left, -self.top, self.left + self.side - width, self.top + self.side - height)
 
     def moved(self, landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -136,7 +136,7 @@ class Square:
 
 @dataclass(frozen=True)
 class Framed:
-    """A square, and how it was found."""
+    """A square, and how it was chosen."""
 
     square: Square
     how: How

@@ -24,14 +24,14 @@ from benchmark.protocol import ACTION_UNIT_MAX, ACTION_UNITS, LANDMARKS
 
 X, Y = (tuple(f"{axis}_{number}" for number in range(LANDMARKS)) for axis in "xy")
 MARKS = frozenset({"confidence", "success", "face", "face_id", "frame", "timestamp", "x_0", "pose_Tx", "gaze_0_x"})
-"""Columns by which a file shows that it is OpenFace's."""
+"""Columns that only OpenFace's files have."""
 MOST_BYTES = 1 << 28
 COMPARABLE = 0.8
 """Faces with at least this share of the highest confidence may all be the one that is meant; less sure ones are not."""
 
 
 class NoFaceError(UserError):
-    """OpenFace looked at a picture and found no face in it."""
+    """OpenFace found no face in a picture."""
 
 
 @dataclass(frozen=True)

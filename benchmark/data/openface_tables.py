@@ -1,4 +1,4 @@
-"""Which of OpenFace's CSV files, and which of its rows, belong to which picture.
+"""Assign OpenFace's CSV files, and rows of them, to pictures.
 
 A file of the picture's name (FaceLandmarkImg's), beside it or in OpenFace's output folder there or in a folder above;
 or one file for a whole folder (FeatureExtraction's), whose rows name their pictures or number them: by the number at
@@ -43,7 +43,7 @@ class FaceTable:
 
 @dataclass(frozen=True)
 class FaceTables:
-    """By picture, its table; and the files that could not be assigned, each as a sentence that says why."""
+    """The table of each picture, and the files that could not be assigned, each with the reason as a sentence."""
 
     by_picture: Mapping[Path, FaceTable]
     unusable: tuple[str, ...]
@@ -79,7 +79,7 @@ def find_tables(
 
 
 class _Search:
-    """Looks through folders, each of them once."""
+    """Search folders, each of them once."""
 
     def __init__(self, root: Path, stems: frozenset[str], exclude: frozenset[Path], folder_table: Path | None) -> None:
         self._root, self._stems, self._exclude, self._folder_table = root, stems, exclude, folder_table
@@ -109,7 +109,7 @@ class _Search:
         return None
 
     def _files_in(self, folder: Path) -> dict[str, Path]:
-        """A folder's CSV files by their stems."""
+        """Return a folder's CSV files by stem."""
         if folder not in self._files:
             try:
                 paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv")
@@ -120,14 +120,14 @@ class _Search:
         return self._files[folder]
 
     def _shared_in(self, folder: Path) -> list[tuple[Path, str]]:
-        """A folder's files with rows of several pictures, and the column that tells them apart."""
+        """Return a folder's files with rows of several pictures, each with the column that names the picture."""
         if folder not in self._shared:
             paths = [path for stem, path in self._files_in(folder).items() if stem not in self._stems]
             self._shared[folder] = [(path, column) for path in paths if (column := _key_column_if_any(path))]
         return self._shared[folder]
 
     def _row_of(self, picture: Path, path: Path, column: str) -> FaceTable | None:
-        """The rows of a picture; None where the file names others."""
+        """Return the rows of a picture; None where the file names others."""
         if column == FRAME:
             frames = _frames(path, _modified(path))
             if (path, picture.parent) not in self._numbers:
@@ -228,5 +228,5 @@ def _values_by_name(path: Path, column: str, modified: int) -> dict[str, list[st
 
 @lru_cache(maxsize=4)
 def _frames(path: Path, modified: int) -> dict[int, str]:
-    """By number, how the file writes it."""
+    """Return the text of each number in the file."""
     return {int(row.number(FRAME)): row.cells[FRAME] for row in _folder_rows(path, modified)[1]}

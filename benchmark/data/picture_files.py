@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures: one list of suffixes, and one walk, for every command.
+"""The picture files of a folder: one list of suffixes and one walk for every command.
 
 Programs that find or align faces leave copies of the pictures beside them: OpenFace's `processed/` (the pictures with
 the landmarks drawn in, and `NAME_aligned/`), crops, overlays, thumbnails. Folders of such names are never sources.
@@ -22,16 +22,16 @@ PICTURE_SUFFIXES = frozenset(
         *(".jpg", ".jpx", ".jxl", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
     }
 )
-"""Of pictures; one of them that cannot be decoded is broken, never passed over."""
+"""Suffixes of pictures; a file with one of them that cannot be decoded is reported as broken."""
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN", "@eaDir"})
 OPENFACE_FOLDERS = ("processed", "openface")
-"""What OpenFace's output folder is called: `processed` is its own default."""
+"""Names of OpenFace's output folder; `processed` is its default."""
 _COPIES = (
     r"(face[-_ ]?)?(align(ed)?|crops?|cropped|vis|viz|vis?ualis?z?ations?|overlays?|annotated|thumb(nail)?s?|previews?"
     r"|masks?|heatmaps?|bbox(es)?|detect(ed|ions)|landmarks?|hog)"
 )
 DERIVED = re.compile(rf"{'|'.join(OPENFACE_FOLDERS)}|{_COPIES}|.+[-_ .]{_COPIES}", re.IGNORECASE)
-"""Names of folders that hold copies of pictures which lie elsewhere."""
+"""Names of folders that hold copies of other pictures."""
 
 COPIES = "a folder of copies by its name"
 
@@ -74,12 +74,12 @@ class FolderWalk:
                     yield path
 
     def left_out(self) -> dict[str, int]:
-        """How many files were left out, by why; to be asked after the iteration."""
+        """Return the number of files left out, by reason; complete after the iteration."""
         counts = {f"pictures in {name}/, {COPIES}": count for name, count in _few(self.derived)}
         return counts | ({"named pipes, sockets or devices": self.special} if self.special else {})
 
     def _derived_folder(self, folder: Path) -> str | None:
-        """The topmost folder of copies that a folder belongs to, below the root."""
+        """Return the topmost folder of copies that contains a folder, below the root."""
         parts = folder.relative_to(self.root).parts
         for number, part in enumerate(parts, start=1):
             if DERIVED.fullmatch(part):
@@ -88,7 +88,7 @@ class FolderWalk:
 
 
 def is_picture(path: Path) -> bool:
-    """By its suffix."""
+    """Whether a file is a picture, by its suffix."""
     return path.suffix.lower() in PICTURE_SUFFIXES
 
 
@@ -124,7 +124,7 @@ def _is_special(path: Path) -> bool:
 
 
 def _few(derived: Counter[str]) -> list[tuple[str, int]]:
-    """The folders of copies, those of one name in many folders as one."""
+    """Return the folders of copies, merged by name where there are many."""
     if len(derived) <= 3:
         return sorted(derived.items())
     names: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Any folder of pictures as a set to be measured: its files, their sizes, what is broken, and the pixels in batches."""
+"""A folder of pictures as a set to be measured: its files, their sizes, broken ones, and the pixels in batches."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ RECIPE = "fesbench"
 
 @dataclass(frozen=True)
 class FilePair:
-    """One picture to edit. name: its path below the folder that was asked for; fault: why it cannot be begun."""
+    """One picture to edit. name: its path below --source; fault: why it cannot be edited, or ""."""
 
     source: Path
     out: Path
@@ -37,7 +37,7 @@ class FilePair:
 
 @dataclass(frozen=True)
 class FilePairs:
-    """All of a call. others: names of files that are no pictures; left_out: how many files were left out, by why.
+    """The pairs of a call. others: names of files that are no pictures; left_out: number of files left out, by reason.
     folder: whether --source is one.
     """
 

@@ -21,7 +21,7 @@ from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARKS, Knowledge
 
 TABLE = "faces.parquet"
 REACH = 0.5
-"""Pixels by which a square may reach outside its picture without a line."""
+"""Pixels by which a square may reach outside its picture without a message."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class Portrait:
 
     @property
     def hash(self) -> str:
-        """Of the framed picture and what is known of it: of all that an edit takes from the source."""
+        """SHA-256 of the framed picture and its annotations, all that an edit takes from the source."""
         parts = (self.image, self.units, self.landmarks)
         return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
 
     def lacks(self, needed: frozenset[Knowledge]) -> list[Knowledge]:
-        """What of `needed` is unknown."""
+        """Return the annotations of `needed` that are unknown."""
         values = {"units": self.units, "landmarks": self.landmarks}
         return [name for name in sorted(needed) if np.isnan(values[name]).any()]
 
@@ -114,7 +114,7 @@ class PortraitReader:
         )
 
     def known(self, path: Path, name: Path) -> Known:
-        """From OpenFace's CSV of the picture, or the table of the rendered set that it belongs to."""
+        """Return the annotations from OpenFace's CSV of the picture, or from the table of its rendered set."""
         table = self._table_of(path, name)
         if table is None:
             return self._rendered(path)
@@ -138,7 +138,7 @@ class PortraitReader:
         return self._face_tables.get(path)
 
     def _rendered(self, path: Path) -> Known:
-        """What `faces.parquet` beside a picture says of it; nothing where there is none."""
+        """Return the annotations in the `faces.parquet` beside a picture; none where there is no such file."""
         table = self._table(path.parent)
         if table is None or path.suffix != ".png" or path.stem not in table.index:
             return Known()
@@ -147,7 +147,7 @@ class PortraitReader:
         return Known(landmarks, row[list(ACTION_UNITS)].to_numpy(np.float64), str(row["expression"]))
 
     def _table(self, folder: Path) -> pd.DataFrame | None:
-        """The face table of a rendered set, by face."""
+        """Return the face table of a rendered set, indexed by face."""
         if folder not in self._rendered_tables:
             file = folder / TABLE
             if fault_of(file) == "is missing":
@@ -163,7 +163,7 @@ class PortraitReader:
         return self._rendered_tables[folder]
 
     def _report_framing(self, name: Path, framed: Framed, size: tuple[int, int]) -> None:
-        """Tell how a picture was framed, where that may surprise."""
+        """Report how a picture was framed, where it was not simply taken whole."""
         if framed.how == "centre":
             self._tell(f"centre square: no landmarks for {name}")
         outside = framed.square.outside(*size)
@@ -178,7 +178,7 @@ def _or_unknown(values: np.ndarray | None, *shape: int) -> np.ndarray:
 
 
 def _reason(error: Exception, path: Path) -> str:
-    """An exception in a few words, on one line."""
+    """Return the reason of an exception, in one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()).replace(str(path), path.name) or type(error).__name__

@@ -1,4 +1,4 @@
-"""One call of `benchmark.synthesize`: load the model, edit all pictures, say what became of each."""
+"""One call of `benchmark.synthesize`: load the model, edit all pictures, report each outcome."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SessionOptions:
 
 @dataclass(frozen=True)
 class EditedFiles:
-    """What became of every source."""
+    """The outcome of each source."""
 
     options: SessionOptions
     task: EditTask
@@ -99,7 +99,7 @@ class EditedFiles:
 
 
 def edit_files(options: SessionOptions) -> EditedFiles:
-    """Check what can be checked at once, load the model, edit. Raises UserError where nothing can be begun."""
+    """Check the options, load the model and edit. Raises UserError where no picture can be edited."""
     inputs = {"--reference": options.request.reference, "--aus": options.request.aus}
     pairs = find_pairs(options.source, options.out, {name: path for name, path in inputs.items() if path})
     reporter = Reporter(options.quiet)

@@ -1,4 +1,4 @@
-"""Pictures of another program scored as a row of a table: what `benchmark.score --edits` does."""
+"""Score the pictures of another program as a row of a table (`benchmark.score --edits`)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class SubmittedPictures:
 
 @dataclass(frozen=True)
 class Submission:
-    """The content of a folder, by the list. Files of an `absent` subset are not `missing`."""
+    """The content of a folder, compared with the list. Files of an `absent` subset do not count as `missing`."""
 
     complete: Mapping[Subset, SubmittedPictures]
     absent: tuple[Subset, ...]
