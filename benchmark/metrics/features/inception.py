@@ -50,9 +50,10 @@ def open_inception(weights: Weights, device: str, batch: int | None = None) -> N
 
 def _network(whole: nn.Module, device: str) -> nn.Module:
     """From the picture to the features. A GPU has no use for what saves a CPU its time."""
+    layers = OrderedDict((name, getattr(whole.eval(), name)) for name in LAYERS)
     if torch.device(device).type == "cpu":
-        return FastInception(whole.eval())
-    return ready(nn.Sequential(OrderedDict((name, getattr(whole, name)) for name in LAYERS)), device)
+        return FastInception(list(layers.values()))
+    return ready(nn.Sequential(layers), device)
 
 
 def build() -> nn.Module:

