@@ -1,7 +1,7 @@
 """pytorch-fid's Inception for a CPU: the same function of the same weights, to float32's rounding (4e-7 of the norm).
 
-Four things, without any of which scoring Table 1 takes more than a quarter of the time of pytorch-fid's
-command (docs/speed.md). Milliseconds of processor time a picture, one core of a Xeon at 2.8 GHz, eight pictures at once:
+Four things, without any of which scoring Table 1 takes more than a quarter of the processor time of pytorch-fid's
+command (docs/speed.md). Milliseconds of processor time a picture, on one core of a Xeon at 2.8 GHz, eight at once:
 
     pytorch-fid's network                                                          169
     batch normalisations in the convolutions, ReLU in place                        119
