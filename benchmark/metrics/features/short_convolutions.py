@@ -95,7 +95,7 @@ class _Products(nn.Module):
     synthesis: Tensor
     bias: Tensor
 
-    def __init__(self, analysis: Matrix, kernels: Tensor, synthesis: Matrix, bias: Tensor) -> None:
+    def __init__(self, analysis: np.ndarray, kernels: Tensor, synthesis: np.ndarray, bias: Tensor) -> None:
         """kernels: P x C x C', float64."""
         super().__init__()
         # The bias is one product more, whose value is the same everywhere.
