@@ -97,12 +97,12 @@ class Source:
 
 @dataclass
 class Trial:
-    """One training step on the same faces every time. Only the updates of optimisers in `made` change the weights."""
+    """One training step on the same faces every time. Only the updates of optimisers in `stepped` change the weights."""
 
     method: Method
     iteration: int
     source: FaceSource = field(default_factory=Source)
-    result: frozenset[str] = frozenset()
+    stepped: frozenset[str] = frozenset()
     losses: dict[str, list[float]] = field(default_factory=dict)
     gradients: dict[str, list[dict[str, Tensor]]] = field(default_factory=dict)
     logged: dict[str, float] = field(default_factory=dict)
@@ -122,7 +122,7 @@ class Trial:
         }
         self.losses.setdefault(optimizer, []).append(float(loss.detach()))
         self.gradients.setdefault(optimizer, []).append(gradients)
-        if optimizer in self.made:
+        if optimizer in self.stepped:
             self._optimizers[optimizer].step()
 
 
@@ -193,7 +193,7 @@ def check_descent(case: Case) -> None:
     for iteration in case.steps:
         for name, before in Trial(method, iteration).losses.items():
             changed = copy.deepcopy(method)
-            Trial(changed, iteration, made=frozenset([name]))
+            Trial(changed, iteration, stepped=frozenset([name]))
             after = Trial(changed, iteration).losses[name]
             assert sum(after) < sum(before), name
 
@@ -235,7 +235,7 @@ def test_gradients_reach_what_is_trained_and_nothing_else(case: Case) -> None:
 def weights_after(case: Case) -> dict[str, Tensor]:
     method = case.build()
     for iteration in case.steps:
-        Trial(method, iteration, made=frozenset(method.optimizers()))
+        Trial(method, iteration, stepped=frozenset(method.optimizers()))
     return method.state_dict()
 
 
