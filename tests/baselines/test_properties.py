@@ -97,7 +97,7 @@ class Source:
 
 @dataclass
 class Trial:
-    """One training step on the same faces every time. Only the updates of optimisers in `stepped` change the weights."""
+    """A training step on the same faces every time. Only updates of the optimisers in `stepped` change the weights."""
 
     method: Method
     iteration: int
