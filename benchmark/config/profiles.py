@@ -23,6 +23,8 @@ FeatureSpace = Literal["inception", "efficientnet-lite0"]
 StoredPrecision = Literal["float16", "float32"]
 SMALLEST, LARGEST = 32, 4096
 Count = Annotated[int, Field(ge=1, le=10**9)]
+READER_PICTURES = 1600
+"""Drawn in the training of the reader for each epoch of the judge, where a profile does not say how many."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -53,6 +55,7 @@ class Profile:
     iterations: Mapping[MethodName, Count]
     checkpoint_every: Count
     log_every: Count
+    reader_pictures: Count | None = None
     train_identities: Count | None = None
     targets_per_source: Count | None = None
     allow_small: bool = False
@@ -74,6 +77,11 @@ class Profile:
         if "default" not in iterations:
             raise ValueError("need a 'default'")
         return iterations
+
+    @property
+    def reader_budget(self) -> int:
+        """Pictures drawn in the training of the reader."""
+        return self.reader_pictures or READER_PICTURES * self.judge_epochs
 
     def iterations_of(self, method: str) -> int:
         """Training iterations of a method ("default" for one that is not named)."""

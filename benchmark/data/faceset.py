@@ -29,6 +29,8 @@ COLUMNS = (
 )
 PLACEMENT, ALIGNED = "placement", "aligned"
 """An optional column: where faces stand that were not put into the middle; where it is absent, all are aligned."""
+MEASURED_LANDMARKS = ("the table", "OpenFace", "dlib")
+"""Sources of a photograph's landmarks that have seen it."""
 IMAGES, TABLE = "images.npy", "faces.parquet"
 
 
@@ -77,6 +79,23 @@ class FaceSet:
     def landmarks(self) -> np.ndarray:
         """N x 68 x 2 float32 in pixels; NaN where unknown."""
         return np.stack([np.asarray(row, np.float32) for row in self.table["landmarks"]]).reshape(-1, LANDMARKS, 2)
+
+    @property
+    def measured_units(self) -> np.ndarray:
+        """N x 17 float32; NaN also where the values are not the picture's own (prototypes, means of others)."""
+        return self._own(self.units, "units_by", ("measured",))
+
+    @property
+    def measured_landmarks(self) -> np.ndarray:
+        """N x 68 x 2 float32; NaN also where they are not the picture's own (stand-ins)."""
+        return self._own(self.landmarks, "landmarks_by", MEASURED_LANDMARKS)
+
+    def _own(self, values: np.ndarray, column: str, names: Sequence[str]) -> np.ndarray:
+        """The values, NaN where `column`, which photographs have, says that they are of something else."""
+        if column not in self.table:
+            return values
+        own = self.table[column].isin(names).to_numpy()
+        return np.where(own.reshape(-1, *[1] * (values.ndim - 1)), values, np.float32(np.nan))
 
     def landmarks_of(self, row: int) -> np.ndarray:
         """68 x 2 float32 of one face."""

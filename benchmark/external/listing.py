@@ -99,6 +99,8 @@ class Listing:
     columns: tuple[str, ...] = ()
     extra_columns: tuple[str, ...] = ()
     """Columns of the suite."""
+    reader_pictures: Count = 0
+    """Drawn in the training of the reader; 0 in lists from before there was one, whose profiles have the default."""
     schema: int = SCHEMA
 
     def edit_list(self, subset: Subset) -> EditList:

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.config.profiles import READER_PICTURES
 from benchmark.core.errors import UserError
 from benchmark.data.edit_lists import list_key
 from benchmark.data.source import DataSource
@@ -26,6 +27,7 @@ from benchmark.stages.base import Context, Stage
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.judge import ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.reader import ReadReal, TrainReader
 from benchmark.stages.score import Score
 
 METHOD = "external"
@@ -53,6 +55,8 @@ class ExternalScorer:
         self.prepare = Prepare(source, listing.size)
         self._allow_small, self._device = allow_small, device
         self.edited = Prepare(source.uncropped(), listing.size) if listing.edited else self.prepare
+        pictures = listing.reader_pictures or READER_PICTURES * listing.judge_epochs
+        self._reader = TrainReader(self.prepare, pictures, device)
         if (self.prepare.recipe.key, self.edited.recipe.key) != (listing.faces, listing.edited or listing.faces):
             raise UserError(
                 f"the data set {source.name} is not the one that the list was written for (other pictures, another "
@@ -69,7 +73,8 @@ class ExternalScorer:
         }
         for needed in stages.values():
             judges: list[Stage] = [needed.measuring.judge, *([needed.judged] if needed.judged else [])]
-            make_missing([*judges, needed.measuring.real, needed.external, needed.score], context)
+            measuring_stages: list[Stage] = [needed.measuring.real, self._reader, needed.measuring.readings]
+            make_missing([*judges, *measuring_stages, needed.external, needed.score], context)
         suite_rows = find_suite_rows(context.store, self.listing, self.prepare, measuring, self.metrics)
         rows = tuple(self._row(subset, finished, context) for subset, finished in stages.items())
         result = self._result(name, rows, submission, suite_rows)
@@ -104,11 +109,15 @@ class ExternalScorer:
     def _measuring(self, subset: Subset) -> MeasuringStages:
         judge = TrainJudge(self.prepare, subset, self.listing.judge_epochs, self._device)
         real = RealFeatures(self.edited, subset, self.extractor, self.listing.targets)
-        return MeasuringStages(self.listing.edit_list(subset), judge, real)
+        edits = self.listing.edit_list(subset)
+        return MeasuringStages(edits, judge, real, ReadReal(self._reader, self.edited, edits))
 
     def _stages(self, name: str, pictures: SubmittedPictures, measuring: MeasuringStages) -> _Stages:
         external = ExternalEdits(name, self.edited, measuring.edits, pictures)
-        score = Score(external, self.edited, measuring.judge, measuring.real, self.extractor, self._allow_small)
+        score = Score(
+            external, self.edited, measuring.judge, measuring.real, measuring.readings, self.extractor,
+            self._allow_small,
+        )  # fmt: skip
         other = self.listing.edited or self.listing.targets
         judged = ReadByJudge(measuring.judge, self.edited, self.listing.targets) if other else None
         return _Stages(measuring, judged, external, score)

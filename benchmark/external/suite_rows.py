@@ -17,16 +17,18 @@ from benchmark.report.results import Row, SuiteResults, load_results
 from benchmark.stages.features import RealFeatures
 from benchmark.stages.judge import TrainJudge
 from benchmark.stages.prepare import Prepare
+from benchmark.stages.reader import ReadReal
 from benchmark.stages.report import scores_role
 
 
 @dataclass(frozen=True)
 class MeasuringStages:
-    """The edits, judge and real features that two rows of a subset must share to be compared."""
+    """The edits, judge, real features and readings that two rows of a subset must share to be compared."""
 
     edits: EditList
     judge: TrainJudge
     real: RealFeatures
+    readings: ReadReal
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def _is_measured_with(row: Row, report: Manifest, store: Store, measuring: Mappi
             or edits.settings["edits"] != stages.edits.settings
             or scored.inputs["judge"] != stages.judge.recipe.key
             or scored.inputs["real"] != stages.real.recipe.key
+            or scored.inputs.get("readings") != stages.readings.recipe.key
         ):
             return False
     return True

@@ -92,6 +92,7 @@ def gather(
         size=profile.size,
         features=profile.features,
         judge_epochs=profile.judge_epochs,
+        reader_pictures=profile.reader_budget,
         allow_small=profile.allow_small,
         targets_per_source=profile.targets_per_source,
         seed=EDIT_SEED,

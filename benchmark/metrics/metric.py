@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -26,17 +26,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.data.faceset import FaceSet
+    from benchmark.metrics.readings import EditReadings
 
 Images = NDArray[np.uint8]
 Values = NDArray[np.float64]
 Features = NDArray[np.floating]
-Direction = Literal["lower", "higher"]
+Direction = Literal["lower", "higher", "one"]
+"""Which way is better; `one`: the nearer to 1, the better."""
 Per = Literal["edit", "set"]
 Partner = Literal["source", "reference", "truth"]
 """The picture that an edit is compared with: the columns of a list of edits."""
 View = Literal["whole", "cropped"]
 """What the features are of: whole pictures, or tight face boxes (`crop`)."""
-Need = Literal["source picture", "reference picture", "true picture", "features", "landmarks", "judge"]
+Need = Literal[
+    "source picture", "reference picture", "true picture", "features", "landmarks", "judge", "action units",
+    "landmarks read", "identity network",
+]  # fmt: skip
 
 PARTNERS: dict[Partner, Need] = {
     "source": "source picture", "reference": "reference picture", "truth": "true picture",
@@ -44,6 +49,10 @@ PARTNERS: dict[Partner, Need] = {
 REASONS: dict[Need, str] = {
     "true picture": "the data set has no picture of the same person, camera and gaze with the target expression",
     "landmarks": "the data set has no landmarks, and the crop is drawn round them",
+    "action units": "no action units were measured in the training pictures, from which the reader could learn them",
+    "landmarks read": "no landmarks are known of the training pictures, from which the reader could learn them",
+    "identity network": "dlib's network is not installed (python -m pip install 'fesbench[photos]'), or no face has "
+    "landmarks to cut it out by",
 }
 """Why a metric has no value where what it needs is missing."""
 
@@ -86,6 +95,22 @@ class Edits:
     table: pd.DataFrame
     faces: FaceSet
     judged: NDArray[np.int64]
+    readings: EditReadings | None = None
+    """What the reader and the identity network see."""
+
+    @property
+    def lacking(self) -> frozenset[Need]:
+        """What none of the edits has of that which metrics may need."""
+        read, lacking = self.readings, set[Need]()
+        if not (self.table["truth"] >= 0).any():
+            lacking.add("true picture")
+        if read is None or np.isnan(read.units).all():
+            lacking.add("action units")
+        if read is None or np.isnan(read.landmarks).all():
+            lacking.add("landmarks read")
+        if read is None or np.isnan(read.faces).all():
+            lacking.add("identity network")
+        return frozenset(lacking)
 
 
 @dataclass(frozen=True)
@@ -130,17 +155,20 @@ class PerEditMetric(Metric):
     per: Per = "edit"
     average: Callable[[Values], float] = mean
     """Of the edits that have a value, at least one."""
+    unmeasurable: str = "none of the edits can be measured"
+    """Why it has no value where nothing is missing."""
 
     @abstractmethod
     def values(self, edits: Edits) -> Values:
         """Measure each edit: N values, NaN where there is none."""
 
-    def summary(self, values: Values) -> Measurement:
-        """Average over the edits that have a value."""
+    def summary(self, values: Values, lacking: Collection[Need] = tuple(REASONS)) -> Measurement:
+        """Average over the edits that have a value. lacking: what may be the reason if none has."""
         known = values[~np.isnan(values)]
         if len(known):
             return Measurement(self.average(known))
-        return Measurement(None, "; ".join(REASONS[need] for need in self.needs if need in REASONS))
+        reasons = [REASONS[need] for need in self.needs if need in lacking and need in REASONS]
+        return Measurement(None, "; ".join(reasons) or self.unmeasurable)
 
 
 @dataclass(frozen=True, kw_only=True)

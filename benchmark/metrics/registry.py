@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from benchmark.metrics.ca import CA
+from benchmark.metrics.editing_score import EDITING
+from benchmark.metrics.expression import EXPRESSION
 from benchmark.metrics.frechet import FID, FID_CROPPED
+from benchmark.metrics.gain import GAIN
+from benchmark.metrics.identity import IDENTITY
 from benchmark.metrics.kid import KID, KID_CROPPED
+from benchmark.metrics.landmark_error import LANDMARK_ERROR
 from benchmark.metrics.metric import Metric
+from benchmark.metrics.off_axis import OFF_AXIS
 from benchmark.metrics.psnr import PSNR_REF, PSNR_SRC, PSNR_TRUE
 from benchmark.metrics.ssim import SSIM
 
-METRICS: list[Metric] = [FID, FID_CROPPED, PSNR_REF, PSNR_TRUE, CA, PSNR_SRC, SSIM, KID, KID_CROPPED]
+METRICS: list[Metric] = [
+    FID, FID_CROPPED, PSNR_REF, PSNR_TRUE, CA, PSNR_SRC, SSIM, KID, KID_CROPPED,
+    EDITING, EXPRESSION, GAIN, OFF_AXIS, LANDMARK_ERROR, IDENTITY,
+]  # fmt: skip

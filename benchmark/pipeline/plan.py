@@ -14,7 +14,6 @@ from benchmark.config.suites import SuiteRow
 from benchmark.core.artifacts import Artifact, Damaged, Store
 from benchmark.core.errors import UserError
 from benchmark.core.tracking import TrackedRow, Tracker
-from benchmark.data.edit_lists import edit_lists
 from benchmark.data.faceset import FaceSet
 from benchmark.pipeline.request import PlanRequest
 from benchmark.pipeline.requirements import RowChecks, SourceFaces, no_row
@@ -27,6 +26,7 @@ from benchmark.stages.features import RealFeatures
 from benchmark.stages.judge import ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.rates import Rates
+from benchmark.stages.reader import ReadReal, TrainReader
 from benchmark.stages.report import Report, RowStages, child_name
 from benchmark.stages.score import Score
 from benchmark.stages.stored import EditingWeights, OfTraining, TrainingRecord
@@ -100,6 +100,8 @@ class Plan:
         judges: dict[Subset, TrainJudge] = {}
         judged: dict[Subset, ReadByJudge] = {}
         real: dict[Subset, RealFeatures] = {}
+        reader = TrainReader(self.prepare, profile.reader_budget, request.device)
+        self._readings: dict[Subset, ReadReal] = {}
         rows = []
         for row in suite.rows:
             if missing := checks.reason(row):
@@ -108,14 +110,17 @@ class Plan:
             if row.data not in judges:
                 judges[row.data] = self._once(self._judge(row.data))
                 real[row.data] = self._once(RealFeatures(self.edited, row.data, extractor, suite.targets))
+                edits, _ = self._edit_lists(row.data)
+                self._readings[row.data] = self._once(ReadReal(self._once(reader), self.edited, edits))
                 if suite.faces == "nonaligned" or suite.targets:
                     judged[row.data] = self._once(ReadByJudge(judges[row.data], self.edited, suite.targets))
             rows.append(self._row(row, judges[row.data], real[row.data]))
         if not judges:
             raise no_row(request, rows[0].missing)
         self.rows = rows
+        corners = [corner for subset in judges for corner in self._corners(judges[subset], real[subset])]
         report = Report(
-            suite, profile, self.prepare, self.edited, judges, judged, rows, extractor,
+            suite, profile, self.prepare, self.edited, judges, judged, rows, extractor, self._readings, corners,
             request.options, request.faces_in_page,
         )  # fmt: skip
         self.report = self._once(report)
@@ -130,11 +135,12 @@ class Plan:
         gallery = None
         request = self._request
         checkpoint = request.checkpoints.get(row.id)
-        edits, shown = edit_lists(row.data, self.profile.targets_per_source, self.suite.targets)
+        edits, shown = self._edit_lists(row.data)
+        readings = self._readings[row.data]
         for seed in self.seeds[:1] if checkpoint else self.seeds:
             train, weights = (checkpoint, checkpoint) if checkpoint else self._trained(row, seed)
             synth = Synthesize(weights, self.edited, row.guide, edits, request.device)
-            score = Score(synth, self.edited, judge, real, request.extractor, self.profile.allow_small)
+            score = Score(synth, self.edited, judge, real, readings, request.extractor, self.profile.allow_small)
             editable = self._is_editable(weights)
             if request.finished_only and not editable and not (self._has(train) and self._has(score)):
                 continue
@@ -145,6 +151,18 @@ class Plan:
                 gallery = self._once(Synthesize(self._once(weights), self.edited, row.guide, shown, request.device))
         missing = "" if trains else NOT_FINISHED
         return RowStages(row, missing, trains, scores, gallery)
+
+    def _corners(self, judge: TrainJudge, real: RealFeatures) -> Iterator[Score]:
+        """The rows of a subset that need no method."""
+        edits, _ = self._edit_lists(judge.subset)
+        readings, allow_small = self._readings[judge.subset], self.profile.allow_small
+        for answer in CORNERS:
+            corner = self._once(Corner(self.edited, edits, answer))
+            score = Score(corner, self.edited, judge, real, readings, self._request.extractor, allow_small)
+            yield self._once(score)
+
+    def _edit_lists(self, subset: Subset) -> tuple[EditList, EditList]:
+        return edit_lists(subset, self.profile.targets_per_source, self.suite.targets)
 
     def _trained(self, row: SuiteRow, seed: int) -> tuple[CheckpointStage, CheckpointStage]:
         """The stages whose facts a row shows and whose weights edit; one stage where weights are not rounded.

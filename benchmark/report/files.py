@@ -21,6 +21,7 @@ FILES: dict[str, str] = {
     "edits": "edits.png",
     "label-guided edits": "label-guided.png",
     "reference-guided edits": "reference-guided.png",
+    "expression and identity": "plane.png",
     "loss curves": "losses.png",
 }
 FACES = frozenset({"ablation", "claims", "edits", "label-guided edits", "reference-guided edits"})

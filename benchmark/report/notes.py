@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmark.metrics.metric import Direction
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Comparison, data_label
 from benchmark.report.results import JudgeResult, Row, SuiteResults
@@ -101,6 +102,28 @@ def pictures_note(results: SuiteResults) -> str:
     against = f", measured against {listed(real)} real ones{shown}" if real else ""
     train = f"{results.train_identities} other identities {'were' if results.seeds else 'are there to be'} trained on"
     return f"N: edits for each seed, made from pictures of {results.test_identities} test identities{against}; {train}."
+
+
+def reader_notes(results: SuiteResults) -> list[str]:
+    """Return the reader's error on real test pictures, which bounds what its metrics can tell."""
+    notes = []
+    for subset, reader in results.readers.items():
+        parts = []
+        if reader.units:
+            worst = max(reader.units, key=reader.units.__getitem__)
+            mean = statistics.fmean(reader.units.values())
+            parts.append(
+                f"action units with a mean error of {mean:.2f} on the scale from 0 to 5 "
+                f"({worst.removesuffix('_r')}: {reader.units[worst]:.2f}, the largest)"
+            )
+        if reader.pixels is not None and reader.share is not None:
+            parts.append(
+                f"landmarks with a mean error of {reader.pixels:.2f} px, {reader.share:.1f} % of the distance between "
+                "the eyes"
+            )
+        if parts:
+            notes.append(f"Of {reader.images:,} real test pictures ({subset}) the reader reads {' and '.join(parts)}.")
+    return notes
 
 
 def seeds_note(results: SuiteResults) -> str:
@@ -252,12 +275,15 @@ def settings_text(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in sorted(settings.items()))
 
 
+BETTER: dict[Direction, str] = {"lower": "lower is better", "higher": "higher is better", "one": "1 is best"}
+
+
 def definitions(results: SuiteResults) -> list[tuple[str, str]]:
     """Return every metric's heading, and what it is."""
     return [
         (
             metric.label,
-            f"{metric.definition}{f', in {metric.unit}' if metric.unit else ''}; {metric.direction} is better",
+            f"{metric.definition}{f', in {metric.unit}' if metric.unit else ''}; {BETTER[metric.direction]}",
         )
         for metric in results.metrics
     ]

@@ -22,7 +22,9 @@ PICTURES = {
     "label-guided.png": ("Label-guided edits", "Edits guided by a label."),
     "reference-guided.png": ("Reference-guided edits", "Edits guided by a reference, which stands above them."),
 }
-LOSSES, CLAIMS = "losses.png", "claims.png"
+LOSSES, CLAIMS, PLANE = "losses.png", "claims.png", "plane.png"
+
+PLANE_WORDS = "Every row between source and true picture; bars are intervals over test identities."
 
 
 def table_page(results: SuiteResults) -> str:
@@ -52,6 +54,8 @@ def report_page(results: SuiteResults, timings: Mapping[str, float], pictures: S
     for name, (title, text) in PICTURES.items():
         if name in pictures:
             parts.append(f"## {title}\n\n{text}\n\n![{title}]({name})\n")
+    if PLANE in pictures:
+        parts.append(f"## Expression and identity\n\n{PLANE_WORDS}\n\n![Every row between two corners]({PLANE})\n")
     parts += [_titled(table) for table in extended_tables(results, timings)]
     if LOSSES in pictures:
         parts.append(f"## Losses\n\n![Loss curves of every training]({LOSSES})\n")

@@ -27,7 +27,7 @@ from benchmark.statistics.verdict import Verdict
 if TYPE_CHECKING:
     from benchmark.statistics.samples import Sample
 
-Schema = Literal[4]
+Schema = Literal[5]
 SCHEMA: Schema = get_args(Schema)[0]
 MODEL = ConfigDict(**STRICT, use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
 Count = Annotated[int, Field(ge=0)]
@@ -232,6 +232,20 @@ class JudgeReading:
 
 
 @dataclass(frozen=True, config=MODEL)
+class ReaderResult:
+    """The reader's mean absolute error on real test pictures, which the metrics of action units are read beside."""
+
+    images: Count
+    """How many these are."""
+    units: dict[str, float]
+    """Error by action unit, on the scale from 0 to 5; empty where it has learned none."""
+    pixels: float | None
+    """Mean distance of a landmark in pixels; null where it has learned none."""
+    share: float | None
+    """The same in percent of the distance between the outer corners of the eyes."""
+
+
+@dataclass(frozen=True, config=MODEL)
 class Features:
     """The network whose features Fréchet and kernel distances are measured in."""
 
@@ -317,6 +331,11 @@ class SuiteResults:
     """Where the claims are from; null where the suite names none."""
     verdicts: tuple[Verdict, ...] = ()
     """On the claims about this suite's rows, in the order of their file."""
+    readers: dict[Subset, ReaderResult] = field(default_factory=dict)
+    """By subset."""
+    corners: tuple[Row, ...] = ()
+    """Rows that need no method, by subset: the source left as it is (`source F&P`) and the true picture (`truth F&P`).
+    """
     schema: Schema = SCHEMA
     """Version of this schema."""
 
@@ -326,7 +345,7 @@ class SuiteResults:
         if len(known) < len(self.metrics):
             raise ValueError("metrics hold a key twice")
         check_columns((*self.columns, *self.extra_columns), known, ValueError)
-        for row in self.rows:
+        for row in (*self.rows, *self.corners):
             for seed, scores in row.seeds.items():
                 if scores.metrics.keys() != known:
                     name = min(scores.metrics.keys() ^ known)

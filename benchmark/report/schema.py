@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from benchmark.metrics.registry import METRICS
+from benchmark.report.notes import BETTER
 from benchmark.report.results import SuiteResults
 
 HERE = Path(__file__).parent
@@ -59,7 +60,14 @@ def metrics_page() -> str:
         unit = f" ({metric.unit})" if metric.unit else ""
         of = "each edit" if metric.per == "edit" else "all edits"
         needs = ", ".join(metric.needs)
-        cells = (f"`{metric.key}`", metric.label, metric.direction, of, f"{metric.definition}{unit}", needs)
+        cells = (
+            f"`{metric.key}`",
+            metric.label,
+            BETTER[metric.direction].removesuffix(" is better"),
+            of,
+            f"{metric.definition}{unit}",
+            needs,
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -44,7 +44,7 @@ def _cell(cell: Cell, reason: str) -> Line:
 def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
     """Everything that is known of a row."""
     lines = []
-    for row in results.rows:
+    for row in (*results.rows, *results.corners):
         line = {**_row(row), "extended": "yes" if row.extended else "", "same_run_as": row.same_as}
         line["not_trained_here"] = row.origin
         for metric in results.metrics:
@@ -79,7 +79,7 @@ def _row(row: Row) -> Line:
         "id": row.id,
         "model": row.label,
         "method": row.method,
-        "guide": row.guide,
+        "guide": row.guide if row.method else "",
         "data": row.subset,
         "not_available": row.missing,
         "failed": failure_note(row),

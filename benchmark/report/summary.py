@@ -23,7 +23,8 @@ def with_statistics(results: SuiteResults, claims: Claims | None, undecidable: s
 
     undecidable: why these results decide no claim, or "".
     """
-    rows = summarise(results.rows, results.metrics)
+    rows, corners = summarise(results.rows, results.metrics), without_ranks(results.corners, results.metrics)
+    results = replace(results, corners=corners)
     if claims is None:
         return replace(results, rows=rows)
     setting = Setting(
@@ -44,6 +45,8 @@ def summarise(rows: Sequence[Row], metrics: Sequence[MetricDescription]) -> tupl
     samples = [row.samples(metrics) for row in rows]
     ranks: list[dict[str, tuple[int, int]]] = [{} for _ in rows]
     for metric in metrics:
+        if metric.direction == "one":  # which of two rows is nearer to 1 is no matter of their difference alone
+            continue
         for group in _comparable(rows, samples, metric):
             estimates = {str(place): samples[place][metric.key].over_identities for place in group}
             known = {name: estimate for name, estimate in estimates.items() if estimate is not None}
@@ -54,6 +57,11 @@ def summarise(rows: Sequence[Row], metrics: Sequence[MetricDescription]) -> tupl
         replace(row, summary=_summary(samples[place], ranks[places.get(row.same_as, place)]))
         for place, row in enumerate(rows)
     )
+
+
+def without_ranks(rows: Sequence[Row], metrics: Sequence[MetricDescription]) -> tuple[Row, ...]:
+    """The rows, which no method has made, with `summary` filled in."""
+    return tuple(replace(row, summary=_summary(row.samples(metrics), {})) for row in rows)
 
 
 def _comparable(

@@ -16,6 +16,7 @@ from benchmark.report.notes import (
     not_as_published,
     notes,
     overrides_note,
+    reader_notes,
     same_run_notes,
     seeds_note,
     sentence,
@@ -29,7 +30,7 @@ ELSEWHERE = "elsewhere"
 """Printed for a training's time where the checkpoint was trained elsewhere."""
 STEP_METRICS = ("fid", "psnr_true", "ca")
 """Keys of the metrics whose changes the steps table shows, unless the suite names its columns."""
-ARROWS: dict[Direction, str] = {"lower": "↓", "higher": "↑"}
+ARROWS: dict[Direction, str] = {"lower": "↓", "higher": "↑", "one": "→ 1"}
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,11 @@ def measures_table(results: SuiteResults) -> Table:
             text = number(row.mean(metric.key), metric.decimals, row.spread(metric.key), row.interval(metric.key))
             entries.append(Entry(text, footnotes.mark(why_not(row, metric.key))))
         rows.append((*entries, Entry(edits(row))))
+    for row in results.corners:
+        numbers = [number(row.mean(each.key), each.decimals, None, row.interval(each.key)) for each in metrics]
+        marks = [footnotes.mark(row.seeds[0].reasons.get(each.key, "")) for each in metrics]
+        cells = [Entry(text, mark) for text, mark in zip(numbers, marks, strict=True)]
+        rows.append((Entry(row.label), Entry(row.subset), *cells, Entry(edits(row))))
     heads.append(Heading("", "N"))
     return Table(
         f"All measures of {results.suite}", f"{results.suite}-measures", tuple(heads), tuple(rows),
@@ -134,6 +140,7 @@ def measures_table(results: SuiteResults) -> Table:
                 (
                     seeds_note(results),
                     interval_note(results),
+                    *reader_notes(results),
                     overrides_note(results),
                     *same_run_notes(results, results.rows),
                 ),

@@ -14,12 +14,14 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from benchmark.core.errors import UserError
+from benchmark.metrics.metric import MetricDescription
 from benchmark.report.comparison import Cell, ComparedRow, Comparison, compare, controls, extra_metrics, why_not
 from benchmark.report.files import report_files
 from benchmark.report.markdown import superscript
 from benchmark.report.notes import data_line, notes, same_run_notes
 from benchmark.report.results import SuiteResults, load_results
 from benchmark.report.tables import (
+    EMPTY,
     Footnotes,
     difference,
     edits,
@@ -53,7 +55,7 @@ def print_tables(
     comparison = compare(results)
     footnotes = Footnotes()
     main, extended = (_fitting(table, footnotes, console) for table in (comparison, controls(comparison)))
-    beyond = _beyond(comparison, timings, footnotes)
+    beyond = _beyond(comparison, timings, footnotes, console)
     console.print(Text(results.title, "bold"))
     console.print(Text(data_line(results), "dim"))
     console.print(Padding(Text(results.notice, "yellow"), (0, 0, 1, 0)))
@@ -66,7 +68,10 @@ def print_tables(
     console.print(Padding(Text("Beyond the paper", "bold"), (1, 0, 0, 0)))
     if any(row.extended for row in results.rows):
         console.print(Padding(extended, (0, 0, 1, 0)))
-    console.print(beyond)
+    for grid in beyond:
+        console.print(Padding(grid, (0, 0, 1, 0)))
+    if any(row.interval(metric.key) for row in results.rows for metric in extra_metrics(comparison)):
+        console.print(Text("Dim: half of the 95 % interval over test identities.", "dim"))
     _print_paths(paths, console)
 
 
@@ -171,26 +176,54 @@ def _integer_digits(rows: Sequence[ComparedRow], index: int) -> int:
     return max((len(number(value, 0)) for value in values), default=1)
 
 
-def _beyond(comparison: Comparison, timings: Mapping[str, float], footnotes: Footnotes) -> Grid:
-    """The other metrics and the training time of the rows that were run."""
+def _beyond(comparison: Comparison, timings: Mapping[str, float], footnotes: Footnotes, console: Console) -> list[Grid]:
+    """The other metrics, and the training time, of the rows that were run and of the corners; in as many tables as fit
+    the width.
+    """
+    metrics = list(extra_metrics(comparison))
+    unlimited, grids = console.options.update(width=UNLIMITED), []
+    while metrics or not grids:
+        count = len(metrics)
+        grid = _measures(comparison, metrics, timings, footnotes)
+        while count > 1 and Measurement.get(console, unlimited, grid).maximum > console.width:
+            count -= 1
+            grid = _measures(comparison, metrics[:count], None, footnotes)
+        grids.append(grid)
+        metrics = metrics[count:]
+    return grids
+
+
+def _measures(
+    comparison: Comparison,
+    metrics: Sequence[MetricDescription],
+    timings: Mapping[str, float] | None,
+    footnotes: Footnotes,
+) -> Grid:
+    """Some metrics: a mean, its spread over seeds, half its interval over identities. timings: None for no column."""
     grid, results = _grid(padding=1), comparison.results
-    metrics = extra_metrics(comparison)
-    run = [row for row in results.rows if not row.missing]
+    run = [*(row for row in results.rows if not row.missing), *results.corners]
     subsets = len({row.subset for row in run}) > 1  # where all have the same, the main table says it
     grid.add_column("Model", overflow="fold")
     if subsets:
         grid.add_column("Data", no_wrap=True)
     for metric in metrics:
         grid.add_column(Text(_broken(metric_heading(metric))), justify="right", no_wrap=True)
-    grid.add_column("training", justify="right", no_wrap=True)
+    if timings is not None:
+        grid.add_column("training", justify="right", no_wrap=True)
     for row in run:
         cells = []
         for metric in metrics:
-            text = number(row.mean(metric.key), metric.decimals) + superscript(footnotes.mark(why_not(row, metric.key)))
-            spread = row.spread(metric.key)
-            cells.append(Text(text + (f"\n± {number(spread, metric.decimals)}" if spread is not None else "")))
+            text = Text(number(row.mean(metric.key), metric.decimals))
+            text.append(superscript(footnotes.mark(why_not(row, metric.key))))
+            spread, interval = row.spread(metric.key), row.interval(metric.key)
+            if spread is not None:
+                text.append(f"\n± {number(spread, metric.decimals)}")
+            if interval:
+                text.append(f"\n± {number((interval[1] - interval[0]) / 2, metric.decimals)}", "dim")
+            cells.append(text)
         labels = [Text(row.marked_label), *([Text(row.subset)] if subsets else [])]
-        grid.add_row(*labels, *cells, training_time(row, timings))
+        time = [] if timings is None else [training_time(row, timings) if row.method else EMPTY]
+        grid.add_row(*labels, *cells, *time)
     return grid
 
 

@@ -21,6 +21,7 @@ from benchmark.report.html.page import report_html
 from benchmark.report.latex import latex
 from benchmark.report.notes import data_line
 from benchmark.report.page import extended_page, extended_tables, report_page, table_page
+from benchmark.report.plane_figure import draw_plane
 from benchmark.report.results import SuiteResults, failed_trainings
 from benchmark.report.spreadsheet import extended_csv, main_csv
 from benchmark.report.tables import main_table
@@ -64,6 +65,7 @@ def write_report(
     for name, drawing in figures.items():
         if drawing is not None:
             drawing.save(folder / FILES[name])
+    draw_plane(results, folder / FILES["expression and identity"])
     draw_losses(losses, folder / FILES["loss curves"], failed_trainings(results))
     drawn = [path.name for path in report_files(folder).values()]
 

@@ -34,10 +34,12 @@ from benchmark.report.results import (
 from benchmark.report.summary import summary_metrics, with_statistics
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
 from benchmark.stages.claims import claim_pairs, suite_claims
+from benchmark.stages.corners import CORNERS, Corner
 from benchmark.stages.features import ExtractorChoice
 from benchmark.stages.judge import ReadByJudge, TrainJudge
 from benchmark.stages.page import confusions, edit_examples
 from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.reader import ReadReal
 from benchmark.stages.score import Score
 from benchmark.stages.synthesize import EDITED, EDITS, Synthesize
 from benchmark.stages.train import CheckpointStage
@@ -72,7 +74,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 9
+    version = 10
     files = ("results.json",)
 
     def __init__(
@@ -85,6 +87,8 @@ class Report(Stage[NoFacts]):
         judged: Mapping[Subset, ReadByJudge],
         rows: list[RowStages],
         extractor: ExtractorChoice,
+        readings: Mapping[Subset, ReadReal],
+        corners: Sequence[Score],
         options: Sequence[str] = (),
         faces_in_page: bool = False,
     ) -> None:
@@ -94,13 +98,16 @@ class Report(Stage[NoFacts]):
         """
         self.options, self.faces_in_page = tuple(options), faces_in_page
         self.suite, self.profile, self.prepare, self.judges, self.rows = suite, profile, prepare, judges, rows
-        self.edited, self.judged, self.extractor = edited, judged, extractor
+        self.edited, self.judged, self.extractor, self.readings = edited, judged, extractor, readings
+        self.corners = corners
         self.claims = suite_claims(suite)
         inputs: dict[str, Stage] = {"faces": prepare}
         if edited is not prepare:
             inputs["edited faces"] = edited
         inputs |= {f"judge {subset}": judge for subset, judge in judges.items()}
         inputs |= {f"judged {subset}": stage for subset, stage in judged.items()}
+        inputs |= {f"readings {subset}": stage for subset, stage in readings.items()}
+        inputs |= {score.edits.name: score for score in corners}
         for entry in rows:
             inputs |= {f"train {entry.row.id} {seed}": train for seed, train in entry.trains.items()}
             inputs |= {scores_role(entry.row.id, seed): score for seed, score in entry.scores.items()}
@@ -231,6 +238,8 @@ class Report(Stage[NoFacts]):
             targets=self.suite.targets,
             readings=readings,
             floors=self._floors(context),
+            readers={subset: stage.facts(context) for subset, stage in self.readings.items()},
+            corners=tuple(_corner_row(score, context) for score in self.corners),
         )
         undecidable = "" if self.profile.decides_claims else f"profile {self.profile.name} trains too briefly to decide"
         return with_statistics(results, self.claims, undecidable)
@@ -344,6 +353,15 @@ class Report(Stage[NoFacts]):
         private = {name for name in faces if name in files} if self.prepare.source.licensed else set()
         names = {name: path.name for name, path in files.items()}
         context.tracker.finish(self.recipe.folder, names, suite, private)
+
+
+def _corner_row(score: Score, context: Context) -> Row:
+    """A row that no method has made; it has one seed, since nothing of it is trained."""
+    corner = score.edits
+    assert isinstance(corner, Corner)
+    subset, label = corner.edits.subset, CORNERS[corner.answer]
+    # No table prints the guide of a row without a method.
+    return Row(f"{corner.answer} {subset}", label, "", "T", subset, {0: score.facts(context)}, extended=True)
 
 
 def scores_role(row: str, seed: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,11 +18,12 @@ from benchmark.core.progress import counted
 from benchmark.data.edit_lists import list_key
 from benchmark.metrics.ca import CA
 from benchmark.metrics.features import FLOOR
-from benchmark.metrics.metric import Edits, Measurement, PerEditMetric, SetMetric
+from benchmark.metrics.metric import REASONS, Edits, Measurement, PerEditMetric, SetMetric
 from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.results import Scores
 from benchmark.stages.base import Context, Stage, StageResult, Work
+from benchmark.stages.corners import Corner
 from benchmark.stages.features import (
     ExtractorChoice,
     RealFeatures,
@@ -32,6 +35,7 @@ from benchmark.stages.features import (
 )
 from benchmark.stages.judge import TrainJudge, as_learned, learned, load_judge
 from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.reader import ReadReal
 from benchmark.stages.synthesize import EDITED, EDITS
 from benchmark.statistics.leaving_out import without_each
 
@@ -58,12 +62,38 @@ class Sides:
         return without_each(metric, self.edits, self.edit_identities, self.real, self.real_identities)
 
 
+class KnownFeatures:
+    """Features of pictures that were extracted before, by the pictures' bytes: a picture's features depend on nothing
+    else.
+    """
+
+    def __init__(self) -> None:
+        self._features: dict[bytes, np.ndarray] = {}
+
+    def add(self, pictures: np.ndarray | None, features: np.ndarray | None) -> None:
+        """Remember features (N x D) of pictures; None for both where there are none."""
+        if pictures is not None and features is not None:
+            self._features |= dict(zip(map(_digest, pictures), features, strict=True))
+
+    def complete(self, pictures: np.ndarray, extract: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The features of N pictures; those that are not known are extracted, each once."""
+        digests = [_digest(picture) for picture in pictures]
+        unknown = {digest: index for index, digest in enumerate(digests) if digest not in self._features}
+        if unknown:
+            self._features |= dict(zip(unknown, extract(pictures[list(unknown.values())]), strict=True))
+        return np.stack([self._features[digest] for digest in digests])
+
+
+def _digest(picture: np.ndarray) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(picture).tobytes()).digest()
+
+
 class Score(Stage[Scores]):
     """Measures one row of a suite, for one seed. `edits` is any stage that writes EDITED and EDITS."""
 
     kind = "scores"
     facts_type = Scores
-    version = 4
+    version = 5
     files = (PER_EDIT,)
 
     def __init__(
@@ -72,14 +102,16 @@ class Score(Stage[Scores]):
         prepare: Prepare,
         judge: TrainJudge,
         real: RealFeatures,
+        readings: ReadReal,
         extractor: ExtractorChoice,
         allow_small: bool,
     ) -> None:
         self.extractor, self.allow_small = extractor, allow_small
-        self.edits, self.faces, self.judge, self.real = edits, prepare, judge, real
+        self.edits, self.faces, self.judge, self.real, self.readings = edits, prepare, judge, real, readings
         versions = {metric.key: metric.version for metric in METRICS}
         settings = {"allow_small": allow_small, "floor": FLOOR, "metrics": versions}
-        inputs = {"edits": edits, "faces": prepare, "judge": judge, "real": real, **learned(judge, prepare)}
+        inputs = {"edits": edits, "faces": prepare, "judge": judge, "real": real, "readings": readings}
+        inputs |= {**learned(judge, prepare), "reader": readings.reader}
         super().__init__(f"score {edits.name.removeprefix('synthesize ')}", settings, inputs)
 
     def work(self) -> Work:
@@ -93,15 +125,25 @@ class Score(Stage[Scores]):
         edited = self.edits.folder(context)
         images = np.load(edited / EDITED)
         edits = pd.read_parquet(edited / EDITS)
+        if not len(edits):  # of the true pictures, where there are none
+            reasons = dict.fromkeys((metric.key for metric in METRICS), REASONS["true picture"])
+            pd.DataFrame().to_parquet(folder / PER_EDIT)
+            return StageResult(Scores(0, dict.fromkeys(reasons), reasons))
         sources = edits["source"].to_numpy()
         shown, _ = as_learned(self.judge, self.faces, images, faces, sources, context)
         judged = load_judge(self.judge.folder(context)).predict(shown).argmax(1)
-        per_edit = measure_edits(Edits(images, edits, faces, judged))
+        measurable = Edits(images, edits, faces, judged, self.readings.read(images, edits, faces, context))
+        per_edit = measure_edits(measurable)
         per_edit.to_parquet(folder / PER_EDIT, index=False)
         crops = crop_faces(images, faces, sources)
-        whole, cropped = self._features(images, crops, context, folder)
         real_whole, real_cropped = load_features(self.real.folder(context))
         real = real_rows(faces, self.real.subset, self.real.targets)
+        known = KnownFeatures()
+        if isinstance(self.edits, Corner):
+            real_images = np.asarray(faces.images[real])
+            known.add(real_images, real_whole)
+            known.add(crop_faces(real_images, faces, real), real_cropped)
+        whole, cropped = self._features(images, crops, known, context, folder)
         sides = {
             "whole": Sides(whole, identities(faces, sources), real_whole, identities(faces, real)),
             "cropped": Sides(
@@ -113,7 +155,7 @@ class Score(Stage[Scores]):
         by_identity: dict[str, dict[str, float]] = {}
         for metric in METRICS:
             if isinstance(metric, PerEditMetric):
-                measured[metric.key] = metric.summary(per_edit[metric.key].to_numpy())
+                measured[metric.key] = metric.summary(per_edit[metric.key].to_numpy(), measurable.lacking)
                 by_identity[metric.key] = _each_identity(metric, per_edit)
             elif isinstance(metric, SetMetric):
                 side = sides[metric.view]
@@ -131,7 +173,12 @@ class Score(Stage[Scores]):
         return StageResult(Scores(len(edits), metrics, reasons, by_expression, key, by_identity))
 
     def _features(
-        self, images: np.ndarray, crops: np.ndarray | None, context: Context, folder: Path
+        self,
+        images: np.ndarray,
+        crops: np.ndarray | None,
+        known: KnownFeatures,
+        context: Context,
+        folder: Path,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Features of the edits, from an interrupted call where it has finished them and they are whole."""
         parts = [(FEATURES_WHOLE, images)] + ([(FEATURES_CROPPED, crops)] if crops is not None else [])
@@ -140,7 +187,7 @@ class Score(Stage[Scores]):
             extractor = self.extractor.open(context.machine.device)
             with context.reporter.bar(self.name, sum(len(pictures) for _, pictures in missing)) as bar:
                 for name, pictures in missing:
-                    features = extractor.features(pictures, counted(bar))
+                    features = known.complete(pictures, partial(extractor.features, progress=counted(bar)))
                     write_sealed(folder / name, partial(write_array, array=features))
         return np.load(folder / FEATURES_WHOLE), np.load(folder / FEATURES_CROPPED) if crops is not None else None
 

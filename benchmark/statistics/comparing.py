@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from benchmark.metrics.metric import MetricDescription
+from benchmark.metrics.metric import Direction, MetricDescription
 from benchmark.statistics.decisions import LEVEL, holm
 from benchmark.statistics.intervals import P_VALUE_SEEDS, seeds_difference
 from benchmark.statistics.samples import Sample
@@ -63,7 +64,7 @@ def compare_rows(
         seeds = seeds_difference(list(a.by_seed.values()), list(b.by_seed.values()))
         better = ""
         if p_holm <= LEVEL and difference.value:
-            better = "first" if (difference.value > 0) == (metric.direction == "higher") else "second"
+            better = _better(difference.value, a.mean, b.mean, metric.direction)
         compared.append(
             Compared(
                 metric.key, metric.label, a.mean, b.mean, difference.value, interval.low, interval.high,
@@ -75,6 +76,15 @@ def compare_rows(
         Compared(**{**vars(each), "words": _words(each, metric, names)})
         for each, metric in zip(compared, metrics, strict=True)
     ]
+
+
+def _better(difference: float, first: float, second: float, direction: Direction) -> Literal["first", "second", ""]:
+    """Which of two numbers that differ is better; "" where 1 is best and lies between them."""
+    if direction == "one":
+        if (first - 1) * (second - 1) < 0:
+            return ""
+        return "first" if abs(first - 1) < abs(second - 1) else "second"
+    return "first" if (difference > 0) == (direction == "higher") else "second"
 
 
 def _words(compared: Compared, metric: MetricDescription, names: tuple[str, str]) -> str:

@@ -77,7 +77,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Pa
     ]
     profile = {
         "title": "tiny", "notice": "Seconds only.", "size": 32, "width": 1.0, "features": "efficientnet-lite0",
-        "judge_epochs": 1, "checkpoint_every": 9, "log_every": 1, "iterations": {"default": 2},
+        "judge_epochs": 1, "reader_pictures": 64, "checkpoint_every": 9, "log_every": 1, "iterations": {"default": 2},
         "targets_per_source": 1, "allow_small": True,
     }  # fmt: skip
     (folder / "pair.yaml").write_text(yaml.safe_dump({"title": "Both subsets", "rows": rows}))

@@ -48,7 +48,7 @@ def configure(folder: Path, size: int = 32) -> list[str]:
     ]
     profile = {
         "title": "tiny", "notice": "Seconds only.", "size": size, "width": 1.0, "features": "efficientnet-lite0",
-        "judge_epochs": 1, "checkpoint_every": 2, "log_every": 1, "iterations": {"default": 3},
+        "judge_epochs": 1, "reader_pictures": 64, "checkpoint_every": 2, "log_every": 1, "iterations": {"default": 3},
         "targets_per_source": 1, "allow_small": True,
     }  # fmt: skip
     (folder / "mixed.yaml").write_text(yaml.safe_dump({"title": "Mixed", "rows": rows}))

@@ -73,7 +73,8 @@ def test_only_the_published_features_give_fid() -> None:
 def test_values_are_those_of_the_partner_and_empty_without_one() -> None:
     edits = some_edits()
     found = measure_edits(edits)
-    measured = ["identity", "psnr_ref", "psnr_true", "ca", "psnr_src", "ssim", "judged"]
+    read = ["editing", "expression", "gain", "off_axis", "landmark_error", "id_similarity"]
+    measured = ["identity", "psnr_ref", "psnr_true", "ca", "psnr_src", "ssim", *read, "judged"]
     assert list(found.columns) == [*edits.table, *measured]
     assert found["identity"].tolist() == ["a", "b", "c"]
     for metric, partners in ((PSNR_SRC, [0, 1, 2]), (PSNR_REF, [3, 3, 4])):

@@ -35,7 +35,8 @@ ROWS = [
 ]
 PROFILE = {
     "title": "tiny", "notice": "Seconds only.", "size": 32, "width": 1.0, "features": "efficientnet-lite0",
-    "judge_epochs": 1, "checkpoint_every": 9, "log_every": 1, "iterations": {"default": 2}, "targets_per_source": 2,
+    "judge_epochs": 1, "reader_pictures": 64, "checkpoint_every": 9, "log_every": 1, "iterations": {"default": 2},
+    "targets_per_source": 2,
     "allow_small": True,
 }  # fmt: skip
 BEFORE = {

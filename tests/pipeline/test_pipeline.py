@@ -35,7 +35,7 @@ def configure(folder: Path, **settings: object) -> list[str]:
     ]
     profile = {
         "title": "tiny", "notice": "Seconds only.", "size": 32, "width": 1.0, "features": "efficientnet-lite0",
-        "judge_epochs": 1, "checkpoint_every": 2, "log_every": 1, "iterations": {"default": 7},
+        "judge_epochs": 1, "reader_pictures": 64, "checkpoint_every": 2, "log_every": 1, "iterations": {"default": 7},
         "targets_per_source": 1, "allow_small": True,
         "overrides": {METHOD: {"why": "a test", "settings": settings}},
     }  # fmt: skip

@@ -1,0 +1,73 @@
+"""The plane of expression and identity: every row as a point with its intervals, between the two corners.
+
+A lazy method stands to the left of the true picture, at the source's corner in the extreme; one that exaggerates stands
+to the right of it; one that makes another person's face stands below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.protocol import Subset
+from benchmark.report.curves import COLOURS, INK, QUIET, RULE
+from benchmark.report.results import Row, SuiteResults
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ACROSS, UP = "gain", "id_similarity"
+PANEL, HEIGHT = 5.4, 4.8
+"""Inches: of a subset's panel, and of the figure."""
+MARKERS = "osD^vPX*"
+
+
+def draw_plane(results: SuiteResults, path: Path) -> bool:
+    """Write the figure as PNG, a panel for each subset. False, and no file, where no row has both numbers."""
+    panels = {subset: rows for subset in results.test_images if (rows := _rows(results.rows, subset))}
+    if not panels:
+        return False
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(PANEL * len(panels), HEIGHT), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    for number, (subset, rows) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot(1, len(panels), number)
+        _draw_panel(axes, subset, rows, _rows(results.corners, subset))
+    figure.savefig(path, metadata={"Software": None})
+    return True
+
+
+def _rows(rows: Sequence[Row], subset: Subset) -> list[Row]:
+    """The rows of a subset that have both numbers; a run that stands in several rows counts once."""
+    return [row for row in rows if row.subset == subset and {ACROSS, UP} <= row.summary.keys() and not row.same_as]
+
+
+def _draw_panel(axes: Axes, subset: Subset, rows: Sequence[Row], corners: Sequence[Row]) -> None:
+    for corner in corners:
+        across, up = corner.summary[ACROSS].mean, corner.summary[UP].mean
+        axes.plot(across, up, "s", color=INK, markersize=9, markerfacecolor="white", zorder=4)
+        axes.annotate(corner.label, (across, up), (7, 7), textcoords="offset points", fontsize=8, color=INK)
+        if corner.id.startswith("truth"):
+            axes.axvline(across, color=RULE, zorder=0)
+            axes.axhline(up, color=RULE, zorder=0)
+    for number, row in enumerate(rows):
+        across, up = row.summary[ACROSS], row.summary[UP]
+        axes.errorbar(
+            across.mean, up.mean,
+            xerr=_arms(across.mean, across.identities), yerr=_arms(up.mean, up.identities),
+            fmt=MARKERS[number % len(MARKERS)], color=COLOURS[number % len(COLOURS)], capsize=2, label=row.label,
+        )  # fmt: skip
+    axes.set_title(f"{subset} pictures", fontsize=10, color=INK)
+    axes.set_xlabel("gain: lazy below 1, exaggerated above", fontsize=9, color=QUIET)
+    axes.set_ylabel("identity: similarity to the source", fontsize=9, color=QUIET)
+    axes.margins(0.16)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8, frameon=False, loc="best")
+
+
+def _arms(mean: float, interval: tuple[float, float] | None) -> list[list[float]] | None:
+    """Lengths of an error bar below and above, over test identities."""
+    return None if interval is None else [[max(mean - interval[0], 0.0)], [max(interval[1] - mean, 0.0)]]
