@@ -14,6 +14,7 @@ from benchmark.config.suites import SuiteRow
 from benchmark.core.artifacts import Artifact, Damaged, Store
 from benchmark.core.errors import UserError
 from benchmark.core.tracking import TrackedRow, Tracker
+from benchmark.data.edit_lists import EditList, edit_lists
 from benchmark.data.faceset import FaceSet
 from benchmark.pipeline.request import PlanRequest
 from benchmark.pipeline.requirements import RowChecks, SourceFaces, no_row
@@ -22,6 +23,7 @@ from benchmark.pipeline.stored_results import StoredResults
 from benchmark.pipeline.workers import make_stages
 from benchmark.protocol import Subset
 from benchmark.stages.base import Context, Stage
+from benchmark.stages.corners import CORNERS, Corner
 from benchmark.stages.features import RealFeatures
 from benchmark.stages.judge import ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces

@@ -39,6 +39,7 @@ from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.features import RealFeatures, choose_extractor, crop_faces
 from benchmark.stages.judge import TrainJudge, load_judge
 from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.stages.reader import ReadReal, TrainReader
 from benchmark.stages.score import PER_EDIT, Score
 from benchmark.stages.synthesize import EDITED, EDITS, EditFacts
 from tests.metrics.random_inception import write_random_weights
@@ -114,11 +115,15 @@ class Table:
         prepare, judges, edits = self.given()
         extractor = choose_extractor("inception", self.weights, allow_other_weights=True)
         real = {subset: RealFeatures(prepare, subset, extractor) for subset in ROWS}
-        scores = [
-            Score(result, prepare, judges[result.edits.subset], real[result.edits.subset], extractor, allow_small=True)
-            for result in edits
-        ]
-        make_missing([*real.values(), *scores], self.context())
+        reader = TrainReader(prepare, 32, "cpu")
+        readings = {result.edits.subset: ReadReal(reader, prepare, result.edits) for result in edits}
+        scores = []
+        for result in edits:
+            subset = result.edits.subset
+            scores.append(
+                Score(result, prepare, judges[subset], real[subset], readings[subset], extractor, allow_small=True)
+            )
+        make_missing([*real.values(), reader, *readings.values(), *scores], self.context())
         return scores
 
 
