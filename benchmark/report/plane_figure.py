@@ -47,12 +47,12 @@ def _rows(rows: Sequence[Row], subset: Subset) -> list[Row]:
 
 def _draw_panel(axes: Axes, subset: Subset, rows: Sequence[Row], corners: Sequence[Row]) -> None:
     for corner in corners:
-        across, up = corner.summary[ACROSS].mean, corner.summary[UP].mean
-        axes.plot(across, up, "s", color=INK, markersize=9, markerfacecolor="white", zorder=4)
-        axes.annotate(corner.label, (across, up), (7, 7), textcoords="offset points", fontsize=8, color=INK)
+        x, y = corner.summary[ACROSS].mean, corner.summary[UP].mean
+        axes.plot(x, y, "s", color=INK, markersize=9, markerfacecolor="white", zorder=4)
+        axes.annotate(corner.label, (x, y), (7, 7), textcoords="offset points", fontsize=8, color=INK)
         if corner.id.startswith("truth"):
-            axes.axvline(across, color=RULE, zorder=0)
-            axes.axhline(up, color=RULE, zorder=0)
+            axes.axvline(x, color=RULE, zorder=0)
+            axes.axhline(y, color=RULE, zorder=0)
     for number, row in enumerate(rows):
         across, up = row.summary[ACROSS], row.summary[UP]
         axes.errorbar(

@@ -181,7 +181,8 @@ def _beyond(comparison: Comparison, timings: Mapping[str, float], footnotes: Foo
     the width.
     """
     metrics = list(extra_metrics(comparison))
-    unlimited, grids = console.options.update(width=UNLIMITED), []
+    unlimited = console.options.update(width=UNLIMITED)
+    grids: list[Grid] = []
     while metrics or not grids:
         count = len(metrics)
         grid = _measures(comparison, metrics, timings, footnotes)
