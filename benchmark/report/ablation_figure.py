@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.protocol import EXPRESSIONS
-from benchmark.report.canvas import APART, GAP, INK, MARGIN, QUIET, Canvas, Figure, load_font
+from benchmark.report.canvas import APART, GAP, INK, MARGIN, QUIET, Canvas, Figure
 from benchmark.report.figures import SUBSET_NAMES, RowPictures
 
 TARGETS = ("happy", "surprised", "angry", "disgusted", "fearful", "sad", "contemptuous", "neutral")
@@ -95,18 +95,16 @@ class _Canvas(Canvas):
         self._labels = self.width_of(set(TARGETS)) + 14
         height = 2 * MARGIN + 2 * self.text
         for group in groups:
-            height += APART + self.text + self._head(group) + len(group.lines) * (self.cell + GAP)
+            height += APART + self.text + self.names_height(group.columns) + len(group.lines) * (self.cell + GAP)
         self.open(self._left(max(len(group.columns) for group in groups)) - GAP + MARGIN, height)
 
     def group(self, number: int, group: Group) -> None:
         """Draw the heading and the names of the columns, then a line for each source."""
         self.y += APART
         self.write(group.heading, bold=True)
-        self.y += self._head(group)
+        self.y += self.names_height(group.columns)
         for column, name in enumerate(group.columns):
-            at = (self._left(column) + self.cell // 2, self.y - 8)
-            text, ink = "\n".join(self._wrapped(name)), QUIET if column < 2 else INK
-            self.draw.multiline_text(at, text, ink, load_font(self.font), anchor="md", align="center", spacing=4)
+            self.name(name, self._left(column), QUIET if column < 2 else INK)
         keys = (SOURCE, REFERENCE, *(row.row for row in group.rows))
         for index, line in enumerate(group.lines):
             self.label(line.target, MARGIN + self._labels - 14)
@@ -117,20 +115,3 @@ class _Canvas(Canvas):
     def _left(self, column: int) -> int:
         """Return x of a column; edits stand apart from source and reference."""
         return MARGIN + self._labels + column * (self.cell + GAP) + (APART if column >= 2 else 0)
-
-    def _head(self, group: Group) -> int:
-        """Height of the names of the columns."""
-        lines = max(len(self._wrapped(name)) for name in group.columns)
-        return lines * (self.font + 5) + 12
-
-    def _wrapped(self, name: str) -> list[str]:
-        """A name in lines that fit a cell, broken at spaces and before plus signs."""
-        font, lines = load_font(self.font), [""]
-        for word in name.replace("+", " +").split():
-            glue = "" if word.startswith("+") or not lines[-1] else " "
-            longer = lines[-1] + glue + word
-            if lines[-1] and font.getlength(longer) > self.cell:
-                lines.append(word)
-            else:
-                lines[-1] = longer
-        return lines

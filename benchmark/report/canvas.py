@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,6 +71,28 @@ class Canvas:
         while size > 8 and load_font(size).getlength(text) > self.cell:
             size -= 1
         self.draw.text((left + self.cell // 2, baseline), text, colour, load_font(size), anchor="ms")
+
+    def names_height(self, names: Sequence[str]) -> int:
+        """Height of a line of names over cells, each in as many lines of text as it needs."""
+        return max(len(self._wrapped(name)) for name in names) * (self.font + 5) + 12
+
+    def name(self, name: str, left: int, colour: Colour = INK) -> None:
+        """Write a name over the cell at `left`, above the current line."""
+        at = (left + self.cell // 2, self.y - 8)
+        text = "\n".join(self._wrapped(name))
+        self.draw.multiline_text(at, text, colour, load_font(self.font), anchor="md", align="center", spacing=4)
+
+    def _wrapped(self, name: str) -> list[str]:
+        """A name in lines that fit a cell, broken at spaces and before plus signs."""
+        font, lines = load_font(self.font), [""]
+        for word in name.replace("+", " +").split():
+            glue = "" if word.startswith("+") or not lines[-1] else " "
+            longer = lines[-1] + glue + word
+            if lines[-1] and font.getlength(longer) > self.cell:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+        return lines
 
     def paste(self, key: tuple[str, int, str], left: int, picture: np.ndarray) -> None:
         """Show a picture (S x S x 3 uint8) at `left` and remember its box."""

@@ -16,6 +16,7 @@ FILES: dict[str, str] = {
     "extended table (Markdown)": "extended.md",
     "extended table (CSV)": "extended.csv",
     "extended table (LaTeX)": "extended.tex",
+    "overview": "overview.png",
     "claims": "claims.png",
     "ablation": "ablation.png",
     "edits": "edits.png",
@@ -24,7 +25,7 @@ FILES: dict[str, str] = {
     "expression and identity": "plane.png",
     "loss curves": "losses.png",
 }
-FACES = frozenset({"ablation", "claims", "edits", "label-guided edits", "reference-guided edits"})
+FACES = frozenset({"overview", "ablation", "claims", "edits", "label-guided edits", "reference-guided edits"})
 """Those that show faces."""
 
 

@@ -14,6 +14,7 @@ from benchmark.report.tables import Table, cost_table, expressions_table, main_t
 from benchmark.report.verdict_text import SIGNS, evidence_line, heading, rules
 
 PICTURES = {
+    "overview.png": ("At a glance", "A few people, each edited to one expression by every row."),
     "ablation.png": (
         "The ablation in pictures",
         "Source, reference, and the edit of each row.",

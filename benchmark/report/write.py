@@ -20,6 +20,7 @@ from benchmark.report.html.content import PageContent
 from benchmark.report.html.page import report_html
 from benchmark.report.latex import latex
 from benchmark.report.notes import data_line
+from benchmark.report.overview_figure import draw_overview
 from benchmark.report.page import extended_page, extended_tables, report_page, table_page
 from benchmark.report.plane_figure import draw_plane
 from benchmark.report.results import SuiteResults, failed_trainings
@@ -61,6 +62,7 @@ def write_report(
         figures["edits"] = draw_targets(pictures, results.targets, caption)
     else:
         figures |= {name: draw_edits(pictures, guide, caption) for guide, name in GUIDES.items()}
+    figures["overview"] = draw_overview(pictures, results.targets)
     figures["claims"] = draw_claims(pairs)
     for name, drawing in figures.items():
         if drawing is not None:

@@ -58,6 +58,7 @@ def test_the_page_has_all_parts(folder: Path) -> None:
     assert "> Profile quick proves the pipeline, not the science: dozens of iterations." in page.splitlines()
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         "## Claims: 1 contradicted, 4 undecided, 8 not testable here",
+        "## At a glance",
         "## The ablation in pictures",
         "## Label-guided edits",
         "## Reference-guided edits",
