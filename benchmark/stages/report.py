@@ -74,7 +74,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 10
+    version = 11
     files = ("results.json",)
 
     def __init__(
