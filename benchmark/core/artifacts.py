@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,19 @@ class Manifest:
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             reason = error.strerror or error if isinstance(error, OSError) else error
             raise ValueError(f"{path.name}: {reason}") from error
+
+    @property
+    def ended(self) -> datetime | None:
+        """When the artifact was made; None where the manifest does not say."""
+        try:
+            return datetime.fromisoformat(str(self.made["time"]))
+        except (KeyError, ValueError):
+            return None
+
+    @property
+    def began(self) -> datetime | None:
+        """When its making would have begun without breaks."""
+        return None if self.ended is None else self.ended - timedelta(seconds=self.seconds)
 
     def dump(self) -> str:
         """Return the text of `manifest.json`."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import atexit
 import getpass
+import json
 import logging
 import math
 import os
+import re
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -18,13 +21,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from uuid import uuid4
 
 from benchmark.core.artifacts import locked
+from benchmark.core.mlflow_log import DatasetLog, RowLog, SuiteLog
+from benchmark.core.mlflow_view import PARENT_TAG, VIEW_TAG, view_key, view_path, view_state
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,7 +36,20 @@ if TYPE_CHECKING:
 
 URI, NAME = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
 PLAN_TAG, ROW_TAG, FAILED_TAG = "fesbench.plan", "fesbench.row", "fesbench.failed"
-EXPERIMENT, DATABASE, FILES = "fesbench", "mlflow.db", "mlflow-files"
+NOTE_TAG = "mlflow.note.content"
+"""What the page shows as a run's description."""
+LONGEST_TAG = 5000
+COMMON_TAGS = {
+    "fesbench.suite": "suite",
+    "fesbench.profile": "profile",
+    "fesbench.data": "data",
+    "fesbench.commit": "environment.commit",
+    "mlflow.source.git.commit": "environment.commit",
+}
+"""Tags of a suite's run and its rows, by the parameter of the suite that they repeat: suites are told apart by them."""
+EXPERIMENT, DATABASE, FILES, REPORT = "fesbench", "mlflow.db", "mlflow-files", "report"
+LOCAL_SERVER = "http://127.0.0.1:5000"
+"""Where `mlflow ui` is, unless it is told otherwise."""
 BATCH = 900
 """MLflow takes at most 1,000 metrics at once."""
 PROBE_SECONDS = 5.0
@@ -48,47 +65,6 @@ PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1
 
 class TrackingError(Exception):
     """MLflow cannot be logged to; the message says why and what to do."""
-
-
-@dataclass
-class RowLog:
-    """A child run: one row and seed. losses: (iteration, value) by name. metrics: None until the row is scored."""
-
-    name: str
-    training: str
-    parameters: Mapping[str, Any]
-    losses: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    metrics: dict[str, float] | None = None
-    failures: str = ""
-
-
-@dataclass
-class SuiteLog:
-    """Everything that MLflow is to know of a suite.
-
-    files: of the report, by name, below `folder`, which is below the output folder. private: names of those that show
-    somebody's faces. metrics: None until the report is written. runs: ids by row, the suite's own under "".
-    """
-
-    plan: str
-    title: str
-    command: str
-    parameters: dict[str, str]
-    rows: list[RowLog]
-    folder: str = ""
-    files: dict[str, str] = field(default_factory=dict)
-    private: list[str] = field(default_factory=list)
-    metrics: dict[str, float] | None = None
-    runs: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any]) -> SuiteLog:
-        """The inverse of `dataclasses.asdict`, after JSON."""
-        return cls(**{**content, "rows": [RowLog(**row) for row in content["rows"]]})
-
-    def content(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 def is_local(uri: str) -> bool:
@@ -115,18 +91,17 @@ class Session:
         if path is not None:
             _create_database(path)
             if path.absolute() == database:
-                _mend_locations(database, _files_uri(out))
+                mend_locations(out)
         self._client = _client(uri or sqlite_uri(database))
-        experiment = self._experiment()
-        parent = self._take_up(experiment, "", log.title, {}, log.parameters)
-        for row in log.rows:
-            self._take_up(experiment, row.name, row.name, {"mlflow.parentRunId": parent}, row.parameters)
+        self._experiment_id = self._experiment()
+        self._parent = self._take_up("", log.title, {}, log.parameters)
+        self._rows: dict[str, str] = {}
 
     def losses(self, row: RowLog) -> None:
         """Log those of a row that its run has not."""
         from mlflow.entities import Metric
 
-        run = self._log.runs[row.name]
+        run = self._row_run(row)
         if run not in self._steps:
             self._steps[run] = _last_steps(self._client, run)
         steps, now = self._steps[run], _now()
@@ -147,32 +122,57 @@ class Session:
         self.losses(row)
         if row.metrics is None:
             return
-        run = self._log.runs[row.name]
+        run = self._row_run(row)
         if row.failures:
-            self._client.set_tag(run, FAILED_TAG, row.failures[:5000])
+            self._client.set_tag(run, FAILED_TAG, row.failures[:LONGEST_TAG])
+        if row.note:
+            self._client.set_tag(run, NOTE_TAG, row.note.replace("{run}", run))
+        self._dataset(run)
         self._metrics(run, row.metrics)
-        self._client.set_terminated(run, "FINISHED")
+        for folder, paths in row.files.items():
+            for path in (self._out / path for path in paths):
+                if path.is_file():  # it may have been removed since, where a journal is delivered late
+                    self._client.log_artifact(run, str(path), folder)
+        self._client.set_terminated(run, "FINISHED", row.ended)
 
-    def suite(self) -> None:
-        """Log the report's files and the suite's own metrics; its run is then finished.
+    def suite(self) -> str:
+        """Log the report's files and the suite's own metrics; its run is then finished. Returns the path of the
+        comparison's address.
 
         Private files are logged only where they stay below the output folder.
         """
-        run = self._log.runs[""]
-        self._metrics(run, self._log.metrics or {})
+        run, log = self._log.runs[""], self._log
+        self._metrics(run, log.metrics or {})
+        self._dataset(run)
         target = _local_path(self._client.get_run(run).info.artifact_uri)
         inside = target is not None and target.resolve().is_relative_to(self._out.resolve())
         stays = inside and is_local(os.environ.get(URI, ""))
-        for name, file in self._log.files.items():
-            if stays or name not in self._log.private:
-                self._client.log_artifact(run, str(self._out / self._log.folder / file), "report")
+        logged = {name: file for name, file in log.files.items() if stays or name not in log.private}
+        for file in logged.values():
+            self._client.log_artifact(run, str(self._out / log.folder / file), REPORT)
+        if log.note:
+            self._client.set_tag(run, NOTE_TAG, _note(log.note, run, logged))
+        names = {name for row in log.rows for name in (*(row.metrics or {}), *(f"loss/{loss}" for loss in row.losses))}
+        view = view_state(run, log.headline, names)
+        self._client.set_experiment_tag(self._experiment_id, f"{VIEW_TAG}{view_key(run)}", view)
         self._client.set_terminated(run, "FINISHED")
+        return view_path(self._experiment_id, view_key(run))
 
     def stopped(self) -> None:
         """Mark what is open as killed; a later call takes it up again."""
         for run in self._log.runs.values():
             if self._client.get_run(run).info.status == "RUNNING":
                 self._client.set_terminated(run, "KILLED")
+
+    def _dataset(self, run: str) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        given: DatasetLog | None = self._log.dataset
+        if given is not None:
+            source, profile = json.dumps(dict(given.source)), json.dumps(dict(given.profile))
+            dataset = Dataset(given.name, given.digest, "fesbench", source, profile=profile)
+            context = InputTag("mlflow.data.context", "training and evaluation")
+            self._client.log_inputs(run, [DatasetInput(dataset, [context])])
 
     def _metrics(self, run: str, metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
@@ -198,8 +198,20 @@ class Session:
         tags = {"mlflow.experimentKind": "custom_model_development"}
         return str(self._client.create_experiment(name, location, tags))
 
+    def _row_run(self, row: RowLog) -> str:
+        """The run of a row, which begins when its training does: MLflow changes no beginning later."""
+        if row.name not in self._rows:
+            tags = {PARENT_TAG: self._parent}
+            self._rows[row.name] = self._take_up(row.name, row.name, tags, row.parameters, row.started)
+        return self._rows[row.name]
+
     def _take_up(
-        self, experiment: str, row: str, name: str, tags: Mapping[str, str], parameters: Mapping[str, Any]
+        self,
+        row: str,
+        name: str,
+        tags: Mapping[str, str],
+        parameters: Mapping[str, Any],
+        started: int | None = None,
     ) -> str:
         """The run that the log names, else the unfinished run of this plan and row, else a new one."""
         from mlflow.entities import Param
@@ -212,7 +224,7 @@ class Session:
         wanted = (
             f"tags.`{PLAN_TAG}` = '{self._log.plan}' and tags.`{ROW_TAG}` = '{row}' and attributes.status != 'FINISHED'"
         )
-        runs: list[Run] = self._client.search_runs([experiment], wanted, max_results=1)
+        runs: list[Run] = self._client.search_runs([self._experiment_id], wanted, max_results=1)
         known_parameters: Mapping[str, str] = {}
         if runs:
             run, known_parameters = str(runs[0].info.run_id), runs[0].data.params
@@ -221,12 +233,26 @@ class Session:
             source = {
                 "mlflow.source.name": self._log.command, "mlflow.source.type": "LOCAL", "mlflow.user": _user()
             }  # fmt: skip
-            tags = {PLAN_TAG: self._log.plan, ROW_TAG: row, **source, **tags}
-            run = str(self._client.create_run(experiment, run_name=name, tags=tags).info.run_id)
+            given = {tag: self._log.parameters.get(parameter, "") for tag, parameter in COMMON_TAGS.items()}
+            common = {tag: value for tag, value in given.items() if value}
+            tags = {PLAN_TAG: self._log.plan, ROW_TAG: row, **source, **common, **tags}
+            run = str(self._client.create_run(self._experiment_id, started, tags, name).info.run_id)
         new = {key: value for key, value in parameters.items() if key not in known_parameters}
         self._client.log_batch(run, params=[Param(key, str(value)[:6000]) for key, value in new.items()])
         self._log.runs = {**self._log.runs, row: run}  # another thread may be reading the old one
         return run
+
+
+def _note(text: str, run: str, files: Mapping[str, str]) -> str:
+    """A description with the pictures that it names, as MLflow's server has them; without those that are not logged."""
+
+    def picture(match: re.Match[str]) -> str:
+        if match[1] not in files:
+            return ""
+        path = quote(f"{REPORT}/{files[match[1]]}", safe="")
+        return f"![{match[1]}](get-artifact?path={path}&run_uuid={run})"
+
+    return re.sub(r"\[\[([^\[\]]+)\]\]", picture, text.replace("{run}", run))
 
 
 # ------------------------------------------------------------------------------------------------ where it is
@@ -240,6 +266,19 @@ def import_mlflow() -> None:
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         for name in ("alembic", "mlflow", "urllib3"):  # they print tracebacks of errors that they also raise
             logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def comparison_line(out: Path, path: str) -> str:
+    """Where a comparison is shown. path: of its address, below that of the server."""
+    uri = os.environ.get(URI, "")
+    if uri.startswith(("http://", "https://")):
+        return f"MLflow, all rows side by side: {_without_password(uri).rstrip('/')}{path}"
+    store = shlex.quote(uri or f"sqlite:///{out / DATABASE}")
+    given = "" if out == Path("runs") else f" --out {shlex.quote(str(out))}"
+    return (
+        f"MLflow, all rows side by side: python -m benchmark.ui{given}\n"
+        f"or, while mlflow ui --backend-store-uri {store} runs: {LOCAL_SERVER}{path}"
+    )
 
 
 def _client(uri: str) -> MlflowClient:
@@ -360,10 +399,11 @@ def _create_database(path: Path) -> None:
         partial.replace(path)
 
 
-def _mend_locations(database: Path, files: str) -> None:
+def mend_locations(out: Path) -> None:
     """Have experiments and runs keep their files beside the database: MLflow stores absolute paths, which a moved or
     copied folder makes wrong.
     """
+    database, files = out.absolute() / DATABASE, _files_uri(out)
     with closing(sqlite3.connect(database, timeout=PROBE_SECONDS)) as connection, connection:
         old = [
             location

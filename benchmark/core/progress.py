@@ -66,6 +66,10 @@ class Reporter:
         if not self.quiet:
             self.console.print(text, soft_wrap=True)
 
+    def say_plain(self, text: str) -> None:
+        """Print a line that may have brackets, as paths and addresses do."""
+        self.say(escape(text))
+
     def warn(self, text: str) -> None:
         """Print a warning."""
         self.console.print(f"[yellow]warning:[/yellow] {escape(text)}", soft_wrap=True)

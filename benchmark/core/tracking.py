@@ -7,8 +7,10 @@ folder before the report is finished, and removed once MLflow has it: the next c
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -18,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.core.hashes import write_text
-from benchmark.core.mlflow_session import RowLog, Session, SuiteLog, describe, import_mlflow, points
+from benchmark.core.mlflow_log import RowDetails, RowLog, SuiteDetails, SuiteLog
+from benchmark.core.mlflow_session import URI, Session, comparison_line, describe, import_mlflow, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +31,8 @@ RETRY_SECONDS = 30.0
 """Until MLflow is tried again after an error, while a suite runs."""
 CLOSE_SECONDS, STOP_SECONDS = 120.0, 5.0
 """To wait at most until all is logged: at the end, and after Ctrl-C."""
-JOURNALS = "tracking"
+JOURNALS, ADDRESSES = "tracking", "cache/mlflow"
+NO_ROW, NO_SUITE = RowDetails(), SuiteDetails()
 LATER = (
     "the run goes on, and what is not logged now is logged when MLflow answers again, if need be by the next call of "
     "the same command"
@@ -55,12 +59,22 @@ class Tracker:
         return lambda history: None
 
     def row(
-        self, name: str, history: pd.DataFrame, metrics: Mapping[str, float], failures: Collection[str] = ()
+        self,
+        name: str,
+        history: pd.DataFrame,
+        metrics: Mapping[str, float],
+        failures: Collection[str] = (),
+        details: RowDetails = NO_ROW,
     ) -> None:
         """Log a scored row: its losses, its metrics, how its training failed (a tag)."""
 
     def finish(
-        self, folder: str, files: Mapping[str, str], metrics: Mapping[str, float], private: Collection[str] = ()
+        self,
+        folder: str,
+        files: Mapping[str, str],
+        metrics: Mapping[str, float],
+        private: Collection[str] = (),
+        details: SuiteDetails = NO_SUITE,
     ) -> None:
         """Log the report: its files by name in `folder` (below the output folder) and the suite's own metrics.
 
@@ -86,14 +100,16 @@ class MlflowTracker(Tracker):
         parameters: Callable[[], Mapping[str, Any]],
         command: str,
         warn: Tell,
+        say: Tell = lambda _: None,
     ) -> None:
-        """parameters: of the suite's run, asked for at the start."""
+        """parameters: of the suite's run, asked for at the start. say: is told the address of the comparison."""
         self._journal = Journal(out, plan)
         self._out, self._parameters = out, parameters
         self._log = SuiteLog(
             plan, title, command, {}, [RowLog(row.name, row.training, dict(row.parameters)) for row in rows]
         )
-        self._warn, self._warned = warn, False
+        self._warn, self._warned, self._say = warn, False, say
+        self._address = Address(out, plan)
         self._session: Session | None = None
         self._next = 0.0
         self._changed: set[str] = set()
@@ -112,7 +128,11 @@ class MlflowTracker(Tracker):
             self._thread.start()
 
     def losses(self, training: str) -> Callable[[pd.DataFrame], None]:
-        """Every row that shares the training gets what is new in a history."""
+        """Every row that shares the training gets what is new in a history. Its run begins now."""
+        with self._condition:
+            for row in self._log.rows:
+                if row.training == training and row.started is None:
+                    row.started = int(time.time() * 1000)
 
         def sink(history: pd.DataFrame) -> None:
             self.start()
@@ -125,28 +145,42 @@ class MlflowTracker(Tracker):
         return sink
 
     def row(
-        self, name: str, history: pd.DataFrame, metrics: Mapping[str, float], failures: Collection[str] = ()
+        self,
+        name: str,
+        history: pd.DataFrame,
+        metrics: Mapping[str, float],
+        failures: Collection[str] = (),
+        details: RowDetails = NO_ROW,
     ) -> None:
         """Log a scored row with `finish`."""
         with self._condition:
             row = next(row for row in self._log.rows if row.name == name)
             self._add(row, history)
             row.metrics, row.failures = dict(metrics), "; ".join(failures)
+            row.started = details.started if row.started is None else row.started
+            row.ended, row.note, row.files = details.ended, details.note, dict(details.files)
 
     def finish(
-        self, folder: str, files: Mapping[str, str], metrics: Mapping[str, float], private: Collection[str] = ()
+        self,
+        folder: str,
+        files: Mapping[str, str],
+        metrics: Mapping[str, float],
+        private: Collection[str] = (),
+        details: SuiteDetails = NO_SUITE,
     ) -> None:
         """Write the journal; `close` logs it."""
         self.start()
         with self._condition:
             self._log.folder, self._log.files, self._log.metrics = folder, dict(files), dict(metrics)
-            self._log.private = sorted(private)
+            self._log.private, self._log.dataset = sorted(private), details.dataset
+            self._log.headline, self._log.note = list(details.headline), details.note
             self._journal.write(self._log)
 
     def close(self) -> None:
         """Log all that is left, or what an earlier call could not; wait `CLOSE_SECONDS` at most."""
         if self._log.metrics is None:
             if not self._journal.exists() or (earlier := self._journal.read(self._warn)) is None:
+                self._address.tell(self._say)
                 return
             self._log = earlier
             self._parameters = lambda: earlier.parameters
@@ -159,6 +193,7 @@ class MlflowTracker(Tracker):
             self._thread.join(CLOSE_SECONDS)
             if self._thread.is_alive():
                 self._tell(TimeoutError("it takes too long"), LATER)
+        self._address.tell(self._say)
 
     def interrupted(self) -> None:
         """Do so if MLflow answers within `STOP_SECONDS`."""
@@ -214,8 +249,7 @@ class MlflowTracker(Tracker):
             if row.name in self._changed:
                 with self._condition:  # a copy, since more may come while it is logged
                     losses = {name: list(values) for name, values in row.losses.items()}
-                    copy = RowLog(row.name, row.training, row.parameters, losses, None, row.failures)
-                    copy.metrics = row.metrics if self._finished else None
+                    copy = dataclasses.replace(row, losses=losses, metrics=row.metrics if self._finished else None)
                     self._changed.discard(row.name)
                 try:
                     self._session.row(copy)
@@ -223,7 +257,7 @@ class MlflowTracker(Tracker):
                     self._changed.add(row.name)
                     raise
         if self._finished:
-            self._session.suite()
+            self._address.write(self._session.suite())
             self._journal.remove()
         elif stopped:
             self._session.stopped()
@@ -235,10 +269,32 @@ class MlflowTracker(Tracker):
             self._warn(f"{describe(error, self._out)}; {end}")
 
 
-def deliver_missed(out: Path, plan: str, warn: Tell) -> None:
-    """Log what earlier calls for that plan could not."""
+def deliver_missed(out: Path, plan: str, warn: Tell, say: Tell = lambda _: None) -> None:
+    """Log what earlier calls for that plan could not. say: is told the address of the comparison."""
     if Journal(out, plan).exists():
-        MlflowTracker(out, plan, "", [], dict, "", warn).close()
+        MlflowTracker(out, plan, "", [], dict, "", warn, say).close()
+    else:
+        Address(out, plan).tell(say)
+
+
+class Address:
+    """A file with the address of a suite's comparison: the MLflow that it is in, and the path below that."""
+
+    def __init__(self, out: Path, plan: str) -> None:
+        self._out, self._path = out, out / ADDRESSES / f"{plan[:24]}.json"
+
+    def write(self, path: str) -> None:
+        """Remember it."""
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self._path, json.dumps([os.environ.get(URI, ""), path]))
+
+    def tell(self, say: Tell) -> None:
+        """Say where the comparison is, if it is in the MLflow that is logged to now."""
+        with suppress(OSError, ValueError, TypeError):
+            uri, path = json.loads(self._path.read_text(encoding="utf-8"))
+            if uri == os.environ.get(URI, "") and isinstance(path, str):
+                say(comparison_line(self._out, path))
 
 
 class Journal:

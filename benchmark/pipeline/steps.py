@@ -81,4 +81,6 @@ def _tracker(
 
     title = f"{plan.suite.name} {plan.profile.name} {options.data.partition(':')[0]}"
     rows = plan.tracked_rows()
-    return MlflowTracker(store.root, plan.key, title, rows, parameters, environment.command, reporter.warn)
+    return MlflowTracker(
+        store.root, plan.key, title, rows, parameters, environment.command, reporter.warn, reporter.say_plain
+    )

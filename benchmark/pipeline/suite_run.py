@@ -16,7 +16,8 @@ def run(options: RunOptions) -> Path:
     request, store = check_options(options)
     finished = FinishedSuite(store, request)
     if folder := finished.report():
-        deliver_missed(store.root, Manifest.read(folder / MANIFEST).key, Reporter(options.quiet).warn)
+        reporter = Reporter(options.quiet)
+        deliver_missed(store.root, Manifest.read(folder / MANIFEST).key, reporter.warn, reporter.say_plain)
         return folder
     from benchmark.pipeline import steps  # torch, which a finished suite does without
 

@@ -138,8 +138,11 @@ class SendingTracker(Tracker):
         self._send = send
 
     def losses(self, training: str) -> Callable[[pd.DataFrame], None]:
-        """Return a sink that sends the new rows of a history."""
+        """Say that the training begins; return a sink that sends the new rows of its history."""
+        import pandas as pd
+
         sent = -1
+        self._send(messages.Losses(training, pd.DataFrame({"iteration": []})))
 
         def sink(history: pd.DataFrame) -> None:
             nonlocal sent

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ import pandas as pd
 from benchmark.config.paper import claims_path, paper_path
 from benchmark.config.profiles import Profile
 from benchmark.config.suites import Suite, SuiteRow
+from benchmark.core.artifacts import MANIFEST
+from benchmark.core.mlflow_log import DatasetLog, RowDetails, SuiteDetails
 from benchmark.data.faceset import ALIGNED, FaceSet
 from benchmark.data.photos.set_aside import ASIDE, read_aside
 from benchmark.metrics.registry import METRICS
@@ -32,7 +35,9 @@ from benchmark.report.results import (
     marked,
 )
 from benchmark.report.summary import summary_metrics, with_statistics
+from benchmark.report.tracked import CHECKPOINT_FILES, data_profile, headline, row_metrics, row_note, suite_note
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
+from benchmark.stages.checkpoints import CHECKPOINT
 from benchmark.stages.claims import claim_pairs, suite_claims
 from benchmark.stages.corners import CORNERS, Corner
 from benchmark.stages.features import ExtractorChoice
@@ -339,11 +344,15 @@ class Report(Stage[NoFacts]):
         self, context: Context, results: SuiteResults, losses: Mapping[str, pd.DataFrame], files: Mapping[str, Path]
     ) -> None:
         for entry, row in zip(self.rows, results.rows, strict=True):
-            for seed, scores in row.seeds.items():
-                metrics = {key: value for key, value in scores.metrics.items() if value is not None}
-                metrics |= {f"ca/{name}": value for name, value in scores.ca_by_expression.items()}
+            for seed in row.seeds:
                 history = losses.get(row.trainings.get(seed, ""), pd.DataFrame({"iteration": []}))
-                context.tracker.row(child_name(entry.row, seed), history, metrics, row.failed.get(seed, ()))
+                context.tracker.row(
+                    child_name(entry.row, seed),
+                    history,
+                    row_metrics(results, row, seed),
+                    row.failed.get(seed, ()),
+                    self._row_details(context, entry, row, seed),
+                )
         judged = {
             f"judge_accuracy/{subset.replace('&', '_and_')}": judge[self.judges[subset].seed].accuracy
             for subset, judge in results.judges.items()
@@ -352,7 +361,26 @@ class Report(Stage[NoFacts]):
         faces = FACES | {WEB_PAGE} if self.faces_in_page else FACES
         private = {name for name in faces if name in files} if self.prepare.source.licensed else set()
         names = {name: path.name for name, path in files.items()}
-        context.tracker.finish(self.recipe.folder, names, suite, private)
+        source = {"data": self.prepare.source.name, "description": results.data_description}
+        dataset = DatasetLog(results.data, self.prepare.recipe.key[:32], source, data_profile(results))
+        details = SuiteDetails(headline(results), suite_note(results), dataset)
+        context.tracker.finish(self.recipe.folder, names, suite, private, details)
+
+    def _row_details(self, context: Context, entry: RowStages, row: Row, seed: int) -> RowDetails:
+        """Times, manifest and checkpoint of a row: of its training, or of its edits where it was not trained here."""
+        train, score = entry.trains[seed], entry.scores[seed]
+        artifact = train.artifact(context)
+        times = [artifact] if not train.origin else [score.edits.artifact(context), score.artifact(context)]
+        started, ended = times[0].manifest.began, times[-1].manifest.ended
+        folder = artifact.folder.relative_to(context.store.root)
+        paths = [str(folder / name) for name in (MANIFEST, CHECKPOINT) if (artifact.folder / name).is_file()]
+        note = row_note(row, seed, str(artifact.folder))
+        return RowDetails(milliseconds(started), milliseconds(ended), {CHECKPOINT_FILES: paths}, note)
+
+
+def milliseconds(moment: datetime | None) -> int | None:
+    """Since 1970, as MLflow counts."""
+    return None if moment is None else round(moment.timestamp() * 1000)
 
 
 def _corner_row(score: Score, context: Context) -> Row:

@@ -1,0 +1,147 @@
+"""MLflow's web page on this machine: which comparison it opens on, and a server that is ended with the command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.core.errors import RunFailed, UserError
+from benchmark.core.mlflow_session import (
+    DATABASE,
+    DEFAULTS,
+    EXPERIMENT,
+    FILES,
+    NAME,
+    ROW_TAG,
+    URI,
+    import_mlflow,
+    mend_locations,
+    sqlite_uri,
+)
+from benchmark.core.mlflow_view import PARENT_TAG, VIEW_TAG, view_key, view_path, view_state
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+HOST = "127.0.0.1"
+START_SECONDS, STOP_SECONDS = 90.0, 10.0
+QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""Of MLflow's variables: it runs no jobs for a page that only shows."""
+
+
+def store_uri(out: Path) -> str:
+    """The MLflow that an output folder is logged to. Raises UserError where its database is missing."""
+    if uri := os.environ.get(URI):
+        return uri
+    if not (out / DATABASE).is_file():
+        raise UserError(f"{out / DATABASE} is missing: benchmark.run --out {out} makes it")
+    mend_locations(out)
+    return sqlite_uri(out.absolute() / DATABASE)
+
+
+def opening_path(uri: str) -> str:
+    """The path of the address of the latest finished comparison, else of the list of runs."""
+    import_mlflow()
+    from mlflow import MlflowClient
+
+    client, name = MlflowClient(tracking_uri=uri), os.environ.get(NAME) or EXPERIMENT
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        return "/"
+    number = str(experiment.experiment_id)
+    wanted = f"tags.`{ROW_TAG}` = '' and attributes.status = 'FINISHED'"
+    suites = client.search_runs([number], wanted, max_results=1, order_by=["attributes.end_time DESC"])
+    if not suites:
+        return f"/#/experiments/{number}/runs?workflowType=machine_learning"
+    key = view_key(suites[0].info.run_id)
+    if f"{VIEW_TAG}{key}" not in experiment.tags:
+        _add_view(client, number, suites[0].info.run_id)
+    return view_path(number, key)
+
+
+def _add_view(client: MlflowClient, experiment: str, parent: str) -> None:
+    """Add the view on a suite that an earlier version logged."""
+    rows = client.search_runs([experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
+    names = sorted({name for row in rows for name in row.data.metrics})
+    headline = [(name, name) for name in names if "/" not in name]
+    client.set_experiment_tag(experiment, f"{VIEW_TAG}{view_key(parent)}", view_state(parent, headline, names))
+
+
+def free_port(wanted: int | None) -> int:
+    """The port that is wanted, or a free one. Raises UserError where it is taken."""
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((HOST, wanted or 0))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"--port {wanted} cannot be used ({reason}): choose another, or leave it out") from error
+        return int(listening.getsockname()[1])
+
+
+@contextmanager
+def served(uri: str, port: int, files: Path) -> Iterator[str]:
+    """MLflow's server on loopback while the block runs; gives its address.
+
+    files: where experiments of its own would keep their files. Raises RunFailed where it does not start.
+    """
+    address = f"http://{HOST}:{port}"
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST, "--port", str(port),
+        "--workers", "1", "--default-artifact-root", files.absolute().as_uri(), "--no-serve-artifacts",
+    ]  # fmt: skip
+    environment = {**DEFAULTS, **QUIET, **os.environ}
+    environment.pop(URI, None)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        try:
+            _wait(process, address)
+            yield address
+        except _StartError as error:
+            log.seek(0)
+            lines = log.read().decode(errors="replace").splitlines()
+            last = next((line for line in reversed(lines) if line.strip()), "no message")
+            raise RunFailed(f"MLflow's server does not start ({error}): {last[:300]}") from None
+        finally:
+            _end(process)
+
+
+class _StartError(Exception):
+    """Why a server does not answer."""
+
+
+def _wait(process: subprocess.Popen[bytes], address: str) -> None:
+    late = time.monotonic() + START_SECONDS
+    while time.monotonic() < late:
+        if process.poll() is not None:
+            raise _StartError(f"exit status {process.returncode}")
+        with suppress(OSError, urllib.error.URLError), urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.2)
+    raise _StartError(f"no answer within {START_SECONDS:g} s")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the server and the processes that it has started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+
+
+def default_files(out: Path) -> Path:
+    """Where MLflow's files of an output folder lie."""
+    return out / FILES

@@ -1,0 +1,68 @@
+"""`python -m benchmark.ui`: open MLflow on the latest finished suite, all rows side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import webbrowser
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from benchmark.core.cli import EXIT_OK, Interrupted, Parser, run_command
+
+EXAMPLES = (
+    "python -m benchmark.ui",
+    "python -m benchmark.ui --out runs --port 5000 --no-browser",
+)
+DESCRIPTION = f"""{__doc__}
+
+Starts MLflow's server on this machine alone, on a free port, prints its address, and ends it with Ctrl-C. Where
+MLFLOW_TRACKING_URI names a server, its page is opened and nothing is started."""
+
+
+def parser() -> Parser:
+    """The arguments."""
+    command = Parser("benchmark.ui", DESCRIPTION, EXAMPLES)
+    command.add_argument(
+        "--out", type=Path, default=Path("runs"), metavar="DIR", help="the --out of the runs (default: runs)"
+    )
+    command.add_argument("--port", type=int, metavar="N", help="default: a free one")
+    command.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    return command
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command."""
+    arguments = parser().parse_args(argv)
+    return run_command(lambda: show(arguments))
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C."""
+    from benchmark.core.mlflow_server import default_files, free_port, opening_path, served, store_uri
+
+    uri = store_uri(arguments.out)
+    port = free_port(arguments.port)
+    path = opening_path(uri)
+    if uri.startswith(("http://", "https://")):
+        _open(uri.rstrip("/") + path, arguments.no_browser)
+        return EXIT_OK
+    with suppress(Interrupted), served(uri, port, default_files(arguments.out)) as address:
+        _open(address + path, arguments.no_browser)
+        sys.stderr.write("Ctrl-C ends the server\n")
+        while True:
+            time.sleep(3600)
+    return EXIT_OK
+
+
+def _open(address: str, print_only: bool) -> None:
+    sys.stdout.write(f"{address}\n")
+    sys.stdout.flush()
+    if not print_only:
+        webbrowser.open(address)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
