@@ -75,7 +75,8 @@ def _add_view(client: MlflowClient, experiment: str, parent: str) -> None:
     rows = client.search_runs([experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
     names = sorted({name for row in rows for name in row.data.metrics})
     headline = [(name, name) for name in names if "/" not in name]
-    client.set_experiment_tag(experiment, f"{VIEW_TAG}{view_key(parent)}", view_state(parent, headline, names))
+    view = view_state(parent, headline, names, "tags.`mlflow.runName`")
+    client.set_experiment_tag(experiment, f"{VIEW_TAG}{view_key(parent)}", view)
 
 
 def free_port(wanted: int | None) -> int:

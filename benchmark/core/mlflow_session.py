@@ -28,7 +28,7 @@ from uuid import uuid4
 
 from benchmark.core.artifacts import locked
 from benchmark.core.mlflow_log import DatasetLog, RowLog, SuiteLog
-from benchmark.core.mlflow_view import PARENT_TAG, VIEW_TAG, view_key, view_path, view_state
+from benchmark.core.mlflow_view import ORDER_TAG, PARENT_TAG, VIEW_TAG, view_key, view_path, view_state
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -201,7 +201,8 @@ class Session:
     def _row_run(self, row: RowLog) -> str:
         """The run of a row, which begins when its training does: MLflow changes no beginning later."""
         if row.name not in self._rows:
-            tags = {PARENT_TAG: self._parent}
+            place = next(place for place, other in enumerate(self._log.rows) if other.name == row.name)
+            tags = {PARENT_TAG: self._parent, ORDER_TAG: f"{place:03d}"}
             self._rows[row.name] = self._take_up(row.name, row.name, tags, row.parameters, row.started)
         return self._rows[row.name]
 

@@ -18,7 +18,7 @@ from uuid import NAMESPACE_URL, uuid5
 VIEW_TAG = "mlflow.sharedViewState."
 COMPRESSED = "deflate;"
 """What the page expects before a view in base64 of zlib's format: a tag has room for 5,000 characters."""
-PARENT_TAG = "mlflow.parentRunId"
+PARENT_TAG, ORDER_TAG = "mlflow.parentRunId", "fesbench.order"
 NO_SECTION = "Model metrics"
 """The page's section of metrics whose names have no slash."""
 COLUMNS = ("attributes.`Duration`", "attributes.`Dataset`", "params.`method`", "params.`guide`", "params.`data`",
@@ -36,9 +36,13 @@ def view_path(experiment: str, key: str) -> str:
     return f"/#/experiments/{experiment}/runs?{urlencode(query)}"
 
 
-def view_state(parent: str, headline: Sequence[tuple[str, str]], metrics: Iterable[str]) -> str:
+def view_state(
+    parent: str, headline: Sequence[tuple[str, str]], metrics: Iterable[str], order: str = f"tags.`{ORDER_TAG}`"
+) -> str:
     """The value of the tag: the children of `parent`, a bar chart for each metric of `headline` (name and heading), and
     folded sections for those of the other `metrics`.
+
+    order: what the children are sorted by; not their time, by which the page folds them below their parent.
     """
     names = dict.fromkeys([*(_section(name) for name, _ in headline), *sorted(map(_section, metrics))])
     open_ = {_section(name) for name, _ in headline}
@@ -57,7 +61,7 @@ def view_state(parent: str, headline: Sequence[tuple[str, str]], metrics: Iterab
     ]
     state = {
         "searchFilter": f"tags.`{PARENT_TAG}` = '{parent}'",
-        "orderByKey": "attributes.start_time",
+        "orderByKey": order,
         "orderByAsc": True,
         "startTime": "ALL",
         "lifecycleFilter": "Active",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -64,13 +64,11 @@ def suite_note(results: SuiteResults) -> str:
     return note
 
 
-def row_note(row: Row, seed: int, checkpoint: str) -> str:
-    """The description of a row and seed. checkpoint: its folder, for commands."""
+def row_note(row: Row, seed: int, checkpoint: str, files: Sequence[str]) -> str:
+    """The description of a row and seed. checkpoint: its folder, for commands; files: names of its small files."""
     guide = "label-guided" if row.guide == "T" else "reference-guided"
     failures = "".join(f"\n\n**The training failed by its own measure**: {why}" for why in row.failed.get(seed, ()))
-    links = ", ".join(
-        f"[{name}]({file_link(f'{CHECKPOINT_FILES}/{name}')})" for name in ("manifest.json", "checkpoint.json")
-    )
+    links = ", ".join(f"[{name}]({file_link(f'{CHECKPOINT_FILES}/{name}')})" for name in files)
     return (
         f"**{escape_markdown(row.label)}**, {guide}, {escape_markdown(row.subset)}, seed {seed}, "
         f"{row.seeds[seed].edits} edits.{escape_markdown(failures)}\n\nCheckpoint: `{checkpoint}` ({links})\n\n"

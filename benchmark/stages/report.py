@@ -16,7 +16,7 @@ import pandas as pd
 from benchmark.config.paper import claims_path, paper_path
 from benchmark.config.profiles import Profile
 from benchmark.config.suites import Suite, SuiteRow
-from benchmark.core.artifacts import MANIFEST
+from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.mlflow_log import DatasetLog, RowDetails, SuiteDetails
 from benchmark.data.faceset import ALIGNED, FaceSet
 from benchmark.data.photos.set_aside import ASIDE, read_aside
@@ -46,6 +46,7 @@ from benchmark.stages.page import confusions, edit_examples
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.reader import ReadReal
 from benchmark.stages.score import Score
+from benchmark.stages.stored import TRAINING
 from benchmark.stages.synthesize import EDITED, EDITS, Synthesize
 from benchmark.stages.train import CheckpointStage
 from benchmark.training.trainer import LOSSES
@@ -369,13 +370,20 @@ class Report(Stage[NoFacts]):
     def _row_details(self, context: Context, entry: RowStages, row: Row, seed: int) -> RowDetails:
         """Times, manifest and checkpoint of a row: of its training, or of its edits where it was not trained here."""
         train, score = entry.trains[seed], entry.scores[seed]
-        artifact = train.artifact(context)
-        times = [artifact] if not train.origin else [score.edits.artifact(context), score.artifact(context)]
-        started, ended = times[0].manifest.began, times[-1].manifest.ended
-        folder = artifact.folder.relative_to(context.store.root)
-        paths = [str(folder / name) for name in (MANIFEST, CHECKPOINT) if (artifact.folder / name).is_file()]
-        note = row_note(row, seed, str(artifact.folder))
-        return RowDetails(milliseconds(started), milliseconds(ended), {CHECKPOINT_FILES: paths}, note)
+        artifact, find = train.artifact(context), context.store.find
+        # The weights are not in the store where stored scores made them needless.
+        weights = find(score.edits.inputs["checkpoint"].recipe) or artifact
+        begun = ended = artifact.manifest
+        if train.origin:
+            ended = score.artifact(context).manifest
+            edits = find(score.edits.recipe)
+            begun = ended if edits is None else edits.manifest
+        elif (artifact.folder / TRAINING).is_file():
+            begun = ended = Manifest.read(artifact.folder / TRAINING)
+        paths = [artifact.folder / MANIFEST, artifact.folder / TRAINING, weights.folder / CHECKPOINT]
+        files = [str(path.relative_to(context.store.root)) for path in paths if path.is_file()]
+        note = row_note(row, seed, str(weights.folder), [Path(file).name for file in files])
+        return RowDetails(milliseconds(begun.began), milliseconds(ended.ended), {CHECKPOINT_FILES: files}, note)
 
 
 def milliseconds(moment: datetime | None) -> int | None:
