@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 HOST = "127.0.0.1"
-START_SECONDS, STOP_SECONDS = 90.0, 10.0
+START_SECONDS, STOP_SECONDS = 90.0, 5.0
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """Of MLflow's variables: it runs no jobs for a page that only shows."""
 

@@ -19,6 +19,7 @@ VIEW_TAG = "mlflow.sharedViewState."
 COMPRESSED = "deflate;"
 """What the page expects before a view in base64 of zlib's format: a tag has room for 5,000 characters."""
 PARENT_TAG, ORDER_TAG = "mlflow.parentRunId", "fesbench.order"
+FIRST_SECTION = "The columns of the table"
 NO_SECTION = "Model metrics"
 """The page's section of metrics whose names have no slash."""
 COLUMNS = ("attributes.`Duration`", "attributes.`Dataset`", "params.`method`", "params.`guide`", "params.`data`",
@@ -44,16 +45,18 @@ def view_state(
 
     order: what the children are sorted by; not their time, by which the page folds them below their parent.
     """
-    names = dict.fromkeys([*(_section(name) for name, _ in headline), *sorted(map(_section, metrics))])
-    open_ = {_section(name) for name, _ in headline}
-    sections = [{**_made(parent, name), "name": name, "display": name in open_} for name in [*names, "System metrics"]]
-    identifiers = {str(section["name"]): section["uuid"] for section in sections}
+    shown = {name for name, _ in headline}
+    others = sorted({_section(name) for name in metrics if name not in shown})
+    sections = [
+        {**_made(parent, name), "name": name, "display": name == FIRST_SECTION, "columns": 2, "cardHeight": 360}
+        for name in (FIRST_SECTION, *others, "System metrics")
+    ]
     charts = [
         {
             **_made(parent, f"chart {name}"),
             "type": "BAR",
             "runsCountToCompare": 100,
-            "metricSectionId": identifiers[_section(name)],
+            "metricSectionId": sections[0]["uuid"],
             "metricKey": name,
             "displayName": heading,
         }
