@@ -17,6 +17,7 @@ COMMANDS = {
     "page": "write one page over several results: a leaderboard with ranks and intervals",
     "regress": "say whether a change made anything worse than stored results, or store results",
     "verify": "make a finished run again, and say of each stage whether it came out the same",
+    "ui": "open MLflow on the latest finished suite, all rows side by side",
     "synthesize": "edit photographs of your own with a trained model",
     "import_checkpoint": "make a checkpoint of a published one",
     "render": "render a set of faces with exact ground truth",

@@ -49,16 +49,18 @@ def row_metrics(results: SuiteResults, row: Row, seed: int) -> dict[str, float]:
 
 
 def suite_note(results: SuiteResults) -> str:
-    """The description of a suite: verdicts, the main table, and a figure of edits."""
+    """The description of a suite: the main table, verdicts, a figure of edits, and what was measured on what.
+
+    The table first, since MLflow folds a description after some lines.
+    """
     table = main_table(compare(results))
-    head = f"# {escape_markdown(results.title)}\n\n> {escape_markdown(results.notice)}\n"
-    about = f"{escape_markdown(data_line(results))}\n"
     verdicts = bullets(short_list(results))
     report = f"[report.md]({file_link('report/report.md')}), [results.json]({file_link('report/results.json')})\n"
     figures = "\n".join(f"[[{name}]]" for name in STRIPS)
+    about = f"> {escape_markdown(results.notice)}\n\n{escape_markdown(data_line(results))}\n"
     bare = dataclasses.replace(table, notes=(), footnotes=())
     for body in (markdown(table), markdown(bare), ""):
-        note = "\n".join(filter(None, [head, about, verdicts, body, report, figures]))
+        note = "\n".join(filter(None, [body, verdicts, report, figures, about]))
         if len(note) <= LONGEST_NOTE:
             break
     return note
