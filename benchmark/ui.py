@@ -41,11 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def show(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    from benchmark.core.mlflow_server import default_files, free_port, opening_path, served, store_uri
+    from benchmark.core.mlflow_server import default_files, find_comparison, free_port, served
 
-    uri = store_uri(arguments.out)
     port = free_port(arguments.port)
-    path = opening_path(uri)
+    uri, path = find_comparison(arguments.out)
     if uri.startswith(("http://", "https://")):
         _open(uri.rstrip("/") + path, arguments.no_browser)
         return EXIT_OK

@@ -25,8 +25,10 @@ from benchmark.core.mlflow_session import (
     NAME,
     ROW_TAG,
     URI,
+    describe,
     import_mlflow,
     mend_locations,
+    probe,
     sqlite_uri,
 )
 from benchmark.core.mlflow_view import PARENT_TAG, VIEW_TAG, view_key, view_path, view_state
@@ -40,19 +42,26 @@ QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """Of MLflow's variables: it runs no jobs for a page that only shows."""
 
 
-def store_uri(out: Path) -> str:
-    """The MLflow that an output folder is logged to. Raises UserError where its database is missing."""
-    if uri := os.environ.get(URI):
-        return uri
-    if not (out / DATABASE).is_file():
+def find_comparison(out: Path) -> tuple[str, str]:
+    """The MLflow that an output folder is logged to, and the path of the address to open there. Raises UserError where
+    its database is missing or cannot be read.
+    """
+    uri = os.environ.get(URI, "")
+    if not uri and not (out / DATABASE).is_file():
         raise UserError(f"{out / DATABASE} is missing: benchmark.run --out {out} makes it")
-    mend_locations(out)
-    return sqlite_uri(out.absolute() / DATABASE)
+    try:
+        if not uri:
+            mend_locations(out)
+            uri = sqlite_uri(out.absolute() / DATABASE)
+        return uri, opening_path(uri)
+    except Exception as error:  # whatever MLflow, a database or a socket raises
+        raise UserError(describe(error, out)) from error
 
 
 def opening_path(uri: str) -> str:
     """The path of the address of the latest finished comparison, else of the list of runs."""
     import_mlflow()
+    probe(uri)
     from mlflow import MlflowClient
 
     client, name = MlflowClient(tracking_uri=uri), os.environ.get(NAME) or EXPERIMENT

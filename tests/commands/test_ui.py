@@ -44,7 +44,9 @@ def test_it_serves_on_loopback_until_ctrl_c(out: Path) -> None:
 def test_wrong_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ui.main(["--out", str(tmp_path)]) == 2
     assert "mlflow.db is missing: benchmark.run" in capsys.readouterr().err
-    (tmp_path / "mlflow.db").touch()
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
+    assert ui.main(["--out", str(tmp_path)]) == 2
+    assert "is damaged" in capsys.readouterr().err
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert ui.main(["--out", str(tmp_path), "--port", str(taken.getsockname()[1])]) == 2
     assert "--port" in capsys.readouterr().err
