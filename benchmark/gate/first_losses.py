@@ -2,8 +2,9 @@
 
 A training is begun several times, as if it were at other places of its schedule (a rate that falls, a second stage),
 and left after an update of each network. Beside each loss, every update of an optimiser gives its total (the loss that
-is back-propagated), the norm of the gradient and the norm of the step. So early, another processor changes them by
-little more than rounding; ten iterations on, training has amplified that to a hundredth.
+is back-propagated), the norms of gradient and step, and how far the step descends (the cosine between the two). So
+early, another processor changes them by little more than rounding; ten iterations on, training has amplified that to a
+hundredth.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from benchmark.training.trainer import Budget, Trainer
 
 LENGTH = 100
 """Of the schedule that the iterations are of."""
-BEGINNINGS: tuple[tuple[int, ...], ...] = ((0,), (8, 9), (48, 49), (78, 79), (98, 99))
-"""Iterations of the schedule that are run, each group from initial weights. Of two, the second updates a generator that
-has its turn every second or fifth iteration.
+BEGINNINGS: tuple[tuple[int, ...], ...] = ((0, 1), (9,), (49,), (79,), (99,))
+"""Iterations of the schedule that are run, each group from initial weights. In all but the first group a network that
+is updated every second or fifth iteration has its turn.
 """
 ITERATIONS = tuple(iteration for group in BEGINNINGS for iteration in group)
+LATER = "+"
+"""Behind the kind of a number of an iteration that is not the first of its group."""
 Series = dict[str, list[float | None]]
 """By name a number of each iteration; null where it was not computed."""
 
@@ -85,7 +88,9 @@ class RecordingTrainer(Trainer):
             for _ in iterations:
                 self._step()
         self._rows[-1] |= self._average_distances()
-        return self._rows
+        # Rounding grows with every update, so what follows one is compared less sharply, under names of its own.
+        later = [{_later(name): value for name, value in row.items()} for row in self._rows[1:]]
+        return [*self._rows[:1], *later]
 
     def _step(self) -> dict[str, Tensor]:
         self._rows.append({})
@@ -97,9 +102,11 @@ class RecordingTrainer(Trainer):
         parameters = self._clipped[name]
         before = [parameter.detach().clone() for parameter in parameters]
         super()._update(name, loss)
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        steps = [parameter.detach() - old for parameter, old in zip(parameters, before, strict=True)]
-        update = {"total": float(loss.detach()), "gradient": _norm(gradients), "step": _norm(steps)}
+        moved = [(p.grad, p.detach() - old) for p, old in zip(parameters, before, strict=True) if p.grad is not None]
+        gradient, step = _norm([grad for grad, _ in moved]), _norm([step for _, step in moved])
+        along = sum(float((grad.double() * step).sum()) for grad, step in moved)
+        descent = -along / (gradient * step) if gradient * step else 0.0
+        update = {"total": float(loss.detach()), "gradient": gradient, "step": step, "descent": descent}
         row = self._rows[-1]
         count = 1 + sum(known.startswith(f"total {name} ") for known in row)
         row |= {f"{kind} {name} {count}": value for kind, value in update.items()}
@@ -115,3 +122,8 @@ class RecordingTrainer(Trainer):
 
 def _norm(tensors: list[Tensor]) -> float:
     return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
+
+
+def _later(name: str) -> str:
+    kind, _, rest = name.partition(" ")
+    return f"{kind}{LATER} {rest}"
