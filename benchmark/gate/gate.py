@@ -21,6 +21,7 @@ from benchmark.gate.comparison import Rule, Tolerance, compare_probe, compare_ru
 from benchmark.gate.machine import software
 from benchmark.gate.reference import EDITS, Reference, SeedRun, StoredMetric, weights_folder
 from benchmark.gate.verdicts import Check, GateResult, Level, LevelResult, Verdict, overall
+from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.request import RunOptions, check_options
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def check_results(reference: Reference, results: SuiteResults, options: GateOpti
         return _result(reference, found, options)
     judge = min(seed for judges in results.judges.values() for seed in judges)
     runs = {seed: seed_run(results, seed, judge) for seed in results.seeds}
-    checks, compared = compare_runs(reference, runs, metrics_of(results), options.rule)
+    checks, compared = compare_runs(reference, runs, metrics_of(results.metrics), options.rule)
     found.add("statistics", _words(checks), checks, started)
     return _result(reference, found, options, runs, compared)
 
@@ -248,16 +249,14 @@ def score_tolerance(reference: Reference) -> dict[str, Tolerance]:
     """How far scores of stored weights may be off: a thousandth, and what the judge names, some edits."""
     tolerance = {"": Tolerance(SCORES_RELATIVE), EDITS: Tolerance(0.0, COLOURS)}
     edits = min((count for run in reference.runs.values() for count in run.edits.values()), default=0)
-    for key, metric in reference.metrics.items():
-        if metric.judged and edits:
-            tolerance[key] = Tolerance(SCORES_RELATIVE, FLIPS * 100 / edits)
+    for metric in METRICS:
+        if "judge" in metric.needs and edits:
+            tolerance[metric.key] = Tolerance(SCORES_RELATIVE, FLIPS * 100 / edits)
     return tolerance
 
 
 def _other_versions(reference: Reference) -> dict[str, str]:
     """Metrics whose version was raised, with the reason that nothing can be compared."""
-    from benchmark.metrics.registry import METRICS
-
     return {
         metric.key: f"its version was {reference.metrics[metric.key].version} and is {metric.version}"
         for metric in METRICS

@@ -13,11 +13,12 @@ import numpy as np
 
 from benchmark.core.artifacts import Artifact, canonical
 from benchmark.gate.first_losses import FirstLosses
-from benchmark.gate.fixed_judge import FixedJudge
+from benchmark.gate.fixed_networks import FixedJudge, FixedReader
 from benchmark.gate.machine import Machine, this_machine
 from benchmark.gate.reference import EDITS, Numbers, SeedRun, StoredMetric
 from benchmark.gate.stored_weights import SUFFIX, pack, unpack
 from benchmark.importing.stage import Imported
+from benchmark.metrics.metric import MetricDescription
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.context import open_context
 from benchmark.pipeline.plan import Plan
@@ -30,11 +31,14 @@ from benchmark.report.results import SuiteResults
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
 from benchmark.stages.judge import TrainJudge
 from benchmark.stages.rates import Rates
+from benchmark.stages.reader import TrainReader
 from benchmark.stages.synthesize import EDITED, Synthesize
 from benchmark.stages.train import Train
 from benchmark.training.device import choose_jobs
 from benchmark.training.registry import find_method
 
+TRAINED_NEEDS = frozenset({"judge", "action units", "landmarks read"})
+"""What a metric needs where it reads the judge or the reader, which are trainings of their own."""
 SHOWN = 12
 """Edits of each row whose colours are compared one by one."""
 GRID = 4
@@ -60,7 +64,10 @@ class Made(Stage[NoFacts]):
 
 
 class ProbePlan(Plan):
-    """A plan of stored checkpoints whose judge needs no training."""
+    """A plan of stored checkpoints whose judge and reader need no training."""
+
+    def _reader(self) -> TrainReader:
+        return FixedReader(self.prepare, self._request.device)
 
     def _judge(self, subset: Subset) -> TrainJudge:
         return FixedJudge(self.prepare, subset, self._request.device)
@@ -125,12 +132,20 @@ class Suite:
         plan = self.plan(seed, judge_seed)
         stages = measured_stages(plan)
         make_all(f"seed {seed}", stages, self.context, self.jobs)
-        results = plan.report.results(self.context)
         named = {stage.name: stage.artifact(self.context) for stage in stages}
-        run = seed_run(results, seed, judge_seed)
-        keys = {name: artifact.manifest.key for name, artifact in named.items()}
-        contents = {name: content(artifact) for name, artifact in named.items()}
-        return dataclasses.replace(run, keys=keys, contents=contents), metrics_of(results)
+        scores = {entry.row.id: entry.scores[seed].facts(self.context) for entry in plan.rows if entry.scores}
+        trains = {entry.row.id: entry.trains[seed].facts(self.context) for entry in plan.rows if entry.trains}
+        run = SeedRun(
+            judge_seed=judge_seed,
+            rows={name: dict(facts.metrics) for name, facts in scores.items()},
+            judges={subset: judge.facts(self.context).accuracy for subset, judge in plan.report.judges.items()},
+            edits={name: facts.edits for name, facts in scores.items()},
+            failed={name: list(facts.failures) for name, facts in trains.items() if facts.failures},
+            keys={name: artifact.manifest.key for name, artifact in named.items()},
+            contents={name: content(artifact) for name, artifact in named.items()},
+        )
+        column = self.request.extractor.column
+        return run, metrics_of([metric.describe(column) for metric in METRICS])
 
     def edits_keys(self, plan: Plan) -> dict[str, str]:
         """SHA-256 of the list of edits by row, of a plan that was made."""
@@ -214,20 +229,20 @@ def seed_run(results: SuiteResults, seed: int, judge_seed: int) -> SeedRun:
     )
 
 
-def metrics_of(results: SuiteResults) -> dict[str, StoredMetric]:
-    """The metrics of results, with the versions that they have here."""
+def metrics_of(descriptions: Sequence[MetricDescription]) -> dict[str, StoredMetric]:
+    """Metrics as results describe them, with the versions that they have here."""
     known = {metric.key: metric for metric in METRICS}
     return {
-        metric.key: StoredMetric(
-            metric.label,
-            metric.direction,
-            metric.per,
-            metric.unit,
-            metric.decimals,
-            known[metric.key].version if metric.key in known else 0,
-            metric.key in known and "judge" in known[metric.key].needs,
+        each.key: StoredMetric(
+            each.label,
+            each.direction,
+            each.per,
+            each.unit,
+            each.decimals,
+            known[each.key].version if each.key in known else 0,
+            each.key in known and not TRAINED_NEEDS.isdisjoint(known[each.key].needs),
         )
-        for metric in results.metrics
+        for each in descriptions
     }
 
 

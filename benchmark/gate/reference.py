@@ -40,7 +40,7 @@ class StoredMetric:
     decimals: int
     version: int
     judged: bool
-    """Whether it reads the judge, which is another training."""
+    """Whether it reads the judge or the reader, which are other trainings."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -24,7 +24,7 @@ from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Manifest, Stor
 from benchmark.core.errors import UserError
 from benchmark.gate.comparison import FAMILY
 from benchmark.gate.gate import FLIPS
-from benchmark.gate.plans import content, make_all, measured_stages
+from benchmark.gate.plans import TRAINED_NEEDS, content, make_all, measured_stages
 from benchmark.gate.reference import STORED, Reference, load_reference
 from benchmark.gate.verdicts import Verdict, overall
 from benchmark.metrics.registry import METRICS
@@ -40,7 +40,7 @@ from benchmark.statistics.gating import prediction_bound
 from benchmark.training.device import choose_jobs
 
 Outcome = Literal["identical", "within spread", "different", "not judged", "taken over"]
-TRAINED = frozenset({"train", "judge", "weights", "record", "imported"})
+TRAINED = frozenset({"train", "judge", "reader", "weights", "record", "imported"})
 """Kinds of stages that `--quick` takes over."""
 SAME_WEIGHTS = 1e-3
 """Share by which scores of the same weights may differ between processors."""
@@ -163,7 +163,7 @@ def verify(
     make_all("what is verified", stages, context, count)
     checks = tuple(_stage(stage, run, context, taken) for stage in stages)
     numbers = tuple(_numbers(run, plan, stages, context, quick or bool(checkpoints)))
-    notes = ["what the judge reads is left out: there is another one here"] if checkpoints else []
+    notes = ["what judge and reader read is left out: there are others here"] if checkpoints else []
     environment = _environment(run.manifest, context) if run.manifest else ["the run does not say where it was made"]
     elsewhere = any(not phrase.startswith(("commit ", "fesbench ", "platform ")) for phrase in environment)
     return Verification(str(path), checks, numbers, tuple(environment), elsewhere, tuple(notes))
@@ -376,8 +376,8 @@ def _numbers(
 ) -> Iterator[NumberCheck]:
     """Compare every metric of every row and seed that was made again."""
     made = {stage.recipe.key for stage in stages}
-    judged = {metric.key for metric in METRICS if "judge" in metric.needs}
-    judge_taken = any(stage.kind == "judge" and stage.recipe.key in run.folders for stage in stages)
+    judged = {metric.key for metric in METRICS if not TRAINED_NEEDS.isdisjoint(metric.needs)}
+    judge_taken = all(stage.recipe.key in run.folders for stage in stages if stage.kind in ("judge", "reader"))
     for entry in plan.rows:
         for seed, score in entry.scores.items():
             if score.recipe.key not in made:

@@ -102,7 +102,7 @@ class Plan:
         judges: dict[Subset, TrainJudge] = {}
         judged: dict[Subset, ReadByJudge] = {}
         real: dict[Subset, RealFeatures] = {}
-        reader = TrainReader(self.prepare, profile.reader_budget, request.device)
+        reader = self._reader()
         self._readings: dict[Subset, ReadReal] = {}
         rows = []
         for row in suite.rows:
@@ -187,6 +187,10 @@ class Plan:
     def _has(self, stage: Stage) -> bool:
         """Whether it is finished or stored."""
         return (self._store is not None and self._store.exists(stage.recipe)) or self._stored.has(stage)
+
+    def _reader(self) -> TrainReader:
+        request = self._request
+        return TrainReader(self.prepare, self.profile.reader_budget, request.device, request.judge_seed)
 
     def _judge(self, subset: Subset) -> TrainJudge:
         request = self._request

@@ -89,7 +89,7 @@ class PlanRequest:
     finished_only: bool = False
     """Whether rows and seeds whose training is neither finished nor stored are left out."""
     judge_seed: int = JUDGE_SEED
-    """Another one only where the spread of judges is measured."""
+    """The reader's too; another one only where their spread is measured."""
 
     @cached_property
     def edited(self) -> DataSource:

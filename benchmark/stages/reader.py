@@ -41,10 +41,10 @@ class TrainReader(Stage[NoFacts]):
     kind = "reader"
     facts_type = NoFacts
 
-    def __init__(self, prepare: Prepare, pictures: int, device: str) -> None:
+    def __init__(self, prepare: Prepare, pictures: int, device: str, seed: int = READER_SEED) -> None:
         """pictures: drawn in training."""
-        self.faces, self.settings = prepare, ReaderSettings(pictures=pictures)
-        settings = {"reader": dataclasses.asdict(self.settings), "seed": READER_SEED, "device": device}
+        self.faces, self.settings, self.seed = prepare, ReaderSettings(pictures=pictures), seed
+        settings = {"reader": dataclasses.asdict(self.settings), "seed": seed, "device": device}
         super().__init__("reader", settings, {"faces": prepare})
 
     def work(self) -> Work:
@@ -63,7 +63,7 @@ class TrainReader(Stage[NoFacts]):
         data = TrainingSet(faces.images, faces.labels[train], units, landmarks, train)
         with context.reporter.bar(self.name, self.settings.pictures) as bar:
             reader = train_reader(
-                data, self.settings, READER_SEED, folder / STATE, bar.advance, context.machine.device,
+                data, self.settings, self.seed, folder / STATE, bar.advance, context.machine.device,
                 context.reporter.warn,
             )  # fmt: skip
         reader.save(folder)

@@ -138,7 +138,7 @@ class Reader:
         read = np.empty((len(images), OUTPUTS), np.float32)
         for start in range(0, len(images), READ_BATCH):
             batch = torch.from_numpy(np.array(images[start : start + READ_BATCH])).to(device).permute(0, 3, 1, 2)
-            outputs = self.network(_resized(batch.float() / 127.5 - 1.0, self.settings.side))
+            outputs = self.network(resized(batch.float() / 127.5 - 1.0, self.settings.side))
             read[start : start + len(batch)] = (outputs * self.network.scale + self.network.mean).cpu().numpy()
         units, landmarks = read[:, :UNITS], read[:, UNITS:].reshape(-1, LANDMARKS, 2) * self.size - 0.5
         return Readings(
@@ -215,10 +215,10 @@ class _Training:
         self.faces = TrainingFaces(
             data, Augmentation(settings.flip, settings.brightness, settings.contrast), seed, torch.device(device)
         )
-        targets = _targets(data, self.size)
+        targets = targets_of(data, self.size)
         if settings.flip and data.landmarks is not None:
             flipped = mirrored(torch.from_numpy(data.landmarks), self.size).numpy()
-            targets = torch.cat([targets, _targets(dataclasses.replace(data, landmarks=flipped), self.size)])
+            targets = torch.cat([targets, targets_of(dataclasses.replace(data, landmarks=flipped), self.size)])
         known = torch.isfinite(targets)
         if not known.any():
             raise ValueError("no picture has action units or landmarks to learn")
@@ -246,7 +246,7 @@ class _Training:
         faces = self.faces.draw(self.settings.batch)
         wanted = (_flat(faces, self.size) - self.network.mean) / self.network.scale
         known = torch.isfinite(wanted)
-        read = self.network(_resized(faces.images, self.settings.side))
+        read = self.network(resized(faces.images, self.settings.side))
         squares = torch.where(known, read - wanted, 0.0) ** 2
         parts = (slice(UNITS), 1.0), (slice(UNITS, OUTPUTS), self.settings.landmark_weight)
         losses = [weight * squares[:, part].sum() / known[:, part].sum().clamp(min=1) for part, weight in parts]
@@ -289,7 +289,7 @@ class _Training:
         self.step = int(text["step"])
 
 
-def _targets(data: TrainingSet, size: int) -> Tensor:
+def targets_of(data: TrainingSet, size: int) -> Tensor:
     """Action units and landmarks of all pictures, N x (17 + 136); NaN where unknown."""
     count = len(data)
     units = np.full((count, UNITS), np.nan) if data.units is None else data.units
@@ -306,7 +306,8 @@ def _shares(landmarks: Tensor, size: int) -> Tensor:
     return ((landmarks + 0.5) / size).flatten(1)
 
 
-def _resized(images: Tensor, side: int) -> Tensor:
+def resized(images: Tensor, side: int) -> Tensor:
+    """Resize N x 3 x S x S to the reader's own side."""
     if images.shape[2] == side:
         return images
     return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
@@ -318,5 +319,5 @@ def _identity(data: TrainingSet, settings: ReaderSettings, seed: int) -> str:
     digest = hashlib.sha256(json.dumps([dataclasses.asdict(settings), seed, shape], sort_keys=True).encode())
     for numbers in np.array_split(np.arange(len(data)), math.ceil(len(data) / HASHED)):
         digest.update(data.take(numbers).numpy().tobytes())
-    digest.update(_targets(data, data.images.shape[2]).numpy().tobytes())
+    digest.update(targets_of(data, data.images.shape[2]).numpy().tobytes())
     return digest.hexdigest()

@@ -26,6 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Pat
     call = [*configure(tmp_path_factory.mktemp("config")), "--data", f"rendered:{make_faces(identities=5)}"]
     call += ["--out", str(out), "--jobs", "1"]
     with blocks_as_features(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmark.stages.reader.find_identity_weights", lambda: None)
         patch.setattr("sys.argv", ["benchmark/run.py", *call])
         assert run.main(call) == 0
         yield out
@@ -128,7 +129,7 @@ def test_results_of_somebody_else_with_their_weights(
     given = ["--checkpoint", f"tests.dummy:Dummy={weights}", "--data", data]
     status, found = verified(theirs, capsys, *given)
     assert status == 0, found
-    assert found["notes"] == ["what the judge reads is left out: there is another one here"]
+    assert found["notes"] == ["what judge and reader read is left out: there are others here"]
     assert {number["metric"] for number in found["numbers"]} >= {"fid", "psnr_true"}
     content["rows"][0]["seeds"]["0"]["metrics"]["psnr_true"] += 1
     theirs.write_text(json.dumps({**content, **names}))
