@@ -96,7 +96,7 @@ def _bounds(interval: Interval | None) -> tuple[float, float] | None:
 def summary_metrics(results: SuiteResults) -> dict[str, float]:
     """Means and intervals of every row and metric by name, for the suite's run in MLflow: `mtss-r/ca/seeds_low`."""
     metrics: dict[str, float] = {}
-    for row in results.rows:
+    for row in (*results.rows, *results.corners):
         for key, summary in row.summary.items():
             name = f"{NOT_IN_A_NAME.sub('_', row.id)}/{key}"
             metrics[f"{name}/mean"] = summary.mean

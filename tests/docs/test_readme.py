@@ -44,7 +44,8 @@ def test_the_example_of_a_method_runs_and_learns(tmp_path: Path, make_faces: Cal
     runs = tmp_path / "runs"
     (row,) = load_results(report_of(runs) / "results.json").rows
     assert row.label == "Mean face (T)"
-    assert None not in row.seeds[0].metrics.values()
+    # Whether a reader trained for a moment reads any change is chance.
+    assert {key for key, value in row.seeds[0].metrics.items() if value is None} <= {"gain"}
 
     (weights,) = runs.glob("train/*/weights.safetensors")
     means = load_file(weights)["model.means"]

@@ -65,7 +65,9 @@ ROWS = (
 
 
 def described(features: Features) -> tuple[MetricDescription, ...]:
-    return tuple(metric.describe(features.column) for metric in METRICS)
+    """Those of the metrics that these results have."""
+    known = scores().metrics
+    return tuple(metric.describe(features.column) for metric in METRICS if metric.key in known)
 
 
 def judge(accuracy: float, images: int) -> JudgeResult:

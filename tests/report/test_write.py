@@ -23,6 +23,8 @@ from tests.report.test_figures import history, pictures
 
 TARGETS = "edits"
 """The figure of a suite with some targets, which has no figure for each guide."""
+PLANE = "expression and identity"
+"""The figure of what these results have not measured (`test_corners.py`)."""
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +36,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edits = np.zeros((3, 32, 32, 3), np.uint8)
     pair = ClaimPair(results.verdicts[0], "CA", ("a", "b"), edits[0], (edits[1], edits[2]), None)
     files = write_report(made, results, rows, losses, timings(), "ablation", [pair])
-    assert files == {name: made / file for name, file in FILES.items() if name != TARGETS}
+    assert files == {name: made / file for name, file in FILES.items() if name not in (TARGETS, PLANE)}
     return made
 
 
 def test_every_file_is_there_and_nothing_else(folder: Path) -> None:
-    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES.values()) - {FILES[TARGETS]})
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        set(FILES.values()) - {FILES[TARGETS], FILES[PLANE]}
+    )
     assert all(path.stat().st_size for path in folder.iterdir())
 
 
@@ -89,7 +93,7 @@ def test_csv_files_have_a_line_for_every_row(folder: Path) -> None:
 
 def test_a_run_without_pictures_and_losses_has_no_figures(tmp_path: Path) -> None:
     files = write_report(tmp_path / "r", published_run(), [pictures("stargan-t", "T")], {}, {})
-    assert set(FILES) - set(files) == {TARGETS, "claims", "ablation", "reference-guided edits", "loss curves"}
+    assert set(FILES) - set(files) == {TARGETS, PLANE, "claims", "ablation", "reference-guided edits", "loss curves"}
     page = (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
     assert "reference-guided.png" not in page
     assert "losses.png" not in page
@@ -117,6 +121,7 @@ def test_a_suite_of_some_targets_has_one_figure(tmp_path: Path) -> None:
     rows = [pictures("stargan-t", "T"), pictures("mtss-r", "R")]
     files = write_report(tmp_path / "r", dataclasses.replace(published_run(), targets=("happy",)), rows, {}, {})
     assert set(FILES) - set(files) == {
+        PLANE,
         "ablation",
         "claims",
         "label-guided edits",
