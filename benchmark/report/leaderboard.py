@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.core.errors import UserError, unknown
-from benchmark.metrics.metric import MetricDescription
+from benchmark.metrics.metric import Direction, MetricDescription
 from benchmark.report.comparison import data_label, why_not
 from benchmark.report.figures import SUBSET_NAMES
 from benchmark.report.results import Row, SuiteResults, load_results
@@ -15,8 +15,8 @@ from benchmark.report.row_lookup import FoundRow, apart, obstacle, result_files
 from benchmark.report.tables import edits
 from benchmark.statistics.decisions import Rank, rank_intervals
 
-UNRANKED = ("one",)
-"""Directions in which a difference does not say which of two rows is better."""
+UNRANKED: Direction = "one"
+"""Where a difference does not say which of two rows is better."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,13 @@ def _group(rows: Sequence[FoundRow], why: str, keys: Sequence[str], also: Mappin
 
 def _order(metric: MetricDescription) -> Callable[[BoardRow], tuple[bool, float]]:
     """Sort key: the best first in a metric, rows that are not comparable in it last."""
-    sign = -1.0 if metric.direction == "higher" else 1.0
 
     def key(entry: BoardRow) -> tuple[bool, float]:
         cell = entry.cells[0]
-        return bool(cell.why) or cell.value is None, sign * (cell.value or 0.0)
+        if cell.value is None:
+            return True, 0.0
+        off = {"lower": cell.value, "higher": -cell.value, "one": abs(cell.value - 1)}
+        return bool(cell.why), off[metric.direction]
 
     return key
 
@@ -162,7 +164,7 @@ def _column(rows: Sequence[FoundRow], metric: MetricDescription) -> list[BoardCe
     estimates = {}
     for place, found in enumerate(rows):
         sample = found.row.sample(metric) if not reasons[place] else None
-        if sample is not None and sample.over_identities is not None and metric.direction not in UNRANKED:
+        if sample is not None and sample.over_identities is not None and metric.direction != UNRANKED:
             estimates[str(place)] = sample.over_identities
     ranks = rank_intervals(estimates, metric.direction == "higher") if len(estimates) > 1 else {}
     return [

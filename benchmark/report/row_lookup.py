@@ -13,6 +13,7 @@ from benchmark.report.files import FILES
 from benchmark.report.results import Row, SuiteResults, load_results
 
 RESULTS = FILES["results"]
+NEED_READER = {metric.key for metric in METRICS if {"action units", "landmarks read"} & set(metric.needs)}
 NEED_JUDGE = {metric.key for metric in METRICS if "judge" in metric.needs}
 
 
@@ -154,4 +155,7 @@ def obstacle(metric: MetricDescription, first: FoundRow, second: FoundRow) -> st
     judge = f"judge {first.row.subset}"
     if metric.key in NEED_JUDGE and a.keys.get(judge) != b.keys.get(judge):
         return "their judges are not the same"
+    readings = f"readings {first.row.subset}"
+    if metric.key in NEED_READER and a.keys.get(readings) != b.keys.get(readings):
+        return "their readers are not the same"
     return ""

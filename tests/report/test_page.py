@@ -142,6 +142,8 @@ def test_best_median_and_worst() -> None:
     assert choose_edits(frame, PSNR_TRUE) == {"best": 4, "median": 0, "worst": 2}
     lower = dataclasses.replace(PSNR_TRUE, key="fid", direction="lower")
     assert choose_edits(frame, lower) == {"best": 2, "median": 0, "worst": 4}
+    near_one = dataclasses.replace(PSNR_TRUE, key="fid", direction="one")
+    assert choose_edits(frame, near_one) == {"best": 2, "median": 0, "worst": 4}
     assert choose_edits(frame.assign(psnr_true=np.nan), PSNR_TRUE) == {}
 
 
@@ -230,17 +232,35 @@ def test_the_papers_numbers_are_drawn_where_they_may_be_compared() -> None:
         assert any(row.paper for plot in plots for row in plot.rows) is drawn
 
 
+def test_the_page_has_a_plane_with_both_corners(page: str) -> None:
+    (plane,) = re.findall(r'<div class="planes">(.*?)</div>', page, re.DOTALL)
+    assert plane.count('class="dot corner"') == 2
+    assert 'class="dot bad"' in plane
+    for words in (
+        "Gain (1 is best)",
+        "Identity (higher is better)",
+        "source as it is",
+        "true picture",
+        'class="truth"',
+    ):
+        assert words in plane
+
+
 def test_the_plane_needs_both_of_its_metrics() -> None:
     run = certain_run()
     assert plane_metrics(run) is None
     metrics = {metric.key: metric for metric in run.metrics}
-    (drawn, frontal) = planes(run, metrics["ssim"], metrics["ca"], {"mtss-t"})
+    corner = dataclasses.replace(run.rows[0], id="truth F&P", label="true picture")
+    (drawn, frontal) = planes(dataclasses.replace(run, corners=(corner,)), metrics["ssim"], metrics["ca"])
     assert frontal.heading == "Frontal faces (F)"
-    rows = [row for row in run.rows if row.subset == "F&P" and row.seeds]
+    assert frontal.truth is None
+    rows = [*(row for row in run.rows if row.subset == "F&P" and row.seeds), corner]
     for row, point in zip(rows, drawn.points, strict=True):
         assert point.x == drawn.x_axis.at(row.mean("ssim"))  # type: ignore[arg-type]
         assert point.y == drawn.y_axis.at(row.mean("ca"))  # type: ignore[arg-type]
-        assert point.corner is (row.id == "mtss-t")
+        assert point.corner is (row is corner)
+        assert point.label == row.label
+    assert drawn.truth == (drawn.points[-1].x, drawn.points[-1].y)
     assert drawn.y_axis.at(100) < drawn.y_axis.at(0)  # up is better
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from benchmark.metrics.metric import MetricDescription
+from benchmark.metrics.metric import Direction, MetricDescription
 from benchmark.protocol import EXPRESSIONS
 
 if TYPE_CHECKING:
@@ -64,9 +64,13 @@ def choose_edits(per_edit: pd.DataFrame, metric: MetricDescription) -> dict[Whic
     if not len(known):
         return {}
     ties = np.nan_to_num(per_edit[TIE_BREAKER].to_numpy(float)) if TIE_BREAKER in per_edit else np.zeros(len(values))
-    sign = 1 if metric.direction == "higher" else -1
-    order = known[np.lexsort((ties[known], sign * values[known]))]
+    order = known[np.lexsort((ties[known], _goodness(values[known], metric.direction)))]
     return {"best": int(order[-1]), "median": int(order[len(order) // 2]), "worst": int(order[0])}
+
+
+def _goodness(values: np.ndarray, direction: Direction) -> np.ndarray:
+    """The higher, the better."""
+    return values if direction == "higher" else -values if direction == "lower" else -np.abs(values - 1)
 
 
 def count_confusions(tables: Sequence[pd.DataFrame]) -> np.ndarray:

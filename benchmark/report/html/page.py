@@ -24,6 +24,7 @@ from benchmark.report.html.reproduce import command, row_commands, suite_options
 from benchmark.report.html.sprites import Sprites
 from benchmark.report.markdown import superscript
 from benchmark.report.notes import data_line, definitions, failure_note
+from benchmark.report.plane_figure import ACROSS, UP
 from benchmark.report.results import SuiteResults, failed_trainings
 from benchmark.report.tables import (
     cost_table,
@@ -44,8 +45,6 @@ BUDGET = 5_000_000
 PICTURES_BUDGET = 3_600_000
 """Bytes of its pictures, so that everything else has room."""
 TEMPLATES = "templates"
-PLANE_AXES = ("identity", "expression")
-"""Keys of the metrics that span the plane, by what they begin with: identity across, expression up."""
 INTERVAL = re.compile(r"(?P<value>[^±\[]*?)(?P<spread> ±[^\[]*?)?(?P<interval> \[.*\])?")
 
 
@@ -150,15 +149,14 @@ def _verdicts(results: SuiteResults) -> list[VerdictView]:
 
 
 def plane_metrics(results: SuiteResults) -> tuple[MetricDescription, MetricDescription] | None:
-    """The metrics of identity and of expression, or None where one was not measured."""
-    found = [next((m for m in results.metrics if m.key.startswith(stem)), None) for stem in PLANE_AXES]
-    return (found[0], found[1]) if found[0] and found[1] else None
+    """The metrics of expression, across, and of identity, or None where one was not measured."""
+    by_key = {metric.key: metric for metric in results.metrics}
+    return (by_key[ACROSS], by_key[UP]) if {ACROSS, UP} <= by_key.keys() else None
 
 
 def _planes(results: SuiteResults) -> list[Plane]:
     axes = plane_metrics(results)
-    corners = {row.id for row in results.rows if row.seeds and not row.training}
-    return planes(results, *axes, corners) if axes else []
+    return planes(results, *axes) if axes else []
 
 
 @dataclass(frozen=True)

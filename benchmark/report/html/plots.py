@@ -9,12 +9,16 @@ from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import Subset
 from benchmark.report.comparison import Comparison
 from benchmark.report.figures import SUBSET_NAMES
+from benchmark.report.notes import BETTER
 from benchmark.report.results import Row, SuiteResults
 
 WIDTH, LABELS, LINE, HEAD, FOOT, PAD = 460.0, 122.0, 21.0, 10.0, 24.0, 14.0
 """A strip plot in its own units: whole width, the names' width, height of a row, above, below, right of the axis."""
-PLANE = (620.0, 420.0, 64.0, 30.0, 24.0, 48.0)
+PLANE = (460.0, 380.0, 58.0, 18.0, 12.0, 46.0)
 """The plane: width, height, and the margins left, right, above, below."""
+
+TRUTH = "truth"
+"""What the ids of the rows of true pictures begin with."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ class PlanePoint:
 
 @dataclass(frozen=True)
 class Plane:
-    """Rows by two metrics, of one subset."""
+    """Rows by two metrics, of one subset. truth: where the true pictures lie."""
 
     heading: str
     x_label: str
@@ -164,54 +168,63 @@ class Plane:
     x_axis: Axis
     y_axis: Axis
     points: tuple[PlanePoint, ...]
+    truth: tuple[float, float] | None
 
 
-def planes(results: SuiteResults, across: MetricDescription, up: MetricDescription, corners: set[str]) -> list[Plane]:
-    """A plane for each subset that has rows with both metrics. corners: ids of rows that no method makes."""
+def planes(results: SuiteResults, across: MetricDescription, up: MetricDescription) -> list[Plane]:
+    """A plane for each subset that has rows with both metrics, with the corners: rows that no method has made."""
     drawn = []
     for subset in dict.fromkeys(row.subset for row in results.rows):
-        rows = [
-            row for row in results.rows if row.subset == subset and row.values(across.key) and row.values(up.key)
-        ]  # fmt: skip
+        rows, corners = (
+            [
+                row for row in group
+                if row.subset == subset and row.values(across.key) and row.values(up.key) and not row.same_as
+            ]
+            for group in (results.rows, results.corners)
+        )  # fmt: skip
         if rows:
-            drawn.append(_plane(subset, rows, across, up, corners))
+            drawn.append(_plane(subset, rows, corners, across, up))
     return drawn
 
 
 def _plane(
-    subset: Subset, rows: Sequence[Row], across: MetricDescription, up: MetricDescription, corners: set[str]
+    subset: Subset, made: Sequence[Row], corners: Sequence[Row], across: MetricDescription, up: MetricDescription
 ) -> Plane:
     width, height, left, right, top, bottom = PLANE
+    rows = [*made, *corners]
     x_axis = axis_of(list(_numbers(rows, across)), left, width - right, 0.09)
     y_axis = axis_of(list(_numbers(rows, up)), height - bottom, top, 0.07)
     places = [(x_axis.at(_mean(row, across)), y_axis.at(_mean(row, up))) for row in rows]
     label_y = apart([y for _, y in places], 15.0, top, height - bottom)
-    points = []
-    for row, (x, y), at in zip(rows, places, label_y, strict=True):
-        on_the_left = x > left + 0.62 * (width - left - right)
-        intervals = [
-            tuple(axis.at(bound) for bound in interval) if (interval := row.interval(metric.key)) else None
-            for axis, metric in ((x_axis, across), (y_axis, up))
-        ]
-        title = (
-            f"{row.label}: {across.label} {_mean(row, across):.{across.decimals}f}, "
-            f"{up.label} {_mean(row, up):.{up.decimals}f}"
-        )
-        points.append(
-            PlanePoint(
-                row.marked_label, bool(row.failed), row.id in corners, x, y, x - 12 if on_the_left else x + 12, at,
-                "end" if on_the_left else "start", intervals[0], intervals[1], title,  # type: ignore[arg-type]
-            )
-        )  # fmt: skip
-    better = {"higher": "higher is better", "lower": "lower is better"}
-    return Plane(
-        SUBSET_NAMES[subset],
-        f"{across.label} ({better[across.direction]})",
-        f"{up.label} ({better[up.direction]})",
-        x_axis,
-        y_axis,
-        tuple(points),
+    points = tuple(
+        _point(row, place, row in corners, (across, up), (x_axis, y_axis), at)
+        for row, place, at in zip(rows, places, label_y, strict=True)
     )
+    truth = next((place for row, place in zip(rows, places, strict=True) if row.id.startswith(TRUTH)), None)
+    x_label, y_label = (f"{metric.label} ({BETTER[metric.direction]})" for metric in (across, up))
+    return Plane(SUBSET_NAMES[subset], x_label, y_label, x_axis, y_axis, points, truth)
+
+
+def _point(
+    row: Row,
+    place: tuple[float, float],
+    corner: bool,
+    metrics: tuple[MetricDescription, MetricDescription],
+    axes: tuple[Axis, Axis],
+    label_y: float,
+) -> PlanePoint:
+    """A row at its place; its name stands towards the middle."""
+    x, y = place
+    on_the_left = x > axes[0].start + 0.62 * (axes[0].end - axes[0].start)
+    arms = []
+    for metric, axis in zip(metrics, axes, strict=True):
+        interval = row.interval(metric.key)
+        arms.append((axis.at(interval[0]), axis.at(interval[1])) if interval and not corner else None)
+    numbers = (f"{metric.label} {_mean(row, metric):.{metric.decimals}f}" for metric in metrics)
+    return PlanePoint(
+        row.marked_label, bool(row.failed), corner, x, y, x - 12 if on_the_left else x + 12, label_y,
+        "end" if on_the_left else "start", arms[0], arms[1], f"{row.label}: {', '.join(numbers)}",
+    )  # fmt: skip
 
 
 def _mean(row: Row, metric: MetricDescription) -> float:
