@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from benchmark.config.precision import PRECISIONS
 from benchmark.core.cli import DATA_HELP, Parser, run_command
 from benchmark.core.errors import UserError, quoted
+from benchmark.pipeline.engines.options import add_engine_arguments, engine_options
 
 if TYPE_CHECKING:
     from benchmark.pipeline.request import RunOptions
@@ -90,6 +91,7 @@ def parser(
     )
     command.add_argument("--json", action="store_true", help="print results.json instead of the tables")
     command.add_argument("--quiet", action="store_true", help="no progress")
+    add_engine_arguments(command)
     return command
 
 
@@ -123,6 +125,7 @@ def options_of(arguments: argparse.Namespace) -> RunOptions:
         reference=arguments.reference,
         retrain=arguments.retrain,
         quiet=arguments.quiet,
+        engine=engine_options(arguments),
     )
 
 

@@ -10,7 +10,6 @@ can make it anew renames it to `.damaged` first, and everyone else is told by `D
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import itertools
 import json
@@ -18,28 +17,30 @@ import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import UserError, quoted
 from benchmark.core.files import read_regular
 from benchmark.core.hashes import Stamps, sha256_of, sync, write_text
+from benchmark.core.locks import Busy, Claim, FileLocks, FolderFiles, LeaseLost, Leases, Locks, is_network
 
 MANIFEST = "manifest.json"
 PARTIAL, DAMAGED = ".partial", ".damaged"
 FORMAT = 2
 """Format of manifests. Those of format 1 have no hash of themselves and count as damaged."""
 LARGEST_MANIFEST = 256 << 20
-POLL = 0.2
 PATIENCE = 60.0
-"""Seconds between two tries, and in all, for an artifact that another process makes: a worker whose parent was killed
-saves its state and ends."""
+"""Seconds to wait for an artifact that another process makes: a worker whose parent was killed saves its state and
+ends."""
+LOCKS, LEASES, SHARED = ".locks", ".locks/leases", ".locks/shared"
+"""Below the root: the kernel's locks, leases, and the mark of a store that several machines share."""
 Tell = Callable[[str], None]
 
 
@@ -72,6 +73,8 @@ class Recipe:
     version: int
     files: tuple[str, ...] = ()
     """Names of files that the artifact must have. No part of the key."""
+    state: str = ""
+    """Name of the file from which an interrupted call goes on, if there is one. No part of the key."""
 
     @cached_property
     def key(self) -> str:
@@ -169,11 +172,27 @@ class Artifact:
     manifest: Manifest
 
 
+def is_shared(root: Path) -> bool:
+    """Whether several machines use a store: it was said before, or its file system is of such a kind."""
+    return (root / SHARED).exists() or is_network(root)
+
+
 class Store:
     """All artifacts below one folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shared: bool = False, patience: float | None = None) -> None:
+        """shared: several machines use it, from now on; else that is found out. patience: seconds to wait for an
+        artifact that another process makes; if not given, `PATIENCE`, and of a shared store as long as it takes.
+        """
         self.root = root
+        self.url = ""
+        """Of the object store that the folder is a cache of."""
+        self.shared = shared or is_shared(root)
+        if shared:
+            (root / SHARED).parent.mkdir(parents=True, exist_ok=True)
+            (root / SHARED).touch()
+        self._patience = patience
+        self._locks: Locks = Leases(FolderFiles(root / LEASES)) if self.shared else FileLocks(root / LOCKS)
         self._verified: dict[str, Artifact] = {}
         self._stamps = Stamps(root / "cache" / "checked-files.json")
 
@@ -194,7 +213,7 @@ class Store:
         try:
             return self.find(recipe)
         except Damaged:
-            with suppress(Busy), nullcontext() if held else locked(self._lock(recipe), recipe.name):
+            with suppress(Busy), nullcontext() if held else self._locks.hold(_lock(recipe), recipe.name):
                 try:  # another process may have made it anew meanwhile
                     return self.find(recipe)
                 except Damaged as error:
@@ -263,8 +282,38 @@ class Store:
 
     def begun(self, recipe: Recipe) -> bool:
         """Whether an interrupted call has left a folder to resume from."""
-        partial = self.root / (recipe.folder + PARTIAL)
-        return partial.is_dir() and any(partial.iterdir())
+        partial = self._partial(recipe)
+        return partial is not None and partial.is_dir() and any(partial.iterdir())
+
+    def saved_state(self, recipe: Recipe) -> object:
+        """What differs whenever an unfinished artifact has another saved state; None where it has none."""
+        partial = self._partial(recipe) if recipe.state else None
+        return None if partial is None else _stamp_of(partial / recipe.state)
+
+    def is_free(self, recipe: Recipe) -> bool:
+        """Whether no other process makes an artifact of a shared store, as far as that was watched: ask now and then.
+
+        What a process on another machine was at is free once its lease has been seen to be stale.
+        """
+        free = self._locks.is_free(_lock(recipe))
+        if free:
+            self._locks.end_stale(_lock(recipe))
+        return free
+
+    def _partial(self, recipe: Recipe, number: int | None = None) -> Path | None:
+        """The folder that was last worked in, by the holder of a lease up to a number, or without one."""
+        last = self._locks.latest(_lock(recipe)) if number is None else number
+        names = (f"{recipe.folder}.{count}{PARTIAL}" for count in range(last, 0, -1))
+        paths = (self.root / name for name in (*names, recipe.folder + PARTIAL))
+        return next((path for path in paths if os.path.lexists(path)), None)
+
+    def finished(self, kind: str) -> list[str]:
+        """The folders of all finished artifacts of a kind, below the root, without a look into them."""
+        try:
+            names = sorted(os.listdir(self.root / kind))  # noqa: PTH208 - names alone
+        except OSError:
+            return []
+        return [f"{kind}/{name}" for name in names if not name.endswith((PARTIAL, DAMAGED))]
 
     def manifests(self, kind: str) -> Iterator[Manifest]:
         """The manifests of all finished artifacts of a kind; unreadable ones are skipped."""
@@ -280,22 +329,38 @@ class Store:
     def making(self, recipe: Recipe, tell: Tell = lambda _: None) -> Iterator[Path]:
         """The `.partial` folder to work in, locked against other processes. Call `finish` inside, last.
 
-        Waits `PATIENCE` seconds, with a line, for another process that makes it. Raises Busy after that.
+        Waits, with a line, for another process that makes it. Raises Busy if that takes too long, and LeaseLost if
+        another process has taken over meanwhile.
         """
-        partial = self.root / (recipe.folder + PARTIAL)
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self._lock(recipe), recipe.name, PATIENCE, tell):
-            if os.path.lexists(partial) and not partial.is_dir():
-                partial.rename(free_name(partial, DAMAGED))
+        patience = self._patience if self._patience is not None else inf if self.shared else PATIENCE
+        with self._locks.hold(_lock(recipe), recipe.name, patience, tell) as claim:
+            partial = self._folder_of(recipe, claim)
             partial.mkdir(exist_ok=True)
             try:
                 yield partial
+            except Exception as error:
+                if claim.lost():
+                    raise LeaseLost(f"{recipe.name}: another process has taken it over") from error
+                raise
             finally:
                 if partial.exists() and not any(partial.iterdir()):
                     partial.rmdir()  # nothing was begun: leave no trace
 
-    def _lock(self, recipe: Recipe) -> Path:
-        return self.root / ".locks" / recipe.key[:24]
+    def _folder_of(self, recipe: Recipe, claim: Claim) -> Path:
+        """The folder for the holder of a lock, with what the one before has left.
+
+        It has the number of a lease, so that an earlier holder, who may not know that it has lost the lease, has no
+        folder to write to.
+        """
+        number = f".{claim.number}" if claim.number is not None else ""
+        partial = self.root / f"{recipe.folder}{number}{PARTIAL}"
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        left = self._partial(recipe, claim.number or 0)
+        if left is not None and not left.is_dir():
+            left.rename(free_name(left, DAMAGED))
+        elif left is not None and left != partial:
+            left.rename(partial)
+        return partial
 
     def adopt(self, artifact: Artifact, recipe: Recipe, tell: Tell = lambda _: None) -> Artifact:
         """Copy a finished artifact of another store, unless this store has it. Raises Busy."""
@@ -342,6 +407,19 @@ class Store:
         return self._verified[recipe.key]
 
 
+def _stamp_of(path: Path) -> tuple[int, int, int] | None:
+    """Size, time and inode of a file; None where it is missing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _lock(recipe: Recipe) -> str:
+    return recipe.key[:24]
+
+
 @contextmanager
 def whole_folder(out: Path, option: str) -> Iterator[Path]:
     """A temporary folder that is renamed to `out` when the block ends, and removed when it fails.
@@ -371,35 +449,3 @@ def free_name(path: Path, suffix: str) -> Path:
     numbers = itertools.chain([""], (f".{count}" for count in itertools.count(2)))
     paths = (path.with_name(f"{path.name}{number}{suffix}") for number in numbers)
     return next(free for free in paths if not os.path.lexists(free))
-
-
-class Busy(UserError):  # noqa: N818 - the name says what is wrong
-    """Another process makes the same artifact."""
-
-
-@contextmanager
-def locked(path: Path, name: str, patience: float = 0.0, tell: Tell = lambda _: None) -> Iterator[None]:
-    """Hold an advisory lock, which the kernel releases when the process ends, however it ends.
-
-    The empty file stays: if it were removed, two processes could hold locks on two files of one name. Raises Busy where
-    another process holds it for longer than `patience` seconds.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + patience
-    told = False
-    with path.open("w") as stream:
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    raise Busy(
-                        f"another process is at work on '{name}' ({path}); wait for it, or give this one its own "
-                        "--out or --store"
-                    ) from None
-            if not told:
-                tell(f"{name}: waiting until another process, which is at work on it, ends")
-                told = True
-            time.sleep(POLL)
-        yield

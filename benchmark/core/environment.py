@@ -40,7 +40,7 @@ class Environment:
             "threads": self.threads,
             "jobs": self.jobs,
             "platform": platform.platform(),
-            "processor": _processor(),
+            "processor": processor_name(),
             "python": platform.python_version(),
             "packages": versions(),
             "commit": commit(),
@@ -76,7 +76,7 @@ def commit() -> str:
     return head.stdout.strip() + ("+changes" if status.stdout.strip() else "")
 
 
-def _processor() -> str:
+def processor_name() -> str:
     """Return the CPU's model name; bits can differ between models."""
     info = Path("/proc/cpuinfo")
     if info.exists():

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, BinaryIO
 
 from benchmark.core.files import open_regular, read_regular
@@ -69,7 +70,7 @@ def _stamp(status: os.stat_result) -> list[int]:
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     content = text.encode()
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{token_hex(4)}.tmp")
     try:
         partial.write_bytes(content)
         sync(partial)

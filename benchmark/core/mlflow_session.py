@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 from uuid import uuid4
 
-from benchmark.core.artifacts import locked
+from benchmark.core.locks import locked
 from benchmark.core.mlflow_log import DatasetLog, RowLog, SuiteLog
 from benchmark.core.mlflow_view import ORDER_TAG, PARENT_TAG, VIEW_TAG, view_key, view_path, view_state
 

@@ -136,6 +136,10 @@ class PlanProgress:
         """The stage is finished."""
         self._ended += 1
 
+    def put_back(self, name: str) -> None:
+        """The stage does not run any more, and begins again later."""
+        self._begun -= 1
+
     def left(self, seconds: float) -> None:
         """Update the estimate of the seconds left."""
 
@@ -157,6 +161,9 @@ class _RichPlanProgress(PlanProgress):
         self._progress.remove_task(self._rows.pop(name))
         self._progress.update(self._row, completed=self._ended)
         self._reporter.say(f"[{self._ended}/{self._stages}] {name}, {duration(seconds)}")
+
+    def put_back(self, name: str) -> None:
+        self._progress.remove_task(self._rows.pop(name))
 
     def left(self, seconds: float) -> None:
         self._progress.update(self._row, ends=time.monotonic() + seconds)

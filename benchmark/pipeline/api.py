@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from benchmark.config.precision import Precision
 from benchmark.config.profiles import FeatureSpace
 from benchmark.pipeline import suite_run
+from benchmark.pipeline.engines.options import LOCAL, EngineOptions
 from benchmark.pipeline.request import RunOptions
 
 if TYPE_CHECKING:
@@ -62,11 +63,13 @@ def run_suite(
     reference: str | Path | None = None,
     retrain: bool = False,
     quiet: bool = False,
+    engine: EngineOptions = LOCAL,
 ) -> Results:
     """Train, synthesise, measure and report a suite, as `python -m benchmark.run` does; what exists is not made again.
 
     suite, profile: names, or paths of YAML files. data: as `--data`. methods: only their rows. checkpoints: texts
-    `METHOD=DIR` or `ROW_ID=DIR`, as `--checkpoint`. All other options are those of the command.
+    `METHOD=DIR` or `ROW_ID=DIR`, as `--checkpoint`. engine: where stages are made (docs/cluster.md). All other options
+    are those of the command.
 
     Raises UserError where an option is wrong, and RunFailed where a training fails (both in `benchmark.core.errors`).
     """
@@ -92,6 +95,7 @@ def run_suite(
                 reference=Path(reference) if reference is not None else None,
                 retrain=retrain,
                 quiet=quiet,
+                engine=engine,
             )
         )
     )

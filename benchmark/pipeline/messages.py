@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.core.environment import Environment
+from benchmark.core.store_address import StoreAddress
 from benchmark.stages.base import Machine, Stage
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class WorkerSetup:
     """What a worker needs before its first stage."""
 
     stages: dict[str, Stage]
-    store: Path
+    store: StoreAddress
     machine: Machine
     environment: Environment
     quiet: bool
@@ -77,6 +77,19 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class Begins:
+    """Work on the stage with this key begins, on the machine of this name."""
+
+    key: str
+    node: str
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """The stage was left to another process, which makes it for another call; the worker goes on with the next."""
+
+
+@dataclass(frozen=True)
 class Done:
     """The stage is finished."""
 
@@ -93,6 +106,19 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Died:
+    """The worker ended without a word, as whoever started it on its machine says; `log` is its last lines."""
+
+    what: str
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Requeued:
+    """The stage was interrupted, its state is saved, and the job begins again without being submitted again."""
+
+
+@dataclass(frozen=True)
 class Stopped:
     """The signal interrupted the stage, whose state is saved; the worker ends."""
 
@@ -100,4 +126,4 @@ class Stopped:
     peak: int
 
 
-Report = Say | BarBegins | BarMoves | BarEnds | Losses | Done | Failed | Stopped
+Report = Say | Begins | BarBegins | BarMoves | BarEnds | Losses | Elsewhere | Done | Failed | Died | Requeued | Stopped

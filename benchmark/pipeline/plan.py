@@ -16,6 +16,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.tracking import TrackedRow, Tracker
 from benchmark.data.edit_lists import EditList, edit_lists
 from benchmark.data.faceset import FaceSet
+from benchmark.pipeline.engines.options import LOCAL, EngineOptions
 from benchmark.pipeline.request import PlanRequest
 from benchmark.pipeline.requirements import RowChecks, SourceFaces, no_row
 from benchmark.pipeline.schedule import Schedule
@@ -242,7 +243,7 @@ class Plan:
         expected = {step.stage.recipe.key: step.seconds or 0.0 for step in missing}
         return Schedule([step.stage for step in missing], expected).left(jobs)
 
-    def run(self, context: Context, jobs: int = 1) -> Artifact:
+    def run(self, context: Context, jobs: int = 1, engine: EngineOptions = LOCAL) -> Artifact:
         """Make what is missing, `jobs` stages at a time; returns the report, which is all that a second call reads."""
         self.take_stored(context)
         missing = self._missing(context)
@@ -254,7 +255,7 @@ class Plan:
         if missing:
             rates = Rates(context.store, context.machine.threads)
             schedule = Schedule(missing, {stage.recipe.key: rates.expected(stage) for stage in missing})
-            make_stages(schedule, self.report, context, jobs)
+            make_stages(schedule, self.report, context, jobs, engine, rates.memory)
             context.reporter.say(context.peaks.sentence())
         context.tracker.close()
         return self.report.artifact(context)

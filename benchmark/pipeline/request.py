@@ -23,6 +23,7 @@ from benchmark.core.errors import UserError, did_you_mean, quoted
 from benchmark.core.hashes import sha256_of
 from benchmark.data.registry import open_source
 from benchmark.data.source import DataSource
+from benchmark.pipeline.engines.options import LOCAL, EngineOptions, check_engine
 from benchmark.protocol import JUDGE_SEED
 from benchmark.stages.features import ExtractorChoice, choose_extractor
 from benchmark.training.device import check_jobs, choose_device
@@ -63,6 +64,7 @@ class RunOptions:
     retrain: bool = False
     faces_in_page: bool = False
     quiet: bool = False
+    engine: EngineOptions = LOCAL
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class PlanRequest:
             self.judge_seed,
             {row: checkpoint.recipe.key for row, checkpoint in self.checkpoints.items()},
             [self.retrain, self.finished_only, self.faces_in_page, _stored(self.reference)],
-            _code(),
+            code_of_project(),
             [code_digest(row.method) for row in self.suite.rows if is_known(row.method)],
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()
@@ -131,7 +133,8 @@ def check_options(options: RunOptions) -> tuple[PlanRequest, Store]:
     check_jobs(options.jobs)
     seeds = _seeds(options.seeds)
     checkpoints = _checkpoints(options.checkpoints, suite, profile)
-    store = Store(writable_folder(options.out, "--out"))
+    check_engine(options.engine)
+    store = _store(options)
     source = open_source(options.data, store.root / "cache")
     features = features_for(profile.name, profile.features, options.features)
     if options.allow_small:
@@ -139,7 +142,7 @@ def check_options(options: RunOptions) -> tuple[PlanRequest, Store]:
     if options.precision:
         profile = dataclasses.replace(profile, precision=options.precision)
     extractor = choose_extractor(features, options.fid_weights, options.allow_other_weights)
-    device = device_at_a_glance(options.device) or choose_device(options.device)
+    device = _device(options)
     request = PlanRequest(
         suite, profile, source, seeds, extractor, device, checkpoints, options.reference or REFERENCE, options.retrain,
         options.faces_in_page, tuple(shown_options(options)),
@@ -165,6 +168,25 @@ def shown_options(options: RunOptions) -> list[str]:
         *(word for checkpoint in options.checkpoints for word in ("--checkpoint", checkpoint)),
         *(name for name, on in flags.items() if on),
     ]
+
+
+def _store(options: RunOptions) -> Store:
+    """Open the store; an engine of several machines makes it one that they share."""
+    root, engine = writable_folder(options.out, "--out"), options.engine
+    if not engine.store:
+        return Store(root, engine.shared or engine.is_remote)
+    from benchmark.core.object_store import ObjectStore
+
+    store = ObjectStore(root, engine.store)
+    store.check()
+    return store
+
+
+def _device(options: RunOptions) -> str:
+    """Choose the device; `cuda` of a cluster is its nodes', whatever this machine has."""
+    if options.engine.is_remote and options.device == "cuda":
+        return "cuda"
+    return device_at_a_glance(options.device) or choose_device(options.device)
 
 
 def device_at_a_glance(wanted: str) -> str | None:
@@ -201,7 +223,7 @@ def _checkpoints(given: Sequence[str], suite: Suite, profile: Profile) -> dict[s
     return choose_checkpoints(given, suite, profile)
 
 
-def _code() -> str:
+def code_of_project() -> str:
     """SHA-256 of this project's code and tables, and of the interpreter's version."""
     digest = hashlib.sha256(sys.version.encode())
     for path in _files():

@@ -12,11 +12,15 @@ from benchmark.core.environment import Environment
 from benchmark.core.progress import Reporter
 from benchmark.core.tracking import MlflowTracker, Tracker
 from benchmark.pipeline.context import make_missing, open_context
+from benchmark.pipeline.engines.options import EngineOptions
 from benchmark.pipeline.plan import Plan, check_disk, prepare_stages
 from benchmark.pipeline.request import PlanRequest, RunOptions, check_options
 from benchmark.pipeline.requirements import check_request
 from benchmark.stages.base import Context
 from benchmark.training.device import choose_jobs
+
+CLUSTER_JOBS = 1000
+"""Stages of a plan that wait or run at once on a cluster; which of them run, its own scheduler decides."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class PlannedSuite:
     plan: Plan
     context: Context
     jobs: int
+    engine: EngineOptions
 
 
 def preview(options: RunOptions) -> PlannedSuite:
@@ -46,19 +51,29 @@ def prepare(request: PlanRequest, store: Store, options: RunOptions) -> None:
 def plan(request: PlanRequest, store: Store, options: RunOptions) -> PlannedSuite:
     """Expand the request into stages. Raises UserError where no row can be measured."""
     planned = Plan(request, store)
-    jobs = choose_jobs(options.jobs, request.device, options.threads or os.cpu_count() or 1, request.profile.width)
+    jobs, threads = _jobs_and_threads(request, options)
 
     def track(environment: Environment, reporter: Reporter) -> Tracker:
         return _tracker(planned, store, options, environment, reporter)
 
-    return PlannedSuite(planned, open_context(store, request.device, options.threads, options.quiet, jobs, track), jobs)
+    context = open_context(store, request.device, threads, options.quiet, jobs, track)
+    return PlannedSuite(planned, context, jobs, options.engine)
+
+
+def _jobs_and_threads(request: PlanRequest, options: RunOptions) -> tuple[int, int | None]:
+    """How many stages are made at once, and with how many threads in all; on a cluster `--threads` is of each stage."""
+    if not options.engine.is_remote:
+        threads = options.threads
+        return choose_jobs(options.jobs, request.device, threads or os.cpu_count() or 1, request.profile.width), threads
+    jobs = CLUSTER_JOBS if options.jobs == "auto" else int(options.jobs)
+    return jobs, jobs * (options.threads or 1)
 
 
 def make(planned: PlannedSuite) -> Path:
     """Make all stages that are missing; returns the folder of the report."""
     check_disk(planned.plan.needed(planned.context.store), planned.context.store)
     try:
-        return planned.plan.run(planned.context, planned.jobs).folder
+        return planned.plan.run(planned.context, planned.jobs, planned.engine).folder
     except BaseException:
         planned.context.tracker.interrupted()
         raise

@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
-from benchmark.core.artifacts import Store
 from benchmark.core.cli import Interrupted, Interruption
 from benchmark.core.environment import peak_memory
 from benchmark.core.errors import RunFailed
+from benchmark.core.locks import Busy
 from benchmark.core.progress import Bar, Reporter
 from benchmark.core.tracking import Tracker
 from benchmark.pipeline import messages
@@ -156,8 +156,9 @@ class SendingTracker(Tracker):
 
 def work(parent: ParentConnection, setup: messages.WorkerSetup) -> None:
     """Make stages until the parent sends `Stop`."""
+    store = setup.store.open(patience=0.0 if setup.store.shared else None)
     context = Context(
-        Store(setup.store),
+        store,
         SendingReporter(parent.send, setup.quiet),
         setup.machine,
         setup.environment,
@@ -166,7 +167,13 @@ def work(parent: ParentConnection, setup: messages.WorkerSetup) -> None:
     while (message := parent.receive()) is not None:
         stage = setup.stages[message.key]
         started = time.monotonic()
-        make(stage, context)
+        try:
+            make(stage, context)
+        except Busy:
+            if not store.shared:
+                raise
+            parent.send(messages.Elsewhere())
+            continue
         parent.send(messages.Done(time.monotonic() - started, peak_memory()))
 
 

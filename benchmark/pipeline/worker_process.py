@@ -6,32 +6,30 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
 from multiprocessing.connection import Pipe
 
-from benchmark.core.progress import Bar, Pace
 from benchmark.pipeline import messages
 from benchmark.pipeline.worker import HELD
-from benchmark.stages.base import Stage
 
 PATIENCE = 10.0
 """Seconds that a worker may take to exit after its last message."""
 
 
 class WorkerProcess:
-    """The process, the stage that it makes, and the stage's bar."""
+    """The process, and the job whose stages it makes."""
 
     def __init__(self, number: int, setup: bytes, gpu: str | None) -> None:
         """setup: a pickled `WorkerSetup`. gpu: the one that it may use, or None for all."""
         self.number, self.alive = number, True
-        self.stage: Stage | None = None
+        self.job: int | None = None
+        self._next: deque[str] = deque()
         self.connection, theirs = Pipe()
         reading, writing = os.pipe()
         self.output: int | None = reading
         self._text = b""
-        self._drawn = ExitStack()
-        self._bar: Bar | None = None
-        self._pace: Pace | None = None
         command = [sys.executable, "-m", "benchmark.pipeline.worker", str(theirs.fileno())]
         variables = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         if gpu is not None:
@@ -50,40 +48,29 @@ class WorkerProcess:
         with suppress(OSError):  # it is gone already, which the next look at the connection finds
             self.connection.send_bytes(setup)
 
-    # ------------------------------------------------------------------------------------------------ its stage
-    def assign(self, stage: Stage) -> None:
-        """Have it make a stage."""
-        self.stage = stage
-        self._send(messages.Make(stage.recipe.key))
+    # ------------------------------------------------------------------------------------------------ its job
+    def assign(self, job: int, keys: Iterable[str]) -> None:
+        """Have it make the stages of a job."""
+        self.job, self._next = job, deque(keys)
+        self._go_on()
 
-    def finish(self) -> Stage:
-        """Return its stage, which is finished."""
-        stage, self.stage = self.stage, None
-        assert stage is not None
-        self.end_bar()
-        return stage
+    def receive(self) -> messages.Report | None:
+        """Return its next message, or None if it has exited; the next stage of its job begins where one ends."""
+        try:
+            message: messages.Report = self.connection.recv()
+        except (EOFError, OSError):
+            return None
+        if isinstance(message, messages.Done | messages.Elsewhere):
+            self._go_on()
+        elif isinstance(message, messages.Failed | messages.Stopped):
+            self.ended()
+        return message
 
-    @property
-    def left(self) -> float | None:
-        """Estimated seconds until its stage is finished, from its bar."""
-        return self._pace.left if self._pace is not None else None
-
-    def begin_bar(self, bar: AbstractContextManager[Bar], pace: Pace) -> None:
-        """Begin to draw the bar of its stage."""
-        self._bar, self._pace = self._drawn.enter_context(bar), pace
-
-    def move_bar(self, count: int, note: str | None) -> None:
-        """Advance the bar."""
-        if self._bar is not None and self._pace is not None:
-            if note is not None:
-                self._bar.note(note)
-            self._bar.advance(count)
-            self._pace.advance(count)
-
-    def end_bar(self) -> None:
-        """Remove the bar."""
-        self._drawn.close()
-        self._bar = self._pace = None
+    def _go_on(self) -> None:
+        if self._next:
+            self._send(messages.Make(self._next.popleft()))
+        else:
+            self.job = None
 
     # ------------------------------------------------------------------------------------------------ what it writes
     def read_output(self) -> list[str]:
@@ -101,7 +88,8 @@ class WorkerProcess:
 
     # ------------------------------------------------------------------------------------------------ its end
     def stop(self) -> None:
-        """Have it save the state of its stage, and end."""
+        """Have it save the state of its stage, and end; it makes no further one of its job."""
+        self._next.clear()
         self._send(messages.Stop())
 
     def kill(self) -> None:
@@ -111,7 +99,6 @@ class WorkerProcess:
     def ended(self) -> int:
         """Wait for it to exit after its last message; returns the exit status as subprocess has it."""
         self.alive = False
-        self.end_bar()
         self.connection.close()
         try:
             return self._process.wait(PATIENCE)

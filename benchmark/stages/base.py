@@ -13,7 +13,8 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from benchmark.core.artifacts import Artifact, Recipe, Store
-from benchmark.core.environment import Environment, Peaks
+from benchmark.core.environment import Environment, Peaks, peak_memory
+from benchmark.core.locks import LeaseLost
 from benchmark.core.models import dump, parse
 from benchmark.core.progress import Reporter
 from benchmark.core.tracking import Tracker
@@ -89,11 +90,13 @@ class Stage(ABC, Generic[F]):
     """Raise it when the same settings and inputs would give another content."""
     files: tuple[str, ...] = ()
     """Names of files that its artifact must have."""
+    state: str = ""
+    """Name of the file from which an interrupted call goes on; "" for a stage that begins again."""
 
     def __init__(self, name: str, settings: Mapping[str, Any], inputs: Mapping[str, Stage]) -> None:
         self.inputs = inputs
         keys = {role: stage.recipe.key for role, stage in inputs.items()}
-        self.recipe: Recipe = Recipe(self.kind, name, settings, keys, self.version, self.files)
+        self.recipe: Recipe = Recipe(self.kind, name, settings, keys, self.version, self.files, self.state)
 
     @property
     def name(self) -> str:
@@ -135,18 +138,28 @@ def make_all(stages: Sequence[Stage], context: Context) -> None:
 def make(stage: Stage, context: Context) -> Artifact:
     """Run one stage whose inputs exist, and return its artifact, or the one that another process has made meanwhile.
 
-    A damaged artifact in its place is set aside.
+    A damaged artifact in its place is set aside. Raises Busy where another process makes it for too long.
     """
+    while True:
+        try:
+            return _make(stage, context)
+        except LeaseLost as lost:
+            context.reporter.warn(f"{lost}, since this one did not answer for a while")
+
+
+def _make(stage: Stage, context: Context) -> Artifact:
     with context.store.making(stage.recipe, context.reporter.warn) as folder:
         made_meanwhile = context.store.find_or_set_aside(stage.recipe, context.reporter.warn, held=True)
         if made_meanwhile is not None:
             return made_meanwhile
-        started = time.monotonic()
+        started, peak = time.monotonic(), peak_memory()
         with _threads(context.machine.threads):
             result = stage.run(context, folder)
         seconds = result.seconds if result.seconds is not None else time.monotonic() - started
         work = stage.work()
         made_with = {**context.environment.describe(), "work": {"rate": work.rate, "amount": work.amount}}
+        if peak_memory() > peak:
+            made_with["peak_memory"] = peak_memory()
         if result.threads is not None:
             made_with["threads"] = result.threads
         if result.timings:

@@ -29,6 +29,7 @@ class TrainJudge(Stage[JudgeResult]):
     facts_type = JudgeResult
     version = 3
     files = (ABOUT, WEIGHTS)
+    state = STATE
 
     def __init__(self, prepare: Prepare, subset: Subset, epochs: int, device: str, seed: int = JUDGE_SEED) -> None:
         """epochs: those in F&P; F has EPOCHS_IN_F times as many."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+from dataclasses import astuple, dataclass
 from functools import cached_property
+from typing import Any
 
-from benchmark.core.artifacts import Manifest, Store
+from benchmark.core.artifacts import MANIFEST, Manifest, Store
+from benchmark.core.hashes import write_text
 from benchmark.stages.base import Stage
 
 MEASURED: dict[str, float] = {
@@ -45,6 +50,27 @@ GUESSED: dict[str, float] = {
 KINDS = tuple(GUESSED)
 
 
+CACHE = "cache/rates.json"
+"""Below the store's root: what each finished artifact's manifest says."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The cost of one artifact: seconds per unit of its kind of work, and the process's peak of memory in bytes."""
+
+    rate: str
+    seconds: float
+    threads: int
+    time: str
+    peak: int
+    """0 where it was not measured."""
+
+
+def _measured(rate: Any, seconds: Any, threads: Any, time: Any, peak: Any) -> _Measured:
+    """From values that a file has. Raises ValueError and TypeError."""
+    return _Measured(str(rate), float(seconds), int(threads), str(time), int(peak))
+
+
 class Rates:
     """Seconds per unit, by kind of work; rates measured with as many `threads` win over others."""
 
@@ -62,17 +88,52 @@ class Rates:
         measured = self.measured(stage)
         return stage.work().amount * GUESSED.get(stage.kind, 0.01) if measured is None else measured
 
+    def memory(self, stage: Stage) -> int | None:
+        """Return the largest peak of memory, in bytes, that was measured of this kind of work; None where none was."""
+        return self._peaks.get(stage.work().rate)
+
     @cached_property
     def _own(self) -> dict[str, float]:
         """The latest rate of each kind of work that this store has a finished artifact of."""
-        manifests = [manifest for kind in KINDS for manifest in self._store.manifests(kind)]
-        rates = {}
-        for manifest in sorted(manifests, key=self._trust):
-            work = manifest.made.get("work")
-            if isinstance(work, dict) and work.get("amount"):
-                rates[str(work["rate"])] = manifest.seconds / float(work["amount"])
-        return rates
+        return {entry.rate: entry.seconds for entry in sorted(self._measured, key=self._trust)}
 
-    def _trust(self, manifest: Manifest) -> tuple[bool, str]:
+    @cached_property
+    def _peaks(self) -> dict[str, int]:
+        peaks: dict[str, int] = {}
+        for entry in self._measured:
+            if entry.peak:
+                peaks[entry.rate] = max(entry.peak, peaks.get(entry.rate, 0))
+        return peaks
+
+    @cached_property
+    def _measured(self) -> list[_Measured]:
+        """What manifests say, each read once: what they said is kept in a file."""
+        path = self._store.root / CACHE
+        try:
+            written = json.loads(path.read_text(encoding="utf-8"))
+            known = {name: _measured(*entry) for name, entry in written.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            known = {}
+        there = [name for kind in KINDS for name in self._store.finished(kind)]
+        entries = {name: known[name] if name in known else self._read(name) for name in there}
+        if entries != known:
+            with suppress(OSError):  # only a memory
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_text(path, json.dumps({name: astuple(entry) for name, entry in entries.items()}))
+        return [entry for entry in entries.values() if entry.rate]
+
+    def _read(self, name: str) -> _Measured:
+        """What one manifest says; without a rate where it says nothing."""
+        try:
+            manifest = Manifest.read(self._store.root / name / MANIFEST)
+            made = manifest.made
+            work = made["work"]
+            seconds = manifest.seconds / float(work["amount"])
+            peak = int(made.get("peak_memory", 0))
+            return _Measured(str(work["rate"]), seconds, int(made.get("threads", 0)), str(made.get("time", "")), peak)
+        except (ValueError, KeyError, TypeError, ZeroDivisionError):
+            return _Measured("", 0.0, 0, "", 0)
+
+    def _trust(self, entry: _Measured) -> tuple[bool, str]:
         """Sort key: the same number of threads first, then the latest."""
-        return manifest.made.get("threads") == self._threads, str(manifest.made.get("time", ""))
+        return entry.threads == self._threads, entry.time

@@ -32,7 +32,7 @@ from benchmark.training.precision import check_precision
 from benchmark.training.registry import METHODS, code_digest, find_method
 from benchmark.training.row_settings import row_settings
 from benchmark.training.sampling import TrainingSet
-from benchmark.training.trainer import LOSSES, WEIGHTS, Budget, Trainer
+from benchmark.training.trainer import LOSSES, STATE, WEIGHTS, Budget, Trainer
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -97,6 +97,7 @@ class Train(CheckpointStage):
     kind = "train"
     version = 3
     files = (WEIGHTS, LOSSES, CHECKPOINT)
+    state = STATE
 
     def __init__(
         self,

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.core.errors import UserError
+from benchmark.pipeline.engines.local import gpu_of
 from benchmark.pipeline.schedule import Schedule
-from benchmark.pipeline.workers import gpu_of
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
 from benchmark.training.device import choose_jobs
 
@@ -104,6 +104,33 @@ def test_inputs_come_first_whatever_ends_when(
         made.append(ended)
     assert len(made) == len(set(made)) == len(stages)
     assert plan.left(jobs) == 0
+
+
+@given(plans(), st.integers(0, 30), st.data())
+def test_a_group_is_made_in_its_order(stages: list[tuple[Stage, float]], most: int, data: st.DataObject) -> None:
+    """Every stage is in one group, after its inputs; a group of several stages is no longer than it may be."""
+    plan, seconds = schedule(*stages), dict(stages)
+    alone = {stage for stage, _ in stages if data.draw(st.booleans())}
+    groups: list[list[Stage]] = []
+    made: list[Stage] = []
+    while plan.unfinished or groups:
+        while ready := plan.ready(1):
+            group = plan.group(ready[0], lambda stage: stage not in alone, most)
+            assert group[0] is ready[0]
+            assert len(group) == 1 or (sum(seconds[stage] for stage in group) <= most and not alone & {*group})
+            groups.append(group)
+            for stage in group:
+                plan.start(stage)
+        group = groups.pop(data.draw(st.integers(0, len(groups) - 1)))
+        cut = data.draw(st.sampled_from([None, *range(len(group))])) if len(made) < 40 else None
+        for number, stage in enumerate(group):
+            if cut is not None and number >= cut:
+                plan.put_back(stage)  # its process was lost
+                continue
+            assert all(other in made for other in stage.inputs.values())
+            made.append(stage)
+            plan.finish(stage)
+    assert len(made) == len({*made}) == len(stages)
 
 
 def test_jobs() -> None:

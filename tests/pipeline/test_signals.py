@@ -19,6 +19,7 @@ import pytest
 from benchmark.core.cli import EXIT_OK, Interrupted, Interruption, held_signals, run_command
 from benchmark.core.environment import Environment
 from benchmark.core.errors import UserError
+from benchmark.core.store_address import StoreAddress
 from benchmark.pipeline import messages
 from benchmark.pipeline.worker import HELD
 from benchmark.stages.base import Machine
@@ -214,7 +215,7 @@ class Worker:
             theirs.close()
         environment = Environment("test", "cpu", 1)
         self.connection.send_bytes(
-            pickle.dumps(messages.WorkerSetup({}, folder, Machine("cpu", 1), environment, quiet=True))
+            pickle.dumps(messages.WorkerSetup({}, StoreAddress(folder), Machine("cpu", 1), environment, quiet=True))
         )
 
     def end(self) -> list[messages.Report]:

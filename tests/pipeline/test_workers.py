@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from benchmark import run
-from benchmark.pipeline import workers as jobs
+from benchmark.pipeline.engines import local
 from benchmark.pipeline.worker_process import WorkerProcess
 from tests.pipeline.test_pipeline import METHOD, ROOT, configure, report_of
 
@@ -122,7 +122,7 @@ def test_no_more_workers_than_stages_that_are_ready(
             started.append(number)
             super().__init__(number, setup, gpu)
 
-    monkeypatch.setattr(jobs, "WorkerProcess", Counted)
+    monkeypatch.setattr(local, "WorkerProcess", Counted)
     for path in [*(beside / "judge").iterdir(), *(beside / "reports").iterdir()]:
         shutil.rmtree(path)
     assert run.main([*arguments, "--jobs", "4", "--threads", "4", "--out", str(beside)]) == 0

@@ -1,0 +1,115 @@
+"""The interface of engines: submit stages with their resources, hear messages, cancel, learn of a death."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmark.pipeline import messages
+from benchmark.stages.base import Stage
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a stage needs of the machine that makes it."""
+
+    threads: int
+    gpus: float = 0.0
+    """A share below 1 lets stages use one GPU together."""
+    memory: int | None = None
+    """Bytes, as measured; None where its kind of work was never measured."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Stages that one process makes, in the order given: the inputs of each are finished, or come before it."""
+
+    number: int
+    """Another one for every job of an executor."""
+    stages: tuple[Stage, ...]
+    resources: Resources
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A message of a process."""
+
+    job: int | None
+    """None where it makes none."""
+    message: messages.Report
+    worker: int = 0
+    """The number of the process, where several jobs share one."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A line that a library wrote to stdout or stderr."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class Died:
+    """The process of a job ended without a last word, or its machine is gone."""
+
+    job: int | None
+    """None where it had none."""
+    what: str
+    """As the rest of a sentence: `was killed by SIGKILL`."""
+    log: tuple[str, ...] = ()
+    """The last lines that it wrote."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The machine that a job came to may not make it; the job goes to another one."""
+
+    job: int
+    why: str
+
+
+Event = Heard | Output | Died | Refused
+
+
+class Executor(ABC):
+    """Processes that make the stages of jobs.
+
+    The messages of a job arrive in the order they were sent. Its last one is `Done` of its last stage, `Failed` or
+    `Stopped`; where there is none, `Died` follows.
+    """
+
+    remote: bool
+    """Whether its processes may run on other machines: they can be lost, and stages go on elsewhere."""
+    together = 0.0
+    """Expected seconds of short stages that are grouped to one job."""
+
+    @property
+    @abstractmethod
+    def room(self) -> int:
+        """How many more jobs may be submitted now."""
+
+    @property
+    @abstractmethod
+    def running(self) -> bool:
+        """Whether there is a process or a job that has not ended."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Have a process make the stages of a job; never waits."""
+
+    @abstractmethod
+    def receive(self, seconds: float) -> Iterator[Event]:
+        """Yield what has happened; wait up to `seconds` where nothing has."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Have all processes save the states of their stages, and end."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End all processes at once."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release everything; every process has ended, or is ended now."""

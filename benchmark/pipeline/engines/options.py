@@ -1,0 +1,128 @@
+"""The options of engines and stores, for every command that makes a plan. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Literal, get_args
+
+from benchmark.core.errors import UserError, quoted, unknown
+
+Engine = Literal["local", "ray", "slurm"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+PACKAGES: Mapping[Engine, str] = {"ray": "ray", "slurm": "submitit"}
+"""Which package an engine needs; the extra has the engine's name."""
+SLURM_OPTIONS = (
+    "account", "constraint", "cpus_per_task", "exclude", "gres", "mem", "nodelist", "partition", "qos", "reservation",
+    "time",
+)  # fmt: skip
+"""Of `sbatch`, those that `--slurm` takes, with underscores as submitit has them; `time` is in minutes or H:MM:SS."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where stages are made, and where their artifacts are kept besides the output folder."""
+
+    engine: Engine = "local"
+    address: str = "auto"
+    """Of a running Ray cluster."""
+    shared: bool = False
+    """Whether several machines use the output folder."""
+    store: str = ""
+    """URL of an object store; "" for the output folder alone."""
+    processor: str = ""
+    """The kind of processor that stages on a CPU are tied to; "" for this machine's, `any` for no tie."""
+    gpu_share: float = 1.0
+    """How much of a GPU a stage has."""
+    slurm: Mapping[str, str] = field(default_factory=dict)
+    """Options of `sbatch`."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether stages may be made on other machines."""
+        return self.engine != "local"
+
+
+LOCAL = EngineOptions()
+"""This machine alone."""
+
+
+def add_engine_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the options to a command; `engine_options` reads them."""
+    group = command.add_argument_group("several machines (docs/cluster.md)")
+    group.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="local",
+        help="where stages are made: here, or on a cluster (default: local)",
+    )
+    group.add_argument(
+        "--address",
+        default="auto",
+        metavar="HOST:PORT",
+        help="of the Ray cluster (default: auto, the one of this machine)",
+    )
+    group.add_argument(
+        "--shared", action="store_true", help="several machines use --out; found out where it is on NFS or its like"
+    )
+    group.add_argument(
+        "--store",
+        default="",
+        metavar="URL",
+        help="keep artifacts in an object store, s3://BUCKET/FOLDER; --out is a cache",
+    )
+    group.add_argument(
+        "--processor", default="", metavar="NAME",
+        help="make CPU stages on this kind of processor alone (default: this machine's; any: on all)",
+    )  # fmt: skip
+    group.add_argument(
+        "--gpu-share", type=float, default=1.0, metavar="SHARE", help="how much of a GPU a stage takes (default: 1)"
+    )
+    group.add_argument(
+        "--slurm",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="option of sbatch: partition=gpu, time=12:00:00",
+    )
+
+
+def engine_options(arguments: argparse.Namespace) -> EngineOptions:
+    """The options that `add_engine_arguments` has added. Raises UserError."""
+    return EngineOptions(
+        arguments.engine, arguments.address, arguments.shared, arguments.store, arguments.processor,
+        arguments.gpu_share, _pairs(arguments.slurm),
+    )  # fmt: skip
+
+
+def check_engine(options: EngineOptions) -> None:
+    """Raises UserError where options do not fit together, or a package is missing."""
+    if options.engine not in ENGINES:
+        raise unknown("engine", options.engine, ENGINES)
+    package = PACKAGES.get(options.engine)
+    if package and find_spec(package) is None:
+        raise UserError(f"--engine {options.engine} needs {package}: pip install 'fesbench[{options.engine}]'")
+    if not 0 < options.gpu_share <= 1:
+        raise UserError(f"--gpu-share must be above 0 and at most 1, not {options.gpu_share:g}")
+    if options.slurm and options.engine != "slurm":
+        raise UserError("--slurm is for --engine slurm")
+    if options.address != "auto":
+        if options.engine != "ray":
+            raise UserError("--address is for --engine ray")
+        if not re.fullmatch(r"[\w.\-\[\]:]+:\d+", options.address):
+            raise UserError(f"--address must be auto or HOST:PORT, not {quoted(options.address)}")
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not value:
+            raise UserError(f"--slurm {quoted(text)}: NAME=VALUE is wanted, such as partition=gpu")
+        if name not in SLURM_OPTIONS:
+            raise unknown("option of sbatch", name, SLURM_OPTIONS, "in --slurm")
+        pairs[name] = value
+    return pairs

@@ -1,0 +1,228 @@
+"""The Ray engine: a task for each job. Pickled stages go out, and nothing comes back but messages.
+
+Ray itself retries nothing, since it counts a machine that is taken away as a failure of the task: a lost job is told to
+the driver, which knows whether its state has advanced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import pickle
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError, TaskCancelledError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from benchmark.core.errors import RunFailed, UserError
+from benchmark.pipeline import messages
+from benchmark.pipeline.engines.executor import Died, Event, Executor, Heard, Job, Output, Refused
+from benchmark.pipeline.engines.options import EngineOptions
+from benchmark.pipeline.engines.relay import Fitness, Relay, tied_to
+from benchmark.pipeline.request import code_of_project
+
+TOGETHER = 60.0
+"""Expected seconds of short stages in one task: a task takes three seconds to start."""
+SPARE_MEMORY = 1.1
+"""Of what was measured."""
+
+
+class Mailbox:
+    """An actor on the driver's machine that keeps messages until they are taken."""
+
+    def __init__(self) -> None:
+        self._messages: list[tuple[int, messages.Report | str]] = []
+        self._arrived = asyncio.Event()
+
+    async def put(self, job: int, message: messages.Report | str) -> None:
+        """Add a message of a job; a text says why a machine is unfit for it."""
+        self._messages.append((job, message))
+        self._arrived.set()
+
+    async def take(self, seconds: float) -> list[tuple[int, messages.Report | str]]:
+        """Return all messages; wait up to `seconds` for the first."""
+        with suppress(TimeoutError):
+            if seconds and not self._messages:
+                await asyncio.wait_for(self._arrived.wait(), seconds)
+        self._arrived.clear()
+        taken, self._messages = self._messages, []
+        return taken
+
+
+def make_job(mailbox: Any, job: int, setup: bytes, keys: list[str], fitness: Fitness) -> str:
+    """Make the stages of a job on this machine; returns the machine's Ray id if it is unfit, else ""."""
+    last = None
+
+    def send(message: messages.Report | str) -> None:
+        nonlocal last
+        last = mailbox.put.remote(job, message)
+
+    if fault := fitness.fault():
+        ray.get(mailbox.put.remote(job, fault))
+        return str(ray.get_runtime_context().get_node_id())
+    relay = Relay(setup, keys, send)
+    before = signal.signal(signal.SIGINT, lambda *_: relay.stop())  # what `ray.cancel` raises
+    try:
+        relay.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if last is not None:
+        ray.get(last)  # the driver hears all before it learns that the task has ended
+    return ""
+
+
+class RayExecutor(Executor):
+    """Tasks of a running Ray cluster."""
+
+    remote = True
+    together = TOGETHER
+
+    def __init__(self, options: EngineOptions, setup: messages.WorkerSetup, jobs: int) -> None:
+        """Connect. Raises UserError where there is no cluster."""
+        self._setup, self._most, self._share = setup, jobs, options.gpu_share
+        _connect(options.address)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._task: Any = ray.remote(max_retries=0, retry_exceptions=False, max_calls=1)(make_job)
+        self._fitness = Fitness(code_of_project(), tied_to(options.processor, setup.machine.device))
+        self._tasks: dict[Any, int] = {}
+        self._unfinished: dict[int, int] = {}
+        """How many stages each job has still to make; a job that has said its last word is not in it."""
+        self._unfit: dict[str, str] = {}
+        self._told = False
+
+    @property
+    def room(self) -> int:
+        """All that is ready waits in Ray's queue, so that a cluster that grows by itself sees what it is for."""
+        return self._most - len(self._tasks)
+
+    @property
+    def running(self) -> bool:
+        """Whether a task has not ended."""
+        return bool(self._tasks)
+
+    def submit(self, job: Job) -> None:
+        """Submit a task with the resources of the job."""
+        stages = {stage.recipe.key: stage for stage in job.stages}
+        setup = pickle.dumps(dataclasses.replace(self._setup, stages=stages))
+        needs = job.resources
+        options: dict[str, Any] = {"num_cpus": needs.threads, "num_gpus": needs.gpus * self._share}
+        if needs.memory is not None:
+            largest = max((node["Resources"].get("memory", 0) for node in _machines()), default=0)
+            options["memory"] = int(min(needs.memory * SPARE_MEMORY, largest))  # more would wait for ever
+        if self._unfit:
+            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self._unfit)})"}
+        task = self._task.options(**options).remote(self._mailbox, job.number, setup, list(stages), self._fitness)
+        self._tasks[task] = job.number
+        self._unfinished[job.number] = len(stages)
+
+    def receive(self, seconds: float) -> Iterator[Event]:
+        """Yield messages, and the ends of tasks that have said no last word."""
+        yield from self._taken(seconds)
+        if not self._tasks:
+            return
+        if line := self._lack():
+            yield Output(line)
+        ended, _ = ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0)
+        if ended:
+            yield from self._taken(0)
+        for task in ended:
+            number = self._tasks.pop(task)
+            try:
+                unfit, what = ray.get(task), "ended without a word"
+            except TaskCancelledError:
+                unfit, what = "", "was cancelled"
+            except RayError as error:
+                unfit, what = "", f"was lost ({type(error).__name__})"
+            if number in self._unfinished and not unfit:
+                del self._unfinished[number]
+                yield Died(number, what)
+
+    def _taken(self, seconds: float) -> Iterator[Event]:
+        try:
+            taken = ray.get(self._mailbox.take.remote(seconds))
+        except RayActorError as error:
+            self._tasks.clear()
+            raise RunFailed("the connection to the Ray cluster is lost; the same command goes on from there") from error
+        for number, message in taken:
+            yield from self._event(number, message)
+
+    def _event(self, number: int, message: messages.Report | str) -> Iterator[Event]:
+        if isinstance(message, str):
+            self._unfinished.pop(number, None)
+            task = next(task for task, job in self._tasks.items() if job == number)
+            self._unfit[ray.get(task)] = message
+            if not {node["NodeID"] for node in _machines()} - self._unfit.keys():
+                raise UserError(f"--engine ray: no machine of the cluster can be used; {message}")
+            yield Refused(number, message)
+            return
+        if isinstance(message, messages.Done | messages.Elsewhere):
+            self._unfinished[number] -= 1
+            if not self._unfinished[number]:
+                del self._unfinished[number]
+        elif isinstance(message, messages.Failed | messages.Stopped | messages.Died):
+            self._unfinished.pop(number, None)
+        if isinstance(message, messages.Died):
+            yield Died(number, message.what, message.log)
+        else:
+            yield Heard(number, message)
+
+    def _lack(self) -> str:
+        """A line, once, where no machine of the cluster has a GPU that stages need, or has enough threads."""
+        if self._told:
+            return ""
+        self._told = True
+        nodes = [node["Resources"] for node in _machines()]
+        threads = self._setup.machine.threads
+        if self._setup.machine.device == "cuda" and not any(node.get("GPU") for node in nodes):
+            return "no machine of the Ray cluster has a GPU yet: stages wait until one has"
+        if not any(node.get("CPU", 0) >= threads for node in nodes):
+            return f"no machine of the Ray cluster has {threads} CPUs yet: stages wait until one has"
+        return ""
+
+    def cancel(self) -> None:
+        """Interrupt all tasks, which save their states."""
+        for task in self._tasks:
+            ray.cancel(task, force=False)
+
+    def kill(self) -> None:
+        """End the processes of all tasks."""
+        for task in self._tasks:
+            ray.cancel(task, force=True)
+
+    def close(self) -> None:
+        """Disconnect; the cluster stays."""
+        ray.shutdown()
+
+
+def _machines() -> list[dict[str, Any]]:
+    """The machines of the cluster that answer."""
+    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
+    return [node for node in nodes() if node["Alive"]]
+
+
+def _connect(address: str) -> None:
+    try:
+        with _kept_handlers():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace="fesbench")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"--engine ray: no cluster answers at {address} ({reason}); `ray start --head` makes this machine one"
+        ) from error
+
+
+@contextmanager
+def _kept_handlers() -> Iterator[None]:
+    """Ray takes SIGTERM for itself, which here saves states first."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

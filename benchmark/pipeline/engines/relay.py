@@ -1,0 +1,107 @@
+"""A job on another machine: a worker process there makes its stages, and what it says is passed on to the driver.
+
+The relay is small (no torch): when an engine ends it, however suddenly, the worker sees the end of the connection and
+saves the state of its training, as it does when a local parent is killed.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+
+from benchmark.core.environment import processor_name
+from benchmark.pipeline import messages
+from benchmark.pipeline.engines.local import end_of
+from benchmark.pipeline.request import code_of_project
+from benchmark.pipeline.worker_process import WorkerProcess
+
+POLL = 0.25
+LOG_LINES = 20
+"""The last lines of a worker that are told when it dies."""
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """What a machine must be like, so that its results are those of any other."""
+
+    code: str
+    """Hash of the project's code and of the interpreter's version."""
+    processor: str
+    """Kind of processor; "" for any."""
+
+    def fault(self) -> str:
+        """Why this machine is unfit, as a sentence's end, or ""."""
+        if self.processor and self.processor != processor_name():
+            return f"{socket.gethostname()} has another kind of processor ({processor_name()})"
+        if self.code != code_of_project():
+            return f"{socket.gethostname()} has another version of this project's code or of Python"
+        return ""
+
+
+def tied_to(processor: str, device: str) -> str:
+    """The kind of processor that all machines must have, or "": the last bits of what a CPU computes depend on it.
+
+    processor: as `--processor` has it.
+    """
+    if device != "cpu" or processor == "any":
+        return ""
+    return processor or processor_name()
+
+
+class Relay:
+    """One job: its worker process, and the way back to the driver."""
+
+    def __init__(self, setup: bytes, keys: Sequence[str], send: Callable[[messages.Report], None]) -> None:
+        """setup: a pickled `WorkerSetup` of the stages with these keys."""
+        self._setup, self._keys, self._send = setup, deque(keys), send
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Have the worker save its state and end; may be called by a handler of signals."""
+        self._stopping = True
+
+    def run(self) -> bool:
+        """Make the stages; returns whether all are made, or left to others. The last message says why if they are not.
+
+        That is `Failed`, `Stopped` or `Died`.
+        """
+        worker = WorkerProcess(0, self._setup, None)
+        try:
+            worker.assign(0, self._keys)
+            self._begin()
+            return self._pass_on(worker)
+        finally:
+            worker.close()
+
+    def _begin(self) -> None:
+        if self._keys:
+            self._send(messages.Begins(self._keys.popleft(), socket.gethostname()))
+
+    def _pass_on(self, worker: WorkerProcess) -> bool:
+        log: deque[str] = deque(maxlen=LOG_LINES)
+        asked = False
+        while worker.job is not None:
+            if self._stopping and not asked:
+                worker.stop()
+                asked = True
+            sources: list[Connection | int] = [worker.connection]
+            if worker.output is not None:
+                sources.append(worker.output)
+            for source in wait(sources, POLL):
+                if isinstance(source, int):
+                    log.extend(worker.read_output())
+                    continue
+                message = worker.receive()
+                if message is None:
+                    status = worker.ended()
+                    log.extend(worker.read_output())
+                    message = messages.Died(end_of(status), tuple(log))
+                self._send(message)
+                if isinstance(message, messages.Failed | messages.Stopped | messages.Died):
+                    return False
+                if isinstance(message, messages.Done | messages.Elsewhere):
+                    self._begin()
+        return True

@@ -1,0 +1,135 @@
+"""Stages on a Ray cluster of three nodes, which are lost, and a driver that stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmark.core.artifacts import Store
+from benchmark.core.cli import Interrupted
+from benchmark.core.environment import Environment
+from benchmark.core.errors import RunFailed, UserError
+from benchmark.core.progress import Reporter
+from benchmark.core.store_address import StoreAddress
+from benchmark.core.tracking import Tracker
+from benchmark.pipeline import messages
+from benchmark.pipeline.engines.options import EngineOptions
+from benchmark.pipeline.engines.ray_cluster import RayExecutor
+from benchmark.pipeline.schedule import Schedule
+from benchmark.pipeline.workers import Driver
+from benchmark.stages.base import Context, Machine, Stage
+from tests.pipeline.engines.cluster import RELAY, WORKER, Nodes, processes, three_nodes, wait_for
+from tests.pipeline.engines.counting import Counting, Joined, Last
+
+STEPS = 25
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    with three_nodes() as cluster:
+        yield cluster
+
+
+class Run:
+    """Two trainings of a few seconds, what joins them, and a driver."""
+
+    def __init__(self, out: Path, nodes: Nodes, die_at: tuple[int, ...] = (), **options: str) -> None:
+        self.first, self.second = Counting("first", STEPS, die_at), Counting("second", 3)
+        joined = Joined("joined", self.first, self.second)
+        self.again = Joined("joined again", joined)
+        self.last = Last("last", self.again)
+        self.stages: list[Stage] = [self.first, self.second, joined, self.again, self.last]
+        self.context = Context(
+            Store(out, shared=True), Reporter(), Machine("cpu", 1), Environment("test", "cpu", 1), Tracker()
+        )
+        self._setup = messages.WorkerSetup(
+            {}, StoreAddress(out, True), self.context.machine, self.context.environment, quiet=True
+        )
+        self._options = EngineOptions("ray", nodes.address, **options)  # type: ignore[arg-type]
+
+    def missing(self) -> list[Stage]:
+        return [stage for stage in self.stages if not self.context.store.exists(stage.recipe)]
+
+    def drive(self) -> None:
+        missing = self.missing()
+        schedule = Schedule(missing, {stage.recipe.key: 1.0 for stage in missing})
+        executor = RayExecutor(self._options, self._setup, 10)
+        with self.context.reporter.plan_progress(len(missing)) as progress:
+            Driver(schedule, self.last, self.context, executor, 2, progress).run()
+
+    def check(self) -> None:
+        """All is made, and every step of the training once."""
+        assert self.missing() == [self.last]
+        assert (self.first.folder(self.context) / "result.txt").read_text() == ",".join(map(str, range(STEPS)))
+        assert (self.again.folder(self.context) / "result.txt").read_text() == f"{STEPS + 3} lines in 1"
+        assert not list(self.context.store.root.glob("*/*.partial"))
+
+    def when_half_way(self, act: Callable[[], object]) -> threading.Thread:
+        """Do something once the first training has saved a state."""
+
+        def work() -> None:
+            wait_for(lambda: self.context.store.saved_state(self.first.recipe))
+            act()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+
+def busy_node(nodes: Nodes) -> object:
+    """A node with a job."""
+    relays = {int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in processes((RELAY,))}
+    return next(node for node in nodes.nodes if node.all_processes["raylet"][0].process.pid in relays)
+
+
+def test_a_node_that_is_lost_costs_no_step(nodes: Nodes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(tmp_path, nodes)
+    thread = run.when_half_way(lambda: nodes.remove(busy_node(nodes)))
+    try:
+        run.drive()
+    finally:
+        thread.join()
+        nodes.add()
+    run.check()
+    said = capsys.readouterr().err
+    assert "first @ " in said
+    assert "it goes on elsewhere from what is saved" in said
+
+
+def test_a_stop_saves_on_every_node(nodes: Nodes, tmp_path: Path) -> None:
+    run = Run(tmp_path, nodes)
+    thread = run.when_half_way(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted):
+        run.drive()
+    thread.join()
+    wait_for(lambda: not processes((WORKER,), os.getpid()), 20)
+    assert run.first in run.missing()
+    assert run.context.store.begun(run.first.recipe)
+    run.drive()
+    run.check()
+
+
+def test_a_training_that_kills_its_process_ends_the_run(nodes: Nodes, tmp_path: Path) -> None:
+    run = Run(tmp_path, nodes, die_at=(2,))
+    with pytest.raises(RunFailed) as error:
+        run.drive()
+    assert str(error.value).startswith("first: its process died 3 times without progress; the last one was killed by ")
+    assert str(error.value).endswith("its last lines were:\n  about to die at 2")
+
+
+def test_nodes_of_another_kind_are_not_used(nodes: Nodes, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no machine of the cluster can be used; .* has another kind of processor \("):
+        Run(tmp_path, nodes, processor="Z80").drive()
+
+
+def test_without_a_cluster_there_is_one_line(nodes: Nodes, tmp_path: Path) -> None:
+    options = EngineOptions("ray", "127.0.0.1:1")
+    setup = messages.WorkerSetup({}, StoreAddress(tmp_path), Machine("cpu", 1), Environment("test", "cpu", 1), True)
+    with pytest.raises(UserError, match=r"--engine ray: no cluster answers at 127\.0\.0\.1:1") as error:
+        RayExecutor(options, setup, 1)
+    assert "\n" not in str(error.value)
