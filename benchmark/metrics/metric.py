@@ -36,8 +36,8 @@ Direction = Literal["lower", "higher", "one"]
 Per = Literal["edit", "set"]
 Partner = Literal["source", "reference", "truth"]
 """The picture that an edit is compared with: the columns of a list of edits."""
-View = Literal["whole", "cropped"]
-"""What the features are of: whole pictures, or tight face boxes (`crop`)."""
+View = Literal["whole", "cropped", "described"]
+"""Features of whole pictures, of tight face boxes (`crop`), or of faces for the identity network."""
 Need = Literal[
     "source picture", "reference picture", "true picture", "features", "landmarks", "judge", "action units",
     "landmarks read", "identity network",
@@ -229,7 +229,8 @@ class SetMetric(Metric):
     @property
     def needs(self) -> tuple[Need, ...]:
         """Features, and landmarks for the crop."""
-        return ("features", "landmarks") if self.view == "cropped" else ("features",)
+        needs: dict[View, tuple[Need, ...]] = {"cropped": ("features", "landmarks"), "described": ("identity network",)}
+        return needs.get(self.view, ("features",))
 
     def heading(self, column: str) -> str:
         """Its own label only in the features of FID."""
@@ -240,7 +241,7 @@ class SetMetric(Metric):
     def between(self, edits: Features | None, real: Features | None, allow_small: bool) -> Measurement:
         """Measure the distance, or say why not. None: no picture has landmarks. allow_small: also below `FLOOR`."""
         if edits is None or real is None:
-            return Measurement(None, REASONS["landmarks"])
+            return Measurement(None, REASONS["identity network" if self.view == "described" else "landmarks"])
         fewest = min(len(edits), len(real))
         if fewest < FLOOR and not allow_small:
             return Measurement(None, f"{fewest} pictures are fewer than {FLOOR} (--allow-small measures all the same)")

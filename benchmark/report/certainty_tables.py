@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from benchmark.metrics.metric import MetricDescription
 from benchmark.report.results import Row, SuiteResults
 from benchmark.report.tables import EMPTY, Entry, Heading, Table, bounds, measured_metrics, metric_heading, number
+from benchmark.statistics.agreement import rank_agreement
 from benchmark.statistics.decisions import LEVEL, Rank
 from benchmark.statistics.intervals import P_VALUE_SEEDS
 
@@ -32,6 +36,42 @@ def ranks_table(results: SuiteResults) -> Table | None:
 def _rank(row: Row, metric: str) -> str:
     rank = row.summary[metric].rank if metric in row.summary else None
     return str(Rank(*rank)) if rank else EMPTY
+
+
+ORDERING = ("fid", "fd_faces", "kid", "fid_cropped", "psnr_true", "ca", "editing")
+"""Keys of the metrics whose orders of the rows are compared with that of the first."""
+
+
+def agreement_table(results: SuiteResults) -> Table | None:
+    """Kendall's tau of the rows' order by FID and by other metrics; None for fewer than three rows of a subset."""
+    metrics = [metric for key in ORDERING for metric in results.metrics if metric.key == key]
+    lines = []
+    for subset in results.test_images:
+        rows = [row for row in results.rows if row.subset == subset and row.seeds and not row.same_as]
+        taus = [_agreement(rows, metrics[0], other) for other in metrics[1:]]
+        if any(tau is not None for tau in taus):
+            entries = (Entry(EMPTY if tau is None else number(tau, 2)) for tau in taus)
+            lines.append((Entry(subset), Entry(str(len(rows))), *entries))
+    if not lines:
+        return None
+    headings = (
+        Heading("", "Data", False), Heading("", "Rows"), *(Heading("", metric.label) for metric in metrics[1:]),
+    )  # fmt: skip
+    note = (
+        f"Kendall's tau of the rows' order by {metrics[0].label} and by each other metric, the better row first in "
+        "both: 1 for the same order, 0 for none in common, -1 for the opposite."
+    )
+    title = f"Agreement of rankings of {results.suite}"
+    return Table(title, f"{results.suite}-agreement", headings, tuple(lines), notes=(note,))
+
+
+def _agreement(rows: Sequence[Row], first: MetricDescription, second: MetricDescription) -> float | None:
+    known = [row for row in rows if row.mean(first.key) is not None and row.mean(second.key) is not None]
+    values = [
+        [(row.mean(metric.key) or 0.0) * (1 if metric.direction == "lower" else -1) for row in known]
+        for metric in (first, second)
+    ]
+    return rank_agreement(*values)
 
 
 def seeds_table(results: SuiteResults) -> Table | None:

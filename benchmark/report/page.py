@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from benchmark.report.certainty_tables import ranks_table, seeds_table
+from benchmark.report.certainty_tables import agreement_table, ranks_table, seeds_table
 from benchmark.report.comparison import compare, data_label
 from benchmark.report.markdown import bullets, escape_markdown, markdown
 from benchmark.report.notes import data_line, definitions
@@ -36,7 +36,7 @@ def table_page(results: SuiteResults) -> str:
 def extended_tables(results: SuiteResults, timings: Mapping[str, float]) -> tuple[Table, ...]:
     """What goes beyond the paper."""
     steps = steps_table(results)
-    certainty = ranks_table(results), seeds_table(results)
+    certainty = ranks_table(results), agreement_table(results), seeds_table(results)
     tables = (measures_table(results), *certainty, steps, cost_table(results, timings), expressions_table(results))
     return tuple(table for table in tables if table is not None)
 

@@ -20,6 +20,7 @@ from benchmark.metrics.readings import EditReadings, Frames, RealReadings, read_
 from benchmark.protocol import ACTION_UNITS, Subset
 from benchmark.report.results import ReaderResult
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
+from benchmark.stages.features import real_rows
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.training.device import compute_deterministically
 from benchmark.training.reader import ABOUT, WEIGHTS, Reader, ReaderSettings, train_reader
@@ -30,6 +31,8 @@ READER_SEED = 0
 READER_SUBSET: Subset = "F&P"
 """The pictures that it learns from, whatever it reads: the more cameras, the more it knows."""
 STATE = "reader-state.safetensors"
+REAL_FACES = "real_faces.npy"
+"""Descriptions of the real side of Fréchet distances, M x 128."""
 
 
 class TrainReader(Stage[NoFacts]):
@@ -75,7 +78,7 @@ class ReadReal(Stage[ReaderResult]):
 
     kind = "readings"
     facts_type = ReaderResult
-    files = tuple(f"{field.name}.npy" for field in dataclasses.fields(RealReadings))
+    files = (REAL_FACES, *(f"{field.name}.npy" for field in dataclasses.fields(RealReadings)))
 
     def __init__(self, reader: TrainReader, prepare: Prepare, edits: EditList) -> None:
         self.reader, self.faces, self.edits = reader, prepare, edits
@@ -96,9 +99,12 @@ class ReadReal(Stage[ReaderResult]):
         faces = load_faces(self.faces.folder(context))
         reader, network = self.open_reader(context), self.open_network(context)
         frames = self.frames(context)
-        real = read_real(self.edits.make(faces), faces, reader, network, frames)
+        edits = self.edits.make(faces)
+        real = read_real(edits, faces, reader, network, frames)
         for field in dataclasses.fields(real):
             save_array(folder / f"{field.name}.npy", getattr(real, field.name))
+        rows = real_rows(faces, self.edits.subset, self.edits.targets)
+        save_array(folder / REAL_FACES, _describe(network, faces, rows, edits["source"].to_numpy(), real.source_faces))
         return StageResult(reader_error(reader, faces, faces.rows(self.edits.subset, "test"), frames))
 
     def read(self, images: np.ndarray, edits: pd.DataFrame, faces: FaceSet, context: Context) -> EditReadings:
@@ -114,6 +120,10 @@ class ReadReal(Stage[ReaderResult]):
         reader, network = self.open_reader(context), self.open_network(context)
         return read_edits(images, edits, faces, real, reader, network, self.frames(context))
 
+    def real_faces(self, context: Context) -> np.ndarray:
+        """Descriptions, M x 128, of the faces of `real_rows`; M x 0 without an identity network."""
+        return np.asarray(np.load(self.folder(context) / REAL_FACES))
+
     def open_reader(self, context: Context) -> Reader | None:
         """The reader; None where there was nothing to learn."""
         folder = self.reader.folder(context)
@@ -128,6 +138,19 @@ class ReadReal(Stage[ReaderResult]):
         if "learned" not in self.inputs:
             return {}
         return mean_landmarks(load_faces(self.reader.faces.folder(context)), READER_SUBSET)
+
+
+def _describe(
+    network: IdentityNetwork | None, faces: FaceSet, rows: np.ndarray, known: np.ndarray, described: np.ndarray
+) -> np.ndarray:
+    """Describe the faces of `rows`; `described` has those of the rows `known` already."""
+    if network is None:
+        return np.empty((len(rows), 0), np.float32)
+    found = dict(zip(known.tolist(), described, strict=True))
+    rest = np.array([row for row in rows.tolist() if row not in found], np.int64)
+    if len(rest):
+        found |= dict(zip(rest.tolist(), network.describe(faces.images[rest], faces.landmarks[rest]), strict=True))
+    return np.stack([found[row] for row in rows.tolist()])
 
 
 def reader_error(reader: Reader | None, faces: FaceSet, rows: np.ndarray, frames: Frames) -> ReaderResult:

@@ -150,6 +150,9 @@ class Score(Stage[Scores]):
                 cropped, identities(faces, sources[have_crops(faces, sources)]),
                 real_cropped, identities(faces, real[have_crops(faces, real)]),
             ),
+            "described": _sides_of_faces(
+                measurable, identities(faces, sources), self.readings.real_faces(context), identities(faces, real)
+            ),
         }  # fmt: skip
         measured: dict[str, Measurement] = {}
         by_identity: dict[str, dict[str, float]] = {}
@@ -190,6 +193,15 @@ class Score(Stage[Scores]):
                     features = known.complete(pictures, partial(extractor.features, progress=counted(bar)))
                     write_sealed(folder / name, partial(write_array, array=features))
         return np.load(folder / FEATURES_WHOLE), np.load(folder / FEATURES_CROPPED) if crops is not None else None
+
+
+def _sides_of_faces(edits: Edits, people: np.ndarray, real: np.ndarray, real_people: np.ndarray) -> Sides:
+    """Descriptions of the faces that have landmarks to be cut out by."""
+    faces = edits.readings.faces if edits.readings is not None else np.empty((len(people), 0))
+    if "identity network" in edits.lacking or not np.isfinite(real).all(1).any():
+        return Sides(None, people, None, real_people)
+    known, real_known = np.isfinite(faces).all(1), np.isfinite(real).all(1)
+    return Sides(faces[known], people[known], real[real_known], real_people[real_known])
 
 
 def _each_identity(metric: PerEditMetric, per_edit: pd.DataFrame) -> dict[str, float]:
