@@ -27,7 +27,7 @@ COMMANDS = {
 def main() -> int:
     """Print the list; `python -m benchmark.NAME --help` says more of each."""
     width = max(map(len, COMMANDS))
-    lines = [f"  python -m benchmark.{name.ljust(width)}  {what}" for name, what in COMMANDS.items()]
+    lines = [f"  python -m benchmark.{name.ljust(width)}  {summary}" for name, summary in COMMANDS.items()]
     text = "\n".join(["fesbench, the commands (each has --help):", *lines]) + "\n"
     if sys.argv[1:] and sys.argv[1:] not in (["-h"], ["--help"]):
         sys.stderr.write(text)

@@ -54,14 +54,14 @@ def compare(arguments: argparse.Namespace) -> int:
     names = (first.name, second.name)
     compared = compare_rows(first.row.samples(metrics), second.row.samples(metrics), metrics, names)
     if arguments.json:
-        found = {
+        content = {
             "schema": 1,
             "first": {"row": first.row.id, "results": str(first.path)},
             "second": {"row": second.row.id, "results": str(second.path)},
             "comparisons": [dataclasses.asdict(each) for each in compared],
             "notes": caution(compared),
         }
-        sys.stdout.write(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         return 0
     for each in compared:
         sys.stdout.write(each.words + "\n")

@@ -156,12 +156,12 @@ def _tell(quiet: bool) -> Callable[[str], None]:
     return Reporter(quiet).say
 
 
-def _margins(given: Sequence[str], reference: Reference) -> Margins:
+def _margins(arguments: Sequence[str], reference: Reference) -> Margins:
     from benchmark.gate.comparison import Margins
 
     stated: dict[str, float] = {}
     shares: dict[str, float] = {}
-    for item in given:
+    for item in arguments:
         key, sign, text = item.partition("=")
         if not sign or not text:
             raise UserError(f"--margin {item}: METRIC=VALUE is needed")

@@ -81,23 +81,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check_mode(command: Parser, arguments: argparse.Namespace) -> bool:
     """True for two folders, False for a row. Leaves with one line where the options belong to both or are too few."""
-    given = {
+    named = {
         group: [name for name in group if getattr(arguments, name) is not None] for group in (OF_EDITS, OF_FOLDERS)
     }
-    if given[OF_EDITS] and given[OF_FOLDERS]:
-        other = given[OF_FOLDERS][0].replace("_", "-")
+    if named[OF_EDITS] and named[OF_FOLDERS]:
+        other = named[OF_FOLDERS][0].replace("_", "-")
         command.error(
-            f"--{given[OF_EDITS][0]} and --{other} belong to two kinds of call: --edits, --results and "
+            f"--{named[OF_EDITS][0]} and --{other} belong to two kinds of call: --edits, --results and "
             "--name make a row of a table; --real and --fake compare two folders"
         )
     folders = ("real",) if arguments.save_stats is not None else ("real", "fake")
-    wanted = ("edits", "results", "name") if given[OF_EDITS] else folders
+    wanted = ("edits", "results", "name") if named[OF_EDITS] else folders
     missing = [f"--{name}" for name in wanted if getattr(arguments, name) is None]
-    if len(missing) == 2 and wanted[0] == "real" and not given[OF_FOLDERS]:
+    if len(missing) == 2 and wanted[0] == "real" and not named[OF_FOLDERS]:
         command.error("--edits, --results and --name make a row of a table; --real and --fake compare two folders")
     if missing:
         command.error(f"the following arguments are required: {', '.join(missing)}")
-    return not given[OF_EDITS]
+    return not named[OF_EDITS]
 
 
 def score_row(arguments: argparse.Namespace) -> int:

@@ -74,7 +74,7 @@ def verify(arguments: argparse.Namespace) -> int:
 
     out = arguments.out or Path(tempfile.mkdtemp(prefix="fesbench-verify-"))
     try:
-        found = verify_run(
+        verification = verify_run(
             arguments.run, out, arguments.quick, arguments.data, arguments.checkpoint, arguments.jobs,
             arguments.quiet, Reporter(arguments.quiet).say, understand,
         )  # fmt: skip
@@ -84,25 +84,25 @@ def verify(arguments: argparse.Namespace) -> int:
     finally:
         if arguments.out is None:
             shutil.rmtree(out, ignore_errors=True)
-    status = STATUS[found.verdict]
+    status = STATUS[verification.verdict]
     if arguments.json:
-        content = {"schema": 1, "status": status, **dataclasses.asdict(found)}
+        content = {"schema": 1, "status": status, **dataclasses.asdict(verification)}
         sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     else:
-        _show(found, status)
+        _show(verification, status)
     return status
 
 
-def _show(found: Verification, status: int) -> None:
+def _show(verification: Verification, status: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    table = Table("stage", "outcome", "", title=f"{found.run}, made again", title_justify="left")
-    for check in found.stages:
+    table = Table("stage", "outcome", "", title=f"{verification.run}, made again", title_justify="left")
+    for check in verification.stages:
         table.add_row(check.name, check.outcome, check.words)
     console.print(table)
-    off = [number for number in found.numbers if number.outcome != "identical"]
+    off = [number for number in verification.numbers if number.outcome != "identical"]
     if off:
         numbers = Table("row", "seed", "metric", "then", "now", "off by", "may be off by", "")
         for number in off:
@@ -110,11 +110,12 @@ def _show(found: Verification, status: int) -> None:
             values = f"{number.then:.6g}", f"{number.now:.6g}", f"{number.now - number.then:+.3g}", bound
             numbers.add_row(number.row, str(number.seed), number.metric, *values, number.outcome)
         console.print(numbers)
-    if found.first is not None:
-        console.print(f"the first stage that differs is '{found.first.name}': {found.first.words}", markup=False)
-    same = sum(number.outcome == "identical" for number in found.numbers)
-    console.print(f"{same} of {len(found.numbers)} numbers are identical")
-    for sentence in (*found.environment, *found.notes):
+    if verification.first is not None:
+        first = verification.first
+        console.print(f"the first stage that differs is '{first.name}': {first.words}", markup=False)
+    same = sum(number.outcome == "identical" for number in verification.numbers)
+    console.print(f"{same} of {len(verification.numbers)} numbers are identical")
+    for sentence in (*verification.environment, *verification.notes):
         console.print(f"note: {sentence}", markup=False)
     words = {0: "verified", 1: "different", 3: "no spread is known to tell by", 4: "nothing was compared"}
     console.print(f"{words[status]} (exit status {status})")

@@ -111,67 +111,67 @@ def work_folder(out: Path, code: str) -> Path:
 
 def check_against(reference: Reference, path: Path, options: GateOptions, tell: Tell = lambda _: None) -> GateResult:
     """Hold this code to stored results. Raises UserError and RunFailed."""
-    found = _Found()
+    findings = _Found()
     started = time.monotonic()
     code = code_key(run_options(reference, options.out, options.jobs, options.quiet))
     changed = [] if code == reference.code else ["code, settings or data"]
     changed += _changed_software(reference.machine.software, software())
     equal = not changed
     words = "nothing differs from what was stored" if equal else f"other than stored: {', '.join(changed)}"
-    found.add("keys", words, [], started, "pass" if equal else "different")
+    findings.add("keys", words, [], started, "pass" if equal else "different")
     if equal and not options.always:
-        return _result(reference, found, options)
+        return _result(reference, findings, options)
     from benchmark.gate.plans import Suite  # torch
 
     folder = work_folder(options.out, code)
     suite = Suite(run_options(reference, folder, options.jobs, options.quiet), reference.machine.threads)
     if obstacle := _obstacle(reference, suite):
-        found.add("keys", obstacle, [], started, "not comparable")
-        return _result(reference, found, options)
+        findings.add("keys", obstacle, [], started, "not comparable")
+        return _result(reference, findings, options)
     tell("gate: the first losses of each training")
-    if _losses(reference, suite, found) == "regressed" and not options.all_levels:
-        return _result(reference, found, options)
+    if _losses(reference, suite, findings) == "regressed" and not options.all_levels:
+        return _result(reference, findings, options)
     tell("gate: the scores of the stored weights")
-    if _scores(reference, path, suite, found) == "regressed" and not options.all_levels:
-        return _result(reference, found, options)
-    return _runs(reference, suite, found, options, tell)
+    if _scores(reference, path, suite, findings) == "regressed" and not options.all_levels:
+        return _result(reference, findings, options)
+    return _runs(reference, suite, findings, options, tell)
 
 
 def check_results(reference: Reference, results: SuiteResults, options: GateOptions) -> GateResult:
     """Hold finished results to stored ones, by statistics alone."""
     from benchmark.gate.plans import metrics_of, seed_run
 
-    found, started = _Found(), time.monotonic()
+    findings, started = _Found(), time.monotonic()
     if obstacle := _other_results(reference, results):
-        found.add("keys", obstacle, [], started, "not comparable")
-        return _result(reference, found, options)
+        findings.add("keys", obstacle, [], started, "not comparable")
+        return _result(reference, findings, options)
     judge = min(seed for judges in results.judges.values() for seed in judges)
     runs = {seed: seed_run(results, seed, judge) for seed in results.seeds}
     checks, compared = compare_runs(reference, runs, metrics_of(results.metrics), options.rule)
-    found.add("statistics", _words(checks), checks, started)
-    return _result(reference, found, options, runs, compared)
+    findings.add("statistics", _words(checks), checks, started)
+    return _result(reference, findings, options, runs, compared)
 
 
 # ------------------------------------------------------------------------------------------------ levels
-def _losses(reference: Reference, suite: Suite, found: _Found) -> Verdict:
+def _losses(reference: Reference, suite: Suite, findings: _Found) -> Verdict:
     started = time.monotonic()
     checks = compare_probe("losses", reference.losses, suite.losses(), suite.training_versions(), LOSSES)
-    return found.add("losses", _probe_words(checks), checks, started)
+    return findings.add("losses", _probe_words(checks), checks, started)
 
 
-def _scores(reference: Reference, path: Path, suite: Suite, found: _Found) -> Verdict:
+def _scores(reference: Reference, path: Path, suite: Suite, findings: _Found) -> Verdict:
     started = time.monotonic()
     weights = weights_of(reference, path)
     if not weights:
-        found.notes.append("no weights are stored: edits and metrics are not probed")
+        findings.notes.append("no weights are stored: edits and metrics are not probed")
         return "pass"
     tolerance, raised = score_tolerance(reference), _other_versions(reference)
     now = suite.scores(weights)
     checks = compare_probe("scores", reference.scores, now, suite.row_versions(), tolerance, raised)
-    return found.add("scores", _probe_words(checks), checks, started)
+    return findings.add("scores", _probe_words(checks), checks, started)
 
 
-def _runs(reference: Reference, suite: Suite, found: _Found, options: GateOptions, tell: Tell) -> GateResult:
+def _runs(reference: Reference, suite: Suite, findings: _Found, options: GateOptions, tell: Tell) -> GateResult:
     """Run seeds, until no doubt is left or as many as were declared; compare bytes, then statistics."""
     seeds = list(options.seeds or list(reference.runs)[:1])
     most = max(options.up_to, len(seeds))
@@ -183,8 +183,8 @@ def _runs(reference: Reference, suite: Suite, found: _Found, options: GateOption
     for seed in seeds:
         tell(f"gate: seed {seed} of the suite")
         runs[seed], metrics = suite.run(seed, _judge_seed(reference, seed))
-    if _bytes(reference, suite, runs, found, started) == "pass" and not options.all_levels:
-        return _result(reference, found, options, runs)
+    if _bytes(reference, suite, runs, findings, started) == "pass" and not options.all_levels:
+        return _result(reference, findings, options, runs)
     started = time.monotonic()
     checks, compared = compare_runs(reference, runs, metrics, rule)
     while further and overall([check.verdict for check in checks]) == "inconclusive":
@@ -192,8 +192,8 @@ def _runs(reference: Reference, suite: Suite, found: _Found, options: GateOption
         tell(f"gate: a doubt is left, so seed {seed} is run as declared")
         runs[seed], _ = suite.run(seed, _judge_seed(reference, seed))
         checks, compared = compare_runs(reference, runs, metrics, rule)
-    found.add("statistics", _words(checks), checks, started)
-    return _result(reference, found, options, runs, compared)
+    findings.add("statistics", _words(checks), checks, started)
+    return _result(reference, findings, options, runs, compared)
 
 
 def _judge_seed(reference: Reference, seed: int) -> int:
@@ -201,14 +201,16 @@ def _judge_seed(reference: Reference, seed: int) -> int:
     return reference.runs[seed].judge_seed if seed in reference.runs else seed
 
 
-def _bytes(reference: Reference, suite: Suite, runs: Mapping[int, SeedRun], found: _Found, started: float) -> Verdict:
+def _bytes(
+    reference: Reference, suite: Suite, runs: Mapping[int, SeedRun], findings: _Found, started: float
+) -> Verdict:
     differences = reference.machine.differences(suite.machine)
     if differences:
         words = f"not compared, since bytes depend on it: {'; '.join(differences[:3])}"
-        return found.add("bytes", words, [], started, "different")
+        return findings.add("bytes", words, [], started, "different")
     stored = [seed for seed in runs if seed in reference.runs and reference.runs[seed].contents]
     if not stored:
-        return found.add("bytes", "not compared: these seeds are not stored", [], started, "different")
+        return findings.add("bytes", "not compared: these seeds are not stored", [], started, "different")
     for seed in stored:
         old, new = reference.runs[seed], runs[seed]
         for name, digest in new.contents.items():
@@ -216,11 +218,11 @@ def _bytes(reference: Reference, suite: Suite, runs: Mapping[int, SeedRun], foun
                 same = old.keys.get(name) == new.keys[name]
                 why = "under the same key: raise the version of what changed" if same else "under another key"
                 words = f"the first stage that differs is '{name}', {why}"
-                return found.add("bytes", words, [], started, "different")
+                return findings.add("bytes", words, [], started, "different")
     if len(stored) < len(runs):
-        return found.add("bytes", "equal, as far as seeds are stored", [], started, "different")
+        return findings.add("bytes", "equal, as far as seeds are stored", [], started, "different")
     stages = len(runs[stored[0]].contents)
-    return found.add("bytes", f"weights, edits and numbers of {stages} stages are equal", [], started, "pass")
+    return findings.add("bytes", f"weights, edits and numbers of {stages} stages are equal", [], started, "pass")
 
 
 def edits_strip(reference: Reference, path: Path, options: GateOptions) -> bytes:
@@ -283,14 +285,14 @@ def _obstacle(reference: Reference, suite: Suite) -> str:
 
 def _other_results(reference: Reference, results: SuiteResults) -> str:
     """Why results cannot be compared with stored ones, or ""."""
-    for what, stored, here in (
+    for quantity, stored, here in (
         ("suite", Path(reference.suite).stem, results.suite),
         ("profile", Path(reference.profile).stem, results.profile),
         ("data set", reference.data.partition(":")[0], results.data),
         ("features", reference.identity, results.features.identity),
     ):
         if stored != here:
-            return f"the {what} is {here}, and {stored} is stored"
+            return f"the {quantity} is {here}, and {stored} is stored"
     keys = {row.id: {scores.edits_key for scores in row.seeds.values()} for row in results.rows if row.seeds}
     if any(keys.get(row, {key}) != {key} for row, key in reference.edits_keys.items()):
         return "the lists of edits are others"
@@ -301,7 +303,7 @@ def _other_results(reference: Reference, results: SuiteResults) -> str:
 # ------------------------------------------------------------------------------------------------ in words
 def _result(
     reference: Reference,
-    found: _Found,
+    findings: _Found,
     options: GateOptions,
     runs: Mapping[int, SeedRun] | None = None,
     compared: int = 0,
@@ -310,9 +312,9 @@ def _result(
         stored = reference.runs.get(seed)
         for row, failures in run.failed.items():
             if stored is None or row not in stored.failed:
-                found.notes.append(f"{row}, seed {seed}: its training failed by its own measure {failures[0]}")
+                findings.notes.append(f"{row}, seed {seed}: its training failed by its own measure {failures[0]}")
     return GateResult(
-        reference.name, tuple(found.levels), tuple(found.checks), tuple(found.notes), tuple(runs or ()),
+        reference.name, tuple(findings.levels), tuple(findings.checks), tuple(findings.notes), tuple(runs or ()),
         options.rule.family if compared else 0.0, compared, reference.commit,
     )  # fmt: skip
 
@@ -321,8 +323,8 @@ def _probe_words(checks: Sequence[Check]) -> str:
     off = [check for check in checks if check.verdict == "regressed"]
     if off:
         first = off[0]
-        place = f"{first.subject}, {first.quantity}{f' ({first.note})' if first.note else ''}"
-        return f"{len(off)} of {len(checks)} series changed, the first is {place}"
+        subject = f"{first.subject}, {first.quantity}{f' ({first.note})' if first.note else ''}"
+        return f"{len(off)} of {len(checks)} series changed, the first is {subject}"
     other = [check for check in checks if check.verdict == "not comparable"]
     if other:
         return f"{len(other)} of {len(checks)} series cannot be compared: {other[0].subject}, {other[0].note}"
@@ -332,9 +334,9 @@ def _probe_words(checks: Sequence[Check]) -> str:
 def _words(checks: Sequence[Check]) -> str:
     counted = {verdict: [check for check in checks if check.verdict == verdict] for verdict in get_args(Verdict)}
     for verdict in ("regressed", "not comparable", "inconclusive"):
-        if found := counted[verdict]:
+        if count := counted[verdict]:
             return (
-                f"{len(found)} of {len(checks)} numbers {verdict}, the first is {found[0].subject}, {found[0].quantity}"
+                f"{len(count)} of {len(checks)} numbers {verdict}, the first is {count[0].subject}, {count[0].quantity}"
             )
     better = f", {len(counted['improved'])} improved" if counted["improved"] else ""
     return f"{len(counted['pass']) + len(counted['improved'])} numbers within what other seeds give{better}"

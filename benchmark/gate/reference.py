@@ -113,8 +113,8 @@ class Reference:
 
     def values(self, row: str, metric: str) -> list[float]:
         """The metric of a row over the seeds that have it."""
-        found = (run.rows.get(row, {}).get(metric) for run in self.runs.values())
-        return [value for value in found if value is not None]
+        values = (run.rows.get(row, {}).get(metric) for run in self.runs.values())
+        return [value for value in values if value is not None]
 
 
 def find_reference(path: Path) -> Path:

@@ -200,10 +200,15 @@ def _candidates(run: _Run, data: str | None, understand: Understand) -> Iterator
             yield options
             understood = True
     if run.results is not None:
-        found = run.results
-        features: Any = found.features.name
+        results = run.results
+        features: Any = results.features.name
         yield RunOptions(
-            found.suite, found.profile, data or found.data, seeds=found.seeds, features=features, allow_small=False
+            results.suite,
+            results.profile,
+            data or results.data,
+            seeds=results.seeds,
+            features=features,
+            allow_small=False,
         )
         return
     if understood:
@@ -292,15 +297,15 @@ def _changed(here: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
 
 def _behind(stage: Stage) -> list[Stage]:
     """A stage after all that it is made from, each once."""
-    found: dict[str, Stage] = {}
+    stages: dict[str, Stage] = {}
 
     def need(one: Stage) -> None:
         for other in one.inputs.values():
             need(other)
-        found.setdefault(one.recipe.key, one)
+        stages.setdefault(one.recipe.key, one)
 
     need(stage)
-    return list(found.values())
+    return list(stages.values())
 
 
 def _take_over(stages: Sequence[Stage], run: _Run, store: Store, tell: Tell) -> set[str]:
@@ -375,12 +380,12 @@ def _numbers(
     run: _Run, plan: Plan, stages: Sequence[Stage], context: Context, same_weights: bool
 ) -> Iterator[NumberCheck]:
     """Compare every metric of every row and seed that was made again."""
-    made = {stage.recipe.key for stage in stages}
+    keys = {stage.recipe.key for stage in stages}
     judged = {metric.key for metric in METRICS if not TRAINED_NEEDS.isdisjoint(metric.needs)}
     judge_taken = all(stage.recipe.key in run.folders for stage in stages if stage.kind in ("judge", "reader"))
     for entry in plan.rows:
         for seed, score in entry.scores.items():
-            if score.recipe.key not in made:
+            if score.recipe.key not in keys:
                 continue
             then = _then(run, entry.row.id, seed, score)
             now = score.facts(context).metrics
@@ -397,9 +402,9 @@ def _numbers(
 def _then(run: _Run, row: str, seed: int, score: Score) -> Mapping[str, float | None]:
     """The run's numbers of a row and seed."""
     if run.results is not None:
-        found = [each for each in run.results.rows if each.id == row]
-        if found and found[0].seeds:
-            return found[0].seeds.get(seed, next(iter(found[0].seeds.values()))).metrics
+        rows = [each for each in run.results.rows if each.id == row]
+        if rows and rows[0].seeds:
+            return rows[0].seeds.get(seed, next(iter(rows[0].seeds.values()))).metrics
     folder = run.folders.get(score.recipe.key)
     if folder is None:
         return {}

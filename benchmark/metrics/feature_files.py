@@ -159,8 +159,8 @@ def _moments(
     for name, shape in ((MEAN, (dimensions,)), (COVARIANCE, (dimensions, dimensions))):
         array = arrays[name]
         if array.shape != shape:
-            found, wanted = (" x ".join(map(str, each)) or "one" for each in (array.shape, shape))
-            raise UserError(f"{where}: {name} is {found}, and features of {extractor.column} need {wanted}")
+            shown, wanted = (" x ".join(map(str, each)) or "one" for each in (array.shape, shape))
+            raise UserError(f"{where}: {name} is {shown}, and features of {extractor.column} need {wanted}")
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
             raise UserError(f"{where} is damaged: {name} has values that are no finite numbers")
         moments.append(array.astype(np.float64))

@@ -215,12 +215,12 @@ def _seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(seeds))
 
 
-def _checkpoints(given: Sequence[str], suite: Suite, profile: Profile) -> dict[str, Imported]:
-    if not given:
+def _checkpoints(arguments: Sequence[str], suite: Suite, profile: Profile) -> dict[str, Imported]:
+    if not arguments:
         return {}
     from benchmark.importing.stage import choose_checkpoints  # torch, which a finished suite does without
 
-    return choose_checkpoints(given, suite, profile)
+    return choose_checkpoints(arguments, suite, profile)
 
 
 def code_of_project() -> str:

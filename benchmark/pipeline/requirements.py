@@ -144,15 +144,15 @@ def why_missing(row: SuiteRow, source: DataSource) -> str:
         return f"'{row.method}' has no {row.guide} guide"
     if row.data not in method.subsets:
         return f"'{row.method}' is for {' and '.join(sorted(method.subsets))} faces only"
-    unknown = [KNOWLEDGE[what] for what in sorted(method.needs - source.knows)]
+    unknown = [KNOWLEDGE[name] for name in sorted(method.needs - source.knows)]
     return f"'{row.method}' needs {' and '.join(unknown)}, and {source.name} has none" if unknown else ""
 
 
 def _unknown(method: type[Method], needs: Set[Knowledge], faces: FaceSet, rows: np.ndarray, used: str) -> str:
-    for what in sorted(needs):
-        known = faces.units if what == "units" else faces.landmarks
+    for name in sorted(needs):
+        known = faces.units if name == "units" else faces.landmarks
         count = int(np.isnan(known[rows]).reshape(len(rows), -1).any(1).sum())
         if count:
-            needed = f"{method.__name__} needs the {KNOWLEDGE[what]} of every face that is {used}"
+            needed = f"{method.__name__} needs the {KNOWLEDGE[name]} of every face that is {used}"
             return f"{needed}, and {count} of {len(rows)} pictures have none"
     return ""

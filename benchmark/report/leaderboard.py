@@ -61,22 +61,22 @@ def find_results(paths: Sequence[Path]) -> tuple[list[tuple[Path, SuiteResults]]
 
     Raises UserError for a path that holds none, or only one that cannot be read.
     """
-    found: dict[Path, SuiteResults] = {}
+    entry: dict[Path, SuiteResults] = {}
     unread = []
     for path in paths:
         files = result_files(path)
         for file in files:
-            if file.resolve() in {other.resolve() for other in found}:
+            if file.resolve() in {other.resolve() for other in entry}:
                 continue
             try:
-                found[file] = load_results(file)
+                entry[file] = load_results(file)
             except UserError as error:
                 if len(files) == 1:
                     raise
                 unread.append(str(error))
-    if not found:
+    if not entry:
         raise UserError(unread[0])
-    return list(found.items()), unread
+    return list(entry.items()), unread
 
 
 def board(entries: Sequence[tuple[Path, SuiteResults]], keys: Sequence[str] = ()) -> list[BoardGroup]:
@@ -92,45 +92,45 @@ def board(entries: Sequence[tuple[Path, SuiteResults]], keys: Sequence[str] = ()
     also: dict[int, list[str]] = {}
     for path, results in entries:
         for row in results.rows:
-            found = FoundRow(row.id, path, results, row)
+            entry = FoundRow(row.id, path, results, row)
             if not row.seeds:
                 continue
-            group = next((group for group in groups if not apart(group[0], found)), None)
+            group = next((group for group in groups if not apart(group[0], entry)), None)
             if group is None:
-                groups.append([found])
+                groups.append([entry])
                 continue
             same = next((other for other in group if other.row.seeds == row.seeds), None)
             if same is None:
-                group.append(found)
+                group.append(entry)
             elif same.path != path:
-                also.setdefault(id(same), []).append(f"{row.label} in {source(found)}")
+                also.setdefault(id(same), []).append(f"{row.label} in {source(entry)}")
     if not groups:
         raise UserError("these results have no row with a number")
-    made = []
-    for place, group in enumerate(groups):
-        why = apart(groups[0][0], group[0]) if place else ""
-        made.append(_group(group, why, keys or list(known), also))
-    return made
+    tables = []
+    for index, group in enumerate(groups):
+        why = apart(groups[0][0], group[0]) if index else ""
+        tables.append(_group(group, why, keys or list(known), also))
+    return tables
 
 
-def source(found: FoundRow) -> str:
+def source(entry: FoundRow) -> str:
     """`table1, profile quick`: which results a row is from."""
-    return f"{found.results.suite}, profile {found.results.profile}"
+    return f"{entry.results.suite}, profile {entry.results.profile}"
 
 
 def _group(rows: Sequence[FoundRow], why: str, keys: Sequence[str], also: Mapping[int, list[str]]) -> BoardGroup:
     described: dict[str, MetricDescription] = {}
-    for found in rows:
-        for metric in found.results.metrics:
-            if found.row.values(metric.key):
+    for entry in rows:
+        for metric in entry.results.metrics:
+            if entry.row.values(metric.key):
                 described.setdefault(metric.key, metric)
     metrics = tuple(described[key] for key in keys if key in described)
     columns = [_column(rows, metric) for metric in metrics]
-    made = [
-        BoardRow(found, tuple(also.get(id(found), ())), tuple(column[place] for column in columns))
-        for place, found in enumerate(rows)
+    tables = [
+        BoardRow(entry, tuple(also.get(id(entry), ())), tuple(column[index] for column in columns))
+        for index, entry in enumerate(rows)
     ]
-    return BoardGroup(_heading(rows[0]), why, metrics, tuple(sorted(made, key=_order(metrics[0])) if metrics else made))
+    return BoardGroup(_heading(rows[0]), why, metrics, tuple(sorted(tables, key=_order(metrics[0])) if metrics else tables))
 
 
 def _order(metric: MetricDescription) -> Callable[[BoardRow], tuple[bool, float]]:
@@ -146,42 +146,42 @@ def _order(metric: MetricDescription) -> Callable[[BoardRow], tuple[bool, float]
     return key
 
 
-def _heading(found: FoundRow) -> str:
-    results = found.results
+def _heading(entry: FoundRow) -> str:
+    results = entry.results
     kind = "" if results.faces == "aligned" else ", not aligned"
     return (
         f"{data_label(results.data)[0].upper()}{data_label(results.data)[1:]}, {results.size} px{kind}: "
-        f"{SUBSET_NAMES[found.row.subset]}, {edits(found.row)} edits of {results.test_identities} people"
+        f"{SUBSET_NAMES[entry.row.subset]}, {edits(entry.row)} edits of {results.test_identities} people"
     )
 
 
 def _column(rows: Sequence[FoundRow], metric: MetricDescription) -> list[BoardCell]:
     """A metric of all rows: those measured as the first row that has it are ranked."""
-    first = next(found for found in rows if found.row.values(metric.key))
+    first = next(entry for entry in rows if entry.row.values(metric.key))
     reasons = {
-        place: "" if found is first else _why(first, found, metric) for place, found in enumerate(rows)
+        index: "" if entry is first else _why(first, entry, metric) for index, entry in enumerate(rows)
     }  # fmt: skip
     estimates = {}
-    for place, found in enumerate(rows):
-        sample = found.row.sample(metric) if not reasons[place] else None
+    for index, entry in enumerate(rows):
+        sample = entry.row.sample(metric) if not reasons[index] else None
         if sample is not None and sample.over_identities is not None and metric.direction != UNRANKED:
-            estimates[str(place)] = sample.over_identities
+            estimates[str(index)] = sample.over_identities
     ranks = rank_intervals(estimates, metric.direction == "higher") if len(estimates) > 1 else {}
     return [
         BoardCell(
-            found.row.mean(metric.key), found.row.spread(metric.key), found.row.interval(metric.key),
-            ranks.get(str(place)), reasons[place],
+            entry.row.mean(metric.key), entry.row.spread(metric.key), entry.row.interval(metric.key),
+            ranks.get(str(index)), reasons[index],
         )
-        for place, found in enumerate(rows)
+        for index, entry in enumerate(rows)
     ]  # fmt: skip
 
 
-def _why(first: FoundRow, found: FoundRow, metric: MetricDescription) -> str:
+def _why(first: FoundRow, entry: FoundRow, metric: MetricDescription) -> str:
     """Why a row is not ranked with the first one, or ""."""
-    if not found.row.values(metric.key):
-        return why_not(found.row, metric.key) or "not measured"
-    sample = found.row.sample(metric)
+    if not entry.row.values(metric.key):
+        return why_not(entry.row, metric.key) or "not measured"
+    sample = entry.row.sample(metric)
     if sample is None or sample.over_identities is None:
         return ""
-    reason = obstacle(metric, first, found)
+    reason = obstacle(metric, first, entry)
     return f"not comparable: {reason}" if reason else ""

@@ -263,10 +263,10 @@ def not_as_published(row: Row, results: SuiteResults) -> str:
     }
     if not changed:
         return ""
-    what = "a setting" if len(changed) == 1 else "settings"
+    noun = "a setting" if len(changed) == 1 else "settings"
     return (
         f"in profile {results.profile} this is not {row.method} as published, even apart from the budget: its "
-        f"overrides set {settings_text(changed)}, {what} that this suite varies"
+        f"overrides set {settings_text(changed)}, {noun} that this suite varies"
     )
 
 

@@ -171,7 +171,7 @@ class Row:
     def samples(self, metrics: Sequence[MetricDescription]) -> dict[str, Sample]:
         """The samples of all metrics that have a number, by key."""
         samples = {metric.key: self.sample(metric) for metric in metrics}
-        return {key: found for key, found in samples.items() if found is not None}
+        return {key: sample for key, sample in samples.items() if sample is not None}
 
     def interval(self, metric: str) -> tuple[float, float] | None:
         """The interval over test identities, or None where there is none."""

@@ -121,14 +121,14 @@ def _check_same_edits(first: FoundRow, second: FoundRow) -> None:
 def apart(first: FoundRow, second: FoundRow) -> str:
     """Why two rows are not edits of the same pictures to the same expressions, as a predicate without "they", or ""."""
     a, b = first.results, second.results
-    for what, mine, other in (
+    for kind, mine, other in (
         ("subsets", first.row.subset, second.row.subset),
         ("data sets", a.data, b.data),
         ("picture sizes", a.size, b.size),
         ("faces", a.faces, b.faces),
     ):
         if mine != other:
-            return f"are of other {what} ({mine} and {other})"
+            return f"are of other {kind} ({mine} and {other})"
     keys = [{scores.edits_key for scores in each.row.seeds.values()} for each in (first, second)]
     if keys[0] != keys[1] or len(keys[0]) != 1:
         return "answer other lists of edits"

@@ -48,14 +48,14 @@ def summarise(rows: Sequence[Row], metrics: Sequence[MetricDescription]) -> tupl
         if metric.direction == "one":  # which of two rows is nearer to 1 is no matter of their difference alone
             continue
         for group in _comparable(rows, samples, metric):
-            estimates = {str(place): samples[place][metric.key].over_identities for place in group}
+            estimates = {str(index): samples[index][metric.key].over_identities for index in group}
             known = {name: estimate for name, estimate in estimates.items() if estimate is not None}
             for name, rank in rank_intervals(known, metric.direction == "higher").items():
                 ranks[int(name)][metric.key] = (rank.best, rank.worst)
-    places = {row.id: place for place, row in enumerate(rows)}
+    indices = {row.id: index for index, row in enumerate(rows)}
     return tuple(
-        replace(row, summary=_summary(samples[place], ranks[places.get(row.same_as, place)]))
-        for place, row in enumerate(rows)
+        replace(row, summary=_summary(samples[index], ranks[indices.get(row.same_as, index)]))
+        for index, row in enumerate(rows)
     )
 
 
@@ -69,12 +69,12 @@ def _comparable(
 ) -> list[list[int]]:
     """Places of the rows that may be ranked in a metric, by their list of edits; lists of one are left out."""
     groups: dict[tuple[str, ...], list[int]] = {}
-    for place, row in enumerate(rows):
-        sample = samples[place].get(metric.key)
+    for index, row in enumerate(rows):
+        sample = samples[index].get(metric.key)
         if sample is None or sample.over_identities is None or row.same_as:
             continue
         people = sample.over_identities.names
-        groups.setdefault((next(iter(row.seeds.values())).edits_key, *people), []).append(place)
+        groups.setdefault((next(iter(row.seeds.values())).edits_key, *people), []).append(index)
     return [group for group in groups.values() if len(group) > 1]
 
 

@@ -48,14 +48,14 @@ def _examples(
     for metric in results.metrics:
         if metric.per != "edit" or metric.key not in table:
             continue
-        for which, place in choose_edits(table, metric).items():
-            edit = table.iloc[place]
+        for which, index in choose_edits(table, metric).items():
+            edit = table.iloc[index]
             examples.append(
                 EditExample(
                     row.id, metric.key, which, float(edit[metric.key]),
                     edit["source_expression"], edit["target"], edit["judged"],
                     np.asarray(faces.images[edit["source"]]),
-                    np.asarray(edits[place]),
+                    np.asarray(edits[index]),
                     np.asarray(faces.images[edit["truth"]]) if edit["truth"] >= 0 else None,
                 )
             )  # fmt: skip

@@ -76,7 +76,7 @@ def _goodness(values: np.ndarray, direction: Direction) -> np.ndarray:
 def count_confusions(tables: Sequence[pd.DataFrame]) -> np.ndarray:
     """8 x 8 counts of edits by target (lines) and by what the judge names (columns), over the seeds of a row."""
     counts = np.zeros((len(EXPRESSIONS), len(EXPRESSIONS)), int)
-    places = {name: place for place, name in enumerate(EXPRESSIONS)}
+    places = {name: index for index, name in enumerate(EXPRESSIONS)}
     for table in tables:
         pairs = table["target"].map(places).to_numpy(int), table["judged"].map(places).to_numpy(int)
         np.add.at(counts, pairs, 1)

@@ -72,23 +72,23 @@ def grid_sections(pictures: Sequence[RowPictures], targets: Sequence[str], sprit
         GridSection(
             f"{GUIDE_NAMES[members[0].guide]}: {SUBSET_NAMES[members[0].subset]}",
             columns,
-            tuple(_block(members, place, columns, sprites) for place in range(len(members[0].sources))),
+            tuple(_block(members, index, columns, sprites) for index in range(len(members[0].sources))),
         )
         for members in groups.values()
     ]
 
 
-def _block(rows: Sequence[RowPictures], place: int, columns: Sequence[str], sprites: Sprites) -> Block:
+def _block(rows: Sequence[RowPictures], index: int, columns: Sequence[str], sprites: Sprites) -> Block:
     first = rows[0]
-    own = first.source_expressions[place]
-    caption = first.captions[place] if first.captions else ""
-    source = Tile(sprites.add(first.sources[place]), f"source {place + 1}, {own}", "source")
+    own = first.source_expressions[index]
+    caption = first.captions[index] if first.captions else ""
+    source = Tile(sprites.add(first.sources[index]), f"source {index + 1}, {own}", "source")
 
     def line(label: str, kind: str, cells: np.ndarray) -> GridLine:
         tiles = (
             None if name == own else Tile(
-                sprites.add(cells[place, EXPRESSIONS.index(name)]),
-                f"{label}: source {place + 1}, {own} to {name}", kind, name,
+                sprites.add(cells[index, EXPRESSIONS.index(name)]),
+                f"{label}: source {index + 1}, {own} to {name}", kind, name,
             )
             for name in columns
         )  # fmt: skip
@@ -98,7 +98,7 @@ def _block(rows: Sequence[RowPictures], place: int, columns: Sequence[str], spri
     shown: list[bytes] = []
     for row in rows:
         if row.references is not None:
-            cells = row.references[place].tobytes()
+            cells = row.references[index].tobytes()
             if cells not in shown[-1:]:
                 lines.append(line("reference", "reference", row.references))
                 shown.append(cells)

@@ -51,7 +51,7 @@ def loss_panels(losses: Mapping[str, pd.DataFrame], failed: Collection[str]) -> 
     for title, seeds in by_training(losses).items():
         broken = {seed for seed in seeds if f"{title} {seed}".strip() in failed}
         key = tuple(
-            Curve(seed, "", place % len(COLOURS), seed in broken) for place, seed in enumerate(seeds)
+            Curve(seed, "", index % len(COLOURS), seed in broken) for index, seed in enumerate(seeds)
         )  # fmt: skip
         panels = tuple(_panel(name, list(seeds.values()), key) for name in loss_names(seeds))
         last = max(int(frame["iteration"].iloc[-1]) for frame in seeds.values())

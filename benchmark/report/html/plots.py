@@ -99,8 +99,8 @@ def _strip(results: SuiteResults, metric: MetricDescription, paper: dict[tuple[s
     numbers += [value for row in rows if (value := paper.get((row.id, metric.key))) is not None]
     axis = axis_of(numbers, LABELS, WIDTH - PAD)
     drawn = tuple(
-        _strip_row(row, metric, axis, HEAD + (place + 0.5) * LINE, paper.get((row.id, metric.key)))
-        for place, row in enumerate(rows)
+        _strip_row(row, metric, axis, HEAD + (index + 0.5) * LINE, paper.get((row.id, metric.key)))
+        for index, row in enumerate(rows)
     )
     words = "; ".join(f"{row.label} on {row.subset} {row.mean(metric.key):.{metric.decimals}f}" for row in rows)
     return StripPlot(metric.label, metric.direction, words, HEAD + len(rows) * LINE + FOOT, axis, drawn)

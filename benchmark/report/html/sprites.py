@@ -42,8 +42,8 @@ class Sprites:
 
     def position(self, number: int) -> str:
         """CSS `background-position` of a picture on its sheet."""
-        sheet, place = divmod(number, SIDE**2)
-        line, column = divmod(place, SIDE)
+        sheet, position = divmod(number, SIDE**2)
+        line, column = divmod(position, SIDE)
         last = max(self._lines(sheet) - 1, 1)
         return f"{100 * column / (SIDE - 1):.4g}% {100 * line / last:.4g}%"
 
@@ -67,8 +67,8 @@ class Sprites:
         pictures = self._pictures[sheet * SIDE**2 : (sheet + 1) * SIDE**2]
         size = len(pictures[0])
         page = np.full((self._lines(sheet) * size, SIDE * size, 3), 255, np.uint8)
-        for place, picture in enumerate(pictures):
-            line, column = divmod(place, SIDE)
+        for index, picture in enumerate(pictures):
+            line, column = divmod(index, SIDE)
             page[line * size : (line + 1) * size, column * size : (column + 1) * size] = picture
         image = Image.fromarray(page)
         file = io.BytesIO()
