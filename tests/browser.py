@@ -80,9 +80,9 @@ def accessibility_faults(page: Page, within: str = "html") -> list[str]:
     import axe_playwright_python
 
     page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("within => axe.run(within, {resultTypes: ['violations']})", within)
+    actual = page.evaluate("within => axe.run(within, {resultTypes: ['violations']})", within)
     return [
         f"{violation['id']} ({violation['impact']}): " + "; ".join(node["html"] for node in violation["nodes"][:3])
-        for violation in found["violations"]
+        for violation in actual["violations"]
         if violation["impact"] in SERIOUS
     ]

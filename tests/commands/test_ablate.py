@@ -108,8 +108,8 @@ def test_the_report_knows_rows_of_one_run_by_their_keys(
     suite: str, profile: str, same: dict[str, str], faces: Path
 ) -> None:
     plan = planned(suite, load_profile(profile), faces)
-    found = {entry.row.id: plan.report.same_as(entry) for entry in plan.rows}
-    assert {row: other for row, other in found.items() if other} == same
+    actual = {entry.row.id: plan.report.same_as(entry) for entry in plan.rows}
+    assert {row: other for row, other in actual.items() if other} == same
 
 
 def test_what_the_report_prints_is_in_its_key(faces: Path, tmp_path: Path) -> None:

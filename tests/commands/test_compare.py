@@ -44,12 +44,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_line_of_words_for_each_metric_and_what_to_know(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stargan-t", "hisd-t", "--results", str(report)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    found = {line.partition(":")[0]: line for line in lines}
-    assert found["CA"].startswith("CA: stargan-t is better than hisd-t; 93.00 and 90.00 %, difference +3.00 [+2.7")
-    assert "over 10 test identities; p = 0.002, after Holm" in found["CA"]
-    assert found["FD[lite0]"].startswith("FD[lite0]: stargan-t is better than hisd-t; 44.00 and 47.00, ")
-    assert found["PSNR-true"].startswith("PSNR-true: stargan-t cannot be told from hisd-t; ")
-    assert "FD[lite0](Cp)" not in found  # stargan-t has none
+    actual = {line.partition(":")[0]: line for line in lines}
+    assert actual["CA"].startswith("CA: stargan-t is better than hisd-t; 93.00 and 90.00 %, difference +3.00 [+2.7")
+    assert "over 10 test identities; p = 0.002, after Holm" in actual["CA"]
+    assert actual["FD[lite0]"].startswith("FD[lite0]: stargan-t is better than hisd-t; 44.00 and 47.00, ")
+    assert actual["PSNR-true"].startswith("PSNR-true: stargan-t cannot be told from hisd-t; ")
+    assert "FD[lite0](Cp)" not in actual  # stargan-t has none
     assert [line for line in lines if line.startswith("note: ")] == [
         "note: one training seed of a row: this is about these trainings on other people, not about training again",
         "note: a Fréchet distance of few pictures is biased, and differently for each method: KID decides",
@@ -87,8 +87,8 @@ def test_the_newest_report_with_both_rows_counts(
     damaged = out / "reports" / "damaged"
     damaged.mkdir()
     (damaged / "results.json").write_text('{"schema": 1}')
-    for place, folder in enumerate((old, newest, damaged)):
-        os.utime(folder / "results.json", (1e9 + place, 1e9 + place))
+    for index, folder in enumerate((old, newest, damaged)):
+        os.utime(folder / "results.json", (1e9 + index, 1e9 + index))
     assert main(["stargan-t", "hisd-t", "--results", str(out), "--metric", "ca", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["first"]["results"] == str(old / "results.json")
 
@@ -128,16 +128,16 @@ REFUSED = {
 def test_what_is_not_comparable_is_refused_in_one_line(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results, arguments, said = REFUSED[case]
+    results, arguments, message = REFUSED[case]
     folder = written(tmp_path / "r", results or certain_run())
     assert main([*arguments, "--results", str(folder)]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("changes", "arguments", "said"),
+    ("changes", "arguments", "message"),
     [
         ({"data": "rafd"}, [], "are of other data sets (rendered and rafd): not comparable"),
         ({"size": 128}, [], "are of other picture sizes (64 and 128): not comparable"),
@@ -151,13 +151,13 @@ def test_what_is_not_comparable_is_refused_in_one_line(
     ],
 )  # fmt: skip
 def test_results_that_do_not_go_together_are_refused(
-    changes: dict[str, object], arguments: list[str], said: str, report: Path, tmp_path: Path,
+    changes: dict[str, object], arguments: list[str], message: str, report: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     other = written(tmp_path / "other", dataclasses.replace(certain_run(), **changes))  # type: ignore[arg-type]
     assert main([f"{report}:stargan-t", f"{other}:hisd-t", *arguments]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 

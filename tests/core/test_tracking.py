@@ -40,8 +40,8 @@ def out(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.delenv(NAME, raising=False)
     monkeypatch.setattr(tracking, "RETRY_SECONDS", 0.2)
     monkeypatch.setattr(mlflow_session, "PROBE_SECONDS", 0.4)
-    for place in ("out", "called-from"):
-        (tmp_path / place).mkdir()
+    for folder in ("out", "called-from"):
+        (tmp_path / folder).mkdir()
     monkeypatch.chdir(tmp_path / "called-from")
     shutil.copy(template, tmp_path / "out")
     return tmp_path / "out"
@@ -165,15 +165,15 @@ def test_an_interrupted_suite_goes_on_with_its_runs(out: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "100%", "a%20b", "a?b", "a#b", "[x]", "ü"])
 def test_every_name_of_an_output_folder(out: Path, name: str) -> None:
-    place = out.with_name(name)
-    out.rename(place)
-    beside = {path.name for path in place.parent.iterdir()}
-    suite = Suite(place)
+    folder = out.with_name(name)
+    out.rename(folder)
+    beside = {path.name for path in folder.parent.iterdir()}
+    suite = Suite(folder)
     suite.finish()
     assert suite.warnings == []
-    check_complete(place)
-    assert {path.name for path in (place / FILES).rglob("*") if path.is_file()} == {FILE, FACE}
-    assert {path.name for path in place.parent.iterdir()} == beside
+    check_complete(folder)
+    assert {path.name for path in (folder / FILES).rglob("*") if path.is_file()} == {FILE, FACE}
+    assert {path.name for path in folder.parent.iterdir()} == beside
 
 
 def test_a_database_of_ones_own_keeps_its_files_below_the_output_folder(
@@ -319,14 +319,14 @@ def test_a_deleted_experiment_is_named_with_what_brings_it_back(out: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("older", "was written by another version of MLflow: `mlflow db upgrade sqlite:///"),
         ("garbage", "is damaged: move it away"),
         ("folder", "unable to open database file"),
     ],
 )
-def test_a_database_that_cannot_be_used(out: Path, content: str, said: str) -> None:
+def test_a_database_that_cannot_be_used(out: Path, content: str, message: str) -> None:
     path = out / DATABASE
     kept = path.read_bytes()
     path.unlink()
@@ -342,7 +342,7 @@ def test_a_database_that_cannot_be_used(out: Path, content: str, said: str) -> N
     suite.train(3)
     suite.finish()
     (warning,) = suite.warnings
-    assert said in warning
+    assert message in warning
     assert URI not in warning
     assert "\n" not in warning
     assert len(journals(out)) == 1
@@ -360,8 +360,8 @@ class Failing:
         self._work, self._calls = work, 0
 
     def __get__(self, client: object, _owner: type) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            answer = self._work(client, *given, **named)
+        def call(*arguments: Any, **named: Any) -> Any:
+            answer = self._work(client, *arguments, **named)
             self._calls += 1
             if self._calls % 3 == 0:
                 raise ConnectionError("lost")

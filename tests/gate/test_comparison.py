@@ -89,10 +89,10 @@ def test_only_the_bad_direction_fails_and_a_large_improvement_is_told() -> None:
     stored, run = reference(), drawn(np.random.default_rng(5), [9])[9]
     for number, verdict in ((200.0, "regressed"), (20.0, "improved")):
         checks, _ = compare_runs(stored, {9: changed(run, "hisd-r", fid=number)}, METRICS, Rule())
-        found = {(check.subject, check.quantity): check for check in checks}
-        assert found["hisd-r", "fid"].verdict == verdict
-        assert {check.verdict for key, check in found.items() if key != ("hisd-r", "fid")} == {"pass"}
-        assert found["hisd-r", "fid"].difference == pytest.approx(number - np.mean(stored.values("hisd-r", "fid")))
+        actual = {(check.subject, check.quantity): check for check in checks}
+        assert actual["hisd-r", "fid"].verdict == verdict
+        assert {check.verdict for key, check in actual.items() if key != ("hisd-r", "fid")} == {"pass"}
+        assert actual["hisd-r", "fid"].difference == pytest.approx(number - np.mean(stored.values("hisd-r", "fid")))
 
 
 def test_a_change_beyond_chance_that_does_not_matter_passes() -> None:

@@ -62,33 +62,33 @@ def gate(stored: Path, out: Path, *options: str) -> tuple[int, dict[str, Any]]:
     return status, json.loads(file.read_text())
 
 
-def verdicts(found: Mapping[str, Any]) -> dict[str, str]:
-    return {level["level"]: level["verdict"] for level in found["levels"]}
+def verdicts(actual: Mapping[str, Any]) -> dict[str, str]:
+    return {level["level"]: level["verdict"] for level in actual["levels"]}
 
 
 # ------------------------------------------------------------------------------------------------ nothing changed
 def test_equal_code_passes_at_once_and_measures_nothing(stored: Path, tmp_path: Path) -> None:
-    status, found = gate(stored, tmp_path)
-    assert (status, verdicts(found)) == (0, {"keys": "pass"})
+    status, actual = gate(stored, tmp_path)
+    assert (status, verdicts(actual)) == (0, {"keys": "pass"})
     assert not (tmp_path / "gate").exists()
 
 
 def test_measured_all_the_same_its_bytes_are_equal(stored: Path, tmp_path: Path) -> None:
-    status, found = gate(stored, tmp_path, "--always")
+    status, actual = gate(stored, tmp_path, "--always")
     assert status == 0
-    assert verdicts(found) == {"keys": "pass", "losses": "pass", "scores": "pass", "bytes": "pass"}
-    off = [check for check in found["checks"] if check["difference"] is not None]
+    assert verdicts(actual) == {"keys": "pass", "losses": "pass", "scores": "pass", "bytes": "pass"}
+    off = [check for check in actual["checks"] if check["difference"] is not None]
     assert len(off) > 20
     assert all(abs(check["difference"]) <= 1e-8 * abs(check["stored"]) for check in off)  # stored with nine digits
 
 
 def test_statistics_pass_where_bytes_are_others(stored: Path, tmp_path: Path) -> None:
-    status, found = gate(stored, tmp_path, "--always", "--seeds", "5")
-    assert status == 0, found
-    assert verdicts(found)["bytes"] == "different"
-    assert verdicts(found)["statistics"] == "pass"
-    checks = [check for check in found["checks"] if check["level"] == "statistics"]
-    assert found["comparisons"] == len(checks) > 10
+    status, actual = gate(stored, tmp_path, "--always", "--seeds", "5")
+    assert status == 0, actual
+    assert verdicts(actual)["bytes"] == "different"
+    assert verdicts(actual)["statistics"] == "pass"
+    checks = [check for check in actual["checks"] if check["level"] == "statistics"]
+    assert actual["comparisons"] == len(checks) > 10
     assert all(check["bound"] >= 0 and check["visible"] >= check["bound"] for check in checks)
 
 
@@ -102,9 +102,9 @@ def test_a_loss_of_another_sign_is_seen_by_the_first_losses(
         return step(self, faces, lambda name, loss: update(name, -loss), progress)
 
     monkeypatch.setattr(Dummy, "training_step", wrong)
-    status, found = gate(stored, tmp_path, "--always")
-    assert (status, verdicts(found)) == (1, {"keys": "pass", "losses": "regressed"})
-    off = {check["quantity"] for check in found["checks"] if check["verdict"] == "regressed"}
+    status, actual = gate(stored, tmp_path, "--always")
+    assert (status, verdicts(actual)) == (1, {"keys": "pass", "losses": "regressed"})
+    off = {check["quantity"] for check in actual["checks"] if check["verdict"] == "regressed"}
     assert "total colours 1" in off
 
 
@@ -117,9 +117,9 @@ def test_edits_with_colours_swapped_are_seen_by_the_stored_weights(
         return edit(self, sources, target).flip(1)
 
     monkeypatch.setattr(Dummy, "edit", wrong)
-    status, found = gate(stored, tmp_path, "--always")
-    assert (status, verdicts(found)["losses"], verdicts(found)["scores"]) == (1, "pass", "regressed")
-    assert "bytes" not in verdicts(found)
+    status, actual = gate(stored, tmp_path, "--always")
+    assert (status, verdicts(actual)["losses"], verdicts(actual)["scores"]) == (1, "pass", "regressed")
+    assert "bytes" not in verdicts(actual)
 
 
 def test_a_level_that_fails_ends_the_gate_unless_all_are_wanted(
@@ -131,12 +131,12 @@ def test_a_level_that_fails_ends_the_gate_unless_all_are_wanted(
         return measured(a, b) - 900
 
     monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", wrong)
-    status, found = gate(stored, tmp_path, "--always", "--all-levels")
+    status, actual = gate(stored, tmp_path, "--always", "--all-levels")
     assert status == 1
-    assert verdicts(found)["scores"] == "regressed"
-    assert verdicts(found)["bytes"] == "different"
-    assert verdicts(found)["statistics"] == "regressed"
-    named = next(level["words"] for level in found["levels"] if level["level"] == "bytes")
+    assert verdicts(actual)["scores"] == "regressed"
+    assert verdicts(actual)["bytes"] == "different"
+    assert verdicts(actual)["statistics"] == "regressed"
+    named = next(level["words"] for level in actual["levels"] if level["level"] == "bytes")
     assert "the first stage that differs is 'score " in named
     assert "under the same key: raise the version" in named
 
@@ -150,8 +150,8 @@ def test_what_other_code_has_made_is_not_taken_over(
     for kind in ("scores", "synth", "train"):
         assert any((tmp_path / kind).iterdir())
     monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: np.full(len(a), 9.0))
-    status, found = gate(stored, tmp_path, "--always")
-    assert (status, verdicts(found)["scores"]) == (1, "regressed")
+    status, actual = gate(stored, tmp_path, "--always")
+    assert (status, verdicts(actual)["scores"]) == (1, "regressed")
 
 
 def test_a_stale_artifact_that_is_answered_for_all_is_seen(
@@ -170,8 +170,8 @@ def test_a_stale_artifact_that_is_answered_for_all_is_seen(
         return find(self, recipe)
 
     monkeypatch.setattr(Store, "find", wrong)
-    status, found = gate(stored, tmp_path, "--always")
-    assert (status, verdicts(found)["scores"]) == (1, "regressed")
+    status, actual = gate(stored, tmp_path, "--always")
+    assert (status, verdicts(actual)["scores"]) == (1, "regressed")
 
 
 # ------------------------------------------------------------------------------------------------ declared changes
@@ -179,9 +179,9 @@ def test_a_raised_version_is_not_comparable_until_it_is_stored_again(
     stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(synthesize.Synthesize, "version", 99)
-    status, found = gate(stored, tmp_path, "--always")
+    status, actual = gate(stored, tmp_path, "--always")
     assert status == 4
-    assert verdicts(found)["scores"] == "not comparable"
+    assert verdicts(actual)["scores"] == "not comparable"
 
 
 def test_other_faces_are_not_comparable(stored: Path, tmp_path: Path, make_faces: Callable[..., Path]) -> None:
@@ -189,20 +189,20 @@ def test_other_faces_are_not_comparable(stored: Path, tmp_path: Path, make_faces
     content["data"] = f"rendered:{make_faces(identities=6)}"
     shutil.copytree(stored.with_suffix(""), tmp_path / "other")
     (tmp_path / "other.json").write_text(json.dumps(content))
-    status, found = gate(tmp_path / "other.json", tmp_path)
-    assert (status, verdicts(found)) == (4, {"keys": "not comparable"})
+    status, actual = gate(tmp_path / "other.json", tmp_path)
+    assert (status, verdicts(actual)) == (4, {"keys": "not comparable"})
 
 
 # ------------------------------------------------------------------------------------------------ files
 def test_files_for_ci(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: np.full(len(a), 9.0))
     files = tmp_path / "junit.xml", tmp_path / "summary.md"
-    status, found = gate(stored, tmp_path, "--always", "--junit", str(files[0]), "--summary", str(files[1]))
+    status, actual = gate(stored, tmp_path, "--always", "--junit", str(files[0]), "--summary", str(files[1]))
     assert status == 1
     root = ElementTree.fromstring(files[0].read_text())
     suites = {suite.get("name"): suite for suite in root}
     assert list(suites) == ["keys", "losses", "scores"]
-    assert len(root.findall(".//failure")) == sum(check["verdict"] == "regressed" for check in found["checks"])
+    assert len(root.findall(".//failure")) == sum(check["verdict"] == "regressed" for check in actual["checks"])
     assert suites["scores"].get("failures") == str(len(suites["scores"].findall("testcase/failure")))
     text = files[1].read_text()
     assert text.startswith("## Gate: regressed")
@@ -282,9 +282,9 @@ def test_finished_results_are_compared_by_statistics_alone(
 ) -> None:
     run_call = [*suite, "--seeds", "7,8", "--out", str(tmp_path / "runs"), "--jobs", "1", "--threads", "1", "--quiet"]
     assert run.main(run_call) == 0
-    status, found = gate(stored, tmp_path, "--results", str(tmp_path / "runs"))
-    assert (status, verdicts(found)) == (0, {"statistics": "pass"}), found["checks"]
-    notes = {check["quantity"]: check["note"] for check in found["checks"]}
+    status, actual = gate(stored, tmp_path, "--results", str(tmp_path / "runs"))
+    assert (status, verdicts(actual)) == (0, {"statistics": "pass"}), actual["checks"]
+    notes = {check["quantity"]: check["note"] for check in actual["checks"]}
     assert notes["fid"] == "3 stored seeds, 2 new"
     assert notes["ca"] == "3 stored seeds, 1 new"  # under one judge
     (path,) = (tmp_path / "runs").glob("reports/*/results.json")
@@ -292,9 +292,9 @@ def test_finished_results_are_compared_by_statistics_alone(
     for seed in results["rows"][0]["seeds"].values():
         seed["metrics"]["psnr_true"] -= 900
     (tmp_path / "worse.json").write_text(json.dumps(results))
-    status, found = gate(stored, tmp_path, "--results", str(tmp_path / "worse.json"))
+    status, actual = gate(stored, tmp_path, "--results", str(tmp_path / "worse.json"))
     assert status == 1
-    assert [c["quantity"] for c in found["checks"] if c["verdict"] == "regressed"] == ["psnr_true"]
+    assert [c["quantity"] for c in actual["checks"] if c["verdict"] == "regressed"] == ["psnr_true"]
     (tmp_path / "other.json").write_text(json.dumps({**results, "profile": "quick"}))
-    status, found = gate(stored, tmp_path, "--results", str(tmp_path / "other.json"))
-    assert (status, found["levels"][0]["words"]) == (4, "the profile is quick, and tiny is stored")
+    status, actual = gate(stored, tmp_path, "--results", str(tmp_path / "other.json"))
+    assert (status, actual["levels"][0]["words"]) == (4, "the profile is quick, and tiny is stored")

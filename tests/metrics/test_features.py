@@ -54,10 +54,10 @@ def test_inception_is_pytorch_fids(
     images = pictures(3)
     with torch.inference_mode():
         expected = theirs(torch.from_numpy(images).permute(0, 3, 1, 2) / 255.0)[0].flatten(1).numpy()
-    found = random_inception.features(images)
-    assert found.shape == (3, random_inception.dimensions)
+    actual = random_inception.features(images)
+    assert actual.shape == (3, random_inception.dimensions)
     assert expected.std() > 1e-3
-    assert close(found, expected) < 1e-5
+    assert close(actual, expected) < 1e-5
 
 
 def test_other_inception_weights_are_named_by_their_digest(
@@ -149,9 +149,9 @@ FINGERPRINT_NORM = (15.3014334, 15.9114348)
 
 def test_lite0_fingerprint(extractor: FeatureExtractor) -> None:
     """Numbers of this version: where they move, scores are no longer comparable with stored ones."""
-    found = extractor.features(pictures(2)).astype(np.float64)
-    np.testing.assert_allclose(found.mean(axis=1), FINGERPRINT_MEAN, rtol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), FINGERPRINT_NORM, rtol=1e-5)
+    actual = extractor.features(pictures(2)).astype(np.float64)
+    np.testing.assert_allclose(actual.mean(axis=1), FINGERPRINT_MEAN, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(actual, axis=1), FINGERPRINT_NORM, rtol=1e-5)
 
 
 def test_an_image_has_the_same_features_in_any_company(extractor: FeatureExtractor) -> None:

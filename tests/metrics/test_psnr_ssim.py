@@ -57,8 +57,8 @@ def test_any_size_and_any_contrast_agree_with_scikit_image(height: int, width: i
     base = int(rng.integers(0, 257 - levels))
     a, b = rng.integers(base, base + levels, (2, 3, height, width, 3), dtype=np.uint8)
     b[2] = a[2]
-    found = np.stack([psnr(a, b), ssim(a, b)], axis=1)
-    for x, y, ours in zip(a, b, found, strict=True):
+    actual = np.stack([psnr(a, b), ssim(a, b)], axis=1)
+    for x, y, ours in zip(a, b, actual, strict=True):
         identical = bool((x == y).all())
         decibel = np.inf if identical else scikit_image.peak_signal_noise_ratio(x, y, data_range=255)
         similarity = scikit_image.structural_similarity(

@@ -72,20 +72,20 @@ def test_only_the_published_features_give_fid() -> None:
 
 def test_values_are_those_of_the_partner_and_empty_without_one() -> None:
     edits = some_edits()
-    found = measure_edits(edits)
+    actual = measure_edits(edits)
     read = ["editing", "expression", "gain", "off_axis", "landmark_error", "id_similarity"]
     measured = ["identity", "psnr_ref", "psnr_true", "ca", "psnr_src", "ssim", *read, "judged"]
-    assert list(found.columns) == [*edits.table, *measured]
-    assert found["identity"].tolist() == ["a", "b", "c"]
+    assert list(actual.columns) == [*edits.table, *measured]
+    assert actual["identity"].tolist() == ["a", "b", "c"]
     for metric, partners in ((PSNR_SRC, [0, 1, 2]), (PSNR_REF, [3, 3, 4])):
-        assert found[metric.key].tolist() == psnr(edits.images, Faces.images[partners]).tolist()
-    assert found["psnr_true"].tolist()[::2] == psnr(edits.images[::2], Faces.images[[4, 2]]).tolist()
-    assert math.isnan(found["psnr_true"][1])
-    assert math.isnan(found["ssim"][1])
-    assert found["ca"].tolist() == [1.0, 0.0, 1.0]
-    assert found["judged"].tolist() == ["happy"] * 3
-    assert PSNR_TRUE.summary(found["psnr_true"].to_numpy()).value == (found["psnr_true"][0] + CAP_DB) / 2
-    assert CA.summary(found["ca"].to_numpy()).value == 100 * (2 / 3)
+        assert actual[metric.key].tolist() == psnr(edits.images, Faces.images[partners]).tolist()
+    assert actual["psnr_true"].tolist()[::2] == psnr(edits.images[::2], Faces.images[[4, 2]]).tolist()
+    assert math.isnan(actual["psnr_true"][1])
+    assert math.isnan(actual["ssim"][1])
+    assert actual["ca"].tolist() == [1.0, 0.0, 1.0]
+    assert actual["judged"].tolist() == ["happy"] * 3
+    assert PSNR_TRUE.summary(actual["psnr_true"].to_numpy()).value == (actual["psnr_true"][0] + CAP_DB) / 2
+    assert CA.summary(actual["ca"].to_numpy()).value == 100 * (2 / 3)
     assert PSNR_TRUE.summary(np.full(3, np.nan)).reason == REASONS["true picture"]
 
 
@@ -99,9 +99,9 @@ def test_small_sets_have_no_distance_unless_asked_for() -> None:
 
 
 def test_a_description_is_all_that_is_printed_of_a_metric() -> None:
-    found = METRICS[0].describe("FD[lite0]")
-    assert type(found) is MetricDescription
-    assert dataclasses.asdict(found) == {
+    actual = METRICS[0].describe("FD[lite0]")
+    assert type(actual) is MetricDescription
+    assert dataclasses.asdict(actual) == {
         "key": "fid", "label": "FD[lite0]", "direction": "lower", "definition": METRICS[0].definition, "per": "set",
         "decimals": 2, "unit": "", "paper": {"F": "FID", "F&P": "FID"},
     }  # fmt: skip

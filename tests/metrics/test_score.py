@@ -410,14 +410,14 @@ OTHER = Space("efficientnet-lite0", "FD[lite0]", False, "b" * 64)
 
 def test_pytorch_fids_statistics_are_those_of_the_published_inception(tmp_path: Path) -> None:
     path = statistics_of(tmp_path)
-    found = read_features(path, "--real", Space())
-    assert (found.features, found.images) == (None, None)
+    actual = read_features(path, "--real", Space())
+    assert (actual.features, actual.images) == (None, None)
     matrix = np.random.default_rng(1).normal(size=(7, 3))
     own = FeatureSet.of(tmp_path, matrix.astype(np.float32), {}, {})
     expected = frechet_distance(np.random.default_rng(0).normal(size=(9, 3)), matrix)
-    distance = frechet_distance_of_moments(found.mean, found.covariance, own.mean, own.covariance)
+    distance = frechet_distance_of_moments(actual.mean, actual.covariance, own.mean, own.covariance)
     assert distance == pytest.approx(expected, rel=1e-5)
-    theirs = calculate_frechet_distance(found.mean, found.covariance, own.mean, own.covariance)
+    theirs = calculate_frechet_distance(actual.mean, actual.covariance, own.mean, own.covariance)
     assert distance == pytest.approx(theirs, rel=1e-6)
     write_features(tmp_path / "own.npz", own, Space())
     with np.load(tmp_path / "own.npz") as file:  # as pytorch-fid reads it
@@ -431,7 +431,7 @@ SAID = '{"schema":1,"extractor":"x","column":"FID","weights_sha256":"%s","images
 
 
 @pytest.mark.parametrize(
-    ("arrays", "space", "said"),
+    ("arrays", "space", "message"),
     [
         ({}, OTHER, "does not say whose features it holds, so they are pytorch-fid's"),
         (
@@ -457,12 +457,12 @@ SAID = '{"schema":1,"extractor":"x","column":"FID","weights_sha256":"%s","images
     ],
 )
 def test_statistics_that_do_not_fit_are_one_line(
-    tmp_path: Path, arrays: dict[str, Any], space: Space, said: str
+    tmp_path: Path, arrays: dict[str, Any], space: Space, message: str
 ) -> None:
     path = statistics_of(tmp_path, **arrays)
     with pytest.raises(UserError) as error:
         read_features(path, "--real", space)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert str(error.value).startswith(f"--real {path}")
     assert "\n" not in str(error.value)
 

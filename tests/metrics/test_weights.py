@@ -98,11 +98,11 @@ def test_what_is_repeated_here_is_what_pytorch_fid_and_torch_say() -> None:
 
 @pytest.mark.parametrize("name", ["whole.pth", "moved.pth"])
 def test_download_lands_in_the_cache_and_is_not_repeated(server: Server, cache: Path, name: str) -> None:
-    found = cached_or_downloaded(server.file(name))
-    assert found.path == cache / name
-    assert found.path.read_bytes() == BODY
+    actual = cached_or_downloaded(server.file(name))
+    assert actual.path == cache / name
+    assert actual.path.read_bytes() == BODY
     asked = Handler.requests
-    assert cached_or_downloaded(server.file(name)) == found
+    assert cached_or_downloaded(server.file(name)) == actual
     assert Handler.requests == asked
     assert [path.name for path in cache.iterdir()] == [name]
 

@@ -62,6 +62,6 @@ def test_it_is_marked_in_tables_json_mlflow_and_on_stderr(
     experiment = client.get_experiment_by_name("fesbench")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
-    tags = {found.info.run_name: found.data.tags.get("fesbench.failed") for found in runs}
+    tags = {entry.info.run_name: entry.data.tags.get("fesbench.failed") for entry in runs}
     assert tags["RunsAway seed 0"] == SAID
     assert tags["Trains seed 0"] is None

@@ -42,9 +42,9 @@ def test_the_same_command_makes_edits_of_an_edited_method_anew(
             sys.modules.pop(name, None)
         before = set((tmp_path / "out").glob("synth/*"))
         assert run.main(arguments) == 0
-        made = set((tmp_path / "out").glob("synth/*")) - before
+        result = set((tmp_path / "out").glob("synth/*")) - before
         trainings = {path.name for path in (tmp_path / "out").glob("train/*")}
-        return trainings, [np.load(path / "edited.npy") for path in made]
+        return trainings, [np.load(path / "edited.npy") for path in result]
 
     trainings, first = edits()
     assert len(trainings) == 1

@@ -71,7 +71,7 @@ def test_it_is_in_every_output(
     client = MlflowClient(f"sqlite:///{tmp_path / 'out' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("fesbench")
     assert experiment is not None
-    logged = {found.info.run_name: found.data.metrics for found in client.search_runs([experiment.experiment_id])}
+    logged = {entry.info.run_name: entry.data.metrics for entry in client.search_runs([experiment.experiment_id])}
     assert logged["d-t seed 0"]["mad"] == pytest.approx(row.mean("mad"))
     assert logged["d-t seed 0"]["psnr_true"] == pytest.approx(row.mean("psnr_true"))
     assert any("judge_accuracy/F" in metrics for metrics in logged.values())

@@ -64,12 +64,12 @@ class House:
 
     @property
     def report(self) -> Path:
-        (found,) = (self.out / "reports").glob("other-tiny-*")
-        return found
+        (actual,) = (self.out / "reports").glob("other-tiny-*")
+        return actual
 
     def faces(self, name: str) -> FaceSet:
-        (found,) = (self.out / "faces").glob(f"prepare-{name}-32-px-*")
-        return FaceSet.load(found)
+        (actual,) = (self.out / "faces").glob(f"prepare-{name}-32-px-*")
+        return FaceSet.load(actual)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -108,14 +108,14 @@ def test_only_happy_and_only_non_aligned_pictures_are_edited(house: House) -> No
     faces = house.faces("rendered-nonaligned")
     assert set(faces.placements) == {"off", "far"}
     (synth,) = (house.out / "synth").glob("synthesize-tests-dummy-dummy-fp-seed-0-r-to-happy-*")
-    made = pd.read_parquet(synth / "edits.parquet")
-    assert len(made) == 2 * 7 * 2 * 2
-    assert set(made["target"]) == {"happy"}
-    truth, source = (faces.table.iloc[made[name]] for name in ("truth", "source"))
+    result = pd.read_parquet(synth / "edits.parquet")
+    assert len(result) == 2 * 7 * 2 * 2
+    assert set(result["target"]) == {"happy"}
+    truth, source = (faces.table.iloc[result[name]] for name in ("truth", "source"))
     assert (truth["placement"].to_numpy() == source["placement"].to_numpy()).all()
     per_edit = pd.read_parquet(next((house.out / "scores").glob("*-r-to-happy-*/per-edit.parquet")))
     first = np.load(synth / "edited.npy")[0].astype(float)
-    true = faces.images[made["truth"].iloc[0]].astype(float)
+    true = faces.images[result["truth"].iloc[0]].astype(float)
     assert per_edit["psnr_true"].iloc[0] == pytest.approx(10 * np.log10(255**2 / np.square(first - true).mean()))
 
 
@@ -147,12 +147,12 @@ def test_the_judges_accuracy_on_them_is_under_the_table(house: House) -> None:
     standing = judge_of(faces.images[test]).argmax(1) == faces.labels[test]
     assert reading.unframed_accuracy == pytest.approx(100 * standing.mean())
     (synth,) = (house.out / "synth").glob("synthesize-tests-dummy-dummy-fp-seed-0-r-to-happy-*")
-    made = pd.read_parquet(next((house.out / "scores").glob("*-r-to-happy-*/per-edit.parquet")))
-    source = made["source"].to_numpy()
+    result = pd.read_parquet(next((house.out / "scores").glob("*-r-to-happy-*/per-edit.parquet")))
+    source = result["source"].to_numpy()
     edited, _ = align_faces(
         np.load(synth / "edited.npy"), faces.landmarks[source], faces.table["camera"].to_numpy()[source], places
     )
-    assert [EXPRESSIONS[label] for label in judge_of(edited).argmax(1)] == made["judged"].tolist()
+    assert [EXPRESSIONS[label] for label in judge_of(edited).argmax(1)] == result["judged"].tolist()
     assert (results.faces, results.targets, results.data) == ("nonaligned", ("happy",), "rendered")
     page = (house.report / "table.md").read_text(encoding="utf-8")
     assert f"that show happy, {reading.target_accuracy:.2f} % of 8 (F&P)" in page.replace("\\", "").replace(
@@ -219,9 +219,9 @@ def test_a_set_without_such_pictures_is_one_line(
     for command, where in ((run, "--out"), (edits, "--store")):
         more = ["--out", str(tmp_path / "list")] if command is edits else []
         assert command.main([*call, where, str(tmp_path / "runs"), *more]) == 2
-        said = capfd.readouterr().err
-        assert said.count("\n") == 1
-        assert "has no non-aligned pictures: render a set that has both" in said
+        errors = capfd.readouterr().err
+        assert errors.count("\n") == 1
+        assert "has no non-aligned pictures: render a set that has both" in errors
 
 
 def test_the_suite_of_the_house_shares_with_table_1(tmp_path: Path) -> None:

@@ -144,9 +144,9 @@ def test_mlflow_has_parent_children_losses_and_metrics(whole: Path) -> None:
     client = MlflowClient(f"sqlite:///{whole / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("fesbench")
     assert experiment is not None
-    runs = {found.info.run_name: found for found in client.search_runs([experiment.experiment_id])}
+    runs = {entry.info.run_name: entry for entry in client.search_runs([experiment.experiment_id])}
     assert set(runs) == {"dummies tiny rendered", "d-t seed 0", "d-r seed 0"}
-    assert {found.info.status for found in runs.values()} == {"FINISHED"}
+    assert {entry.info.status for entry in runs.values()} == {"FINISHED"}
     child = runs["d-t seed 0"]
     assert child.data.tags["mlflow.parentRunId"] == runs["dummies tiny rendered"].info.run_id
     results = load_results(report_of(whole) / "results.json")
@@ -261,12 +261,12 @@ def test_killed_in_training_and_called_again_gives_the_same_bytes(
     assert not (tmp_path / "out" / "reports").exists()
     assert list((tmp_path / "out" / "train").glob("*.partial/state.safetensors"))
     assert run.main(call) == 0
-    found, expected = (report_of(out) / "results.json" for out in (tmp_path / "out", spared))
-    assert found.read_bytes() == expected.read_bytes()
+    actual, expected = (report_of(out) / "results.json" for out in (tmp_path / "out", spared))
+    assert actual.read_bytes() == expected.read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (["--suite", "tabel1"], "unknown suite 'tabel1'; did you mean 'table1'?"),
         (["--profile", "qiuck"], "unknown profile 'qiuck'; did you mean 'quick'?"),
@@ -293,7 +293,7 @@ def test_killed_in_training_and_called_again_gives_the_same_bytes(
     ],
 )
 def test_wrong_input_is_one_line_and_exit_2(
-    tmp_path: Path, arguments: list[str], change: list[str], said: str, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, arguments: list[str], change: list[str], message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     try:
         status = run.main([*arguments, "--out", str(tmp_path), *change])
@@ -303,7 +303,7 @@ def test_wrong_input_is_one_line_and_exit_2(
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-    assert said in captured.err
+    assert message in captured.err
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and "cache" not in path.parts]
 
 

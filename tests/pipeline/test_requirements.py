@@ -75,9 +75,9 @@ def test_people_who_are_trained_on_may_not_be_in_the_subset(rendered: DataSource
     (first,) = lowest_ranked(faces.identities("train"), 1)
     few = kept(faces, ~((faces.table["identity"] == first) & (faces.table["camera"] == 90)))
     trained = SourceFaces(rendered, few)
-    found = RowChecks(TABLE1, replace(QUICK, train_identities=1), trained, trained)
-    assert found.reason(FRONTAL) == f"no picture of subset F shows one of those who are trained on ({first})"
-    assert found.reason(LABELLED) == ""
+    actual = RowChecks(TABLE1, replace(QUICK, train_identities=1), trained, trained)
+    assert actual.reason(FRONTAL) == f"no picture of subset F shows one of those who are trained on ({first})"
+    assert actual.reason(LABELLED) == ""
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_a_target_that_nobody_shows(gone: list[str], why: str, rendered: DataSou
     faces = face_set(6)
     edited = kept(faces, ~faces.table["expression"].isin(gone))
     row = next(row for row in NONALIGNED.rows if row.method == "stargan")
-    found = checks(rendered, faces, NONALIGNED, edited).reason(row)
-    assert found.startswith(why)
-    assert bool(found) is bool(why)
+    actual = checks(rendered, faces, NONALIGNED, edited).reason(row)
+    assert actual.startswith(why)
+    assert bool(actual) is bool(why)
 
 
 def test_a_test_person_alone_with_an_expression(rendered: DataSource) -> None:

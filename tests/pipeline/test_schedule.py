@@ -92,17 +92,17 @@ def test_inputs_come_first_whatever_ends_when(
     total = sum(seconds for _, seconds in stages)
     assert total / jobs - 1e-9 <= plan.left(jobs) <= plan.left(1) == total
     running: list[Stage] = []
-    made: list[Stage] = []
+    result: list[Stage] = []
     while plan.remaining:
         for stage in plan.ready()[: jobs - len(running)]:
-            assert all(other in made for other in stage.inputs.values())
+            assert all(other in result for other in stage.inputs.values())
             plan.start(stage)
             running.append(stage)
         ended = data.draw(st.sampled_from(running))
         running.remove(ended)
         plan.finish(ended)
-        made.append(ended)
-    assert len(made) == len(set(made)) == len(stages)
+        result.append(ended)
+    assert len(result) == len(set(result)) == len(stages)
     assert plan.left(jobs) == 0
 
 

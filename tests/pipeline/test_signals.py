@@ -283,8 +283,8 @@ def test_a_worker_leaves_what_a_terminal_sends_to_its_parent(tmp_path: Path, sig
     worker.process.send_signal(signum)
     time.sleep(0.2)
     worker.connection.send(messages.Stop())
-    said, stopped = worker.end()
-    assert said == messages.Say("SIGTERM")
+    message, stopped = worker.end()
+    assert message == messages.Say("SIGTERM")
     assert isinstance(stopped, messages.Stopped)
 
 

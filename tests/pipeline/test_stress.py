@@ -86,15 +86,15 @@ class Cut:
 
 def workers_of(parent: int) -> list[int]:
     """Worker processes that it has started."""
-    found = []
+    collected = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             owner = int(status.read_text().rpartition(")")[2].split()[1])
             if owner == parent and WORKER in (status.parent / "cmdline").read_bytes():
-                found.append(int(status.parent.name))
+                collected.append(int(status.parent.name))
         except (OSError, ValueError):
             continue
-    return found
+    return collected
 
 
 def cut_call(command: list[str], cut: Cut | None) -> tuple[int, str, bool]:

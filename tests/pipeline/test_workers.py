@@ -78,8 +78,8 @@ def test_side_by_side_gives_the_same_bytes(beside: Path, alone: bytes) -> None:
 def test_manifests_say_how_many_ran_with_how_many_threads(beside: Path) -> None:
     for kind in ("train", "judge", "scores", "reports"):
         for path in (beside / kind).glob("*/manifest.json"):
-            made = json.loads(path.read_text())["made"]
-            assert (made["threads"], made["jobs"]) == (1, 2)
+            result = json.loads(path.read_text())["made"]
+            assert (result["threads"], result["jobs"]) == (1, 2)
 
 
 def test_peak_memory_is_that_of_all_processes(beside: Path) -> None:
@@ -103,8 +103,8 @@ def test_losses_of_workers_are_logged_once(beside: Path) -> None:
     client = MlflowClient(f"sqlite:///{beside / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("fesbench")
     assert experiment is not None
-    runs = {found.info.run_name: found for found in client.search_runs([experiment.experiment_id])}
-    assert {found.info.status for found in runs.values()} == {"FINISHED"}
+    runs = {entry.info.run_name: entry for entry in client.search_runs([experiment.experiment_id])}
+    assert {entry.info.status for entry in runs.values()} == {"FINISHED"}
     for name in ("d-t seed 0", "d-r seed 1"):
         steps = [point.step for point in client.get_metric_history(runs[name].info.run_id, "loss/distance")]
         assert steps == list(range(1, ITERATIONS + 1))
@@ -139,7 +139,7 @@ def test_cut_in_every_way_and_called_again_gives_the_same_bytes(
     assert first.stderr == "stopped by SIGTERM; the same command goes on from the last saved state\n"
     assert not orphans
     assert len(list((tmp_path / "train").glob(f"*.partial/{STATE}"))) == 2
-    for cut, status, said in [
+    for cut, status, message in [
         ("parent 9", -9, ""),
         ("self 9", 1, "its process was killed by SIGKILL, which is what the system does when memory runs out"),
         ("group 2", 128 + 2, "stopped by SIGINT; the same command goes on from the last saved state\n"),
@@ -147,8 +147,8 @@ def test_cut_in_every_way_and_called_again_gives_the_same_bytes(
     ]:
         done, orphans = call(arguments, tmp_path, {**pause, "DUMMY_CUT": f"2 {cut}"})
         assert done.returncode == status, done.stderr
-        assert said in done.stderr
-        assert done.stderr.count("\n") == bool(said)
+        assert message in done.stderr
+        assert done.stderr.count("\n") == bool(message)
         assert not orphans
     assert run.main([*arguments, "--jobs", "1", "--threads", "1", "--out", str(tmp_path)]) == 0
     assert (report_of(tmp_path) / "results.json").read_bytes() == alone

@@ -26,7 +26,7 @@ def scores(
         "ssim": 0.8125, "kid": 31.5, "kid_cropped": 11.0 if cropped is not None else None, **more,
     }  # fmt: skip
     reasons = {} if cropped is not None else dict.fromkeys(("fid_cropped", "kid_cropped"), NO_LANDMARKS)
-    return Scores(edits, metrics, reasons, {name: ca - place for place, name in enumerate(EXPRESSIONS)})
+    return Scores(edits, metrics, reasons, {name: ca - index for index, name in enumerate(EXPRESSIONS)})
 
 
 def training(iterations: int = 300_000, **overrides: object) -> Training:
@@ -42,8 +42,8 @@ def training(iterations: int = 300_000, **overrides: object) -> Training:
 def row(key: str, label: str, method: str, guide: Guide, subset: Subset, *by_seed: Scores, **more: object) -> Row:
     seeds = dict(enumerate(by_seed))
     trainings = {seed: f"{method} {subset} seed {seed}" for seed in seeds}
-    made = Row(key, label, method, guide, subset, seeds, training() if seeds else None, trainings=trainings)
-    return dataclasses.replace(made, **more)  # type: ignore[arg-type]
+    result = Row(key, label, method, guide, subset, seeds, training() if seeds else None, trainings=trainings)
+    return dataclasses.replace(result, **more)  # type: ignore[arg-type]
 
 
 RECONSTRUCTED = "MTSS: the training step is reconstructed from the paper (docs/methods.md)."
@@ -71,7 +71,7 @@ def described(features: Features) -> tuple[MetricDescription, ...]:
 
 
 def judge(accuracy: float, images: int) -> JudgeResult:
-    return JudgeResult(accuracy, images, {name: accuracy - place for place, name in enumerate(EXPRESSIONS)})
+    return JudgeResult(accuracy, images, {name: accuracy - index for index, name in enumerate(EXPRESSIONS)})
 
 
 def published_run() -> SuiteResults:
@@ -102,11 +102,11 @@ def quick_run() -> SuiteResults:
     rows = tuple(
         dataclasses.replace(
             old,
-            seeds={0: dataclasses.replace(found, edits=240 if old.subset == "F&P" else 80)},
+            seeds={0: dataclasses.replace(actual, edits=240 if old.subset == "F&P" else 80)},
             trainings={0: old.trainings[0]},
             training=training(60, learning_rate=0.001, width=0.125),
         )
-        if (found := old.seeds.get(0))
+        if (actual := old.seeds.get(0))
         else old
         for old in ROWS
     )
@@ -134,15 +134,15 @@ def quick_run() -> SuiteResults:
 PEOPLE = tuple(f"p{place}" for place in range(10))
 
 
-def by_identity(found: Scores, shift: float) -> dict[str, dict[str, float]]:
+def by_identity(actual: Scores, shift: float) -> dict[str, dict[str, float]]:
     """Ten people whose numbers lie evenly round each metric's; without one of them a set's number hardly changes."""
     spread = {metric.key: 0.01 if metric.per == "set" else 1.0 for metric in METRICS}
     return {
         key: {
-            name: value + spread[key] * (place - 4.5) + shift * (-1) ** place * spread[key]
-            for place, name in enumerate(PEOPLE)
+            name: value + spread[key] * (index - 4.5) + shift * (-1) ** index * spread[key]
+            for index, name in enumerate(PEOPLE)
         }
-        for key, value in found.metrics.items()
+        for key, value in actual.metrics.items()
         if value is not None
     }
 
@@ -155,9 +155,9 @@ def certain_run(results: SuiteResults | None = None) -> SuiteResults:
             old,
             seeds={
                 seed: dataclasses.replace(
-                    found, edits_key=f"{old.subset} list", by_identity=by_identity(found, 0.1 * number)
+                    actual, edits_key=f"{old.subset} list", by_identity=by_identity(actual, 0.1 * number)
                 )
-                for seed, found in old.seeds.items()
+                for seed, actual in old.seeds.items()
             },
         )
         for number, old in enumerate(results.rows)
@@ -188,20 +188,20 @@ def ablation_run(profile: dict[str, Any] | None = None) -> SuiteResults:
     """The rows of table2 on RaFD; `profile`: overrides of HiSD, without which it is profile paper."""
     stated = profile or {}
     rows: list[Row] = []
-    for place, (key, label, method, variant, extended) in enumerate(STEPS):
+    for index, (key, label, method, variant, extended) in enumerate(STEPS):
         defaults = HISD if method == "hisd" else MTSS
         inherited = stated if method == "hisd" else {}
         settings = {**defaults, **inherited, **variant}
         changed = {name: value for name, value in settings.items() if value != defaults[name]}
-        found = next((row for row in rows if row.method == method and row.training.settings == settings), None)  # type: ignore[union-attr]
-        named = " ".join(f"{name}={value}" for name, value in variant.items() if not found)
+        actual = next((row for row in rows if row.method == method and row.training.settings == settings), None)  # type: ignore[union-attr]
+        named = " ".join(f"{name}={value}" for name, value in variant.items() if not actual)
         rows.append(
             row(
                 key, label, method, "R", "F&P",
-                found.seeds[0] if found else scores(50.0 - place, 25.0, 20.0 + 10 * place),
+                actual.seeds[0] if actual else scores(50.0 - index, 25.0, 20.0 + 10 * index),
                 training=dataclasses.replace(training(), overrides=changed, settings=settings),
-                trainings=found.trainings if found else {0: f"{method} {named} F&P seed 0"},
-                variant=variant, extended=extended, note=f"Note of {key}", same_as=found.id if found else "",
+                trainings=actual.trainings if actual else {0: f"{method} {named} F&P seed 0"},
+                variant=variant, extended=extended, note=f"Note of {key}", same_as=actual.id if actual else "",
             )
         )  # fmt: skip
     return dataclasses.replace(

@@ -35,30 +35,30 @@ def face(rng: np.random.Generator, size: int = 64) -> np.ndarray:
 
 def large_results(rows: int = 10, seeds: int = 5) -> SuiteResults:
     """A suite of many rows and seeds, with intervals, ranks and verdicts; one training has failed."""
-    made = []
-    for place, label in enumerate(LABELS[:rows]):
+    result = []
+    for index, label in enumerate(LABELS[:rows]):
         guide = "R" if "(R)" in label else "T"
-        key = {"Ours (R)": "mtss-r", "Ours (T)": "mtss-t", "HiSD (T)": FAILED}.get(label, f"row-{place}")
-        measured = [_scores(place, seed) for seed in range(seeds)]
-        made.append(row(key, label, "mtss" if place > 3 else f"method-{place}", guide, "F&P", *measured))
+        key = {"Ours (R)": "mtss-r", "Ours (T)": "mtss-t", "HiSD (T)": FAILED}.get(label, f"row-{index}")
+        measured = [_scores(index, seed) for seed in range(seeds)]
+        result.append(row(key, label, "mtss" if index > 3 else f"method-{index}", guide, "F&P", *measured))
     failed = {1: ["attention was above 0.99 from iteration 200 on"]} if seeds > 1 else {}
-    made = [dataclasses.replace(each, failed=failed if each.id == FAILED else {}) for each in made]
+    result = [dataclasses.replace(each, failed=failed if each.id == FAILED else {}) for each in result]
     corners = (
         row("source F&P", "source as it is", "", "T", "F&P", _scores(0, 0, gain=0.02, id_similarity=1.0)),
         row("truth F&P", "true picture", "", "T", "F&P", _scores(0, 0, gain=0.98, id_similarity=0.93)),
     )
     run = dataclasses.replace(
-        published_run(), rows=tuple(made), corners=corners, seeds=tuple(range(seeds)),
+        published_run(), rows=tuple(result), corners=corners, seeds=tuple(range(seeds)),
         metrics=tuple(metric.describe("FID") for metric in METRICS),
     )  # fmt: skip
     return certain_run(run)
 
 
-def _scores(place: int, seed: int, **more: float) -> Scores:
+def _scores(folder: int, seed: int, **more: float) -> Scores:
     """Every metric; those that made-up results have not lie round one half."""
-    found = scores(40 + place + seed, 20.0 + place, 90.0 - 2 * place - seed, 7000)
-    others = {metric.key: 0.5 + 0.04 * place + 0.01 * seed for metric in METRICS}
-    return dataclasses.replace(found, metrics={**others, **found.metrics, **more})
+    actual = scores(40 + folder + seed, 20.0 + folder, 90.0 - 2 * folder - seed, 7000)
+    others = {metric.key: 0.5 + 0.04 * folder + 0.01 * seed for metric in METRICS}
+    return dataclasses.replace(actual, metrics={**others, **actual.metrics, **more})
 
 
 def large_content(results: SuiteResults, edits: int = 7000, sources: int = 4, size: int = 64) -> PageContent:
@@ -66,7 +66,7 @@ def large_content(results: SuiteResults, edits: int = 7000, sources: int = 4, si
     rng = np.random.default_rng(0)
     faces = np.stack([face(rng, size) for _ in range(60)])
     draw = lambda *shape: faces[rng.integers(0, len(faces), shape)]  # noqa: E731
-    own = tuple(EXPRESSIONS[place % 8] for place in range(sources))
+    own = tuple(EXPRESSIONS[index % 8] for index in range(sources))
     shown, truths, references = draw(sources), draw(sources, 8), draw(sources, 8)
     pictures, examples, confusions, losses = [], [], {}, {}
     per_edit = [metric for metric in METRICS if metric.per == "edit"]
@@ -89,8 +89,8 @@ def large_content(results: SuiteResults, edits: int = 7000, sources: int = 4, si
             losses[each.trainings[seed]] = pd.DataFrame({"iteration": progress, **curves})
         confusions[each.id] = count_confusions(tables)
         for metric in per_edit:
-            for which, place in choose_edits(tables[0], metric).items():
-                edit = tables[0].iloc[place]
+            for which, index in choose_edits(tables[0], metric).items():
+                edit = tables[0].iloc[index]
                 examples.append(
                     EditExample(
                         each.id, metric.key, which, float(edit[metric.key]), edit["source_expression"], edit["target"],

@@ -72,11 +72,11 @@ def test_the_extended_tables_have_all_rows_in_the_order_of_the_suite() -> None:
 
 
 def test_the_controls_have_the_columns_of_the_main_table_and_nothing_of_the_papers() -> None:
-    found = controls(compare(AS_PUBLISHED))
-    assert [compared.row.label for compared in found.rows] == CONTROLS
-    assert [column.metric.key for column in found.columns] == ["fid", "psnr_ref", "ca"]
-    assert {entry.paper for compared in found.rows for entry in compared.cells} == {None}
-    assert [compared.cells[2].ours for compared in found.rows] == [30.0, 40.0, 50.0]
+    actual = controls(compare(AS_PUBLISHED))
+    assert [compared.row.label for compared in actual.rows] == CONTROLS
+    assert [column.metric.key for column in actual.columns] == ["fid", "psnr_ref", "ca"]
+    assert {entry.paper for compared in actual.rows for entry in compared.cells} == {None}
+    assert [compared.cells[2].ours for compared in actual.rows] == [30.0, 40.0, 50.0]
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])
@@ -134,10 +134,10 @@ def test_other_reasons_for_being_one_run() -> None:
 
 
 def test_a_row_in_which_the_profile_sets_what_others_vary_is_said_not_to_be_as_published() -> None:
-    found = {row.id: not_as_published(row, CALM) for row in CALM.rows}
-    assert {key for key, text in found.items() if text} == {"b"}
-    assert "overrides set style_in_discriminator = false, a setting that this suite varies" in found["b"]
-    assert "learning_rate" not in found["b"]
+    actual = {row.id: not_as_published(row, CALM) for row in CALM.rows}
+    assert {key for key, text in actual.items() if text} == {"b"}
+    assert "overrides set style_in_discriminator = false, a setting that this suite varies" in actual["b"]
+    assert "learning_rate" not in actual["b"]
     table = main_table(compare(CALM))
     assert len(table.rows[0][0].marks) == 2
     assert any("not hisd as published" in note for note in table.footnotes)
@@ -189,8 +189,8 @@ def test_a_profile_that_breaks_a_step_is_found_out() -> None:
     first, second = AS_PUBLISHED.rows[:2]
     assert second.training is not None
     longer = dataclasses.replace(second, training=dataclasses.replace(second.training, iterations=1500), subset="F")
-    found = steps(dataclasses.replace(AS_PUBLISHED, rows=(first, longer)))
-    assert found.rows[1][2].text == (
+    actual = steps(dataclasses.replace(AS_PUBLISHED, rows=(first, longer)))
+    assert actual.rows[1][2].text == (
         "data: F&P to F; iterations: 300,000 to 1,500; style_in_discriminator: true to false"
     )
 
@@ -198,10 +198,10 @@ def test_a_profile_that_breaks_a_step_is_found_out() -> None:
 def test_a_row_that_was_not_run_is_passed_over() -> None:
     first, second, third = AS_PUBLISHED.rows[:3]
     gone = dataclasses.replace(second, seeds={}, training=None, trainings={}, missing="gone")
-    found = steps(dataclasses.replace(AS_PUBLISHED, rows=(first, gone, third)))
-    assert [entry.text for entry in found.rows[1][2:]] == ["–", "–", "–", "–"]
-    assert "style_in_discriminator: true to false" in found.rows[2][2].text
-    assert found.rows[2][-1].text == "+20.00"
+    actual = steps(dataclasses.replace(AS_PUBLISHED, rows=(first, gone, third)))
+    assert [entry.text for entry in actual.rows[1][2:]] == ["–", "–", "–", "–"]
+    assert "style_in_discriminator: true to false" in actual.rows[2][2].text
+    assert actual.rows[2][-1].text == "+20.00"
 
 
 def test_only_ladders_have_steps() -> None:
@@ -235,15 +235,15 @@ def test_every_cell_of_the_ablation_is_the_picture_it_was_given() -> None:
     figure = drawn([*ROWS, pictures("b-t", "T", own=OWN)])
     assert figure.scale == 4
     assert len(figure.boxes) == 4 * (2 + 4)
-    for place, target in enumerate(SHOWN):
+    for index, target in enumerate(SHOWN):
         column = EXPRESSIONS.index(target)
         references = ROWS[0].references
         assert references is not None
-        assert np.array_equal(cell(figure, ("0 source", place, target)), enlarged(ROWS[0].sources[place], 4))
-        assert np.array_equal(cell(figure, ("0 reference", place, target)), enlarged(references[place, column], 4))
+        assert np.array_equal(cell(figure, ("0 source", index, target)), enlarged(ROWS[0].sources[index], 4))
+        assert np.array_equal(cell(figure, ("0 reference", index, target)), enlarged(references[index, column], 4))
         for row in ROWS:
-            expected = enlarged(row.edits[place, column], 4)
-            assert np.array_equal(cell(figure, (f"0 {row.row}", place, target)), expected)
+            expected = enlarged(row.edits[index, column], 4)
+            assert np.array_equal(cell(figure, (f"0 {row.row}", index, target)), expected)
 
 
 def test_columns_are_the_rows_of_the_table_and_lines_the_faces() -> None:
@@ -252,7 +252,7 @@ def test_columns_are_the_rows_of_the_table_and_lines_the_faces() -> None:
     lefts = [figure.boxes[key, 0, "happy"][0] for key in keys]
     assert [right - left for left, right in itertools.pairwise(lefts)] == [134, 154, 134, 134, 134]
     assert len({figure.boxes[key, 0, "happy"][1] for key in keys}) == 1
-    tops = [figure.boxes["0 b", place, target][1] for place, target in enumerate(SHOWN)]
+    tops = [figure.boxes["0 b", index, target][1] for index, target in enumerate(SHOWN)]
     assert [lower - upper for upper, lower in itertools.pairwise(tops)] == [134, 134, 134]
     width, height = figure.image.size
     assert all(box[0] >= 24 and box[2] == box[0] + 128 and box[2] <= width - 24 for box in figure.boxes.values())
@@ -262,7 +262,7 @@ def test_columns_are_the_rows_of_the_table_and_lines_the_faces() -> None:
 @pytest.mark.parametrize("own", EXPRESSIONS)
 def test_a_source_is_never_shown_in_its_own_expression_and_neighbours_differ(own: str) -> None:
     assert sorted(TARGETS) == sorted(EXPRESSIONS)
-    chosen = [choose_target(place, own) for place in range(14)]
+    chosen = [choose_target(index, own) for index in range(14)]
     assert own not in chosen
     assert sorted(chosen[:7]) == sorted(set(EXPRESSIONS) - {own})
     assert chosen[7:] == chosen[:7]

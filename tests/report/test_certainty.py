@@ -66,8 +66,8 @@ def test_runs_without_identities_are_as_they_were() -> None:
 def test_csv_has_all_of_it() -> None:
     main, extended = lines(main_csv(compare(RUN))), lines(extended_csv(RUN, timings()))
     low, high = next(row.summary["ca"].identities or (0, 0) for row in RUN.rows if row.id == "hisd-r")
-    for found in (main["hisd-r"], extended["hisd-r"]):
-        assert (float(found["CA_identities_low"]), float(found["CA_identities_high"])) == (low, high)
+    for actual in (main["hisd-r"], extended["hisd-r"]):
+        assert (float(actual["CA_identities_low"]), float(actual["CA_identities_high"])) == (low, high)
     assert extended["hisd-r"]["FD[lite0]_rank"] == "5"
     assert extended["ganimation-r"]["CA_rank"] == ""
     many = lines(extended_csv(SEEDS, timings()))["hisd-t"]
@@ -78,8 +78,8 @@ def test_csv_has_all_of_it() -> None:
 def test_ranks_have_ties() -> None:
     table = ranks_table(RUN)
     assert table is not None
-    place = [heading.text for heading in table.headings].index("CA ↑")
-    ranks = {(entries[0].text, entries[1].text): entries[place].text for entries in table.rows}
+    column = [heading.text for heading in table.headings].index("CA ↑")
+    ranks = {(entries[0].text, entries[1].text): entries[column].text for entries in table.rows}
     assert ranks["StarGAN (T)", "F&P"] == "1"
     assert ranks["HiSD (R)", "F&P"] == ranks["Ours (R)", "F&P"] == "2–5"
     assert ("GANima (R)", "F&P") not in ranks

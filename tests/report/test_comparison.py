@@ -23,7 +23,7 @@ COMPARABLE_ROW, FRONTAL_ROW = "mtss-t", "mtss-r-f"
 
 
 def cells(results: SuiteResults, row: str = COMPARABLE_ROW) -> dict[str, Cell]:
-    compared = next(found for found in compare(results).rows if found.row.id == row)
+    compared = next(actual for actual in compare(results).rows if actual.row.id == row)
     return {cell.column.paper: cell for cell in compared.cells if cell.beside}
 
 
@@ -41,12 +41,12 @@ def test_rows_and_columns_are_the_papers() -> None:
 
 
 def test_differences_are_ours_less_the_papers_and_say_which_way_is_better() -> None:
-    found = cells(published_run())
-    assert found["FID"].ours == 41.5
-    assert found["FID"].spread == 0.5
-    assert found["FID"].difference == Difference(-1.02, "better")  # 41.50 - 42.52, lower is better
-    assert found["PSNR"].difference == Difference(-0.3, "worse")  # 13.50 - 13.80, higher is better
-    assert found["CA"].difference == Difference(-3.38, "worse")
+    actual = cells(published_run())
+    assert actual["FID"].ours == 41.5
+    assert actual["FID"].spread == 0.5
+    assert actual["FID"].difference == Difference(-1.02, "better")  # 41.50 - 42.52, lower is better
+    assert actual["PSNR"].difference == Difference(-0.3, "worse")  # 13.50 - 13.80, higher is better
+    assert actual["CA"].difference == Difference(-3.38, "worse")
     assert cells(published_run(), "hisd-t")["FID"].difference == Difference(3.95, "worse")
     assert cells(published_run(), "stargan-t")["PSNR"].difference == Difference(0.06, "better")
 
@@ -116,10 +116,10 @@ DISTANCES, OTHERS = {"FID", "FID(Cp)"}, {"PSNR", "CA"}
 )
 def test_each_way_of_not_being_comparable(change: dict[str, object], blocked: set[str], reason: str) -> None:
     assert all(cell.difference for cell in cells(published_run()).values())
-    found = cells(dataclasses.replace(published_run(), **change))  # type: ignore[arg-type]
-    assert {name for name, cell in found.items() if cell.difference is None} == blocked
-    assert {name for name, cell in found.items() if cell.column.obstacles == (reason,)} == blocked
-    assert all(cell.paper is not None and cell.ours is not None for cell in found.values())
+    actual = cells(dataclasses.replace(published_run(), **change))  # type: ignore[arg-type]
+    assert {name for name, cell in actual.items() if cell.difference is None} == blocked
+    assert {name for name, cell in actual.items() if cell.column.obstacles == (reason,)} == blocked
+    assert all(cell.paper is not None and cell.ours is not None for cell in actual.values())
 
 
 def test_nothing_of_a_quick_run_is_compared() -> None:

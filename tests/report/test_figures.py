@@ -29,8 +29,8 @@ def pictures(
     sources = rng.integers(0, 256, (len(own), size, size, 3), np.uint8)
     references = rng.integers(0, 256, (len(own), 8, size, size, 3), np.uint8) if guide == "R" else None
     edits = np.random.default_rng(seed).integers(0, 256, (len(own), 8, size, size, 3), np.uint8)
-    for place, expression in enumerate(own):
-        edits[place, EXPRESSIONS.index(expression)] = sources[place]
+    for index, expression in enumerate(own):
+        edits[index, EXPRESSIONS.index(expression)] = sources[index]
     return RowPictures(row, f"Model {row} ({guide})", guide, subset, sources, own, edits, references)
 
 
@@ -53,11 +53,11 @@ def test_every_cell_is_the_picture_it_was_given() -> None:
     figure = drawn(rows, "T")
     assert figure.scale == 4
     for row in rows[:2]:
-        for place in range(2):
-            assert np.array_equal(cell(figure, ("0 source", place, "source")), enlarged(row.sources[place], 4))
+        for index in range(2):
+            assert np.array_equal(cell(figure, ("0 source", index, "source")), enlarged(row.sources[index], 4))
             for number, name in enumerate(EXPRESSIONS):
                 assert np.array_equal(
-                    cell(figure, (f"0 {row.row}", place, name)), enlarged(row.edits[place, number], 4)
+                    cell(figure, (f"0 {row.row}", index, name)), enlarged(row.edits[index, number], 4)
                 )
     assert len(figure.boxes) == 2 * (1 + 2 * 8)
 
@@ -77,9 +77,9 @@ def test_cells_stand_in_an_even_grid() -> None:
 def test_the_sources_own_expression_is_framed_and_nothing_else_is() -> None:
     figure = drawn([pictures("a", "T", own=("happy", "sad"))], "T")
     page = np.asarray(figure.image)
-    for place, own in enumerate(("happy", "sad")):
+    for index, own in enumerate(("happy", "sad")):
         for name in EXPRESSIONS:
-            left, top, right, bottom = figure.boxes["0 a", place, name]
+            left, top, right, bottom = figure.boxes["0 a", index, name]
             border = [
                 page[top - 1, left:right],
                 page[bottom, left:right],
@@ -207,7 +207,7 @@ def test_scales(values: list[float], scale: str) -> None:
 
 def test_long_histories_are_thinned_by_means() -> None:
     iterations, values = thin(np.arange(1000.0), np.arange(1000.0) * 2, 10)
-    assert iterations.tolist() == [49.5 + 100 * place for place in range(10)]
-    assert values.tolist() == [99 + 200 * place for place in range(10)]
+    assert iterations.tolist() == [49.5 + 100 * index for index in range(10)]
+    assert values.tolist() == [99 + 200 * index for index in range(10)]
     few = np.arange(10.0)
     assert thin(few, few, 10)[1] is few

@@ -29,7 +29,7 @@ def markdown_cells(text: str) -> list[list[str]]:
     """The cells of the first table, unescaped, without the rule."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     split = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-    return [[re.sub(r"\\(.)", r"\1", cell) for cell in line] for place, line in enumerate(split) if place != 1]
+    return [[re.sub(r"\\(.)", r"\1", cell) for cell in line] for index, line in enumerate(split) if index != 1]
 
 
 def shown(results: SuiteResults, width: int) -> str:
@@ -41,27 +41,27 @@ def shown(results: SuiteResults, width: int) -> str:
 
 # ------------------------------------------------------------------------------------------------ Markdown
 def test_main_table_in_markdown() -> None:
-    found = markdown_cells(markdown(main_table(compare(published_run()))))
-    assert found[0] == [
+    actual = markdown_cells(markdown(main_table(compare(published_run()))))
+    assert actual[0] == [
         "Model", "Data", "FID ↓ paper", "FID ↓ measured", "FID(Cp) ↓ paper", "FID(Cp) ↓ measured", "PSNR ↑ paper",
         "PSNR-ref ↑ measured", "PSNR-true ↑ measured", "CA ↑ paper", "CA ↑ measured", "N",
     ]  # fmt: skip
-    assert found[1] == [
+    assert actual[1] == [
         "StarGAN (T)", "F&P", "45.31", "45.00 ± 1.00 ▼ 0.31 better", "–", "–¹", "13.44", "13.50 ± 0.00 ▲ 0.06 better",
         "24.00 ± 0.00", "93.45", "93.20 ± 0.20 ▼ 0.25 worse", "1,680",
     ]  # fmt: skip
-    assert found[2] == ["GANima (R)", "F&P", "–", "–²", "23.99", "–²", "–", "–²", "–²", "77.01", "–²", "–"]
-    assert found[3][3] == "49.30 ± 0.00 = equal"
-    assert found[8] == [
+    assert actual[2] == ["GANima (R)", "F&P", "–", "–²", "23.99", "–²", "–", "–²", "–²", "77.01", "–²", "–"]
+    assert actual[3][3] == "49.30 ± 0.00 = equal"
+    assert actual[8] == [
         "Ours (R)³", "F", "36.19", "39.00 ± 1.00 ▲ 2.81 worse", "–", "20.00 ± 0.00", "25.75",
         "13.50 ± 0.00", "24.00 ± 0.00 ▼ 1.75 worse", "92.88", "90.00 ± 0.00 ▼ 2.88 worse", "560",
     ]  # fmt: skip
 
 
 def test_main_table_of_a_quick_run_in_markdown() -> None:
-    found = markdown_cells(markdown(main_table(compare(quick_run()))))
-    assert found[0][2:6] == ["FID ↓ paper", "FD[lite0] ↓ measured", "FID(Cp) ↓ paper", "FD[lite0](Cp) ↓ measured"]
-    assert found[6] == [
+    actual = markdown_cells(markdown(main_table(compare(quick_run()))))
+    assert actual[0][2:6] == ["FID ↓ paper", "FD[lite0] ↓ measured", "FID(Cp) ↓ paper", "FD[lite0](Cp) ↓ measured"]
+    assert actual[6] == [
         "Ours (T)³",
         "F&P",
         "42.52",
@@ -82,7 +82,7 @@ def test_markdown_columns_line_up(run: str) -> None:
     for table in (main_table(compare(RUNS[run])), *extended_tables(RUNS[run], timings())):
         lines = [line for line in markdown(table).splitlines() if line.startswith("|")]
         assert len({len(line) for line in lines}) == 1
-        bars = {tuple(place for place, sign in enumerate(line) if sign == "|") for line in lines}
+        bars = {tuple(index for index, sign in enumerate(line) if sign == "|") for line in lines}
         assert len(bars) == 1
 
 
@@ -124,9 +124,9 @@ def test_notes_of_a_quick_run() -> None:
 
 
 def test_notes_of_a_published_run() -> None:
-    found = notes(compare(published_run()))
-    assert "3 training seeds (0, 1 and 2): mean ± sample standard deviation." in found
-    assert not any("compared" in note for note in found)
+    actual = notes(compare(published_run()))
+    assert "3 training seeds (0, 1 and 2): mean ± sample standard deviation." in actual
+    assert not any("compared" in note for note in actual)
     many = dataclasses.replace(published_run(), test_images={"F&P": 5000, "F": 5000})
     rows = tuple(
         dataclasses.replace(
@@ -138,9 +138,9 @@ def test_notes_of_a_published_run() -> None:
 
 
 def test_only_distances_are_kept_apart_where_only_they_differ() -> None:
-    found = notes(compare(dataclasses.replace(published_run(), profile="reference")))
+    texts = notes(compare(dataclasses.replace(published_run(), profile="reference")))
     assert (
-        "FID and FID(Cp) are not compared with the paper's: trained by profile reference (the paper: in full)." in found
+        "FID and FID(Cp) are not compared with the paper's: trained by profile reference (the paper: in full)." in texts
     )
 
 
@@ -251,7 +251,7 @@ def test_extended_table_in_csv() -> None:
 # ------------------------------------------------------------------------------------------------ the terminal
 def test_terminal_shows_the_papers_above_the_measured_with_decimals_in_line() -> None:
     lines = shown(published_run(), 120).splitlines()
-    start = next(place for place, line in enumerate(lines) if line.startswith("Ours (T)"))
+    start = next(index for index, line in enumerate(lines) if line.startswith("Ours (T)"))
     assert [line.removeprefix("Ours (T)³") for line in lines[start : start + 3]] == [
         "    F&P   paper       42.52          22.60          13.80              –         93.38           1,680",
         "                   measured    41.50 ± 0.50   20.00 ± 0.00   13.50 ± 0.00   24.00 ± 0.00  90.00 ± 0.00",
@@ -281,7 +281,7 @@ def test_terminal_does_not_wrap_a_main_table_of_one_seed_at_100_columns() -> Non
 
 def test_terminal_headings_name_both_measures() -> None:
     lines = shown(quick_run(), 100).splitlines()
-    heading = next(place for place, line in enumerate(lines) if line.startswith("Model"))
+    heading = next(index for index, line in enumerate(lines) if line.startswith("Model"))
     assert re.split(r"\s{2,}", lines[heading - 1].strip()) == ["paper", "FID ↓", "FID(Cp) ↓", "PSNR ↑", "PSNR ↑"]
     assert re.split(r"\s{2,}", lines[heading]) == [
         "Model", "Data", "measured", "FD[lite0] ↓", "FD[lite0](Cp) ↓", "PSNR-ref ↑", "PSNR-true ↑", "CA ↑", "N",

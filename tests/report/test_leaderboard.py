@@ -42,8 +42,8 @@ def other_run(shift: float = 3.0, **changes: object) -> SuiteResults:
 
 
 def cells(group: BoardGroup, metric: str) -> dict[str, Any]:
-    place = [each.key for each in group.metrics].index(metric)
-    return {entry.row.id: entry.cells[place] for entry in group.rows}
+    column = [each.key for each in group.metrics].index(metric)
+    return {entry.row.id: entry.cells[column] for entry in group.rows}
 
 
 def test_rows_of_one_list_of_edits_stand_in_one_table() -> None:
@@ -160,9 +160,9 @@ def test_the_page_of_several_results(
     assert page.get_by_text("not comparable", exact=True).count() == 5
     assert page.locator("table").first.locator("tbody th", has_text="failed").all_inner_texts() == ["HiSD (T), failed"]
     heading = page.locator("table").first.locator("th", has_text="PSNR-true")
-    place = heading.evaluate("cell => cell.cellIndex")
+    folder = heading.evaluate("cell => cell.cellIndex")
     heading.get_by_role("button").click()
-    numbers = page.locator("table").first.locator(f"tbody td:nth-child({place + 1})").evaluate_all(
+    numbers = page.locator("table").first.locator(f"tbody td:nth-child({folder + 1})").evaluate_all(
         "cells => cells.map(cell => Number(cell.dataset.v))"
     )  # fmt: skip
     assert numbers == sorted(numbers)

@@ -126,9 +126,9 @@ def test_parts_of_an_entry() -> None:
 # ---------------------------------------------------------------------------------------------- commands
 def test_commands_are_what_the_command_takes(results: SuiteResults) -> None:
     options = ("--suite", "table1", "--profile", "quick", "--data", "rafd:/data/my faces", "--seeds", "0,1")
-    found = row_commands(results, options)
-    assert len(found) == len(results.rows)
-    for row, each in zip(results.rows, found, strict=True):
+    actual = row_commands(results, options)
+    assert len(actual) == len(results.rows)
+    for row, each in zip(results.rows, actual, strict=True):
         words = shlex.split(each.command)
         assert words[:3] == ["python", "-m", "benchmark.run"]
         arguments = parser().parse_args(words[3:])

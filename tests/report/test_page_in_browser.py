@@ -126,18 +126,18 @@ def test_the_view_shows_the_pictures_of_its_edit(page: Path, open_page: Open) ->
     opened = open_page(page)
     block = opened.locator("#edits [data-block]").filter(has=opened.locator("[data-kind=reference]")).first
     edit = block.locator("[data-kind=edit][data-to=sad]").last
-    place = "element => [element.className.match(/s\\d+/)[0], element.style.backgroundPosition]"
+    position = "element => [element.className.match(/s\\d+/)[0], element.style.backgroundPosition]"
     expected = [
-        block.locator(f"[data-kind={kind}]{of}").first.evaluate(place)
+        block.locator(f"[data-kind={kind}]{of}").first.evaluate(position)
         for kind, of in (("source", ""), ("reference", "[data-to=sad]"))
     ]
-    expected += [edit.evaluate(place), block.locator("[data-kind=truth][data-to=sad]").evaluate(place)]
+    expected += [edit.evaluate(position), block.locator("[data-kind=truth][data-to=sad]").evaluate(position)]
     edit.click()
     tiles = opened.locator("#view [data-part=choices] > * > .tile")
-    assert [tile.evaluate(place) for tile in tiles.all()] == expected
+    assert [tile.evaluate(position) for tile in tiles.all()] == expected
     difference = opened.locator("#view .difference .tile")
-    assert [tile.evaluate(place) for tile in difference.all()] == [expected[3], expected[2]]
-    assert opened.locator("#view [data-part=under]").evaluate(place) == expected[3]
+    assert [tile.evaluate(position) for tile in difference.all()] == [expected[3], expected[2]]
+    assert opened.locator("#view [data-part=under]").evaluate(position) == expected[3]
 
 
 def test_a_command_is_copied(page: Path, open_page: Open) -> None:

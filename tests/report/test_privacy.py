@@ -42,7 +42,7 @@ class Client:
     def get_run(self, _run: str) -> SimpleNamespace:
         return self._run
 
-    def log_artifact(self, run: str, path: str, place: str) -> None:
+    def log_artifact(self, run: str, path: str, name: str) -> None:
         self.logged.append(Path(path).name)
 
     def set_terminated(self, *_: Any) -> None: ...

@@ -96,28 +96,28 @@ suite_results = st.builds(
 
 @given(suite_results)
 @settings(max_examples=60, deadline=None)
-def test_what_is_dumped_is_loaded(tmp_path_factory: pytest.TempPathFactory, made: SuiteResults) -> None:
+def test_what_is_dumped_is_loaded(tmp_path_factory: pytest.TempPathFactory, result: SuiteResults) -> None:
     path = tmp_path_factory.getbasetemp() / "results.json"
-    path.write_text(made.dump(), encoding="utf-8")
+    path.write_text(result.dump(), encoding="utf-8")
     again = load_results(path)
-    assert again == made
-    assert again.dump() == made.dump()
+    assert again == result
+    assert again.dump() == result.dump()
 
 
-@pytest.mark.parametrize("made", [published_run(), quick_run(), ablation_run()])
-def test_made_up_runs_are_loaded(tmp_path: Path, made: SuiteResults) -> None:
-    (tmp_path / "results.json").write_text(made.dump(), encoding="utf-8")
-    assert load_results(tmp_path / "results.json") == made
+@pytest.mark.parametrize("result", [published_run(), quick_run(), ablation_run()])
+def test_made_up_runs_are_loaded(tmp_path: Path, result: SuiteResults) -> None:
+    (tmp_path / "results.json").write_text(result.dump(), encoding="utf-8")
+    assert load_results(tmp_path / "results.json") == result
 
 
 def damaged(raw: dict[str, Any], *path: str | int, value: Any = None, drop: bool = False) -> dict[str, Any]:
-    place: Any = raw
+    node: Any = raw
     for step in path[:-1]:
-        place = place[step]
+        node = node[step]
     if drop:
-        del place[path[-1]]
+        del node[path[-1]]
     else:
-        place[path[-1]] = value
+        node[path[-1]] = value
     return raw
 
 

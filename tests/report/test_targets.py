@@ -29,8 +29,8 @@ def pictures(row: str, guide: Guide, subset: Subset = "F&P", draw: int = 0, own:
     sources = shared.integers(0, 256, (len(own), 32, 32, 3), np.uint8)
     references = np.random.default_rng([len(subset), draw]).integers(0, 256, (len(own), 8, 32, 32, 3), np.uint8)
     edits = np.random.default_rng([ord(word) for word in row]).integers(0, 256, (len(own), 8, 32, 32, 3), np.uint8)
-    given = references if guide == "R" else None
-    return RowPictures(row, f"Model {row} ({guide})", guide, subset, sources, own, edits, given, CAPTIONS[: len(own)])
+    inputs = references if guide == "R" else None
+    return RowPictures(row, f"Model {row} ({guide})", guide, subset, sources, own, edits, inputs, CAPTIONS[: len(own)])
 
 
 def drawn(rows: list[RowPictures], targets: tuple[str, ...] = ("happy",)) -> Figure:
@@ -50,13 +50,13 @@ def test_a_face_is_a_column_and_a_row_a_line() -> None:
     rows = [pictures("a", "T"), pictures("b", "R"), pictures("c", "R")]
     figure = drawn(rows)
     assert rows[1].references is not None
-    for place in (0, 2):
-        assert np.array_equal(cell(figure, ("0 source", place, "happy")), rows[0].sources[place])
-        reference = rows[1].references[place, HAPPY]
-        assert np.array_equal(cell(figure, ("0 reference (R)", place, "happy")), reference)
+    for index in (0, 2):
+        assert np.array_equal(cell(figure, ("0 source", index, "happy")), rows[0].sources[index])
+        reference = rows[1].references[index, HAPPY]
+        assert np.array_equal(cell(figure, ("0 reference (R)", index, "happy")), reference)
         for row in rows:
-            assert np.array_equal(cell(figure, (f"0 {row.row}", place, "happy")), row.edits[place, HAPPY])
-        lines = [figure.boxes[f"0 {key}", place, "happy"] for key in ("source", "reference (R)", "a", "b", "c")]
+            assert np.array_equal(cell(figure, (f"0 {row.row}", index, "happy")), row.edits[index, HAPPY])
+        lines = [figure.boxes[f"0 {key}", index, "happy"] for key in ("source", "reference (R)", "a", "b", "c")]
         assert len({(left, right) for left, _, right, _ in lines}) == 1, "one column"
         assert all(above[3] < below[1] for above, below in itertools.pairwise(lines)), "from the top down"
     assert figure.boxes["0 a", 0, "happy"][2] < figure.boxes["0 a", 2, "happy"][0]
@@ -76,8 +76,8 @@ def test_sections_by_subset_references_and_target() -> None:
     rows = [pictures("a", "T"), pictures("b", "R"), pictures("c", "R", draw=1), pictures("d", "R", "F")]
     figure = drawn(rows, ("happy", "sad"))
     lines = {key.partition(" ")[::2] for key, _, _ in figure.boxes}
-    made = {(section, line) for section, line in lines if line in "abcd"}
-    assert made == {
+    result = {(section, line) for section, line in lines if line in "abcd"}
+    assert result == {
         ("0", "a"), ("0", "b"), ("1", "a"), ("1", "b"), ("2", "c"), ("3", "c"), ("4", "d"), ("5", "d")
     }  # fmt: skip
     boxes = list(figure.boxes.values())
@@ -101,11 +101,11 @@ def not_aligned(**change: object) -> SuiteResults:
         "F&P": JudgeReading(31.25, 720, {"happy": 40.0, "sad": 22.5}, 40.0, 90, 720, 12.25),
         "F": JudgeReading(37.5, 240, {"happy": 50.0}, 50.0, 30, 240, 11.5),
     }
-    made = dataclasses.replace(
+    result = dataclasses.replace(
         quick_run(), faces="nonaligned", targets=("happy",), readings=readings, paper_table="", suite="nonaligned",
         test_images={"F&P": 90, "F": 30},
     )  # fmt: skip
-    return dataclasses.replace(made, **change)  # type: ignore[arg-type]
+    return dataclasses.replace(result, **change)  # type: ignore[arg-type]
 
 
 def test_the_notes_say_what_ca_is_read_beside_and_what_distances_are_to() -> None:
@@ -152,8 +152,8 @@ def test_the_notes_without_targets_and_of_aligned_faces() -> None:
 @pytest.mark.parametrize("faces", ["aligned", "nonaligned"])
 def test_the_expressions_have_a_row_of_what_is_edited(faces: str) -> None:
     rows = [[entry.text for entry in row] for row in expressions_table(not_aligned(faces=faces)).rows]
-    found = [row for row in rows if row[0] == "real pictures, not aligned"]
+    actual = [row for row in rows if row[0] == "real pictures, not aligned"]
     if faces == "aligned":
-        assert found == []
+        assert actual == []
     else:
-        assert found[0] == ["real pictures, not aligned", "F&P", "–", "–", "–", "–", "40.0", "–", "22.5", "–"]
+        assert actual[0] == ["real pictures, not aligned", "F&P", "–", "–", "–", "–", "40.0", "–", "22.5", "–"]

@@ -29,15 +29,15 @@ PLANE = "expression and identity"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("reports") / "table1"
+    result = tmp_path_factory.mktemp("reports") / "table1"
     rows = [pictures("stargan-t", "T"), pictures("mtss-r", "R")]
     losses = {"mtss F&P seed 0": history(a=[1.0, 2.0])}
     results = certain_run()
     edits = np.zeros((3, 32, 32, 3), np.uint8)
     pair = ClaimPair(results.verdicts[0], "CA", ("a", "b"), edits[0], (edits[1], edits[2]), None)
-    files = write_report(made, results, rows, losses, timings(), "ablation", [pair])
-    assert files == {name: made / file for name, file in FILES.items() if name not in (TARGETS, PLANE)}
-    return made
+    files = write_report(result, results, rows, losses, timings(), "ablation", [pair])
+    assert files == {name: result / file for name, file in FILES.items() if name not in (TARGETS, PLANE)}
+    return result
 
 
 def test_every_file_is_there_and_nothing_else(folder: Path) -> None:

@@ -203,8 +203,8 @@ def test_stored_again_damage_is_mended_and_seeds_of_others_are_kept(
     shutil.copytree(next(copy.glob("scores/*")), stale)
     call = [*arguments, "--from", str(fresh), "--to", str(copy), "--seeds", "0", "--json"]
     assert reference.main(call) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["removed"] == ["scores/score-of-old-0123456789ab"]
+    report = json.loads(capsys.readouterr().out)
+    assert report["removed"] == ["scores/score-of-old-0123456789ab"]
     assert not stale.exists()
     index = load_index(copy)
     assert set(index.suites["dummies"].rows["d-r"].seeds) == {0, 1}
@@ -254,7 +254,7 @@ def test_a_name_stands_for_stored_weights(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (["--profile", "quick"], "does not say in which precision"),
         (["--seeds", "7"], "no finished training"),
@@ -262,11 +262,16 @@ def test_a_name_stands_for_stored_weights(
     ],
 )
 def test_what_cannot_be_stored_is_said(
-    change: list[str], said: str, arguments: list[str], runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change: list[str],
+    message: str,
+    arguments: list[str],
+    runs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     call = [*arguments, "--from", str(runs), "--to", str(tmp_path / "to"), *change]
     assert reference.main(call) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "to").exists()
 
 
