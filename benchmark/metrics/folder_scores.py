@@ -21,7 +21,7 @@ from benchmark.metrics.registry import METRICS
 
 SCHEMA = 2
 UNEQUAL = 0.01
-"""By which share of their pictures two sets may differ in codec and quality without a note."""
+"""Share of pictures by which two sets may differ in codec and quality without a note."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class PairResult:
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """Everything the command prints; docs/metrics.md documents it as the schema of --json.
+    """The output of the command; docs/metrics.md documents it as the schema of --json.
 
     metrics: descriptions of all that were asked for. scores: their values by key, None with a reason in `reasons`.
     """
@@ -181,7 +181,7 @@ def _set_result(features: FeatureSet) -> SetResult:
 
 
 def _set_notes(real: FeatureSet, fake: FeatureSet, extractor: FeatureExtractor) -> Iterator[str]:
-    """What a reader must know before comparing the distances with others."""
+    """Return notes on what the distances may be compared with."""
     if not extractor.comparable:
         yield f"{extractor.column} is measured in another feature space than FID: not comparable with published numbers"
     known = [features.images for features in (real, fake) if features.images is not None]

@@ -1,4 +1,4 @@
-"""Two folders of pictures, or statistics of them, compared: what `benchmark.score --real --fake` does."""
+"""Compare two folders of pictures, or statistics of them (`benchmark.score --real --fake`)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FolderOptions:
 
 
 def score_folders(options: FolderOptions) -> tuple[ScoreResult | None, Sequence[str]]:
-    """Check what can be checked at once, then measure; returns the scores, None without --fake, and notes.
+    """Check the options, then measure; returns the scores, None without --fake, and notes.
 
     Raises UserError.
     """
@@ -80,7 +80,7 @@ def _check_save(path: Path | None, real: Path) -> None:
 
 
 def _find_all(folders: dict[str, Path], options: FolderOptions) -> dict[str, FolderContent]:
-    """The picture files of all folders. Raises UserError where they are too few."""
+    """List the picture files of all folders. Raises UserError where they are too few."""
     contents = {role: find_pictures(folder, f"--{role}", options.recursive) for role, folder in folders.items()}
     for role, content in contents.items():
         _check_count(role, content.folder, len(content.paths), options.allow_small)
@@ -105,7 +105,7 @@ def _check_count(role: str, folder: Path, count: int, allow_small: bool) -> None
 
 
 def _examined(contents: dict[str, FolderContent], reporter: Reporter) -> dict[str, PictureSet]:
-    """All folders, every file decoded once. Raises UserError with the list of files that cannot be measured."""
+    """Decode every file of all folders once. Raises UserError with the list of files that cannot be measured."""
     sets: dict[str, PictureSet] = {}
     broken: list[BrokenFile] = []
     for role, content in contents.items():

@@ -1,4 +1,4 @@
-"""Loss curves: a row for each training, a small panel for each of its losses, seeds on top of one another."""
+"""Loss curves: a row for each training, a panel for each of its losses, all seeds in one panel."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 POINTS = 400
-"""Means of so many stretches are drawn: a long training is not a bar of ink."""
+"""Points of a curve: means of stretches of equal length, so that long trainings stay readable."""
 DECADE_AND_A_HALF = 30.0
-"""Range of a positive loss from which on its scale is logarithmic."""
+"""Ratio of largest to smallest value from which the scale of a positive loss is logarithmic."""
 OUTLIER = 15.0
-"""How many times the range of the middle half of its values a signed loss may leave it before its scale is bent."""
+"""Interquartile ranges by which a signed loss may leave its middle half before its scale is symmetric-logarithmic."""
 WIDTH, MARGIN, GAP = 13.0, 0.14, 0.13
-"""Inches: of the figure, left and right of the panels, and between two of them."""
+"""Inches: width of the figure, margins left and right of the panels, and the gap between panels."""
 HEADING, TITLES, PANEL, APART = 0.26, 0.34, 0.56, 0.34
-"""Inches of a row from the top down: the training's name, the panels' titles, the panels, space to the next row."""
+"""Heights in inches, from top to bottom: the training's name, panel titles, panels, space to the next row."""
 WIDEST = 1.9
-"""Inches that a panel is wide at most."""
+"""Largest width of a panel in inches."""
 COLOURS = ("#1f5fa8", "#c8501e", "#2e8b57", "#8a4fa3", "#a0802a", "#5a5a62")
 INK, QUIET, RULE, ALARM = "#18181b", "#64646c", "#d4d4d8", "#b3261e"
 NETWORKS = {"generator": "G", "discriminator": "D", "sdu": "SDU"}
@@ -56,12 +56,12 @@ def draw_losses(losses: Mapping[str, pd.DataFrame], path: Path, failed: Collecti
 
 
 def by_training(losses: Mapping[str, pd.DataFrame]) -> dict[str, Curves]:
-    """The trainings that have losses, by everything in their names but the seed, then by `seed 0`, `seed 1`, ..."""
+    """Group the trainings that have losses by name without the seed, then by `seed 0`, `seed 1`, ..."""
     return _by_method({name: frame for name, frame in losses.items() if len(frame) and len(frame.columns) > 1})
 
 
 def _row(figure: Figure, title: str, seeds: Curves, failed: Collection[str], top: float) -> None:
-    """A training: its name, the seeds' colours, its panels. Everything is placed in inches, `top` from below."""
+    """Draw a training: its name, the seeds' colours, its panels. top: in inches from the bottom of the figure."""
     height = figure.get_figheight()
     names = loss_names(seeds)
     last = max(int(frame["iteration"].iloc[-1]) for frame in seeds.values())
@@ -85,7 +85,7 @@ def _row(figure: Figure, title: str, seeds: Curves, failed: Collection[str], top
 
 
 def _by_method(losses: Mapping[str, pd.DataFrame]) -> dict[str, Curves]:
-    """By everything in a training's name but its seed, then by `seed 0`, `seed 1`, ..."""
+    """Group by a training's name without its seed, then by `seed 0`, `seed 1`, ..."""
     groups: dict[str, Curves] = {}
     for name, frame in losses.items():
         match = re.fullmatch(r"(.*?) (seed \d+)", name)
@@ -95,14 +95,14 @@ def _by_method(losses: Mapping[str, pd.DataFrame]) -> dict[str, Curves]:
 
 
 def loss_names(seeds: Curves) -> list[str]:
-    """The losses of a training, those of one network side by side."""
+    """Return the losses of a training, those of one network in succession."""
     names = dict.fromkeys(name for frame in seeds.values() for name in frame.columns if name != "iteration")
     parts = list(dict.fromkeys(name.partition("/")[0] for name in names))
     return sorted(names, key=lambda name: parts.index(name.partition("/")[0]))
 
 
 def _panel(axis: Axes, name: str, seeds: Curves, failed: Collection[str]) -> None:
-    """One loss, with its range in place of ticks."""
+    """Draw one loss, with its range instead of ticks."""
     everything = []
     for colour, (seed, frame) in zip(_colours(len(seeds)), seeds.items(), strict=True):
         iterations, values = thin(*finite(frame, name))
@@ -121,7 +121,7 @@ def _panel(axis: Axes, name: str, seeds: Curves, failed: Collection[str]) -> Non
 
 
 def _range(axis: Axes, values: np.ndarray) -> None:
-    """Write below the panel from where to where its curves run."""
+    """Write the range of the curves below the panel."""
     axis.set_yticks([])
     axis.minorticks_off()
     if len(values):
@@ -130,7 +130,7 @@ def _range(axis: Axes, values: np.ndarray) -> None:
 
 
 def _scale(axis: Axes, values: np.ndarray) -> None:
-    """Linear where that can be read, logarithmic for positive losses over decades, bent for signed ones with spikes."""
+    """Choose the scale: linear, logarithmic for positive losses over decades, symlog for signed ones with spikes."""
     kind = scale_of(values)
     if kind == "log":
         axis.set_yscale("log")
@@ -141,12 +141,12 @@ def _scale(axis: Axes, values: np.ndarray) -> None:
 
 
 def bend_of(values: np.ndarray) -> float:
-    """Up to which size a bent scale is linear: the power of ten above three quarters of the values."""
+    """Return the linear threshold of a symlog scale: the power of ten above three quarters of the values."""
     return float(10.0 ** np.ceil(np.log10(max(float(np.quantile(np.abs(values), 0.75)), 1e-6))))
 
 
 def scale_of(values: np.ndarray) -> str:
-    """`linear`, `log` or `symlog`: which scale shows all of these values."""
+    """Return the scale that shows all values: `linear`, `log` or `symlog`."""
     if not len(values):
         return "linear"
     if values.min() > 0:
@@ -156,7 +156,7 @@ def scale_of(values: np.ndarray) -> str:
 
 
 def thin(iterations: np.ndarray, values: np.ndarray, points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """Means of `points` stretches of about equal length; as they are where there are no more."""
+    """Average over `points` stretches of about equal length; shorter series stay as they are."""
     if len(values) <= points:
         return iterations, values
     stretches = np.array_split(np.arange(len(values)), points)
@@ -167,7 +167,7 @@ def thin(iterations: np.ndarray, values: np.ndarray, points: int = POINTS) -> tu
 
 
 def finite(frame: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Iterations and values where the loss was measured: some are not in every iteration."""
+    """Return iterations and values where the loss was measured; some losses are not in every iteration."""
     if name not in frame:
         return np.empty(0), np.empty(0)
     values = frame[name].to_numpy(float)

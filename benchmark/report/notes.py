@@ -96,7 +96,7 @@ def accuracy(judges: Mapping[int, JudgeResult]) -> str:
 
 
 def pictures_note(results: SuiteResults) -> str:
-    """N, on both sides."""
+    """Return the numbers of edits and of real pictures."""
     real = [f"{count:,} ({subset})" for subset, count in results.test_images.items()]
     shown = f" that show {listed(results.targets)}" if results.targets else ""
     against = f", measured against {listed(real)} real ones{shown}" if real else ""
@@ -127,7 +127,7 @@ def reader_notes(results: SuiteResults) -> list[str]:
 
 
 def seeds_note(results: SuiteResults) -> str:
-    """How many seeds, and what stands behind the ± sign; nothing where no row was trained here."""
+    """Return the number of seeds and the meaning of the ± sign; empty where no row was trained here."""
     if not results.seeds:
         return ""
     seeds = listed([str(seed) for seed in results.seeds])
@@ -137,7 +137,7 @@ def seeds_note(results: SuiteResults) -> str:
 
 
 def interval_note(results: SuiteResults) -> str:
-    """What the brackets are; nothing where there are none."""
+    """Return the meaning of the brackets; empty where there are none."""
     if not any(summary.identities for row in results.rows for summary in row.summary.values()):
         return ""
     return (
@@ -147,7 +147,7 @@ def interval_note(results: SuiteResults) -> str:
 
 
 def floor_note(results: SuiteResults) -> str:
-    """How far two halves of the real pictures are apart; nothing where that is not known."""
+    """Return the distance of two halves of the real pictures; empty where it is unknown."""
     column = results.features.column
     parts = [
         f"{floor.whole:.2f}{'' if floor.cropped is None else f' (Cp {floor.cropped:.2f})'} between halves of "
@@ -159,7 +159,7 @@ def floor_note(results: SuiteResults) -> str:
 
 
 def failure_note(row: Row) -> str:
-    """Which of its trainings failed by their own measure, and how."""
+    """List the trainings that failed by their own measure, with the reasons."""
     if not row.failed:
         return ""
     seeds = f" ({len(row.failed)} of {len(row.seeds)} seeds)" if len(row.seeds) > 1 else ""
@@ -168,7 +168,7 @@ def failure_note(row: Row) -> str:
 
 
 def obstacle_note(comparison: Comparison) -> str:
-    """Why nothing is subtracted: first what holds for every column, then what holds for some."""
+    """Give the reasons why numbers are not compared: first those of all columns, then those of some."""
     columns = [column for column in comparison.columns if column.paper]
     shared = (
         [why for why in columns[0].obstacles if all(why in column.obstacles for column in columns)] if columns else []
@@ -226,7 +226,7 @@ def overrides_note(results: SuiteResults) -> str:
 
 
 def same_run_notes(results: SuiteResults, rows: Sequence[Row]) -> list[str]:
-    """Which of `rows` are one and the same run, and what in the profile makes them so."""
+    """List the rows that are the same run, with the setting of the profile that makes them so."""
     by_id = {row.id: row for row in rows}
     lines = []
     for row in rows:
@@ -290,7 +290,7 @@ def definitions(results: SuiteResults) -> list[tuple[str, str]]:
 
 
 def data_line(results: SuiteResults) -> str:
-    """What was run, in a line."""
+    """Describe the run in a line."""
     return f"Data: {data_label(results.data)}, {results.size} px. Profile: {results.profile}."
 
 

@@ -1,4 +1,4 @@
-"""report.md: everything on one page that GitHub shows."""
+"""report.md: the whole report as one Markdown page."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ PLANE_WORDS = "Every row between source and true picture; bars are intervals ove
 
 
 def table_page(results: SuiteResults) -> str:
-    """table.md."""
+    """Make table.md."""
     return _page(results, [markdown(main_table(compare(results)))])
 
 
 def extended_tables(results: SuiteResults, timings: Mapping[str, float]) -> tuple[Table, ...]:
-    """What goes beyond the paper."""
+    """Make the sections that go beyond the paper."""
     steps = steps_table(results)
     certainty = ranks_table(results), agreement_table(results), seeds_table(results)
     tables = (measures_table(results), *certainty, steps, cost_table(results, timings), expressions_table(results))
@@ -42,12 +42,12 @@ def extended_tables(results: SuiteResults, timings: Mapping[str, float]) -> tupl
 
 
 def extended_page(results: SuiteResults, timings: Mapping[str, float]) -> str:
-    """extended.md."""
+    """Make extended.md."""
     return _page(results, [_titled(table) for table in extended_tables(results, timings)])
 
 
 def report_page(results: SuiteResults, timings: Mapping[str, float], pictures: Sequence[str]) -> str:
-    """report.md. `pictures`: the names of the figures that lie beside it."""
+    """Make report.md. pictures: names of the figures in the same folder."""
     comparison = compare(results)
     parts = [_claims(results, CLAIMS in pictures), markdown(main_table(comparison))]
     if comparison.published:
@@ -65,7 +65,7 @@ def report_page(results: SuiteResults, timings: Mapping[str, float], pictures: S
 
 
 def _claims(results: SuiteResults, drawn: bool) -> str:
-    """The verdicts on the paper's claims, with the numbers; nothing where the suite names no claims."""
+    """Make the section of verdicts on the paper's claims; empty where the suite names none."""
     if results.claims is None:
         return ""
     if not results.verdicts:
@@ -93,7 +93,7 @@ def _titled(table: Table) -> str:
 
 
 def _settings(results: SuiteResults) -> str:
-    """What differs from the published settings, by row."""
+    """List the settings that differ from the published ones, by row."""
     by_settings: dict[str, list[str]] = {}
     for row in results.rows:
         if row.training is not None:
@@ -130,7 +130,7 @@ def _definitions(results: SuiteResults) -> str:
 
 
 def _keys(results: SuiteResults) -> str:
-    """Content keys, folded away."""
+    """List content keys in a closed `details` element."""
     width = max((len(name) for name in results.keys), default=0)
     lines = [f"{name.ljust(width)}  {key}" for name, key in results.keys.items()]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""How sure each number of a report is, and what that decides: intervals, ranks with ties, verdicts on claims."""
+"""Uncertainty of a report's numbers: intervals, ranks with ties, verdicts on claims."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.statistics.samples import Sample
 from benchmark.statistics.verdicts import Setting, decide
 
 NOT_IN_A_NAME = re.compile(r"[^\w. :-]", re.ASCII)
-"""What MLflow takes in no name of a metric; a slash would begin a group."""
+"""Characters that MLflow refuses in names of metrics; a slash would begin a group."""
 
 
 def with_statistics(results: SuiteResults, claims: Claims | None, undecidable: str = "") -> SuiteResults:
@@ -67,7 +67,7 @@ def without_ranks(rows: Sequence[Row], metrics: Sequence[MetricDescription]) -> 
 def _comparable(
     rows: Sequence[Row], samples: Sequence[Mapping[str, Sample]], metric: MetricDescription
 ) -> list[list[int]]:
-    """Places of the rows that may be ranked in a metric, by their list of edits; lists of one are left out."""
+    """Return the indices of rows to rank in a metric, grouped by their list of edits; single rows are left out."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for index, row in enumerate(rows):
         sample = samples[index].get(metric.key)

@@ -1,4 +1,4 @@
-"""The tables of a report, in no format yet: headings, entries, footnotes."""
+"""The tables of a report, independent of the format: headings, entries, footnotes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """A table in no format yet. `label`: the key by which LaTeX refers to it."""
+    """A table, independent of the format. label: the key by which LaTeX refers to it."""
 
     title: str
     label: str
@@ -65,7 +65,7 @@ class Table:
 
 @dataclass
 class Footnotes:
-    """Collects footnotes in the order of their first use; the same text is the same footnote."""
+    """Collect footnotes in the order of their first use; equal texts share a footnote."""
 
     texts: list[str] = field(default_factory=list)
 
@@ -114,7 +114,7 @@ def _is_first(index: int, comparison: Comparison) -> bool:
 
 
 def measures_table(results: SuiteResults) -> Table:
-    """Every metric of every row, or those that the suite names."""
+    """Make the extended table: every metric of every row, or those that the suite names."""
     footnotes, metrics = Footnotes(), measured_metrics(results)
     heads = [Heading("", "Model", False), Heading("", "Data", False)]
     heads += [Heading("", metric_heading(metric)) for metric in metrics]
@@ -150,7 +150,7 @@ def measures_table(results: SuiteResults) -> Table:
 
 
 def measured_metrics(results: SuiteResults) -> Sequence[MetricDescription]:
-    """Every metric, or those that the suite names."""
+    """Return every metric, or those that the suite names."""
     if not results.extra_columns:
         return results.metrics
     comparison = compare(results)
@@ -203,7 +203,7 @@ def step(above: Row | None, row: Row) -> str:
 
 
 def cost_table(results: SuiteResults, timings: Mapping[str, float]) -> Table:
-    """What every row's training took."""
+    """Make the table of the cost of each row's training."""
     headings = ("Iterations", "Images seen", "Updates", "Parameters (million)", "Training time")
     rows = []
     for row in results.rows:
@@ -229,7 +229,7 @@ def cost_table(results: SuiteResults, timings: Mapping[str, float]) -> Table:
 
 
 def expressions_table(results: SuiteResults) -> Table:
-    """CA by target expression, and the judge's accuracy on real pictures."""
+    """Make the table of CA by target expression, with the judge's accuracy on real pictures."""
     rows = []
     for row in results.rows:
         shares = [_mean(scores.ca_by_expression.get(name) for scores in row.seeds.values()) for name in EXPRESSIONS]

@@ -49,7 +49,7 @@ def open_inception(weights: Weights, device: str, batch: int | None = None) -> N
 
 
 def _network(whole: nn.Module, device: str) -> nn.Module:
-    """From the picture to the features. A GPU has no use for what saves a CPU its time."""
+    """Return the network from picture to features; only a CPU gains from `FastInception`."""
     layers = OrderedDict((name, getattr(whole.eval(), name)) for name in LAYERS)
     if torch.device(device).type == "cpu":
         return FastInception(list(layers.values()))

@@ -1,4 +1,4 @@
-"""What the extractors share: a network, its preparation of pictures, and the loop over batches."""
+"""Shared parts of the extractors: a network, its preparation of pictures, and the loop over batches."""
 
 from __future__ import annotations
 
