@@ -61,22 +61,22 @@ def find_results(paths: Sequence[Path]) -> tuple[list[tuple[Path, SuiteResults]]
 
     Raises UserError for a path that holds none, or only one that cannot be read.
     """
-    entry: dict[Path, SuiteResults] = {}
+    results: dict[Path, SuiteResults] = {}
     unread = []
     for path in paths:
         files = result_files(path)
         for file in files:
-            if file.resolve() in {other.resolve() for other in entry}:
+            if file.resolve() in {other.resolve() for other in results}:
                 continue
             try:
-                entry[file] = load_results(file)
+                results[file] = load_results(file)
             except UserError as error:
                 if len(files) == 1:
                     raise
                 unread.append(str(error))
-    if not entry:
+    if not results:
         raise UserError(unread[0])
-    return list(entry.items()), unread
+    return list(results.items()), unread
 
 
 def board(entries: Sequence[tuple[Path, SuiteResults]], keys: Sequence[str] = ()) -> list[BoardGroup]:
@@ -126,11 +126,12 @@ def _group(rows: Sequence[FoundRow], why: str, keys: Sequence[str], also: Mappin
                 described.setdefault(metric.key, metric)
     metrics = tuple(described[key] for key in keys if key in described)
     columns = [_column(rows, metric) for metric in metrics]
-    tables = [
+    lines = [
         BoardRow(entry, tuple(also.get(id(entry), ())), tuple(column[index] for column in columns))
         for index, entry in enumerate(rows)
     ]
-    return BoardGroup(_heading(rows[0]), why, metrics, tuple(sorted(tables, key=_order(metrics[0])) if metrics else tables))
+    ordered = sorted(lines, key=_order(metrics[0])) if metrics else lines
+    return BoardGroup(_heading(rows[0]), why, metrics, tuple(ordered))
 
 
 def _order(metric: MetricDescription) -> Callable[[BoardRow], tuple[bool, float]]:

@@ -54,10 +54,10 @@ def large_results(rows: int = 10, seeds: int = 5) -> SuiteResults:
     return certain_run(run)
 
 
-def _scores(folder: int, seed: int, **more: float) -> Scores:
+def _scores(index: int, seed: int, **more: float) -> Scores:
     """Every metric; those that made-up results have not lie round one half."""
-    actual = scores(40 + folder + seed, 20.0 + folder, 90.0 - 2 * folder - seed, 7000)
-    others = {metric.key: 0.5 + 0.04 * folder + 0.01 * seed for metric in METRICS}
+    actual = scores(40 + index + seed, 20.0 + index, 90.0 - 2 * index - seed, 7000)
+    others = {metric.key: 0.5 + 0.04 * index + 0.01 * seed for metric in METRICS}
     return dataclasses.replace(actual, metrics={**others, **actual.metrics, **more})
 
 
