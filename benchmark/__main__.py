@@ -19,6 +19,7 @@ COMMANDS = {
     "verify": "make a finished run again, and say of each stage whether it came out the same",
     "ui": "open MLflow on the latest finished suite, all rows side by side",
     "synthesize": "edit photographs of your own with a trained model",
+    "demo": "edit a face in the browser with every method, side by side",
     "import_checkpoint": "make a checkpoint of a published one",
     "render": "render a set of faces with exact ground truth",
 }

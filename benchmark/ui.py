@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def show(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    from benchmark.core.mlflow_server import default_files, find_comparison, free_port, served
+    from benchmark.core.loopback import free_port
+    from benchmark.core.mlflow_server import default_files, find_comparison, served
 
     port = free_port(arguments.port)
     uri, path = find_comparison(arguments.out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.core.errors import RunFailed, UserError
+from benchmark.core.loopback import HOST
 from benchmark.core.mlflow_session import (
     DATABASE,
     DEFAULTS,
@@ -36,7 +36,6 @@ from benchmark.core.mlflow_view import PARENT_TAG, VIEW_TAG, view_key, view_path
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-HOST = "127.0.0.1"
 START_SECONDS, STOP_SECONDS = 90.0, 5.0
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """Of MLflow's variables: it runs no jobs for a page that only shows."""
@@ -86,18 +85,6 @@ def _add_view(client: MlflowClient, experiment: str, parent: str) -> None:
     headline = [(name, name) for name in names if "/" not in name]
     view = view_state(parent, headline, names, "tags.`mlflow.runName`")
     client.set_experiment_tag(experiment, f"{VIEW_TAG}{view_key(parent)}", view)
-
-
-def free_port(wanted: int | None) -> int:
-    """The port that is wanted, or a free one. Raises UserError where it is taken."""
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((HOST, wanted or 0))
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise UserError(f"--port {wanted} cannot be used ({reason}): choose another, or leave it out") from error
-        return int(listening.getsockname()[1])
 
 
 @contextmanager

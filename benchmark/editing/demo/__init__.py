@@ -1,0 +1,1 @@
+"""The demo: edits in a browser, with trained models of this machine."""
