@@ -75,6 +75,11 @@ async function editAll() {
   let made = 0, slowest = 0;
   for (const name of names) {
     const card = cardOf(name, names);
+    const refuse = (text) => card.querySelector(".body").replaceChildren(make("p", { className: "fault", textContent: text }));
+    if (!state.models.find((model) => model.name === name).takes.includes(guide)) {
+      refuse(`${name} is not guided by ${{ expression: "an expression's name", reference: "references", units: "action units" }[guide]}.`);
+      continue;
+    }
     try {
       const edit = await send("edits", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...form, model: name }) });
       if (round !== asked) return;
@@ -83,7 +88,7 @@ async function editAll() {
       slowest = Math.max(slowest, edit.seconds);
     } catch (error) {
       if (round !== asked) return;
-      card.querySelector(".body").replaceChildren(make("p", { className: "fault", textContent: error.message }));
+      refuse(error.message);
     }
   }
   tell(made ? `${made} ${made === 1 ? "edit" : "edits"}, the slowest in ${slowest.toFixed(2)} s.` : names.length ? "" : "Choose a method.");

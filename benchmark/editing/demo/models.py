@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmark.config.loading import REFERENCE
 from benchmark.config.reference import load_index
-from benchmark.core.artifacts import DAMAGED, MANIFEST, PARTIAL
+from benchmark.core.artifacts import DAMAGED, PARTIAL
 from benchmark.core.errors import UserError
 from benchmark.core.paths import readable
 from benchmark.editing.demo.sources import Face
@@ -24,7 +23,7 @@ from benchmark.metrics.features.identity import IdentityNetwork, open_dlib_ident
 from benchmark.metrics.identity import distances
 from benchmark.protocol import EXPRESSIONS, KNOWLEDGE
 from benchmark.stages.checkpoints import CHECKPOINT, read_text
-from benchmark.training.judge import Judge
+from benchmark.training.judge import ABOUT, Judge
 
 TRAININGS, JUDGES = "train", "judge"
 
@@ -126,7 +125,6 @@ def open_models(given: Sequence[str], out: Path, device: str) -> Models:
     """Load the checkpoints that are given (names of stored weights, or folders), else the latest training of each
     method below `out`, else the stored ones. Raises UserError where there are none.
     """
-    torch.set_num_threads(max(1, torch.get_num_threads()))
     chosen = list(given) or list(map(str, finished_trainings(out))) or _stored_methods()
     if not chosen:
         raise UserError(
@@ -149,10 +147,10 @@ def finished_trainings(out: Path) -> list[Path]:
     latest: dict[str, tuple[bool, float, Path]] = {}
     for path in sorted((out / TRAININGS).glob(f"*/{CHECKPOINT}")):
         folder = path.parent
-        if folder.suffix in (PARTIAL, DAMAGED) or not (folder / MANIFEST).is_file():
+        if folder.suffix in (PARTIAL, DAMAGED):
             continue
         text = read_text(path)
-        entry = (text.subset == "F&P", (folder / MANIFEST).stat().st_mtime, folder)
+        entry = (text.subset == "F&P", path.stat().st_mtime, folder)
         latest[text.method] = max(latest.get(text.method, entry), entry)
     return [folder for _, _, folder in (latest[method] for method in sorted(latest))]
 
@@ -167,7 +165,7 @@ def _judges(roots: Sequence[Path], sizes: set[int]) -> dict[int, Judge]:
     """A judge for each size, where one is found: of frontal and posed faces, if there is one."""
     judges: dict[int, Judge] = {}
     for folder in sorted(
-        (path.parent for root in roots for path in (root / JUDGES).glob(f"*/{MANIFEST}")),
+        (path.parent for root in roots for path in (root / JUDGES).glob(f"*/{ABOUT}")),
         key=lambda folder: ("-fp-" not in folder.name, folder.name),
     ):
         if folder.suffix not in (PARTIAL, DAMAGED):

@@ -21,6 +21,7 @@ from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, LANDMARKS
 
 LARGEST_UPLOAD, LARGEST_PICTURE = 20 << 20, 50_000_000
 """Bytes and pixels of an uploaded picture."""
+TOO_MANY_PIXELS = f"This picture is too large: at most {LARGEST_PICTURE // 1_000_000} million pixels."
 KEPT = 16
 """Uploads in memory; the oldest goes first."""
 PEOPLE = 6
@@ -103,10 +104,12 @@ def _decoded(content: bytes) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             width, height = opened.size
+    except Image.DecompressionBombError as error:
+        raise NoPicture(TOO_MANY_PIXELS) from error
     except Exception as error:  # decoders raise nearly anything
         raise NoPicture("This file is no picture that can be read.") from error
     if width * height > LARGEST_PICTURE:
-        raise NoPicture(f"This picture is too large: at most {LARGEST_PICTURE // 1_000_000} million pixels.")
+        raise NoPicture(TOO_MANY_PIXELS)
     if min(width, height) < SIZE // 2:
         raise NoPicture(f"This picture is too small: at least {SIZE // 2} pixels each way.")
     try:
