@@ -57,10 +57,6 @@ def error_line(error: BaseException) -> str:
     return f"{text} (in {where[0].filename}, line {where[0].lineno})" if where else text
 
 
-def _parents(frame: traceback.FrameSummary) -> Sequence[Path]:
-    return Path(frame.filename).parents
-
-
 def normal_form(node: object) -> object:
     """Nested tuples of an abstract syntax tree: equal for sources that differ in comments and formatting alone, and the
     same in every version of Python.
