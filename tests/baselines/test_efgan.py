@@ -208,7 +208,7 @@ def test_crop_sizes_follow_the_picture(size: int, expected: list[tuple[int, int]
 
 
 @pytest.mark.parametrize("bad", [(40,), (0, 96), (40, 129)])
-def test_a_crop_that_is_none_is_refused(bad: tuple[int, int]) -> None:
+def test_an_invalid_crop_is_refused(bad: tuple[int, int]) -> None:
     with pytest.raises(UserError, match="eyes must be a height and a width between 1 and 128"):
         small(eyes=bad)
 
@@ -497,7 +497,7 @@ def test_settings_come_back_from_json() -> None:
         make_settings(EFGANSettings, {"mouth": 40}, "here")
 
 
-def test_saturated_attention_is_said() -> None:
+def test_saturated_attention_is_reported() -> None:
     method = small()
 
     def said(*means: float) -> list[str]:
@@ -608,7 +608,7 @@ def test_an_edit_does_not_depend_on_its_batch() -> None:
 
 
 @pytest.mark.parametrize(("field", "label"), [("units", "action units"), ("landmarks", "landmarks")])
-def test_unknown_sources_are_said_in_one_line(field: str, label: str) -> None:
+def test_unknown_sources_are_reported_in_one_line(field: str, label: str) -> None:
     sources = some_faces(3)
     values = getattr(sources, field).clone()
     values[1, 2] = torch.nan
@@ -617,6 +617,6 @@ def test_unknown_sources_are_said_in_one_line(field: str, label: str) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_unknown_targets_are_said() -> None:
+def test_unknown_targets_are_reported() -> None:
     with pytest.raises(UserError, match="those of the reference are not known"):
         small().edit(some_faces(3), target(None))

@@ -65,7 +65,7 @@ def test_the_counts_are_those_of_the_folder(checkup: dict[str, Any]) -> None:
     assert sorted(checkup["train"] + checkup["test"]) == [f"{number:02d}" for number in range(1, 7)]
 
 
-def test_what_the_suites_lack_is_said(checkup: dict[str, Any]) -> None:
+def test_what_the_suites_lack_is_reported(checkup: dict[str, Any]) -> None:
     suite = checkup["suites"]["table1"]
     assert suite["missing"] == {}
     assert "F&P: no picture of camera 135" in suite["warnings"]
@@ -102,7 +102,7 @@ def test_the_text_names_each_file_that_was_set_aside(
     assert f"to test on ({len(checkup['test'])} people): {' '.join(checkup['test'])}" in text
 
 
-def test_a_stray_file_is_said_of_a_prepared_set_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_stray_file_is_reported_of_a_prepared_set_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     root = write_rafd(tmp_path / "rafd", range(5), expressions=("happy", "sad"))
     first = next((root / "090").iterdir())
     call = ["--data", f"rafd:{root}", "--store", str(tmp_path / "runs")]
@@ -115,7 +115,7 @@ def test_a_stray_file_is_said_of_a_prepared_set_too(tmp_path: Path, capfd: pytes
     assert len(list((tmp_path / "runs" / "faces").iterdir())) == 1
 
 
-def test_what_cannot_be_edited_is_said_before_any_work(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_edited_is_reported_before_any_work(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     root = write_rafd(tmp_path / "rafd", range(5), expressions=("happy",))
     text = said(capfd, "--data", f"rafd:{root}", "--store", str(tmp_path / "runs"))
     assert "suite table1: 0 of 8 rows can be measured" in text

@@ -88,7 +88,7 @@ def test_without_its_manifest_nothing_is_there(opened: Callable[[str], ObjectSto
 
 @pytest.mark.parametrize("opened", ["memory"], indirect=True)
 @pytest.mark.parametrize("damage", ["pack", "cut", "gone", "manifest", "more"])
-def test_what_is_damaged_is_set_aside_and_made_anew(opened: Callable[[str], ObjectStore], damage: str) -> None:
+def test_what_is_damaged_is_set_aside_and_made_again(opened: Callable[[str], ObjectStore], damage: str) -> None:
     one, two = opened("one"), opened("two")
     make(one)
     at = f"{ARTIFACTS}/{RECIPE.folder}"

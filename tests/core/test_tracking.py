@@ -245,7 +245,7 @@ def test_a_database_that_stays_locked_is_logged_to_by_the_next_call(out: Path) -
     check_complete(out)
 
 
-def test_a_dead_address_is_told_at_the_start(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_address_is_reported_at_the_start(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     monkeypatch.setenv(URI, f"http://me:secret@127.0.0.1:{port}")
@@ -287,7 +287,7 @@ def test_a_server_that_is_too_slow_is_left_behind(out: Path, monkeypatch: pytest
     check_complete(out)
 
 
-def test_a_deleted_run_is_made_anew(out: Path) -> None:
+def test_a_deleted_run_is_made_again(out: Path) -> None:
     suite = Suite(out)
     suite.train_and_log(3)
     client = client_of(out)

@@ -191,7 +191,7 @@ def test_recipes_have_a_word_on_targets_only_where_there_are_any() -> None:
     assert EditList("F", 0, targets=("happy",)).settings["targets"] == ["happy"]
 
 
-def test_no_picture_of_a_target_is_said(faces: FaceSet) -> None:
+def test_no_picture_of_a_target_is_reported(faces: FaceSet) -> None:
     rows = (faces.table["expression"] != "sad").to_numpy()
     fewer = FaceSet(faces.images[rows], faces.table[rows].reset_index(drop=True))
     with pytest.raises(UserError, match=r"no test picture of subset F has another expression to be edited to \(sad\)"):

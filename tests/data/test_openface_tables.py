@@ -44,7 +44,7 @@ def test_a_file_of_the_pictures_name_lies_beside_it_or_above(tmp_path: Path) -> 
     assert units(tmp_path, paths) == [1, 2, 3, 4]
 
 
-def test_a_file_that_two_pictures_could_own_is_nobodys(tmp_path: Path) -> None:
+def test_a_file_that_fits_two_pictures_belongs_to_neither(tmp_path: Path) -> None:
     paths = [*pictures(tmp_path / "ann", "01.png", "02.png"), *pictures(tmp_path / "bob", "01.png")]
     write(tmp_path / "processed" / "01.csv", [line(1)])
     write(tmp_path / "processed" / "02.csv", [line(2)])
@@ -85,7 +85,7 @@ def test_one_file_for_a_folder_by_names(tmp_path: Path, values: tuple[str, str])
         (("2.png", "10.png", "1.png", *(f"{k}.png" for k in range(3, 10))), range(1, 11), "leading zeros"),
     ],
 )
-def test_frames_that_could_be_anyones_are_nobodys(
+def test_ambiguous_frames_belong_to_no_picture(
     tmp_path: Path, names: tuple[str, ...], frames: tuple[int, ...], why: str
 ) -> None:
     paths = pictures(tmp_path, *names)

@@ -242,7 +242,7 @@ def saved(image: Image.Image, kind: str, **how: Any) -> bytes:
     return stream.getvalue()
 
 
-def test_bits_pages_and_compression_are_told() -> None:
+def test_bits_pages_and_compression_are_reported() -> None:
     picture, other = Image.fromarray(PIXELS), Image.new("RGB", (36, 24), "red")
     deep = PIXELS.astype(np.uint16) * 257
     frames = {"save_all": True, "append_images": [other] * 3}
@@ -277,7 +277,7 @@ def test_formats_that_start_a_program_are_no_pictures(tmp_path: Path) -> None:
             read(tmp_path / name)
 
 
-def test_what_is_too_large_or_no_file_is_said_before_it_is_read(tmp_path: Path) -> None:
+def test_what_is_too_large_or_no_file_is_reported_before_it_is_read(tmp_path: Path) -> None:
     head = struct.pack(">I", 13) + b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
     (tmp_path / "a.png").write_bytes(
         b"\x89PNG\r\n\x1a\n" + head + struct.pack(">I", zlib.crc32(head[4:])) + b"\0\0\0\0IDAT"

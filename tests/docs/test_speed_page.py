@@ -69,7 +69,7 @@ def test_what_is_kept_of_a_file_of_pytest_benchmark() -> None:
     }
 
 
-def test_a_page_is_filled_where_it_says_so() -> None:
+def test_a_page_is_filled_at_its_markers() -> None:
     page = "above\n<!-- timings: steps -->\nold\n<!-- end -->\nbelow\n"
     actual = {"steps": {"machine": "A processor", "rows": [ROW]}}
     assert with_tables(page, actual) == f"above\n<!-- timings: steps -->\n{table('steps', actual)}<!-- end -->\nbelow\n"

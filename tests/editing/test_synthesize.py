@@ -254,7 +254,7 @@ def test_pictures_of_a_rendered_set_have_their_table(
     np.testing.assert_array_equal(pixels(tmp_path / "o.png"), wanted)
 
 
-def test_what_reaches_outside_is_said(tmp_path: Path, trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_reaches_outside_is_reported(tmp_path: Path, trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = save(tmp_path / "a.png", RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8))
     write(tmp_path / "a.csv", [row(circle(12, 9), [0] * 17, confidence=1)])
     edit(trained, tmp_path / "o.png", source)
@@ -355,7 +355,7 @@ def test_expressions_are_prototypes_for_a_method_of_action_units(
     np.testing.assert_array_equal(pixels(tmp_path / "s.png")[top, left], pixels(tmp_path / "o.png")[0, 0])
 
 
-def test_what_a_method_needs_is_said(tmp_path: Path, animated: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_a_method_needs_is_reported(tmp_path: Path, animated: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = save(tmp_path / "a.png")
     (tmp_path / "u.csv").write_text("AU12,5\n")
     cascade = tmp_path / "cascade"
@@ -645,7 +645,7 @@ def test_one_file_of_openface_for_a_folder(tmp_path: Path, animated: Path, capfd
     assert "all.csv has 2 frames, and" in capfd.readouterr().err
 
 
-def test_several_faces_and_several_pages_are_said(
+def test_several_faces_and_several_pages_are_reported(
     tmp_path: Path, trained: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     angle = np.linspace(0, 6, 68)

@@ -85,7 +85,7 @@ def test_each_stored_seed_left_out_passes() -> None:
         assert {check.verdict for check in checks} == {"pass"}
 
 
-def test_only_the_bad_direction_fails_and_a_large_improvement_is_told() -> None:
+def test_only_the_bad_direction_fails_and_a_large_improvement_is_reported() -> None:
     stored, run = reference(), drawn(np.random.default_rng(5), [9])[9]
     for number, verdict in ((200.0, "regressed"), (20.0, "improved")):
         checks, _ = compare_runs(stored, {9: changed(run, "hisd-r", fid=number)}, METRICS, Rule())
@@ -130,7 +130,7 @@ def test_equal_seeds_are_no_bound_of_zero() -> None:
     assert next(c.verdict for c in checks if (c.subject, c.quantity) == ("hisd-r", "ca")) == "pass"
 
 
-def test_what_cannot_be_compared_is_told_and_is_no_pass() -> None:
+def test_what_cannot_be_compared_is_reported_and_is_no_pass() -> None:
     stored, runs = reference(), drawn(np.random.default_rng(5), [9])
     raised = {**METRICS, "fid": dataclasses.replace(METRICS["fid"], version=2)}
     checks, compared = compare_runs(stored, runs, raised, Rule())

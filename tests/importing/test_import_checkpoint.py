@@ -243,13 +243,13 @@ def test_safetensors(cases: dict[str, Case], tmp_path: Path) -> None:
     assert torch.equal(edits(load_checkpoint(tmp_path / "out", "cpu"), "R"), edits(case.method, "R"))
 
 
-def test_half_precision_is_said(cases: dict[str, Case], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_half_precision_is_reported(cases: dict[str, Case], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = wrapped(cases["stargan"], lambda state: {n: t.half() for n, t in state.items()}, tmp_path / "h-G.ckpt")
     assert call("stargan", files, tmp_path / "out", "--size", str(SIZE)) == 0
     assert "float16 become float32" in capsys.readouterr().err
 
 
-def test_what_cannot_be_seen_is_said(
+def test_what_cannot_be_seen_is_reported(
     cases: dict[str, Case], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call("stargan", cases["stargan"].files[:1], tmp_path / "a") == 0

@@ -212,7 +212,7 @@ def test_the_score_alone_is_the_column() -> None:
     assert measure_editing(images, TABLE, FACES, reader, LINE, real).value == measure(images)["editing"]
 
 
-def test_what_is_missing_is_said() -> None:
+def test_what_is_missing_is_reported() -> None:
     images = SOURCE.astype(np.uint8)
     edits = read(images, None, None)
     reasons = {metric.key: metric.summary(metric.values(edits), edits.lacking).reason for metric in METRICS}

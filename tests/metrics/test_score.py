@@ -319,7 +319,7 @@ def test_what_is_not_one_picture_of_8_bits_is_refused(
     assert "error: 1 of 15 files cannot be read" in err
 
 
-def test_other_compression_on_one_side_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_compression_on_one_side_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     real = write(tmp_path / "real", crops(6, 0))
     lossy = write(tmp_path / "lossy", crops(6, 0), suffix=".jpg")  # at Pillow's own quality
     for path, image in zip(sorted(lossy.iterdir()), crops(6, 0), strict=True):

@@ -115,7 +115,7 @@ def test_a_report_that_is_gone_is_made_again(done: Path, arguments: list[str], t
 
 
 @pytest.mark.parametrize("text", ["", "x", "reports/x\nk", "..\nk", "\n\n", "\0\nk", "x" * 5000 + "\nk"])
-def test_a_memory_that_is_none_is_not_asked(done: Path, arguments: list[str], tmp_path: Path, text: str) -> None:
+def test_a_damaged_memory_is_ignored(done: Path, arguments: list[str], tmp_path: Path, text: str) -> None:
     out = copied(done, tmp_path)
     (path,) = (out / "cache" / "finished").iterdir()
     path.write_text(text)

@@ -156,7 +156,7 @@ def test_mlflow_has_parent_children_losses_and_metrics(whole: Path) -> None:
     assert child.data.params["settings.learning_rate"] == "0.05"
 
 
-def test_a_dead_tracking_server_costs_a_line_and_the_next_call_logs(
+def test_a_dead_tracking_server_is_one_line_and_the_next_call_logs(
     tmp_path: Path,
     arguments: list[str],
     whole: Path,
@@ -308,7 +308,7 @@ def test_wrong_input_is_one_line_and_exit_2(
 
 
 @pytest.mark.parametrize("report_is_there", [True, False])
-def test_damaged_artifacts_are_set_aside_and_made_anew(
+def test_damaged_artifacts_are_set_aside_and_made_again(
     tmp_path: Path, arguments: list[str], whole: Path, report_is_there: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """One of every kind, whether or not what was made of them is there."""
@@ -362,7 +362,7 @@ def test_a_full_disk_is_one_line_in_every_stage_and_costs_nothing(
     assert (report_of(copy) / "results.json").read_bytes() == (report_of(whole) / "results.json").read_bytes()
 
 
-def test_too_little_disk_is_said_before_the_start(
+def test_too_little_disk_is_reported_before_the_start(
     tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     usage = shutil.disk_usage(tmp_path)

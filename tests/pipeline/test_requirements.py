@@ -43,7 +43,7 @@ def told(row: SuiteRow, source: DataSource, faces: FaceSet) -> str:
     return checks(source, faces).reason(row)
 
 
-def test_nothing_is_said_of_what_nobody_has_looked_at(rendered: DataSource) -> None:
+def test_nothing_is_reported_of_pictures_that_were_not_read(rendered: DataSource) -> None:
     assert [checks(rendered, None).reason(row) for row in TABLE1.rows] == [""] * len(TABLE1.rows)
 
 

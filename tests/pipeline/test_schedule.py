@@ -54,7 +54,7 @@ def test_the_longest_way_comes_first() -> None:
     assert names(plan.remaining) == ["judge", "long", "edits"]
 
 
-def test_what_is_there_already_is_waited_for_by_nobody() -> None:
+def test_finished_inputs_are_not_waited_for() -> None:
     faces = Fake("faces")
     assert names(schedule((Fake("judge", faces), 1.0)).ready()) == ["judge"]
 

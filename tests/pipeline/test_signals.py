@@ -125,7 +125,7 @@ def bad_input() -> NoReturn:
         (bad_input, 2, "error: the input\n"),
     ],
 )
-def test_a_signal_does_not_cut_the_last_words(
+def test_a_signal_does_not_cut_the_last_message(
     work: Callable[[], None], status: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
@@ -169,7 +169,7 @@ def test_nohup_is_heeded(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_once_told_a_clean_up_is_not_cut_short() -> None:
+def test_a_clean_up_is_not_interrupted_again() -> None:
     cleaned = []
 
     def work() -> None:
@@ -236,7 +236,7 @@ def ready(connection: Connection) -> None:
     assert connection.recv() == messages.Say("ready")
 
 
-def test_a_worker_stopped_while_it_says_that_it_was_stopped_says_so_once(tmp_path: Path) -> None:
+def test_a_worker_stopped_while_it_says_that_it_was_stopped_reports_it_once(tmp_path: Path) -> None:
     worker = Worker(
         tmp_path,
         "def peak_memory():\n"

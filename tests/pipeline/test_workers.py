@@ -154,7 +154,7 @@ def test_cut_in_every_way_and_called_again_gives_the_same_bytes(
     assert (report_of(tmp_path) / "results.json").read_bytes() == alone
 
 
-def test_an_error_in_one_stage_stops_the_others_and_is_told_once(tmp_path: Path, arguments: list[str]) -> None:
+def test_an_error_in_one_stage_stops_the_others_and_is_reported_once(tmp_path: Path, arguments: list[str]) -> None:
     suite = yaml.safe_load(Path(arguments[1]).read_text())
     row = {"method": METHOD, "guide": "T", "data": "F"}
     suite["rows"] = [

@@ -138,7 +138,7 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
         output.render_set(SMALL, strange / "thesis.txt", 1)
 
 
-def test_too_little_disk_is_said_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_disk_is_reported_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(UserError, match="MB free"):
         output.render_set(SMALL, tmp_path / "set", 1)

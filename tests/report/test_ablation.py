@@ -133,7 +133,7 @@ def test_other_reasons_for_being_one_run() -> None:
     assert same_run_notes(both, both.rows)[0] in notes(compare(both))
 
 
-def test_a_row_in_which_the_profile_sets_what_others_vary_is_said_not_to_be_as_published() -> None:
+def test_a_row_in_which_the_profile_sets_what_others_vary_is_reported_not_to_be_as_published() -> None:
     actual = {row.id: not_as_published(row, CALM) for row in CALM.rows}
     assert {key for key, text in actual.items() if text} == {"b"}
     assert "overrides set style_in_discriminator = false, a setting that this suite varies" in actual["b"]

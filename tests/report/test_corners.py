@@ -112,7 +112,7 @@ def test_the_terminal_shows_them_with_intervals_in_any_width() -> None:
         assert max(map(len, text.splitlines())) <= width
 
 
-def test_the_readers_error_is_said() -> None:
+def test_the_readers_error_is_reported() -> None:
     (note,) = reader_notes(RUN)
     assert note == (
         "Of 240 real test pictures (F&P) the reader reads action units with a mean error of 0.50 on the scale from 0 "

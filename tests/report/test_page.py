@@ -101,7 +101,7 @@ def test_a_failed_training_is_marked_in_every_section(page: str) -> None:
         assert 'class="bad"' in text if section == "metrics" else 'class="failed"' in text, section
 
 
-def test_a_run_with_nothing_to_show_says_so() -> None:
+def test_a_run_with_nothing_to_show_reports_it() -> None:
     text = report_html(published_run(), PageContent())
     for words in ("no such plane", "No edits are at hand", "No losses are at hand", "No single edits"):
         assert words in text

@@ -45,7 +45,7 @@ class Count(Stage[NoFacts]):
         return StageResult(NoFacts())
 
 
-def test_a_damaged_artifact_is_set_aside_and_made_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_artifact_is_set_aside_and_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = Count("first")
     stages = [first, Count("second", first)]
 

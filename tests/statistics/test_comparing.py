@@ -37,7 +37,7 @@ def test_who_is_better_by_the_direction_of_each_metric():
     assert fid.words.startswith("FD[lite0]: old is better than new; 40.00 and 30.00")
 
 
-def test_nothing_told_is_said_so():
+def test_missing_facts_are_reported():
     (ca,) = compare_rows(row(50, 40.0, noise=5), row(51, 40.0, noise=5), [CA], ("a", "b"))
     assert ca.better == ""
     assert ca.words.startswith("CA: a cannot be told from b; ")

@@ -261,7 +261,7 @@ def test_a_name_stands_for_stored_weights(
         (["--weights", "x"], "--weights: 'x' is no seed"),
     ],
 )
-def test_what_cannot_be_stored_is_said(
+def test_what_cannot_be_stored_is_reported(
     change: list[str],
     message: str,
     arguments: list[str],

@@ -215,7 +215,7 @@ def test_what_it_does(method: type[Dummy], messages: list[str]) -> None:
     assert all(part in line for part in messages for line in actual), actual
 
 
-def test_violations_of_different_kinds_are_all_told() -> None:
+def test_violations_of_different_kinds_are_all_reported() -> None:
     method = planted(clip_norm=property(lambda self: -1), edit=raises, training_step=raises)
     assert [line.split(" ")[0] for line in behaviour(method)] == ["clip_norm", "edit", "edit", "training_step"]
 
@@ -238,7 +238,7 @@ def test_a_check_leaves_every_random_state_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_this_repositorys_methods_keep_it(name: str) -> None:
+def test_this_repositorys_methods_keep_the_contract(name: str) -> None:
     method = find_method(name)
     assert lines(check_class, method) == []
     settings = make_settings(method.Settings, {"width": 0.125}, name)

@@ -123,7 +123,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
         Reader.load(tmp_path)
 
 
-def test_wrong_input_is_told() -> None:
+def test_wrong_input_is_reported() -> None:
     reader = train_reader(bars(40, 0), QUICK, 0)
     with pytest.raises(ValueError, match="the reader reads 32 x 32 "):
         reader.read(np.zeros((1, 16, 16, 3), np.uint8))

@@ -62,7 +62,7 @@ def test_openfaces_own_folder_gives_tables_and_no_pictures(tmp_path: Path, outpu
     np.testing.assert_array_equal(faces.images, expected)
 
 
-def test_a_folder_of_copies_alone_is_said_and_can_be_asked_for(tmp_path: Path) -> None:
+def test_a_folder_of_copies_alone_is_reported_and_can_be_asked_for(tmp_path: Path) -> None:
     root = with_openface(tmp_path / "set", "processed")
     shutil.rmtree(root / "train")
     with pytest.raises(UserError, match=r"holds no pictures but pictures in processed/.*: if those are meant, name"):
@@ -83,7 +83,7 @@ def test_pictures_that_a_table_names_are_sources_wherever_they_lie(tmp_path: Pat
     }
 
 
-def test_two_pictures_of_one_face_with_other_content_are_said(tmp_path: Path) -> None:
+def test_two_pictures_of_one_face_with_other_content_are_reported(tmp_path: Path) -> None:
     root = with_openface(tmp_path / "set", "processed")
     (root / "processed").rename(root / "zz")  # a folder whose name says nothing
     same = root / "same"

@@ -102,7 +102,7 @@ def test_links_that_lead_back_are_walked_once(tmp_path: Path) -> None:
     assert (len(indexed.photos), indexed.aside) == (16, ())
 
 
-def test_odd_files_are_no_pictures_and_odd_names_are_said(tmp_path: Path) -> None:
+def test_odd_files_are_no_pictures_and_odd_names_are_reported(tmp_path: Path) -> None:
     root = write_rafd(tmp_path, range(1))
     os.mkfifo(root / "Rafd090_02_Caucasian_male_happy_frontal.jpg")
     (Path(os.fsdecode(os.fsencode(root) + b"/J\xf6rg.jpg"))).write_bytes(b"x")
@@ -329,13 +329,13 @@ def test_a_table_of_nothing_is_one_line(tmp_path: Path) -> None:
         Folder.index_folder(tmp_path)
 
 
-def test_a_folder_without_a_table_that_is_another_set_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_a_table_that_is_another_set_is_reported(tmp_path: Path) -> None:
     root = write_rafd(tmp_path / "rafd", range(1))
     with pytest.raises(UserError, match="has no table, and holds RaFD: --data rafd:"):
         open_source(f"folder:{root}", tmp_path / "cache")
 
 
-def test_half_downloads_and_pictures_nobody_reads_are_said(tmp_path: Path) -> None:
+def test_half_downloads_and_pictures_nobody_reads_are_reported(tmp_path: Path) -> None:
     root = write_rafd(tmp_path, range(1))
     name = "Rafd090_02_Caucasian_male_happy_frontal"
     for suffix in ("", ".jpg.part", ".csv", ".txt"):
@@ -354,7 +354,7 @@ def test_half_downloads_and_pictures_nobody_reads_are_said(tmp_path: Path) -> No
     assert reasons(CFEE.index_folder(tmp_path / "cfee"))["02_110_2555.jpg.part"][0] == "misnamed"
 
 
-def test_a_person_of_two_groups_equally_often_is_nobodys(tmp_path: Path) -> None:
+def test_a_person_of_two_groups_equally_often_has_no_group(tmp_path: Path) -> None:
     root = write_rafd(tmp_path, range(2))
     for path in sorted((root / "090").glob("Rafd090_01_*"))[:4]:
         path.rename(path.with_name(path.name.replace("Caucasian_female", "Moroccan_male")))

@@ -239,7 +239,7 @@ def test_openface_alone_needs_no_dlib(tmp_path: Path, monkeypatch: pytest.Monkey
         open_source(f"rafd:{root}", tmp_path / "cache").check()
 
 
-def test_what_is_wrong_with_openfaces_files_is_said(tmp_path: Path) -> None:
+def test_what_is_wrong_with_openfaces_files_is_reported(tmp_path: Path) -> None:
     root = write_table(tmp_path / "mine", range(4), landmarks=True)
     write(root / "pictures" / "p0 happy.csv", [row(np.ones((68, 2)), [1.0] * 17)], columns=("confidence", " AU12_r"))
     _, facts = prepare(open_source(f"folder:{root}", tmp_path / "cache"), tmp_path / "out")

@@ -62,7 +62,7 @@ class Run:
         return (stage.folder(self.context) / "result.txt").read_text()
 
 
-def test_a_job_that_is_told_of_its_time_limit_saves_and_is_queued_again(
+def test_a_job_near_its_time_limit_saves_and_is_queued_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The signal comes in the middle of a training; what is counted twice would be seen."""
@@ -146,12 +146,12 @@ def test_time_limits_are_sbatchs(text: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "-5", "1h"])
-def test_a_time_limit_that_is_none_is_one_line(text: str) -> None:
+def test_an_invalid_time_limit_is_one_line(text: str) -> None:
     with pytest.raises(UserError, match=f"--slurm time={text}: minutes, H:MM:SS or D-HH:MM:SS are wanted"):
         minutes(text)
 
 
-def test_what_submitit_is_told(tmp_path: Path) -> None:
+def test_parameters_of_submitit(tmp_path: Path) -> None:
     run = Run(tmp_path)
     executor = run.executor
     executor._cluster = "slurm"
