@@ -60,7 +60,7 @@ def store(
             suite.training_versions(),
         ),
         scores=Probe(
-            kernels, _rounded(scores), _rounded(spread_of(scores, [each.scores for each in elsewhere])),
+            kernels, _rounded(scores), _rounded(spread_of(scores, [each.scores for each in elsewhere if each.scores])),
             suite.row_versions(),
         ),
         weights=names,
