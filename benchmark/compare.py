@@ -14,6 +14,7 @@ from benchmark.core.cli import Parser, run_command
 EXAMPLES = (
     "python -m benchmark.compare mtss-r hisd-r",
     "python -m benchmark.compare mtss-r hisd-r --results runs/reports/table1-quick-rendered-0123456789ab --metric fid",
+    "python -m benchmark.compare submission.json:theirs runs/reports/table1-quick-rendered-0123456789ab:mtss-r",
     "python -m benchmark.compare mine/results.json:mtss-r theirs/results.json:mtss-r --json",
 )
 
@@ -46,10 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Find both rows, check that they can be compared, and say how they differ."""
+    from benchmark.external.result import load_any_results
     from benchmark.report.row_lookup import comparable_metrics, find_rows
     from benchmark.statistics.comparing import caution, compare_rows
 
-    first, second = find_rows((arguments.first, arguments.second), arguments.results)
+    first, second = find_rows((arguments.first, arguments.second), arguments.results, load_any_results)
     metrics = comparable_metrics(first, second, arguments.metric)
     names = (first.name, second.name)
     compared = compare_rows(first.row.samples(metrics), second.row.samples(metrics), metrics, names)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
+from pydantic.dataclasses import dataclass
+
+from benchmark.core.errors import UserError
+from benchmark.core.models import STRICT, parse_json
 from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import Subset
-from benchmark.report.results import Features, JudgeReading, JudgeResult, Scores
+from benchmark.report.results import Features, JudgeReading, JudgeResult, Row, Scores, SuiteResults, load_results
+from benchmark.report.summary import summarise
 
-SCHEMA = 2
+Schema = Literal[3]
+SCHEMA: Schema = get_args(Schema)[0]
+METHOD = "external"
+FOOTNOTE = "made elsewhere: these pictures were submitted as files, and what made them is not known here"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class ExternalRow:
     """The scores of one subset, as in `results.json`."""
 
@@ -24,12 +32,12 @@ class ExternalRow:
     folder: str
     """The folder of the scores in the store, with one line for each edit."""
     keys: dict[str, str]
-    """Content keys: pictures, scores, judge, real features."""
+    """Content keys: pictures, scores, judge, real features, readings."""
     reading: JudgeReading | None = None
     """The judge's accuracy on the real pictures that are edited, where it was tested on others."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class ExternalResult:
     """Everything that `--json` prints; docs/elsewhere.md documents it."""
 
@@ -51,7 +59,13 @@ class ExternalResult:
     """Number of files that the list does not ask for."""
     report: str
     """Folder of the report whose rows the table has too, or ""."""
-    schema: int = SCHEMA
+    prepared: dict[str, str]
+    """Content keys of the prepared faces, by the names of their stages."""
+    faces: Literal["aligned", "nonaligned"] = "aligned"
+    """Which pictures are edited."""
+    targets: tuple[str, ...] = ()
+    """The expressions edited to; empty for all."""
+    schema: Schema = SCHEMA
 
     def dump(self) -> str:
         """Return the text of `--json`."""
@@ -61,3 +75,60 @@ class ExternalResult:
         """Return the folders that are named under the table."""
         paths = {f"scores {row.subset}": Path(row.folder) for row in self.rows}
         return {**paths, "report": Path(self.report)} if self.report else paths
+
+    def as_results(self, judge_seed: int = 0) -> SuiteResults:
+        """The rows as results of a suite of their own. A row's id is the name, with the subset where there are both."""
+        several = len(self.rows) > 1
+        rows = tuple(
+            # No table prints the guide, which is not known.
+            Row(f"{self.name} {row.subset}" if several else self.name, self.name, METHOD, "T", row.subset,
+                {0: row.scores}, footnote=FOOTNOTE)
+            for row in self.rows
+        )  # fmt: skip
+        readings: dict[Subset, JudgeReading] = {row.subset: row.reading for row in self.rows if row.reading}
+        images: dict[Subset, int] = {row.subset: row.judge.images for row in self.rows}
+        images |= {subset: reading.target_images for subset, reading in readings.items()}
+        keys = dict(self.prepared)
+        for row in self.rows:
+            keys |= {f"judge {row.subset}": row.keys["judge"], f"readings {row.subset}": row.keys["readings"]}
+        return SuiteResults(
+            suite=self.suite,
+            title=self.name,
+            profile=self.profile,
+            notice=self.notice,
+            data=self.data,
+            data_description=self.data_description,
+            size=self.size,
+            seeds=(),
+            features=self.features,
+            test_images=images,
+            test_identities=self.test_identities,
+            train_identities=self.train_identities,
+            judges={row.subset: {judge_seed: row.judge} for row in self.rows},
+            rows=summarise(rows, self.metrics),
+            keys=keys,
+            paper_table="",
+            metrics=self.metrics,
+            faces=self.faces,
+            targets=self.targets,
+            readings=readings,
+        )
+
+
+def load_any_results(path: Path) -> SuiteResults:
+    """Read a `results.json`, or what `benchmark.score --edits --json` printed. Raises UserError in one line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+    except (OSError, ValueError, RecursionError):
+        return load_results(path)  # which says what is wrong
+    if not isinstance(content, dict) or "absent" not in content:
+        return load_results(path)
+    if content.get("schema") != SCHEMA:
+        raise UserError(
+            f"{path} has schema {content.get('schema')!r} and this version reads {SCHEMA}: call benchmark.score again"
+        )
+    result = parse_json(ExternalResult, text, path)
+    if any({"judge", "readings"} - row.keys.keys() for row in result.rows):
+        raise UserError(f"{path} is damaged: a row lacks the key of its judge or its readings")
+    return result.as_results()

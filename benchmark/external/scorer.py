@@ -13,7 +13,7 @@ from benchmark.core.errors import UserError
 from benchmark.data.edit_lists import list_key
 from benchmark.data.source import DataSource
 from benchmark.external.listing import Listing
-from benchmark.external.result import ExternalResult, ExternalRow
+from benchmark.external.result import METHOD, ExternalResult, ExternalRow
 from benchmark.external.sheets import edit_sheet, picture_name
 from benchmark.external.stage import ExternalEdits
 from benchmark.external.submission import Submission, SubmittedPictures
@@ -21,7 +21,7 @@ from benchmark.external.suite_rows import MeasuringStages, SuiteRows, find_suite
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.context import make_missing
 from benchmark.protocol import JUDGE_SEED, Subset
-from benchmark.report.results import Features, JudgeReading, JudgeResult, Row, SuiteResults
+from benchmark.report.results import Features, SuiteResults
 from benchmark.report.summary import summarise
 from benchmark.stages.base import Context, Stage
 from benchmark.stages.features import ExtractorChoice, RealFeatures
@@ -29,9 +29,6 @@ from benchmark.stages.judge import ReadByJudge, TrainJudge
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.reader import ReadReal, TrainReader
 from benchmark.stages.score import Score
-
-METHOD = "external"
-FOOTNOTE = "made elsewhere: these pictures were submitted as files, and what made them is not known here"
 
 
 @dataclass(frozen=True)
@@ -133,6 +130,7 @@ class ExternalScorer:
                 "scores": stages.score.recipe.key,
                 "judge": stages.measuring.judge.recipe.key,
                 "real": stages.measuring.real.recipe.key,
+                "readings": stages.measuring.readings.recipe.key,
             },
             stages.judged.facts(context) if stages.judged else None,
         )
@@ -157,51 +155,32 @@ class ExternalScorer:
             absent=submission.absent,
             extra=len(submission.surplus),
             report=str(suite_rows.folder) if suite_rows else "",
+            prepared={stage.name: stage.recipe.key for stage in (self.prepare, self.edited)},
+            faces="nonaligned" if listing.edited else "aligned",
+            targets=listing.targets,
         )
 
     def _table(self, result: ExternalResult, suite_rows: SuiteRows | None) -> SuiteResults:
         """Return the rows as results of the suite, below its own rows where it has been run."""
-        ours = tuple(
-            # No table prints the guide, which is not known.
-            Row(METHOD, result.name, METHOD, "T", row.subset, {0: row.scores}, footnote=FOOTNOTE)
-            for row in result.rows
-        )
-        judges: dict[Subset, dict[int, JudgeResult]] = {row.subset: {JUDGE_SEED: row.judge} for row in result.rows}
-        readings: dict[Subset, JudgeReading] = {row.subset: row.reading for row in result.rows if row.reading}
-        images: dict[Subset, int] = {row.subset: row.judge.images for row in result.rows}
-        images |= {subset: reading.target_images for subset, reading in readings.items()}
+        alone = result.as_results(JUDGE_SEED)
+        rows = tuple(dataclasses.replace(row, id=METHOD) for row in alone.rows)
         if suite_rows is not None:
             other = suite_rows.results
             return dataclasses.replace(
                 other,
-                rows=summarise((*other.rows, *ours), other.metrics),
+                rows=summarise((*other.rows, *rows), other.metrics),
                 claims=None,
                 verdicts=(),
-                judges={**other.judges, **judges},
-                test_images={**other.test_images, **images},
-                readings={**other.readings, **readings},
+                judges={**other.judges, **alone.judges},
+                test_images={**other.test_images, **alone.test_images},
+                readings={**other.readings, **alone.readings},
             )
-        return SuiteResults(
-            suite=result.suite,
+        return dataclasses.replace(
+            alone,
             title=self.listing.title,
-            profile=result.profile,
-            notice=result.notice,
-            data=result.data,
-            data_description=result.data_description,
-            size=result.size,
-            seeds=(),
-            features=result.features,
-            test_images=images,
-            test_identities=result.test_identities,
-            train_identities=result.train_identities,
-            judges=judges,
-            rows=summarise(ours, result.metrics),
+            rows=rows,
             keys={},
             paper_table=self.listing.paper,
-            metrics=result.metrics,
-            faces="nonaligned" if self.listing.edited else "aligned",
-            targets=self.listing.targets,
             columns=self.listing.columns,
             extra_columns=self.listing.extra_columns,
-            readings=readings,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from benchmark.report.files import FILES
 from benchmark.report.results import Row, SuiteResults, load_results
 
 RESULTS = FILES["results"]
+Load = Callable[[Path], SuiteResults]
 NEED_READER = {metric.key for metric in METRICS if {"action units", "landmarks read"} & set(metric.needs)}
 NEED_JUDGE = {metric.key for metric in METRICS if "judge" in metric.needs}
 
@@ -27,22 +28,23 @@ class FoundRow:
     row: Row
 
 
-def find_rows(asked: tuple[str, str], folders: Sequence[Path]) -> tuple[FoundRow, FoundRow]:
+def find_rows(asked: tuple[str, str], folders: Sequence[Path], load: Load = load_results) -> tuple[FoundRow, FoundRow]:
     """Two rows, each as `ID`, looked for in the results below `folders`, or as `PATH:ID`.
 
-    Two bare ids are taken from the newest results that have both. Raises UserError where there are none.
+    load: reads a file that is named. Two bare ids are taken from the newest results that have both. Raises UserError
+    where there are none.
     """
     bare = [name for name in asked if ":" not in name]
     readable = _readable([file for folder in folders for file in result_files(folder)]) if bare else []
     both = [entry for entry in readable if set(bare) <= {row.id for row in entry[1].rows}]
-    first, second = (_find(name, both or readable, folders) for name in asked)
+    first, second = (_find(name, both or readable, folders, load) for name in asked)
     return first, second
 
 
-def _find(asked: str, entries: Sequence[tuple[Path, SuiteResults]], folders: Sequence[Path]) -> FoundRow:
+def _find(asked: str, entries: Sequence[tuple[Path, SuiteResults]], folders: Sequence[Path], load: Load) -> FoundRow:
     path, colon, name = asked.rpartition(":")
     if colon:
-        entries = [(file, load_results(file)) for file in result_files(Path(path))]
+        entries = [(file, load(file)) for file in result_files(Path(path))]
     for file, results in entries:
         for row in results.rows:
             if row.id == name:

@@ -22,7 +22,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from benchmark import edits, run, score
+from benchmark import compare, edits, run, score
 from benchmark.data.edit_lists import EditList
 from benchmark.data.faceset import FaceSet
 from benchmark.data.photo import read_pixels
@@ -224,7 +224,7 @@ def test_the_harnesses_own_edits_score_its_own_numbers_to_the_bit(
     assert house.score(house.submitted, "--json") == 0
     result = json.loads(capfd.readouterr().out)
     assert [row["subset"] for row in result["rows"]] == ["F&P", "F"]
-    assert (result["schema"], result["name"], result["absent"], result["extra"]) == (2, "twin", [], 0)
+    assert (result["schema"], result["name"], result["absent"], result["extra"]) == (3, "twin", [], 0)
     for row in result["rows"]:
         slug = SLUGS[row["subset"]]
         own = house.manifest(f"scores/*dummy-{slug}-seed*")
@@ -238,6 +238,46 @@ def test_the_harnesses_own_edits_score_its_own_numbers_to_the_bit(
         pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
     assert {metric["key"] for metric in result["metrics"]} == result["rows"][0]["scores"]["metrics"].keys()
     assert result["report"] == str(next((house.out / "reports").iterdir()))
+
+
+def test_the_printed_json_is_compared_with_the_suites_own_row(
+    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert house.score(house.submitted, "--json") == 0
+    printed = tmp_path / "twin.json"
+    printed.write_text(capfd.readouterr().out, encoding="utf-8")
+    report = next((house.out / "reports").iterdir())
+    assert compare.main([f"{printed}:twin F&P", f"{report}:d-fp", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["comparisons"]
+    assert all(each["difference"] == 0 and each["better"] == "" for each in found["comparisons"])
+    assert {"ca", "psnr_true", "expression"} <= {each["metric"] for each in found["comparisons"]}
+    assert compare.main([f"{printed}:twin F&P", f"{report}:d-f"]) == 2
+    assert "are of other subsets" in capfd.readouterr().err
+    assert compare.main([f"{printed}:nobody", f"{report}:d-f"]) == 2
+    assert "unknown row 'nobody'" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ('"schema": 3', '"schema": 2', "has schema 2 and this version reads 3"),
+        ('"size": 32', '"size": "32"', "size must be"),
+        ('"readings": "', '"other": "', "lacks the key of its judge or its readings"),
+    ],
+)
+def test_a_damaged_json_is_one_line(
+    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str], old: str, new: str, error: str
+) -> None:
+    assert house.score(house.submitted, "--json") == 0
+    text = capfd.readouterr().out
+    assert old in text
+    (tmp_path / "twin.json").write_text(text.replace(old, new), encoding="utf-8")
+    report = next((house.out / "reports").iterdir())
+    assert compare.main([f"{tmp_path / 'twin.json'}:twin F&P", f"{report}:d-fp"]) == 2
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    assert error in said
 
 
 def test_the_table_has_the_row_beside_the_suites_own(
