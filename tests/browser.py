@@ -1,4 +1,4 @@
-"""Chromium for the tests of pages: Debian's package, driven by playwright. The fixtures are `browser` and `open_page`.
+"""Chromium for the tests of pages: Debian's package, or what is there, driven by playwright. The fixtures are `browser` and `open_page`.
 
 A test that needs them is skipped, with the reason, where there is no Chromium, and fails in CI (`CI` is set).
 """
@@ -20,6 +20,7 @@ OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 ABSENT = "there is no Chromium: apt-get install chromium"
 SERIOUS = {"serious", "critical"}
 
@@ -28,7 +29,7 @@ SERIOUS = {"serious", "critical"}
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A Chromium with a fresh profile."""
-    program = shutil.which("chromium")
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(ABSENT)
     from playwright.sync_api import sync_playwright
