@@ -1,4 +1,4 @@
-"""Chromium for the tests of pages: Debian's package, or what is there, driven by playwright. The fixtures are `browser` and `open_page`.
+"""Chromium for the tests of pages, driven by playwright: the fixtures `browser` and `open_page`.
 
 A test that needs them is skipped, with the reason, where there is no Chromium, and fails in CI (`CI` is set).
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,20 @@ SECONDS = 2.0
 """In which a page of 10 rows, 5 seeds and 7,000 edits opens."""
 
 
-def written(folder: Path, rows: int, seeds: int, edits: int, sources: int) -> Path:
+def written(folder: Path, rows: int, seeds: int, edits: int, sources: int, metrics: tuple[str, ...] = ()) -> Path:
+    """A page; `metrics`: those whose best and worst edits it shows, all if none are named."""
     results = large_results(rows, seeds)
+    content = large_content(results, edits, sources)
+    shown = [each for each in content.examples if not metrics or each.metric in metrics]
     path = folder / "report.html"
-    path.write_text(report_html(results, large_content(results, edits, sources)), encoding="utf-8")
+    path.write_text(report_html(results, dataclasses.replace(content, examples=shown)), encoding="utf-8")
     return path
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three rows of two seeds, one source."""
-    return written(tmp_path_factory.mktemp("page"), 3, 2, 50, 1)
+    return written(tmp_path_factory.mktemp("page"), 3, 2, 50, 1, ("psnr_true", "ca"))
 
 
 def test_a_large_page_is_small_and_opens_at_once(tmp_path: Path, open_page: Open) -> None:
