@@ -19,7 +19,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.source_code import project_digest
 from benchmark.gate.comparison import Rule, Tolerance, compare_probe, compare_runs
 from benchmark.gate.machine import software
-from benchmark.gate.reference import EDITS, Reference, SeedRun, StoredMetric, weights_folder
+from benchmark.gate.reference import EDITS, PHOTOGRAPHS, Reference, SeedRun, StoredMetric, weights_folder
 from benchmark.gate.verdicts import Check, GateResult, Level, LevelResult, Verdict, overall
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.request import RunOptions, check_options
@@ -249,7 +249,7 @@ def weights_of(reference: Reference, path: Path) -> dict[str, Path]:
 
 def score_tolerance(reference: Reference) -> dict[str, Tolerance]:
     """How far scores of stored weights may be off: a thousandth, and what the judge names, some edits."""
-    tolerance = {"": Tolerance(SCORES_RELATIVE), EDITS: Tolerance(0.0, COLOURS)}
+    tolerance = {"": Tolerance(SCORES_RELATIVE), EDITS: Tolerance(0.0, COLOURS), PHOTOGRAPHS: Tolerance(0.0, COLOURS)}
     edits = min((count for run in reference.runs.values() for count in run.edits.values()), default=0)
     for metric in METRICS:
         if "judge" in metric.needs and edits:

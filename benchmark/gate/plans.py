@@ -15,7 +15,8 @@ from benchmark.core.artifacts import Artifact, canonical
 from benchmark.gate.first_losses import FirstLosses
 from benchmark.gate.fixed_networks import FixedJudge, FixedReader
 from benchmark.gate.machine import Machine, this_machine
-from benchmark.gate.reference import EDITS, Numbers, SeedRun, StoredMetric
+from benchmark.gate.photographs import edit_photographs, write_photographs
+from benchmark.gate.reference import EDITS, PHOTOGRAPHS, Numbers, SeedRun, StoredMetric
 from benchmark.gate.stored_weights import SUFFIX, pack, unpack
 from benchmark.importing.stage import Imported
 from benchmark.metrics.metric import MetricDescription
@@ -28,8 +29,9 @@ from benchmark.pipeline.steps import prepare
 from benchmark.pipeline.workers import make_stages
 from benchmark.protocol import JUDGE_SEED, Subset
 from benchmark.report.results import SuiteResults
-from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
+from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work, with_threads
 from benchmark.stages.judge import TrainJudge
+from benchmark.stages.prepare import load_faces
 from benchmark.stages.rates import Rates
 from benchmark.stages.reader import TrainReader
 from benchmark.stages.synthesize import EDITED, Synthesize
@@ -114,6 +116,7 @@ class Suite:
         profile, device = self.request.profile, self.request.device
         self.jobs = choose_jobs(options.jobs, device, os.cpu_count() or 1, profile.width)
         self.threads = threads
+        self._written: dict[Subset, list[Path]] = {}
         prepare(self.request, self.store, options)
         self.context = open_context(self.store, device, threads * self.jobs, options.quiet, self.jobs)
 
@@ -193,7 +196,22 @@ class Suite:
                 numbers[entry.row.id] = {name: [value] for name, value in facts.metrics.items()}
                 edits = np.load(score.edits.folder(self.context) / EDITED, mmap_mode="r")
                 numbers[entry.row.id][EDITS] = colours(edits)
+            for train in entry.trains.values():
+                photographs = self._photographs(entry.row.data)
+                if photographs:
+                    with with_threads(self.threads):
+                        made = edit_photographs(
+                            photographs, train.folder(self.context), entry.row.guide, self.request.device
+                        )
+                    numbers[entry.row.id][PHOTOGRAPHS] = colours(made)
         return numbers
+
+    def _photographs(self, subset: Subset) -> list[Path]:
+        """Photographs of a subset, written once; none where nothing is known of their faces."""
+        if subset not in self._written:
+            faces = load_faces(self.plan(0, JUDGE_SEED).edited.folder(self.context))
+            self._written[subset] = write_photographs(faces, subset, self.store.root / "photographs" / subset)
+        return self._written[subset]
 
     def probe_plan(self, weights: Mapping[str, Path]) -> ProbePlan:
         """The plan that edits with stored weights and scores the edits."""

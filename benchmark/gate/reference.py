@@ -27,6 +27,8 @@ Numbers = dict[str, dict[str, list[float | None]]]
 """Of a probe: by training or row and by name, a list of numbers."""
 EDITS = "edits"
 """The name of the colours of edits among the numbers of a row."""
+PHOTOGRAPHS = "photographs"
+"""That of the colours of photographs that were edited."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -153,7 +153,7 @@ def _make(stage: Stage, context: Context) -> Artifact:
         if made_meanwhile is not None:
             return made_meanwhile
         started, peak = time.monotonic(), peak_memory()
-        with _threads(context.machine.threads):
+        with with_threads(context.machine.threads):
             result = stage.run(context, folder)
         seconds = result.seconds if result.seconds is not None else time.monotonic() - started
         work = stage.work()
@@ -169,7 +169,7 @@ def _make(stage: Stage, context: Context) -> Artifact:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def with_threads(count: int) -> Iterator[None]:
     """Every library that computes has `count` threads: the last bits of a sum depend on how many share it, and two
     processes that each take all cores wait for each other.
     """
