@@ -57,7 +57,7 @@ class BoardGroup:
 
 
 def find_results(paths: Sequence[Path]) -> tuple[list[tuple[Path, SuiteResults]], list[str]]:
-    """The results at paths, each file once, and a line for each file below a folder that this version does not read.
+    """Load the results at paths, each file once; also return a line for each file that cannot be read.
 
     Raises UserError for a path that holds none, or only one that cannot be read.
     """
@@ -80,7 +80,7 @@ def find_results(paths: Sequence[Path]) -> tuple[list[tuple[Path, SuiteResults]]
 
 
 def board(entries: Sequence[tuple[Path, SuiteResults]], keys: Sequence[str] = ()) -> list[BoardGroup]:
-    """The groups of comparable rows, in the order of their first rows. keys: of the metrics to show; all if none.
+    """Group comparable rows, in the order of the first rows. keys: of the metrics to show; all if empty.
 
     Raises UserError for a metric that no result has, or where no row has a number.
     """
@@ -114,7 +114,7 @@ def board(entries: Sequence[tuple[Path, SuiteResults]], keys: Sequence[str] = ()
 
 
 def source(entry: FoundRow) -> str:
-    """`table1, profile quick`: which results a row is from."""
+    """Name the results that a row is from: `table1, profile quick`."""
     return f"{entry.results.suite}, profile {entry.results.profile}"
 
 
@@ -135,7 +135,7 @@ def _group(rows: Sequence[FoundRow], why: str, keys: Sequence[str], also: Mappin
 
 
 def _order(metric: MetricDescription) -> Callable[[BoardRow], tuple[bool, float]]:
-    """Sort key: the best first in a metric, rows that are not comparable in it last."""
+    """Return a sort key: the best first in a metric, rows that are not comparable in it last."""
 
     def key(entry: BoardRow) -> tuple[bool, float]:
         cell = entry.cells[0]
@@ -157,7 +157,7 @@ def _heading(entry: FoundRow) -> str:
 
 
 def _column(rows: Sequence[FoundRow], metric: MetricDescription) -> list[BoardCell]:
-    """A metric of all rows: those measured as the first row that has it are ranked."""
+    """Make the cells of a metric; rows measured like the first row that has it are ranked."""
     first = next(entry for entry in rows if entry.row.values(metric.key))
     reasons = {
         index: "" if entry is first else _why(first, entry, metric) for index, entry in enumerate(rows)
@@ -178,7 +178,7 @@ def _column(rows: Sequence[FoundRow], metric: MetricDescription) -> list[BoardCe
 
 
 def _why(first: FoundRow, entry: FoundRow, metric: MetricDescription) -> str:
-    """Why a row is not ranked with the first one, or ""."""
+    """Return why a row is not ranked with the first one, or ""."""
     if not entry.row.values(metric.key):
         return why_not(entry.row, metric.key) or "not measured"
     sample = entry.row.sample(metric)

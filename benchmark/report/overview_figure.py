@@ -26,7 +26,7 @@ class OverviewLine:
 
 
 def draw_overview(pictures: Sequence[RowPictures], targets: Sequence[str] = ()) -> Figure | None:
-    """A line for each of a few sources, a column for each row that edits them; None where there are no edits.
+    """Draw a line for each of a few sources, a column for each row; None where there are no edits.
 
     The rows are those of the sources that most rows edit. targets: of the suite; all if empty. The boxes are keyed by
     row id (or "source", "true picture"), number of the line, and target.
@@ -43,7 +43,7 @@ def draw_overview(pictures: Sequence[RowPictures], targets: Sequence[str] = ()) 
 
 
 def _line(rows: Sequence[RowPictures], place: int, targets: Sequence[str]) -> OverviewLine | None:
-    """The source at a place; None where it shows the only target already."""
+    """Choose the target of the source at a place; None where it shows the only target already."""
     first = rows[0]
     own = first.source_expressions[place]
     wanted = [target for target in targets if target != own] if targets else [choose_target(place, own)]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def edit_examples(
     results: SuiteResults, scores: Mapping[str, Mapping[int, Score]], edited: Prepare, context: Context
 ) -> list[EditExample]:
-    """Best, median and worst edit of each row in each measure of single edits, of the first seed.
+    """Choose the best, median and worst edit of each row in each metric of single edits, of the first seed.
 
     scores: by row id and seed. edited: the faces that were edited. Rows whose edits are not stored are left out.
     """
@@ -63,7 +63,7 @@ def _examples(
 
 
 def confusions(scores: Mapping[str, Mapping[int, Score]], context: Context) -> dict[str, np.ndarray]:
-    """By row id, 8 x 8 counts of the judge's answers over all seeds; rows without scores are left out."""
+    """Count the judge's answers, 8 x 8 by row id, over all seeds; rows without scores are left out."""
     from benchmark.report.html.content import count_confusions
 
     def tables(stages: Sequence[Score]) -> list[pd.DataFrame]:

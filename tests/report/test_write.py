@@ -68,6 +68,7 @@ def test_the_page_has_all_parts(folder: Path) -> None:
         "## Reference-guided edits",
         "## All measures of table1",
         "## Ranks of table1",
+        "## Agreement of rankings of table1",
         "## Training of table1",
         "## CA by target expression (%)",
         "## Losses",

@@ -58,7 +58,7 @@ class PageContent:
 
 
 def choose_edits(per_edit: pd.DataFrame, metric: MetricDescription) -> dict[Which, int]:
-    """The places of a metric's best, median and worst edit; none where no edit has a value."""
+    """Return the indices of a metric's best, median and worst edit; none where no edit has a value."""
     values = per_edit[metric.key].to_numpy(float)
     known = np.flatnonzero(np.isfinite(values))
     if not len(known):
@@ -69,12 +69,12 @@ def choose_edits(per_edit: pd.DataFrame, metric: MetricDescription) -> dict[Whic
 
 
 def _goodness(values: np.ndarray, direction: Direction) -> np.ndarray:
-    """The higher, the better."""
+    """Return values of which the highest is the best."""
     return values if direction == "higher" else -values if direction == "lower" else -np.abs(values - 1)
 
 
 def count_confusions(tables: Sequence[pd.DataFrame]) -> np.ndarray:
-    """8 x 8 counts of edits by target (lines) and by what the judge names (columns), over the seeds of a row."""
+    """Count edits by target (lines) and judged expression (columns), 8 x 8, over the seeds of a row."""
     counts = np.zeros((len(EXPRESSIONS), len(EXPRESSIONS)), int)
     places = {name: index for index, name in enumerate(EXPRESSIONS)}
     for table in tables:

@@ -62,7 +62,7 @@ class ExampleTiles:
 
 
 def grid_sections(pictures: Sequence[RowPictures], targets: Sequence[str], sprites: Sprites) -> list[GridSection]:
-    """The sections, rows of equal guide, subset and sources together. targets: of the suite; empty for all."""
+    """Group rows of equal guide, subset and sources into sections. targets: of the suite; empty for all."""
     groups: dict[tuple[str, str, bytes], list[RowPictures]] = {}
     for row in pictures:
         if len(row.sources):
@@ -107,7 +107,7 @@ def _block(rows: Sequence[RowPictures], index: int, columns: Sequence[str], spri
 
 
 def example_tiles(example: EditExample, decimals: int, sprites: Sprites) -> ExampleTiles:
-    """The tiles of a single edit."""
+    """Make the tiles of a single edit."""
     change = f"{example.source_expression} to {example.target}"
     words = f"{example.row}, {example.which}: {change}"
     truth = None if example.truth is None else Tile(sprites.add(example.truth), f"{words}, true picture", "truth")

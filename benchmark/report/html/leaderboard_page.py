@@ -16,7 +16,7 @@ from benchmark.statistics.decisions import LEVEL
 def leaderboard_html(
     title: str, groups: Sequence[BoardGroup], entries: Sequence[tuple[Path, SuiteResults]], unread: Sequence[str]
 ) -> str:
-    """The page. entries: the results behind it. unread: lines on those that were left out."""
+    """Make the page. entries: the results behind it. unread: lines on those that were left out."""
     results = [each for _, each in entries]
     defined = dict(line for each in results for line in definitions(each))
     return render(

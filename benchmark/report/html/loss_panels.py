@@ -46,7 +46,7 @@ class TrainingPanels:
 
 
 def loss_panels(losses: Mapping[str, pd.DataFrame], failed: Collection[str]) -> list[TrainingPanels]:
-    """A row of panels for each training that has losses. failed: names of those that failed."""
+    """Make a row of panels for each training that has losses. failed: names of those that failed."""
     rows = []
     for title, seeds in by_training(losses).items():
         broken = {seed for seed in seeds if f"{title} {seed}".strip() in failed}
@@ -89,7 +89,7 @@ def _panel(name: str, frames: Sequence[pd.DataFrame], key: Sequence[Curve]) -> P
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:
-    """Values on the scale on which all of them can be seen; zero stays zero where it is between them."""
+    """Transform values to the scale that shows all of them; zero stays zero unless the scale is logarithmic."""
     kind = scale_of(values)
     if kind == "log":
         return np.asarray(np.log10(values))

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import EXPRESSIONS
-from benchmark.report.certainty_tables import ranks_table, seeds_table
+from benchmark.report.certainty_tables import agreement_table, ranks_table, seeds_table
 from benchmark.report.comparison import Comparison, compare
 from benchmark.report.html.content import TIE_BREAKER, WHICH, EditExample, PageContent, Which
 from benchmark.report.html.grid import ExampleTiles, example_tiles, grid_sections
@@ -49,14 +49,14 @@ INTERVAL = re.compile(r"(?P<value>[^±\[]*?)(?P<spread> ±[^\[]*?)?(?P<interval>
 
 
 def report_html(results: SuiteResults, content: PageContent) -> str:
-    """The whole page. Raises OverBudgetError where even small pictures do not fit."""
+    """Make the page. Raises OverBudgetError where even small pictures do not fit."""
     comparison, sprites = compare(results), Sprites(PICTURES_BUDGET)
     sections = [] if content.withheld else grid_sections(content.pictures, results.targets, sprites)
     measures = [] if content.withheld else _measures(results, content.examples, sprites)
     options = list(content.options) or suite_options(results)
     tables = {
-        "measures": measures_table(results), "ranks": ranks_table(results), "seeds": seeds_table(results),
-        "steps": steps_table(results), "expressions": expressions_table(results),
+        "measures": measures_table(results), "ranks": ranks_table(results), "agreement": agreement_table(results),
+        "seeds": seeds_table(results), "steps": steps_table(results), "expressions": expressions_table(results),
         "costs": cost_table(results, content.timings),
     }  # fmt: skip
     return render(
@@ -110,7 +110,7 @@ def _environment() -> Environment:
 
 
 def parts(text: str) -> tuple[str, str, str]:
-    """A table's entry as value, spread and interval; the latter two may be empty."""
+    """Split a table's entry into value, spread and interval; the last two may be empty."""
     match = INTERVAL.fullmatch(text)
     if match is None:
         return text, "", ""
@@ -118,7 +118,7 @@ def parts(text: str) -> tuple[str, str, str]:
 
 
 def sort_key(text: str) -> str:
-    """The number that an entry begins with, for sorting; "" where it begins with none."""
+    """Return the number that an entry begins with, for sorting; "" where it begins with none."""
     match = re.match(r"[-+]?[\d,]*\.?\d+", text)
     return match[0].replace(",", "").lstrip("+") if match else ""
 
@@ -149,7 +149,7 @@ def _verdicts(results: SuiteResults) -> list[VerdictView]:
 
 
 def plane_metrics(results: SuiteResults) -> tuple[MetricDescription, MetricDescription] | None:
-    """The metrics of expression, across, and of identity, or None where one was not measured."""
+    """Return the metrics of expression, across, and of identity, or None where one was not measured."""
     by_key = {metric.key: metric for metric in results.metrics}
     return (by_key[ACROSS], by_key[UP]) if {ACROSS, UP} <= by_key.keys() else None
 
@@ -208,6 +208,6 @@ def _confusions(results: SuiteResults, confusions: Mapping[str, np.ndarray]) -> 
 
 
 def _limits(results: SuiteResults, comparison: Comparison) -> list[str]:
-    """What limits the numbers: the profile, the notes under the table, and why the profile changes settings."""
+    """List what limits the numbers: the profile, the notes under the table, and why the profile changes settings."""
     overrides = (f"Settings of {name} are not as published: {o.why}" for name, o in sorted(results.overrides.items()))
     return [results.notice, *main_table(comparison).notes, *overrides]

@@ -31,13 +31,13 @@ class Axis:
     end: float
 
     def at(self, value: float) -> float:
-        """The coordinate of a number."""
+        """Return the coordinate of a number."""
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 2)
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """Coordinates and words of round numbers."""
+        """Coordinates and labels of round numbers."""
         from matplotlib.ticker import MaxNLocator
 
         values = [value for value in MaxNLocator(5).tick_values(self.low, self.high) if self.low <= value <= self.high]
@@ -79,7 +79,7 @@ class StripPlot:
 
 
 def strip_plots(results: SuiteResults, comparison: Comparison) -> list[StripPlot]:
-    """A plot for every metric that a row has."""
+    """Make a strip plot for every metric that a row has."""
     paper = {
         (compared.row.id, cell.metric.key): cell.paper
         for compared in comparison.rows
@@ -134,7 +134,7 @@ def _strip_row(row: Row, metric: MetricDescription, axis: Axis, y: float, paper:
 
 
 def axis_of(numbers: Sequence[float], start: float, end: float, padding: float = 0.06) -> Axis:
-    """An axis on which all numbers lie, with some space at both ends."""
+    """Make an axis that holds all numbers, with some space at both ends."""
     low, high = min(numbers), max(numbers)
     space = (high - low) * padding or max(abs(high) * 0.05, 0.5)
     return Axis(low - space, high + space, start, end)
@@ -172,7 +172,7 @@ class Plane:
 
 
 def planes(results: SuiteResults, across: MetricDescription, up: MetricDescription) -> list[Plane]:
-    """A plane for each subset that has rows with both metrics, with the corners: rows that no method has made."""
+    """Make a plane for each subset whose rows have both metrics; rows without a method are its corners."""
     drawn = []
     for subset in dict.fromkeys(row.subset for row in results.rows):
         rows, corners = (
@@ -213,7 +213,7 @@ def _point(
     axes: tuple[Axis, Axis],
     label_y: float,
 ) -> PlanePoint:
-    """A row at its place; its name stands towards the middle."""
+    """Make the point of a row; its name stands towards the middle."""
     x, y = place
     on_the_left = x > axes[0].start + 0.62 * (axes[0].end - axes[0].start)
     arms = []
@@ -240,7 +240,7 @@ def _numbers(rows: Sequence[Row], metric: MetricDescription) -> Iterable[float]:
 
 
 def apart(wanted: Sequence[float], distance: float, low: float, high: float) -> list[float]:
-    """Coordinates near those wanted, in their order, none nearer to the next than `distance` where there is room."""
+    """Move coordinates apart to at least `distance`, in their order, between `low` and `high` if there is room."""
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     placed = [0.0] * len(wanted)
     above = low - distance

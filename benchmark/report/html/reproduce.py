@@ -20,18 +20,18 @@ class RowCommand:
 
 
 def suite_options(results: SuiteResults) -> list[str]:
-    """The options of `benchmark.run` that results themselves tell, where the command's own are not known."""
+    """Derive options of `benchmark.run` from results, for where those of the command are not known."""
     options = ["--suite", results.suite, "--profile", results.profile, "--data", results.data]
     return [*options, "--seeds", ",".join(map(str, results.seeds))] if results.seeds else options
 
 
 def command(options: Sequence[str]) -> str:
-    """`python -m benchmark.run --suite table1`, quoted for a shell."""
+    """Write `python -m benchmark.run` with options, quoted for a shell."""
     return shlex.join(["python", "-m", "benchmark.run", *options])
 
 
 def row_commands(results: SuiteResults, options: Sequence[str]) -> list[RowCommand]:
-    """The command of every row that was run: the suite's, with the row's method alone."""
+    """Make the command of every row that was run: the suite's, with the row's method alone."""
     return [
         RowCommand(
             row.marked_label, row.subset, command([*options, "--methods", row.method]), _key(row, results)
@@ -42,6 +42,6 @@ def row_commands(results: SuiteResults, options: Sequence[str]) -> list[RowComma
 
 
 def _key(row: Row, results: SuiteResults) -> str:
-    """The key of the row's scores of its first seed."""
+    """Return the key of the row's scores of its first seed."""
     name = next(iter(row.trainings.values()), "")
     return results.keys.get(f"score {name} {row.guide}", "")

@@ -29,7 +29,7 @@ class Sprites:
     _places: dict[bytes, int] = field(default_factory=dict)
 
     def add(self, picture: np.ndarray) -> int:
-        """The number of a picture (S x S x 3 uint8); equal pictures have one."""
+        """Add a picture (S x S x 3 uint8) and return its number; equal pictures share one."""
         key = hashlib.sha256(np.ascontiguousarray(picture).tobytes()).digest()
         if key not in self._places:
             self._places[key] = len(self._pictures)
@@ -37,18 +37,18 @@ class Sprites:
         return self._places[key]
 
     def sheet(self, number: int) -> int:
-        """Which sheet a picture is on."""
+        """Return the number of a picture's sheet."""
         return number // SIDE**2
 
     def position(self, number: int) -> str:
-        """CSS `background-position` of a picture on its sheet."""
+        """Return the CSS `background-position` of a picture on its sheet."""
         sheet, position = divmod(number, SIDE**2)
         line, column = divmod(position, SIDE)
         last = max(self._lines(sheet) - 1, 1)
         return f"{100 * column / (SIDE - 1):.4g}% {100 * line / last:.4g}%"
 
     def sheets(self) -> list[tuple[str, int]]:
-        """The data URI of every sheet, and how many lines it has."""
+        """Encode every sheet: its data URI and number of lines. Raises OverBudgetError."""
         count = -(-len(self._pictures) // SIDE**2)
         for reduction, quality in LEVELS:
             encoded = []
