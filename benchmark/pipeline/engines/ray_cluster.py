@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import pickle
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -28,6 +29,7 @@ from benchmark.pipeline.request import code_of_project
 
 TOGETHER = 60.0
 """Expected seconds of short stages in one task: a task takes three seconds to start."""
+REACH_SECONDS = 10.0
 SPARE_MEMORY = 1.1
 """Of what was measured."""
 
@@ -157,7 +159,9 @@ class RayExecutor(Executor):
             self._unfinished.pop(number, None)
             task = next(task for task, job in self._tasks.items() if job == number)
             self._unfit[ray.get(task)] = message
-            if not {node["NodeID"] for node in _machines()} - self._unfit.keys():
+            threads = self._setup.machine.threads
+            able = {node["NodeID"] for node in _machines() if node["Resources"].get("CPU", 0) >= threads}
+            if not able - self._unfit.keys():
                 raise UserError(f"--engine ray: no machine of the cluster can be used; {message}")
             yield Refused(number, message)
             return
@@ -208,9 +212,12 @@ def _machines() -> list[dict[str, Any]]:
 
 def _connect(address: str) -> None:
     try:
+        if address != "auto":
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), REACH_SECONDS).close()  # Ray tries for minutes
         with _kept_handlers():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace="fesbench")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
             f"--engine ray: no cluster answers at {address} ({reason}); `ray start --head` makes this machine one"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,7 @@ from benchmark.pipeline.engines.slurm import SlurmExecutor, Spool, minutes
 from benchmark.pipeline.schedule import Schedule
 from benchmark.pipeline.workers import Driver
 from benchmark.stages.base import Context, Machine, Stage
+from tests.pipeline.engines.cluster import processes
 from tests.pipeline.engines.counting import Counting, Joined, Last
 
 OPTIONS = EngineOptions("slurm")
@@ -36,7 +39,7 @@ class Run:
     """A plan of two trainings of a few seconds and what joins them, and a driver for it."""
 
     def __init__(self, out: Path) -> None:
-        self.first, self.second = Counting("first", 20), Counting("second", 3)
+        self.first, self.second = Counting("first", 40), Counting("second", 3)
         self.joined = Joined("joined", self.first, self.second)
         self.again = Joined("joined again", self.joined)
         self.last = Last("last", self.again)
@@ -72,17 +75,18 @@ def test_a_job_near_its_time_limit_saves_and_is_queued_again(
     def disturb(self: SlurmExecutor, seconds: float) -> object:
         state = run.context.store.saved_state(run.first.recipe)
         if state is not None and not sent:
-            job = next(job for job in self._jobs.values() if job.unfinished == 1 and job.begun)
-            sent.append(job.number)
-            job.queued._interrupt()
+            controller = next(iter(self._jobs.values())).queued._process.pid
+            (task,) = processes((b"submitit.core._submit",), controller)
+            sent.append(task)
+            os.kill(task, signal.SIGUSR2)
         return receive(self, seconds)
 
     monkeypatch.setattr(SlurmExecutor, "receive", disturb)
     run.drive()
     assert sent
     assert run.missing() == [run.last]
-    assert run.text(run.first) == ",".join(map(str, range(20)))
-    assert run.text(run.again) == "23 lines in 1"
+    assert run.text(run.first) == ",".join(map(str, range(40)))
+    assert run.text(run.again) == "43 lines in 1"
     said = capsys.readouterr().err
     assert "its job is queued again, and goes on from the saved state" in said
     assert list((tmp_path / "slurm" / "jobs").glob("*/")) == []
