@@ -23,7 +23,7 @@ from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
 from benchmark.stages.features import real_rows
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.training.device import compute_deterministically
-from benchmark.training.reader import ABOUT, WEIGHTS, Reader, ReaderSettings, train_reader
+from benchmark.training.reader import ABOUT, WEIGHTS, Reader, ReaderSettings, reader_pictures, train_reader
 from benchmark.training.sampling import TrainingSet
 
 READER_SEED = 0
@@ -43,6 +43,7 @@ class TrainReader(Stage[NoFacts]):
 
     kind = "reader"
     facts_type = NoFacts
+    version = 2
 
     def __init__(self, prepare: Prepare, pictures: int, device: str, seed: int = READER_SEED) -> None:
         """pictures: drawn in training."""
@@ -63,11 +64,13 @@ class TrainReader(Stage[NoFacts]):
         units, landmarks = faces.measured_units[train], faces.measured_landmarks[train]
         if not (np.isfinite(units).any() or np.isfinite(landmarks).any()):
             return StageResult(NoFacts())
-        data = TrainingSet(faces.images, faces.labels[train], units, landmarks, train)
+        measured = TrainingSet(faces.images, faces.labels[train], units, landmarks, train)
+        poses = faces.table.iloc[train].groupby(["identity", "camera", "gaze"], sort=True).ngroup().to_numpy()
+        data = reader_pictures(measured, poses, self.settings.side, READER_SEED)
         with context.reporter.bar(self.name, self.settings.pictures) as bar:
             reader = train_reader(
                 data, self.settings, self.seed, folder / STATE, bar.advance, context.machine.device,
-                context.reporter.warn,
+                context.reporter.warn, faces.size,
             )  # fmt: skip
         reader.save(folder)
         return StageResult(NoFacts(), [ABOUT, WEIGHTS])

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,8 @@ SAVE_SECONDS = 10.0
 """Least time between two saved states."""
 UNITS = len(ACTION_UNITS)
 OUTPUTS, HIDDEN = UNITS + 2 * LANDMARKS, 256
+FURTHEST = 1.5
+"""How far a blend goes at most: 1 is the second picture."""
 LEAST_UNIT, LEAST_SHARE = 0.25, 0.005
 """Least spread that an action unit (of 5) and a landmark (of the side) are divided by: some action units never move."""
 
@@ -176,6 +179,43 @@ class Reader:
             ) from error
 
 
+def reader_pictures(data: TrainingSet, groups: NDArray[np.integer], side: int, seed: int) -> TrainingSet:
+    """The pictures that a reader is trained on: those of `data`, resized to `side`, and as many blends.
+
+    Faces are posed as expressions at full strength or not at all, and a reader of these alone is a switch: it sees
+    neither a weak change nor one that goes too far. A blend is X + a (Y - X) of two pictures of a group (N numbers: one
+    person at one camera), with a between 0 and `FURTHEST`, and so are its action units and landmarks. Pictures that are
+    alone in their group have none.
+    """
+    small = np.empty((len(data), side, side, 3), np.uint8)
+    for numbers in np.array_split(np.arange(len(data)), math.ceil(len(data) / HASHED)):
+        batch = data.take(numbers).permute(0, 3, 1, 2).float()
+        small[numbers] = resized(batch, side).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    scale = side / data.images.shape[1]
+    landmarks = None if data.landmarks is None else ((data.landmarks + 0.5) * scale - 0.5).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    first, second = [], []
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        if len(members) > 1:
+            second += members.tolist()
+            first += [int(rng.choice(members[members != member])) for member in members]
+    share = rng.uniform(0, FURTHEST, len(first))
+
+    def blended(values: NDArray[Any]) -> NDArray[np.float64]:
+        weight = share.reshape(-1, *[1] * (values.ndim - 1))
+        return values[first] + weight * (values[second].astype(np.float64) - values[first])
+
+    blends = np.clip(np.rint(blended(small)), 0, 255).astype(np.uint8)
+    known = {"units": data.units, "landmarks": landmarks}
+    joined = {
+        name: None if values is None else np.concatenate([values, blended(values).astype(np.float32)])
+        for name, values in known.items()
+    }
+    labels = np.concatenate([data.labels, data.labels[second]]) if second else data.labels
+    return TrainingSet(np.concatenate([small, blends]), labels, joined["units"], joined["landmarks"])
+
+
 def train_reader(
     data: TrainingSet,
     settings: ReaderSettings,
@@ -184,15 +224,18 @@ def train_reader(
     progress: Callable[[int], None] = lambda _: None,
     device: str = "cpu",
     warn: Callable[[str], None] = lambda _: None,
+    size: int | None = None,
 ) -> Reader:
-    """Train on pictures whose action units, landmarks or both are known; unknown ones (NaN) are passed over.
+    """Train on pictures, such as `reader_pictures`; action units and landmarks that are unknown (NaN) are passed over.
+
+    size: side of the pictures that it is to read, that of the training pictures if not given.
 
     All randomness is from `seed`. With `state`, a file, training is saved now and then and resumes from there; the
     weights are then the same, bit for bit on a CPU with as many threads, as without a break. `progress` is given the
     pictures of each step. Raises UserError where `state` is of another training, RunFailed where the loss is not
     finite, ValueError where nothing is known of any picture.
     """
-    training = _Training(data, settings, seed, device)
+    training = _Training(data, settings, seed, device, size)
     if state is not None:
         training.restore(state, warn)
         progress(training.step * settings.batch)
@@ -209,16 +252,17 @@ def train_reader(
 class _Training:
     """A training between two steps."""
 
-    def __init__(self, data: TrainingSet, settings: ReaderSettings, seed: int, device: str) -> None:
-        self.settings, self.size, self.device = settings, data.images.shape[2], device
+    def __init__(self, data: TrainingSet, settings: ReaderSettings, seed: int, device: str, size: int | None) -> None:
+        self.settings, self.side, self.device = settings, data.images.shape[2], device
+        self.size = size or self.side
         self.identity = _identity(data, settings, seed)
         self.faces = TrainingFaces(
             data, Augmentation(settings.flip, settings.brightness, settings.contrast), seed, torch.device(device)
         )
-        targets = targets_of(data, self.size)
+        targets = targets_of(data, self.side)
         if settings.flip and data.landmarks is not None:
-            flipped = mirrored(torch.from_numpy(data.landmarks), self.size).numpy()
-            targets = torch.cat([targets, targets_of(dataclasses.replace(data, landmarks=flipped), self.size)])
+            flipped = mirrored(torch.from_numpy(data.landmarks), self.side).numpy()
+            targets = torch.cat([targets, targets_of(dataclasses.replace(data, landmarks=flipped), self.side)])
         known = torch.isfinite(targets)
         if not known.any():
             raise ValueError("no picture has action units or landmarks to learn")
@@ -244,7 +288,7 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
         faces = self.faces.draw(self.settings.batch)
-        wanted = (_flat(faces, self.size) - self.network.mean) / self.network.scale
+        wanted = (_flat(faces, self.side) - self.network.mean) / self.network.scale
         known = torch.isfinite(wanted)
         read = self.network(resized(faces.images, self.settings.side))
         squares = torch.where(known, read - wanted, 0.0) ** 2

@@ -13,7 +13,7 @@ import torch
 from benchmark.core.errors import RunFailed, UserError
 from benchmark.protocol import ACTION_UNITS, LANDMARK_MIRROR, LANDMARKS
 from benchmark.training import reader as module
-from benchmark.training.reader import WEIGHTS, Reader, ReaderSettings, train_reader
+from benchmark.training.reader import FURTHEST, WEIGHTS, Reader, ReaderSettings, reader_pictures, train_reader
 from benchmark.training.sampling import TrainingSet
 
 SIDE = 32
@@ -129,3 +129,39 @@ def test_wrong_input_is_reported() -> None:
         reader.read(np.zeros((1, 16, 16, 3), np.uint8))
     with pytest.raises(RunFailed, match="not finite at step"):
         train_reader(bars(40, 0), replace(QUICK, pictures=640, learning_rate=1e30), 0)
+
+
+def test_blends_are_between_two_pictures_of_a_person_and_beyond() -> None:
+    data = bars(6, 0)
+    assert data.units is not None
+    assert data.landmarks is not None
+    groups = np.array([0, 0, 0, 1, 1, 2])
+    joined = reader_pictures(data, groups, SIDE, 0)
+    assert joined.units is not None
+    assert joined.landmarks is not None
+    assert len(joined) == 6 + 5  # the last is alone
+    np.testing.assert_array_equal(joined.images[:6], data.images)
+    for blend in range(6, 11):
+        second = blend - 6
+        others = [row for row in np.flatnonzero(groups == groups[second]) if row != second]
+        fits = []
+        for first in others:
+            step = data.units[second, 0] - data.units[first, 0]
+            share = (joined.units[blend, 0] - data.units[first, 0]) / step
+            picture = data.images[first] + share * (data.images[second].astype(float) - data.images[first])
+            near = np.abs(np.clip(picture, 0, 255) - joined.images[blend]).max() <= 1
+            fits.append(near and 0 <= share <= FURTHEST)
+            if fits[-1]:
+                points = data.landmarks[first] + share * (data.landmarks[second] - data.landmarks[first])
+                np.testing.assert_allclose(joined.landmarks[blend], points, atol=1e-3)
+        assert any(fits)
+
+
+def test_pictures_are_resized_with_their_landmarks() -> None:
+    data = bars(4, 0)
+    assert data.landmarks is not None
+    half = reader_pictures(data, np.arange(4), SIDE // 2, 0)
+    assert half.images.shape == (4, SIDE // 2, SIDE // 2, 3)
+    assert half.landmarks is not None
+    np.testing.assert_allclose(half.landmarks, (data.landmarks + 0.5) / 2 - 0.5)
+    np.testing.assert_array_equal(reader_pictures(data, np.arange(4), SIDE, 0).images, data.images)
