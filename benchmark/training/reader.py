@@ -204,7 +204,7 @@ def reader_pictures(data: TrainingSet, groups: NDArray[np.integer], side: int, s
 
     def blended(values: NDArray[Any]) -> NDArray[np.float64]:
         weight = share.reshape(-1, *[1] * (values.ndim - 1))
-        return values[first] + weight * (values[second].astype(np.float64) - values[first])
+        return np.asarray(values[first] + weight * (values[second].astype(np.float64) - values[first]), np.float64)
 
     blends = np.clip(np.rint(blended(small)), 0, 255).astype(np.uint8)
     known = {"units": data.units, "landmarks": landmarks}
