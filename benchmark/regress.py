@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.core.cli import DATA_HELP, Parser, run_command
 from benchmark.core.errors import UserError, did_you_mean, quoted
+from benchmark.pipeline.engines.options import add_engine_arguments, engine_options
 from benchmark.run import parse_seeds
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def parser() -> Parser:
     )
     command.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where it works (default: runs)")
     command.add_argument("--quiet", action="store_true", help="no progress")
+    add_engine_arguments(command, object_store=False)
     return command
 
 
@@ -98,6 +100,7 @@ def compare(arguments: argparse.Namespace) -> int:
         out=arguments.out,
         jobs=arguments.jobs,
         quiet=arguments.quiet,
+        engine=engine_options(arguments),
     )
     if arguments.results:
         from benchmark.report.results import load_results
@@ -142,6 +145,7 @@ def store(arguments: argparse.Namespace) -> int:
         retrain=True,
         jobs=arguments.jobs,
         quiet=arguments.quiet,
+        engine=engine_options(arguments),
     )
     reference = store_results(arguments.store, options, seeds, 1, _tell(arguments.quiet))
     sys.stdout.write(

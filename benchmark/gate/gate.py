@@ -22,6 +22,7 @@ from benchmark.gate.machine import software
 from benchmark.gate.reference import EDITS, PHOTOGRAPHS, Reference, SeedRun, StoredMetric, weights_folder
 from benchmark.gate.verdicts import Check, GateResult, Level, LevelResult, Verdict, overall
 from benchmark.metrics.registry import METRICS
+from benchmark.pipeline.engines.options import LOCAL, EngineOptions
 from benchmark.pipeline.request import RunOptions, check_options
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class GateOptions:
     out: Path = Path("runs")
     jobs: str = "auto"
     quiet: bool = False
+    engine: EngineOptions = LOCAL
 
 
 @dataclass
@@ -81,12 +83,12 @@ class _Found:
         return verdict
 
 
-def run_options(reference: Reference, out: Path, jobs: str, quiet: bool) -> RunOptions:
+def run_options(reference: Reference, out: Path, jobs: str, quiet: bool, engine: EngineOptions = LOCAL) -> RunOptions:
     """The options that a reference was stored with."""
     return RunOptions(
         suite=reference.suite, profile=reference.profile, data=reference.data, device=reference.machine.device,
         features="inception" if reference.features == "inception" else "efficientnet-lite0",
-        out=out, retrain=True, jobs=jobs, quiet=quiet,
+        out=out, retrain=True, jobs=jobs, quiet=quiet, engine=engine,
     )  # fmt: skip
 
 
@@ -124,7 +126,9 @@ def check_against(reference: Reference, path: Path, options: GateOptions, tell: 
     from benchmark.gate.plans import Suite  # torch
 
     folder = work_folder(options.out, code)
-    suite = Suite(run_options(reference, folder, options.jobs, options.quiet), reference.machine.threads)
+    suite = Suite(
+        run_options(reference, folder, options.jobs, options.quiet, options.engine), reference.machine.threads
+    )
     if obstacle := _obstacle(reference, suite):
         findings.add("keys", obstacle, [], started, "not comparable")
         return _result(reference, findings, options)
@@ -234,7 +238,7 @@ def edits_strip(reference: Reference, path: Path, options: GateOptions) -> bytes
     folder = work_folder(options.out, code)
     if not folder.is_dir():
         return b""
-    suite = Suite(run_options(reference, folder, options.jobs, True), reference.machine.threads)
+    suite = Suite(run_options(reference, folder, options.jobs, True, options.engine), reference.machine.threads)
     return strip_of(suite, weights_of(reference, path))
 
 

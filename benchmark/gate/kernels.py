@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmark.core.errors import RunFailed
 from benchmark.core.hashes import write_text
@@ -57,7 +58,7 @@ def probe_elsewhere(
         folder = options.out / f"kernels-{number}"
         folder.mkdir(parents=True, exist_ok=True)
         request = {
-            "options": {**dataclasses.asdict(options), "out": str(folder), "fid_weights": None, "jobs": "1"},
+            "options": {**_plain(options), "out": str(folder), "fid_weights": None, "jobs": "1"},
             "weights": {row: str(path) for row, path in weights.items()} if kernels.scores else {},
             "threads": kernels.threads,
         }
@@ -73,6 +74,13 @@ def probe_elsewhere(
         if done.returncode:
             raise RunFailed(f"the probes with kernels {kernels.name} failed: {done.stderr.strip()[-500:]}")
         yield Probed(**json.loads((folder / "out.json").read_text(encoding="utf-8")))
+
+
+def _plain(options: RunOptions) -> dict[str, Any]:
+    """The options as JSON has them; the probe runs on this machine, whatever the engine."""
+    named = dataclasses.asdict(options)
+    del named["engine"]
+    return named
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -22,10 +22,11 @@ from benchmark.importing.stage import Imported
 from benchmark.metrics.metric import MetricDescription
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.context import open_context
+from benchmark.pipeline.engines.options import LOCAL, EngineOptions
 from benchmark.pipeline.plan import Plan
 from benchmark.pipeline.request import RunOptions, check_options
 from benchmark.pipeline.schedule import Schedule
-from benchmark.pipeline.steps import prepare
+from benchmark.pipeline.steps import jobs_of, prepare
 from benchmark.pipeline.workers import make_stages
 from benchmark.protocol import JUDGE_SEED, Subset
 from benchmark.report.results import SuiteResults
@@ -36,7 +37,6 @@ from benchmark.stages.rates import Rates
 from benchmark.stages.reader import TrainReader
 from benchmark.stages.synthesize import EDITED, Synthesize
 from benchmark.stages.train import Train
-from benchmark.training.device import choose_jobs
 from benchmark.training.registry import find_method
 
 TRAINED_NEEDS = frozenset({"judge", "action units", "landmarks read"})
@@ -75,7 +75,7 @@ class ProbePlan(Plan):
         return FixedJudge(self.prepare, subset, self._request.device)
 
 
-def make_all(name: str, stages: Sequence[Stage], context: Context, jobs: int) -> None:
+def make_all(name: str, stages: Sequence[Stage], context: Context, jobs: int, engine: EngineOptions = LOCAL) -> None:
     """Make those that are missing, `jobs` at a time."""
     last = Made(name, stages)
     tell = context.reporter.warn
@@ -83,7 +83,7 @@ def make_all(name: str, stages: Sequence[Stage], context: Context, jobs: int) ->
     if missing:
         rates = Rates(context.store, context.machine.threads)
         schedule = Schedule(missing, {stage.recipe.key: rates.expected(stage) for stage in missing})
-        make_stages(schedule, last, context, jobs)
+        make_stages(schedule, last, context, jobs, engine, rates.memory)
 
 
 def measured_stages(plan: Plan) -> list[Stage]:
@@ -114,7 +114,7 @@ class Suite:
         self.options = options
         self.request, self.store = check_options(options)
         profile, device = self.request.profile, self.request.device
-        self.jobs = choose_jobs(options.jobs, device, os.cpu_count() or 1, profile.width)
+        self.jobs = jobs_of(options, device, os.cpu_count() or 1, profile.width)
         self.threads = threads
         self._written: dict[Subset, list[Path]] = {}
         prepare(self.request, self.store, options)
@@ -134,7 +134,7 @@ class Suite:
         """Make what is missing of one training seed; also return the metrics as they were measured."""
         plan = self.plan(seed, judge_seed)
         stages = measured_stages(plan)
-        make_all(f"seed {seed}", stages, self.context, self.jobs)
+        make_all(f"seed {seed}", stages, self.context, self.jobs, self.options.engine)
         named = {stage.name: stage.artifact(self.context) for stage in stages}
         scores = {entry.row.id: entry.scores[seed].facts(self.context) for entry in plan.rows if entry.scores}
         trains = {entry.row.id: entry.trains[seed].facts(self.context) for entry in plan.rows if entry.trains}
@@ -160,7 +160,7 @@ class Suite:
     def losses(self) -> Numbers:
         """The first losses of every training, by its name."""
         stages = [FirstLosses(train) for train in trainings(self.plan(0, JUDGE_SEED))]
-        make_all("first losses", stages, self.context, self.jobs)
+        make_all("first losses", stages, self.context, self.jobs, self.options.engine)
         return {stage.train.name: stage.facts(self.context).series for stage in stages}
 
     def training_versions(self) -> dict[str, list[str]]:
@@ -188,7 +188,7 @@ class Suite:
         weights: a file of `pack` by row.
         """
         plan = self.probe_plan(weights)
-        make_all("stored weights", measured_stages(plan), self.context, self.jobs)
+        make_all("stored weights", measured_stages(plan), self.context, self.jobs, self.options.engine)
         numbers: Numbers = {}
         for entry in plan.rows:
             for score in entry.scores.values():

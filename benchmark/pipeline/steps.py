@@ -62,11 +62,16 @@ def plan(request: PlanRequest, store: Store, options: RunOptions) -> PlannedSuit
 
 def _jobs_and_threads(request: PlanRequest, options: RunOptions) -> tuple[int, int | None]:
     """How many stages are made at once, and with how many threads in all; on a cluster `--threads` is of each stage."""
-    if not options.engine.is_remote:
-        threads = options.threads
-        return choose_jobs(options.jobs, request.device, threads or os.cpu_count() or 1, request.profile.width), threads
-    jobs = CLUSTER_JOBS if options.jobs == "auto" else int(options.jobs)
-    return jobs, jobs * (options.threads or 1)
+    threads = options.threads
+    jobs = jobs_of(options, request.device, threads or os.cpu_count() or 1, request.profile.width)
+    return (jobs, jobs * (threads or 1)) if options.engine.is_remote else (jobs, threads)
+
+
+def jobs_of(options: RunOptions, device: str, threads: int, width: float) -> int:
+    """Choose how many stages are made at once on this machine (`choose_jobs`), or wait and run on a cluster."""
+    if options.engine.is_remote and options.jobs == "auto":
+        return CLUSTER_JOBS
+    return choose_jobs(options.jobs, device, threads, width)
 
 
 def make(planned: PlannedSuite) -> Path:

@@ -50,8 +50,8 @@ LOCAL = EngineOptions()
 """This machine alone."""
 
 
-def add_engine_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the options to a command; `engine_options` reads them."""
+def add_engine_arguments(command: argparse.ArgumentParser, object_store: bool = True) -> None:
+    """Add the options to a command; `engine_options` reads them. object_store: with `--store`."""
     group = command.add_argument_group("several machines (docs/cluster.md)")
     group.add_argument(
         "--engine",
@@ -68,12 +68,13 @@ def add_engine_arguments(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--shared", action="store_true", help="several machines use --out; found out where it is on NFS or its like"
     )
-    group.add_argument(
-        "--store",
-        default="",
-        metavar="URL",
-        help="keep artifacts in an object store, s3://BUCKET/FOLDER; --out is a cache",
-    )
+    if object_store:
+        group.add_argument(
+            "--store",
+            default="",
+            metavar="URL",
+            help="keep artifacts in an object store, s3://BUCKET/FOLDER; --out is a cache",
+        )
     group.add_argument(
         "--processor", default="", metavar="NAME",
         help="make CPU stages on this kind of processor alone (default: this machine's; any: on all)",
@@ -92,8 +93,9 @@ def add_engine_arguments(command: argparse.ArgumentParser) -> None:
 
 def engine_options(arguments: argparse.Namespace) -> EngineOptions:
     """The options that `add_engine_arguments` has added. Raises UserError."""
+    store = arguments.store if isinstance(arguments.store, str) else ""  # another command's is a path
     return EngineOptions(
-        arguments.engine, arguments.address, arguments.shared, arguments.store, arguments.processor,
+        arguments.engine, arguments.address, arguments.shared, store, arguments.processor,
         arguments.gpu_share, _pairs(arguments.slurm),
     )  # fmt: skip
 
