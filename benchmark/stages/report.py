@@ -80,7 +80,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 13
+    version = 14
     files = ("results.json",)
 
     def __init__(
