@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,32 @@ from benchmark.rendering.shots import SetSettings, ShotName, ShotRenderer
 SMALL = SetSettings(identities=1, size=32, cameras=(90,), gazes=("frontal",), seed=5)
 
 
-@pytest.fixture
-def quick(renderer: ShotRenderer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@contextmanager
+def rendered_by(renderer: ShotRenderer) -> Iterator[None]:
     """Sets are rendered by the shared renderer, in this process."""
     before = renderer.settings
     renderer.settings = SMALL
-    monkeypatch.setattr(output, "ShotRenderer", lambda settings: renderer)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(output, "ShotRenderer", lambda settings: renderer)
+        yield
     renderer.settings = before
+
+
+@pytest.fixture
+def quick(renderer: ShotRenderer) -> Iterator[None]:
+    with rendered_by(renderer):
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(renderer: ShotRenderer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished set."""
+    folder = tmp_path_factory.mktemp("sets") / "whole"
+    calls: list[tuple[int, int]] = []
+    with rendered_by(renderer):
+        table = output.render_set(SMALL, folder, 1, lambda done, total: calls.append((done, total)))
+    assert (calls[0], calls[-1], len(table)) == ((0, 8), (8, 8), 8)
+    return folder
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -41,13 +60,8 @@ class CutError(Exception):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_set_that_was_cut_off_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    calls: list[tuple[int, int]] = []
-    table = output.render_set(SMALL, whole, 1, lambda done, total: calls.append((done, total)))
-    assert calls[0] == (0, 8)
-    assert calls[-1] == (8, 8)
-    assert len(table) == 8
+def test_a_set_that_was_cut_off_ends_in_the_same_bytes(tmp_path: Path, whole: Path) -> None:
+    cut = tmp_path / "cut"
 
     def stop(done: int, total: int) -> None:
         if done >= 5:
@@ -68,47 +82,51 @@ def test_a_set_that_was_cut_off_ends_in_the_same_bytes(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in cut.iterdir()} == before, "a finished set is left alone"
 
 
-def test_two_worker_processes_make_the_same_bytes_as_none(tmp_path: Path, quick: None) -> None:
-    output.render_set(SMALL, tmp_path / "here", 1)
-    output.render_set(SMALL, tmp_path / "there", 2)
-    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+def test_two_worker_processes_make_the_same_bytes_as_none(tmp_path: Path, whole: Path) -> None:
+    output.render_set(SMALL, tmp_path, 2)
+    assert contents(tmp_path) == contents(whole)
 
 
 @pytest.mark.usefixtures("quick")
-def test_packing_is_lossless_and_hashed(tmp_path: Path) -> None:
+def test_a_set_whose_table_is_damaged_is_made_again(tmp_path: Path, whole: Path) -> None:
+    damaged = Path(shutil.copytree(whole, tmp_path / "damaged"))
+    table = bytearray((damaged / output.TABLE_FILE).read_bytes())
+    table[len(table) // 2] ^= 1
+    (damaged / output.TABLE_FILE).write_bytes(table)
+    output.render_set(SMALL, damaged, 1)
+    assert contents(damaged) == contents(whole)
+
+
+def test_packing_is_lossless_and_hashed(tmp_path: Path, whole: Path) -> None:
     import hashlib
     import io
 
     from PIL import Image
 
-    out = tmp_path / "set"
-    output.render_set(SMALL, out, 1)
-    digest = output.pack(out, tmp_path / "faces.parquet")
+    digest = output.pack(whole, tmp_path / "faces.parquet")
     assert digest == hashlib.sha256((tmp_path / "faces.parquet").read_bytes()).hexdigest()
     assert (tmp_path / "faces.sha256").read_text() == f"{digest}  faces.parquet\n"
     table = pd.read_parquet(tmp_path / "faces.parquet")
     for name, image in zip(table["face_id"], table["image"], strict=True):
-        with Image.open(io.BytesIO(image)) as packed, Image.open(out / f"{name}.png") as stored:
+        with Image.open(io.BytesIO(image)) as packed, Image.open(whole / f"{name}.png") as stored:
             assert np.array_equal(np.asarray(packed), np.asarray(stored))
 
 
-@pytest.mark.usefixtures("quick")
-def test_a_contact_sheet_shows_every_expression(tmp_path: Path) -> None:
+def test_a_contact_sheet_shows_every_expression(tmp_path: Path, whole: Path) -> None:
     from PIL import Image
 
     from benchmark.rendering.sheet import contact_sheet
 
-    output.render_set(SMALL, tmp_path / "set", 1)
-    contact_sheet(tmp_path / "set", tmp_path / "sheet.png", tile=32)
+    contact_sheet(whole, tmp_path / "sheet.png", tile=32)
     with (
         Image.open(tmp_path / "sheet.png") as sheet,
-        Image.open(tmp_path / "set" / "000_happy_090_frontal.png") as face,
+        Image.open(whole / "000_happy_090_frontal.png") as face,
     ):
         pixels = np.asarray(sheet)
         assert sheet.size == (8 * 34 - 2, 22 + 34 - 2)
         assert np.array_equal(pixels[22 : 22 + 32, 4 * 34 : 4 * 34 + 32], np.asarray(face))
     with pytest.raises(UserError, match="no picture 009_angry"):
-        contact_sheet(tmp_path / "set", tmp_path / "other.png", ["009"])
+        contact_sheet(whole, tmp_path / "other.png", ["009"])
 
 
 def prepared(folder: Path, settings: dict[str, Any] | str) -> Path:
