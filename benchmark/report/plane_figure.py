@@ -58,7 +58,7 @@ def _draw_panel(axes: Axes, subset: Subset, rows: Sequence[Row], corners: Sequen
         axes.errorbar(
             across.mean, up.mean,
             xerr=_arms(across.mean, across.identities), yerr=_arms(up.mean, up.identities),
-            fmt=MARKERS[number % len(MARKERS)], color=COLOURS[number % len(COLOURS)], capsize=2, label=row.label,
+            fmt=MARKERS[number % len(MARKERS)], color=COLOURS[number % len(COLOURS)], capsize=2, label=row.marked_label,
         )  # fmt: skip
     axes.set_title(f"{subset} pictures", fontsize=10, color=INK)
     axes.set_xlabel("gain: lazy below 1, exaggerated above", fontsize=9, color=QUIET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -94,6 +95,23 @@ def test_every_number_is_there_and_right(whole: Path) -> None:
     metrics = labelled.seeds[0].metrics
     assert metrics["ca"] == pytest.approx(100 * (per_edit["judged"] == per_edit["target"]).mean())
     assert metrics["psnr_true"] == pytest.approx(per_edit["psnr_true"].clip(upper=100).mean())
+
+
+def test_the_page_shows_the_edits_and_answers_of_the_run(whole: Path, arguments: list[str]) -> None:
+    page = (report_of(whole) / "report.html").read_text(encoding="utf-8")
+    per_edit = pd.read_parquet(next((whole / "scores").glob("*-t-*/per-edit.parquet")))
+    best, worst = (per_edit.loc[index] for index in (per_edit["psnr_true"].idxmax(), per_edit["psnr_true"].idxmin()))
+    for edit in (best, worst):
+        words = f"{edit['source_expression']} to {edit['target']}, judged {edit['judged']}"
+        assert f'<span class="value">{edit["psnr_true"]:.2f}</span> {words}' in page
+    assert page.count("F, 16 edits</span>") == 2  # a matrix of the judge's answers for each row
+    assert "data:image/webp" in page
+    command = " ".join(re.findall(r'<span class="word">([^<]*)</span>', page.partition("</code>")[0]))
+    assert command.startswith("python -m benchmark.run --suite ")
+    shown, given = (run.parser().parse_args(words) for words in (command.split()[3:], arguments))
+    assert [getattr(shown, name) for name in ("suite", "profile", "data", "seeds")] == [
+        getattr(given, name) for name in ("suite", "profile", "data", "seeds")
+    ]
 
 
 def test_rows_share_one_training(whole: Path) -> None:
@@ -434,3 +452,14 @@ def test_rows_that_the_pictures_are_not_enough_for_are_left_out_before_any_train
     listed = pd.read_csv(report_of(out) / "set-aside.csv")
     assert listed[["path", "reason"]].to_numpy().tolist() == [["holiday.jpg", "misnamed"]]
     assert "set-aside.csv has each" in (report_of(out) / "report.md").read_text()
+    # The page has none of these pictures unless they are asked for, which makes the report alone again.
+    before, made = report_of(out), times(out / "scores")
+    page = (before / "report.html").read_text(encoding="utf-8")
+    assert "may not be passed on, so this page has none" in page
+    assert "data:image" not in page
+    assert run.main([*call, "--faces-in-page"]) == 0
+    (after,) = set((out / "reports").iterdir()) - {before}
+    page = (after / "report.html").read_text(encoding="utf-8")
+    assert "who have not agreed to their publication" in page
+    assert "data:image/webp" in page
+    assert times(out / "scores") == made

@@ -102,7 +102,7 @@ def _strip(results: SuiteResults, metric: MetricDescription, paper: dict[tuple[s
         _strip_row(row, metric, axis, HEAD + (index + 0.5) * LINE, paper.get((row.id, metric.key)))
         for index, row in enumerate(rows)
     )
-    words = "; ".join(f"{row.label} on {row.subset} {row.mean(metric.key):.{metric.decimals}f}" for row in rows)
+    words = "; ".join(f"{row.marked_label} on {row.subset} {row.mean(metric.key):.{metric.decimals}f}" for row in rows)
     return StripPlot(metric.label, metric.direction, words, HEAD + len(rows) * LINE + FOOT, axis, drawn)
 
 
@@ -119,7 +119,7 @@ def _strip_row(row: Row, metric: MetricDescription, axis: Axis, y: float, paper:
     )
     mean, interval = row.mean(metric.key), row.interval(metric.key)
     assert mean is not None
-    words = f"{row.label} on {row.subset}: {mean:.{digits}f}"
+    words = f"{row.marked_label} on {row.subset}: {mean:.{digits}f}"
     if interval:
         words += f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
     return StripRow(
@@ -223,7 +223,7 @@ def _point(
     numbers = (f"{metric.label} {_mean(row, metric):.{metric.decimals}f}" for metric in metrics)
     return PlanePoint(
         row.marked_label, bool(row.failed), corner, x, y, x - 12 if on_the_left else x + 12, label_y,
-        "end" if on_the_left else "start", arms[0], arms[1], f"{row.label}: {', '.join(numbers)}",
+        "end" if on_the_left else "start", arms[0], arms[1], f"{row.marked_label}: {', '.join(numbers)}",
     )  # fmt: skip
 
 
