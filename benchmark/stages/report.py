@@ -80,7 +80,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 14
+    version = 15
     files = ("results.json",)
 
     def __init__(
