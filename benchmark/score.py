@@ -17,6 +17,7 @@ EXAMPLES = (
     "python -m benchmark.score --edits edits/ --results mine/ --name mine --json",
     "python -m benchmark.score --real test/ --fake edits/",
     "python -m benchmark.score --real test/ --fake edits/ --features efficientnet-lite0 --json",
+    "python -m benchmark.score --real sources/ --fake edits/ --features arcface.onnx",
     "python -m benchmark.score --real test/ --fake edits/ --fid-weights pt_inception-2015-12-05-6726825d.pth",
     "python -m benchmark.score --real test/ --save-stats test.npz",
     "python -m benchmark.score --real test.npz --fake edits/",
@@ -54,9 +55,10 @@ def parser() -> Parser:
     both = command.add_argument_group("both")
     both.add_argument(
         "--features",
-        choices=("inception", "efficientnet-lite0"),
-        help="feature space (default: that of the list's profile, or for two folders inception, which is FID; the "
-        "other is FD[lite0])",
+        metavar="SPACE",
+        help="feature space: inception, efficientnet-lite0 (FD[lite0]), or for two folders a network of your own, a "
+        "TorchScript (.pt) or ONNX (.onnx) file with its preprocessing in a .yaml beside it; a TorchScript file is a "
+        "program that runs with your rights (default: that of the list's profile, or for two folders inception)",
     )
     both.add_argument("--fid-weights", type=Path, metavar="FILE", help=f"{INCEPTION.file_name}, if it lies elsewhere")
     both.add_argument(
@@ -76,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = parser()
     arguments = command.parse_args(argv)
     folders = _check_mode(command, arguments)
+    _check_features(command, arguments.features, folders)
     return run_command(lambda: score_two_folders(arguments) if folders else score_row(arguments))
 
 
@@ -98,6 +101,21 @@ def _check_mode(command: Parser, arguments: argparse.Namespace) -> bool:
     if missing:
         command.error(f"the following arguments are required: {', '.join(missing)}")
     return not named[OF_EDITS]
+
+
+def _check_features(command: Parser, features: str | None, folders: bool) -> None:
+    """Leave with one line for a feature space that is not known, or that a row of a table cannot be measured in."""
+    from benchmark.metrics.features import EXTRACTORS, is_own_network
+
+    if features is None or features in EXTRACTORS:
+        return
+    if not is_own_network(features):
+        command.error(
+            f"argument --features: invalid choice: '{features}' (choose from {', '.join(EXTRACTORS)}, or give a .pt or "
+            ".onnx file)"
+        )
+    if not folders:
+        command.error("--features with a network of your own compares two folders (--real, --fake), and scores no row")
 
 
 def score_row(arguments: argparse.Namespace) -> int:

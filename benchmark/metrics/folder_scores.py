@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from benchmark.core.progress import Reporter, counted
 from benchmark.data.picture_folder import PictureSet
 from benchmark.metrics.feature_files import FeatureSet
-from benchmark.metrics.features import FeatureExtractor
+from benchmark.metrics.features import FeatureExtractor, is_own_network
 from benchmark.metrics.metric import Measurement, MetricDescription, PairMetric, SetMetric
 from benchmark.metrics.registry import METRICS
 
 SCHEMA = 2
+SIMILARITY = "own_similarity"
+"""Key of the similarity of pairs in one's own network."""
 UNEQUAL = 0.01
 """Share of pictures by which two sets may differ in codec and quality without a note."""
 
@@ -104,16 +106,22 @@ def measure(
         if equal is not None:
             pairs, by_pair = _compare(*equal, of_pairs, reporter)
             measured |= by_pair
-    shown = [metric for metric in METRICS if metric.key in measured]
+    descriptions = [metric.describe(extractor.column) for metric in METRICS if metric.key in measured]
+    if is_own_network(extractor.name) and pairs is not None and equal is not None:
+        descriptions.append(_similarity(extractor.column))
+        first, second = (extract_features(side, extractor, reporter).features for side in equal)
+        measured[SIMILARITY] = Measurement(_mean_cosine(first, second))
     return ScoreResult(
         real=_set_result(truth),
         fake=_set_result(edits),
         features=SpaceResult(
             extractor.name, extractor.column, extractor.comparable, extractor.identity, extractor.dimensions
         ),
-        metrics=tuple(metric.describe(extractor.column) for metric in shown),
-        scores={metric.key: measured[metric.key].value for metric in shown},
-        reasons={metric.key: measured[metric.key].reason for metric in shown if measured[metric.key].value is None},
+        metrics=tuple(descriptions),
+        scores={metric.key: measured[metric.key].value for metric in descriptions},
+        reasons={
+            metric.key: measured[metric.key].reason for metric in descriptions if measured[metric.key].value is None
+        },
         pairs=pairs,
         notes=(*_set_notes(truth, edits, extractor), *notes),
     )
@@ -126,6 +134,22 @@ def _distance(metric: SetMetric, edits: FeatureSet, truth: FeatureSet) -> Measur
         moments = (edits.mean, edits.covariance, truth.mean, truth.covariance)
         return Measurement(metric.distance_of_moments(*moments))
     return Measurement(None, "a file has mean and covariance, and no features")
+
+
+def _similarity(column: str) -> MetricDescription:
+    """The similarity of pairs in one's own network, named by its hash as the distance is."""
+    return MetricDescription(
+        key=SIMILARITY, label=f"Similarity{column.removeprefix('FD')}", direction="higher", per="edit", decimals=4,
+        definition="cosine of the angle between the features of pictures of equal name",
+    )  # fmt: skip
+
+
+def _mean_cosine(first: NDArray[np.float32] | None, second: NDArray[np.float32] | None) -> float:
+    assert first is not None
+    assert second is not None
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(np.mean(np.sum(a * b, axis=1) / np.maximum(lengths, np.finfo(float).tiny)))
 
 
 def _compare(

@@ -19,6 +19,7 @@ from skimage import data as skimage_data
 
 from benchmark.core.errors import UserError
 from benchmark.data.picture_folder import find_pictures
+from benchmark.metrics.density import coverage, density
 from benchmark.metrics.feature_files import FeatureSet, read_features, write_features
 from benchmark.metrics.features import FLOOR, open_extractor, weights
 from benchmark.metrics.frechet import frechet_distance, frechet_distance_of_moments
@@ -85,12 +86,15 @@ def test_numbers_are_those_of_the_metrics(folders: tuple[Path, Path], capsys: py
     assert result["scores"] == {
         "fid": pytest.approx(frechet_distance(fake, real), rel=1e-6),
         "kid": pytest.approx(1000 * kernel_distance(fake, real), rel=1e-6),
+        "density": pytest.approx(density(fake, real)),
+        "coverage": pytest.approx(coverage(fake, real)),
         "psnr_true": pytest.approx(psnr(crops(8, 0)[:6], crops(6, 1)).mean()),
         "ssim": pytest.approx(ssim(crops(8, 0)[:6], crops(6, 1)).mean()),
     }
     assert (result["pairs"], result["reasons"]) == ({"pairs": 6, "identical": 0}, {})
     assert {metric["key"]: metric["label"] for metric in result["metrics"]} == {
         "fid": "FD[lite0]", "psnr_true": "PSNR-true", "ssim": "SSIM", "kid": "KD[lite0] × 1000",
+        "density": "Density[lite0]", "coverage": "Coverage[lite0]",
     }  # fmt: skip
     assert result["real"]["sizes"] == {"32x32": 8}
     assert result["features"]["column"] == "FD[lite0]"
@@ -103,8 +107,10 @@ def test_table(folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -
     status, out, err = run(capsys, *folders, *LITE0, "--allow-small")
     assert status == 0
     heads = [line.split("  ")[0] for line in out.splitlines()[1:]]
-    assert [head.rstrip() for head in heads] == ["FD[lite0]", "PSNR-true (dB)", "SSIM", "KD[lite0] × 1000"]
-    assert out.count("6 fake, 8 real") == 2
+    assert [head.rstrip() for head in heads] == [
+        "FD[lite0]", "PSNR-true (dB)", "SSIM", "KD[lite0] × 1000", "Density[lite0]", "Coverage[lite0]",
+    ]  # fmt: skip
+    assert out.count("6 fake, 8 real") == 4
     assert "FID" not in out
     assert "not comparable with published numbers" in err
 
@@ -375,7 +381,8 @@ def test_moments_alone_give_the_frechet_distance(
     direct, by_moments = measured(capsys, real, fake), measured(capsys, tmp_path / "moments.npz", fake)
     assert by_moments["scores"]["fid"] == pytest.approx(direct["scores"]["fid"], rel=1e-3)
     assert by_moments["scores"]["kid"] is None
-    assert by_moments["reasons"] == {"kid": "a file has mean and covariance, and no features"}
+    why = "a file has mean and covariance, and no features"
+    assert by_moments["reasons"] == dict.fromkeys(("kid", "density", "coverage"), why)
     assert by_moments["real"]["images"] is None
     status, out, err = run(capsys, tmp_path / "moments.npz", fake, *LITE0, "--allow-small")
     assert status == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from benchmark.core.errors import UserError, unknown
+from benchmark.core.files import require_file
 from benchmark.metrics.features import weights as files
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 ExtractorName = Literal["inception", "efficientnet-lite0"]
 EXTRACTORS: tuple[ExtractorName, ...] = get_args(ExtractorName)
+OWN_SUFFIXES = (".pt", ".ts", ".onnx")
+"""Of files of one's own network: TorchScript and ONNX."""
 
 FLOOR = 128
 """Fewest pictures on a side for which a Fréchet distance is given unasked. N pictures span N - 1 of the 1280 or 2048
@@ -61,6 +64,10 @@ def ensure_weights(name: str, weights: Path | None = None, allow_other_weights: 
 
     To be called before long work whose last step needs them.
     """
+    if is_own_network(name):
+        _no_weights(name, weights)
+        path = require_file(Path(name), "--features")
+        return files.Weights(path, files.sha256_of(path), False)
     if _checked_name(name) == "efficientnet-lite0":
         path = _lite0_file(weights)
         return files.Weights(path, files.sha256_of(path), files.sha256_of(path) == files.LITE0_SHA256)
@@ -85,6 +92,10 @@ def open_extractor(
     network.
     """
     ensured = ensure_weights(name, weights, allow_other_weights)
+    if is_own_network(name):
+        from benchmark.metrics.features.own_network import open_own_network
+
+        return open_own_network(ensured.path, device, batch)
     if name == "efficientnet-lite0":
         from benchmark.metrics.features.lite0 import open_lite0
 
@@ -100,7 +111,16 @@ def _checked_name(name: str) -> str:
     return name
 
 
+def is_own_network(name: str) -> bool:
+    """Whether a feature space is named by a file of a network (`own_network`)."""
+    return Path(name).suffix.lower() in OWN_SUFFIXES
+
+
 def _lite0_file(weights: Path | None) -> Path:
-    if weights is not None:
-        raise UserError(f"efficientnet-lite0 takes no weights file ({weights}); a file of weights goes with inception")
+    _no_weights("efficientnet-lite0", weights)
     return files.lite0_file()
+
+
+def _no_weights(name: str, weights: Path | None) -> None:
+    if weights is not None:
+        raise UserError(f"{name} takes no weights file ({weights}); a file of weights goes with inception")
