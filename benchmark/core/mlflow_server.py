@@ -36,7 +36,7 @@ from benchmark.core.mlflow_view import PARENT_TAG, VIEW_TAG, view_key, view_path
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-START_SECONDS, STOP_SECONDS = 90.0, 5.0
+START_SECONDS, STOP_SECONDS = 180.0, 5.0
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """Of MLflow's variables: it runs no jobs for a page that only shows."""
 
