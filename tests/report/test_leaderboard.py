@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.core.errors import UserError
 from benchmark.page import main
+from benchmark.report.html.leaderboard_page import reasons
 from benchmark.report.leaderboard import BoardGroup, board, find_results
 from benchmark.report.results import SuiteResults
 from benchmark.statistics.decisions import Rank
@@ -93,6 +94,9 @@ def test_what_was_measured_otherwise_is_kept_and_not_ranked() -> None:
         assert why in mine.why
         assert cells(group, metric)["hisd-t"].why == ""
         assert max(cell.rank.worst for cell in cells(group, metric).values() if cell.rank) == 5
+    names = reasons(group)["not comparable: their judges are not the same"]
+    assert names.count("; ") == 4  # five rows
+    assert "CA of My HiSD (T) (mine, profile quick)" in names
     assert cells(group, "ssim")["my-hisd-t"].rank is not None
     assert group.rows[-1].row.id.startswith("my-")  # not comparable in the first metric
 

@@ -29,7 +29,21 @@ def leaderboard_html(
         source=source,
         heading=metric_heading,
         failure_note=failure_note,
+        reasons=reasons,
         profiles={each.profile: each.notice for each in results},
         suites=listed(list(dict.fromkeys(each.suite for each in results))),
         level=100 * LEVEL,
     )
+
+
+def reasons(group: BoardGroup) -> dict[str, str]:
+    """List the cells without a number or rank by their reason: `CA of HiSD (R) (table2, profile quick)`."""
+    cells: dict[str, dict[str, list[str]]] = {}
+    for entry in group.rows:
+        for metric, cell in zip(group.metrics, entry.cells, strict=True):
+            if cell.why:
+                row = f"{entry.row.label} ({source(entry.found)})"
+                cells.setdefault(cell.why, {}).setdefault(row, []).append(metric.label)
+    return {
+        why: "; ".join(f"{listed(labels)} of {row}" for row, labels in by_row.items()) for why, by_row in cells.items()
+    }
