@@ -22,6 +22,8 @@ from benchmark.pipeline.context import make_missing
 from benchmark.pipeline.plan import NOT_FINISHED
 from benchmark.pipeline.request import RunOptions, check_options
 from benchmark.pipeline.steps import PlannedSuite
+from benchmark.report.html.leaderboard_page import leaderboard_html
+from benchmark.report.leaderboard import board
 from benchmark.report.results import SuiteResults, load_results
 from benchmark.stages.base import Stage
 from benchmark.stages.report import RowStages
@@ -32,6 +34,7 @@ from benchmark.storing.card import CARD, model_card
 LARGEST = 30_000_000
 """Bytes of all that is stored, beyond which a warning is given."""
 KINDS = ("record", "weights", "scores")
+LEADERBOARD = "leaderboard.html"
 LEFT_OUT = frozenset({"losses.png"})
 """Files of a report that are not stored: the records have the losses themselves."""
 
@@ -72,6 +75,7 @@ def store_suites(
     removed = _remove_stale(to, index)
     write_text(to / INDEX, _text(index))
     write_cards(to, index)
+    write_leaderboard(to)
     shutil.rmtree(to / ".locks", ignore_errors=True)
     missing = {name: suite.missing for name, suite in stored.items() if suite.missing}
     size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
@@ -203,3 +207,12 @@ def write_cards(root: Path, index: Index) -> None:
     results = stored_results(root)
     for folder in sorted({seed.weights for _, row in index.rows() for seed in row.seeds.values() if seed.weights}):
         (root / folder / CARD).write_text(model_card(root, folder, index, results), encoding="utf-8", newline="\n")
+
+
+def write_leaderboard(root: Path) -> None:
+    """Write the page over all stored reports; none where there are no reports."""
+    entries = [(root / name, results) for name, results in stored_results(root).items()]
+    if not entries:
+        return
+    page = leaderboard_html("Reference results", board(entries), entries, ())
+    write_text(root / LEADERBOARD, page)

@@ -224,6 +224,12 @@ def test_trainings_alone_are_stored_within_seconds(arguments: list[str], runs: P
     assert "Not measured yet" in (to / seed.weights / "README.md").read_text()
 
 
+def test_the_leaderboard_has_every_stored_row(stored: Path) -> None:
+    page = (stored / "leaderboard.html").read_text(encoding="utf-8")
+    for row in load_results(stored / "dummies" / "results.json").rows:
+        assert f'<th scope="row">{row.label}</th>' in page
+
+
 def test_a_card_has_the_numbers_of_its_weights(stored: Path) -> None:
     card = (stored_weights("d-r", stored) / "README.md").read_text()
     results = load_results(stored / "dummies" / "results.json")
