@@ -80,7 +80,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 15
+    version = 16
     files = ("results.json",)
 
     def __init__(
