@@ -72,9 +72,8 @@ def read_real(
     landmarks = faces.landmarks
     described = np.full((len(table), network.dimensions), np.nan, np.float32)
     described[known] = network.describe(faces.images[truth[known]], landmarks[source[known]])
-    own, others = (
-        _of_each(rows, lambda each: network.describe(faces.images[each], landmarks[each])) for rows in (source, other)
-    )
+    both = np.concatenate([source, other])  # most references are sources, too
+    own, others = np.split(_of_each(both, lambda rows: network.describe(faces.images[rows], landmarks[rows])), 2)
     return RealReadings(units[0], units[1], own, described, others)
 
 
@@ -92,7 +91,15 @@ def read_edits(
     read = _nothing(len(table)) if reader is None else _read(reader, images, faces, source, frames)
     if network is None:
         return EditReadings(read.units, read.landmarks, np.full((len(table), 0), np.nan, np.float32), real)
-    return EditReadings(read.units, read.landmarks, network.describe(images, faces.landmarks[source]), real)
+    described = np.empty((len(table), network.dimensions), np.float32)
+    unknown = np.ones(len(table), bool)
+    for rows, known in ((source, real.source_faces), (table["truth"].to_numpy(), real.true_faces)):
+        pairs = zip(images, rows, strict=True)
+        same = np.array([row >= 0 and np.array_equal(image, faces.images[row]) for image, row in pairs], bool)
+        described[same], unknown[same] = known[same], False  # cut in the same way, so described alike
+    if unknown.any():
+        described[unknown] = network.describe(images[unknown], faces.landmarks[source[unknown]])
+    return EditReadings(read.units, read.landmarks, described, real)
 
 
 def read_pictures(reader: Reader, faces: FaceSet, rows: NDArray[np.integer], frames: Frames) -> Readings:

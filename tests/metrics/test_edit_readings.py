@@ -232,3 +232,22 @@ def test_real_readings_of_some_edits_are_theirs() -> None:
     for name in vars(real):
         assert np.array_equal(getattr(real.of(rows), name), getattr(some, name))
     assert isinstance(some, RealReadings)
+
+
+def test_sources_and_true_pictures_are_not_described_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two rows without a method cost nothing, and have the same numbers."""
+    real = read_real(TABLE, FACES, None, LINE, {})
+    asked: list[int] = []
+
+    def describe(self: Line, images: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        asked.append(len(images))
+        return original(self, images, landmarks)
+
+    original = Line.describe
+    monkeypatch.setattr(Line, "describe", describe)
+    images = SOURCE.astype(np.uint8)
+    images[:3] = TRUTH[:3]
+    images[5] = OTHER[5]
+    faces = read_edits(images, TABLE, FACES, real, None, LINE, {}).faces
+    assert asked == [1]
+    np.testing.assert_array_equal(faces, original(LINE, images, FACES.landmarks[TABLE["source"]]))
