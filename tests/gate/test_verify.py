@@ -88,7 +88,7 @@ def test_a_run_elsewhere_is_judged_by_its_numbers(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On another processor bytes may differ; numbers of the same weights by a thousandth."""
-    monkeypatch.setattr("benchmark.core.environment._processor", lambda: "another")
+    monkeypatch.setattr("benchmark.core.environment.processor_name", lambda: "another")
     measured = object.__getattribute__(PSNR_TRUE, "compare")
     monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: measured(a, b) * 1.0005)
     status, found = verified(report_of(made), capsys, "--quick")
