@@ -29,6 +29,11 @@ FACES = frozenset({"overview", "ablation", "claims", "edits", "label-guided edit
 """Those that show faces."""
 
 
+def files_with_faces(faces_in_page: bool) -> frozenset[str]:
+    """Name the files that show faces of a data set that may not be passed on. faces_in_page: whether the page does."""
+    return FACES | {WEB_PAGE} if faces_in_page else FACES
+
+
 def report_files(folder: Path) -> dict[str, Path]:
     """Those of a finished report that are there: it has no picture of what was not run."""
     return {name: folder / file for name, file in FILES.items() if (folder / file).is_file()}

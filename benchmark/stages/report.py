@@ -22,7 +22,7 @@ from benchmark.data.faceset import ALIGNED, FaceSet
 from benchmark.data.photos.set_aside import ASIDE, read_aside
 from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS, Subset
-from benchmark.report.files import FACES, WEB_PAGE
+from benchmark.report.files import files_with_faces
 from benchmark.report.results import (
     Features,
     Floor,
@@ -359,7 +359,7 @@ class Report(Stage[NoFacts]):
             for subset, judge in results.judges.items()
         }
         suite = {**judged, **summary_metrics(results)}
-        faces = FACES | {WEB_PAGE} if self.faces_in_page else FACES
+        faces = files_with_faces(self.faces_in_page)
         private = {name for name in faces if name in files} if self.prepare.source.licensed else set()
         names = {name: path.name for name, path in files.items()}
         source = {"data": self.prepare.source.name, "description": results.data_description}

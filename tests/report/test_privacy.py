@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.core.mlflow_session import Session, SuiteLog, is_local
 from benchmark.data.registry import SOURCES, source_class
-from benchmark.report.files import FACES, FILES
+from benchmark.report.files import FACES, FILES, files_with_faces
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,8 @@ class Client:
     def log_artifact(self, run: str, path: str, name: str) -> None:
         self.logged.append(Path(path).name)
 
+    def set_experiment_tag(self, *_: Any) -> None: ...
+
     def set_terminated(self, *_: Any) -> None: ...
 
 
@@ -71,7 +73,7 @@ def test_figures_with_private_faces_stay_below_the_output_folder(
     (out / "outside").symlink_to(tmp_path)
     client: Any = Client(location.format(out))
     session = object.__new__(Session)
-    session._out, session._client = out, client
+    session._out, session._client, session._experiment_id = out, client, "1"
     session._log = SuiteLog(
         "plan", "title", "command", {}, [], "reports/r", dict(FILES), sorted(FACES), {}, {"": "run"}
     )
@@ -84,6 +86,11 @@ def test_figures_with_private_faces_stay_below_the_output_folder(
 def test_all_figures_but_the_curves_show_faces() -> None:
     pictures = {file for file in FILES.values() if file.endswith(".png")}
     assert {FILES[name] for name in FACES} == pictures - {"losses.png", "plane.png"}
+
+
+def test_the_page_shows_faces_where_it_was_asked_to() -> None:
+    assert files_with_faces(False) == FACES
+    assert files_with_faces(True) == {*FACES, "web page"}
 
 
 def test_all_photographs_are_somebodys() -> None:
