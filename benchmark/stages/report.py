@@ -80,7 +80,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 16
+    version = 17
     files = ("results.json",)
 
     def __init__(
