@@ -94,7 +94,8 @@ def results_of(out: Path) -> SuiteResults:
 def test_it_is_scored_and_its_training_is_unknown(mixed: Path) -> None:
     trained, other = results_of(mixed).rows
     assert set(trained.seeds) == set(other.seeds) == {1}
-    assert all(value is not None for value in other.seeds[1].metrics.values())
+    # Whether a reader trained for a moment reads any change is chance.
+    assert {key for key, value in other.seeds[1].metrics.items() if value is None} <= {"gain"}
     assert other.training is not None
     assert other.training.iterations is other.training.images_seen is None
     assert other.training.updates == {}
