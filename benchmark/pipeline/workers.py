@@ -50,7 +50,8 @@ def make_stages(
     are stopped first, and their states saved.
     """
     with context.reporter.plan_progress(schedule.unfinished) as progress:
-        if (jobs > 1 or engine.is_remote or context.store.shared) and schedule.unfinished > 1:
+        others = any(stage is not last for stage in schedule.remaining)
+        if others and (jobs > 1 or engine.is_remote or context.store.shared):
             executor = open_executor(engine, _setup(schedule, last, context), jobs)
             Driver(schedule, last, context, executor, jobs, progress, memory).run()
         for stage in schedule.remaining:
@@ -125,6 +126,8 @@ class Driver:
         """last: the stage that is left to this process. jobs: how many run at once, for the estimate."""
         self._schedule, self._last, self._context, self._jobs, self._progress = schedule, last, context, jobs, progress
         self._executor, self._store, self._reporter, self._memory = executor, context.store, context.reporter, memory
+        self._mine = sum(stage is last for stage in schedule.remaining)
+        """How many stages are left to this process; of a plan whose report is there, none."""
         self._running: dict[int, RunningJob] = {}
         self._submitted, self._stopping = 0, False
         self._elsewhere: list[Stage] = []
@@ -137,7 +140,7 @@ class Driver:
         """Make all stages but the last."""
         with held_signals() as self._received:
             try:
-                while self._schedule.unfinished > 1:
+                while self._schedule.unfinished > self._mine:
                     if self._received:
                         raise Interrupted(self._received[0])
                     self._submit()

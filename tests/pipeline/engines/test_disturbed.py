@@ -63,11 +63,14 @@ def disturb(way: str, driver: int, nodes: Nodes, rng: random.Random) -> bool:
 
 
 def call(suite: Suite, out: Path, nodes: Nodes, ways: Iterator[str], rng: random.Random, counts: Counter[str]) -> int:
-    """Call the suite once, disturbed now and then as long as there are ways; returns its status."""
+    """Call the suite once, disturbed as long as there are ways, mostly while a job runs; returns its status."""
     process = suite.start(out, "--engine", "ray", "--address", nodes.address)
     started = time.monotonic()
     while process.poll() is None and time.monotonic() < started + LATEST:
-        time.sleep(rng.uniform(2, 12))
+        anywhen = rng.random() < 0.2
+        while process.poll() is None and not anywhen and not processes((RELAY,)):
+            time.sleep(0.2)
+        time.sleep(rng.uniform(0, 8))
         if process.poll() is None and (way := next(ways, None)):
             done = disturb(way, process.pid, nodes, rng)
             counts[way] += done
