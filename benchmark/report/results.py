@@ -345,13 +345,18 @@ class SuiteResults:
         if len(known) < len(self.metrics):
             raise ValueError("metrics hold a key twice")
         check_columns((*self.columns, *self.extra_columns), known, ValueError)
-        for row in (*self.rows, *self.corners):
+        for row in self.all_rows:
             for seed, scores in row.seeds.items():
                 if scores.metrics.keys() != known:
                     name = min(scores.metrics.keys() ^ known)
                     state = "is not described" if name not in known else "is missing"
                     raise ValueError(f"row {quoted(row.id)}, seed {seed}: metric {quoted(name)} {state}")
         return self
+
+    @property
+    def all_rows(self) -> tuple[Row, ...]:
+        """The suite's rows, and those that need no method."""
+        return (*self.rows, *self.corners)
 
     def dump(self) -> str:
         """The text of `results.json`: sorted keys, no NaN, ends in a newline."""

@@ -36,7 +36,7 @@ def find_rows(asked: tuple[str, str], folders: Sequence[Path], load: Load = load
     """
     bare = [name for name in asked if ":" not in name]
     readable = _readable([file for folder in folders for file in result_files(folder)]) if bare else []
-    both = [entry for entry in readable if set(bare) <= {row.id for row in entry[1].rows}]
+    both = [entry for entry in readable if set(bare) <= {row.id for row in entry[1].all_rows}]
     first, second = (_find(name, both or readable, folders, load) for name in asked)
     return first, second
 
@@ -46,12 +46,12 @@ def _find(asked: str, entries: Sequence[tuple[Path, SuiteResults]], folders: Seq
     if colon:
         entries = [(file, load(file)) for file in result_files(Path(path))]
     for file, results in entries:
-        for row in results.rows:
+        for row in results.all_rows:
             if row.id == name:
                 if row.missing:
                     raise UserError(f"row {row.id} of {file} has no numbers: {row.missing}")
                 return FoundRow(asked, file, results, row)
-    known = dict.fromkeys(row.id for _, results in entries for row in results.rows)
+    known = dict.fromkeys(row.id for _, results in entries for row in results.all_rows)
     raise unknown("row", name, known, f"in {path if colon else ', '.join(map(str, folders))}")
 
 

@@ -81,7 +81,7 @@ def compare_rows(
 def _better(difference: float, first: float, second: float, direction: Direction) -> Literal["first", "second", ""]:
     """Which of two numbers that differ is better; "" where 1 is best and lies between them."""
     if direction == "one":
-        if (first - 1) * (second - 1) < 0:
+        if (first - 1) * (second - 1) < -1e-12:  # more than rounding
             return ""
         return "first" if abs(first - 1) < abs(second - 1) else "second"
     return "first" if (difference > 0) == (direction == "higher") else "second"

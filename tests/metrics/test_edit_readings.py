@@ -16,7 +16,7 @@ from benchmark.metrics.identity import IDENTITY
 from benchmark.metrics.landmark_error import LANDMARK_ERROR
 from benchmark.metrics.metric import EditMetric, Edits
 from benchmark.metrics.off_axis import OFF_AXIS
-from benchmark.metrics.readings import RealReadings, read_edits, read_real
+from benchmark.metrics.readings import RealReadings, read_edits, read_pictures, read_real
 from benchmark.protocol import ACTION_UNITS, LANDMARKS
 from benchmark.training.reader import Reader, Readings
 
@@ -251,3 +251,35 @@ def test_sources_and_true_pictures_are_not_described_again(monkeypatch: pytest.M
     faces = read_edits(images, TABLE, FACES, real, None, LINE, {}).faces
     assert asked == [1]
     np.testing.assert_array_equal(faces, original(LINE, images, FACES.landmarks[TABLE["source"]]))
+
+
+def test_faces_that_stand_elsewhere_are_read_where_they_stand() -> None:
+    """The reader is shown a face where it has learned faces, and its landmarks are brought back into the picture."""
+    angle = np.deg2rad(20)
+    turn = 0.8 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    learned = points(UNITS[0]).astype(np.float64)
+    placed = (learned @ turn.T + (5.0, 2.0)).astype(np.float32)
+    table = FACES.table.iloc[:1].assign(landmarks=[placed.ravel()])
+    faces = FaceSet(FACES.images[:1], table)
+
+    class Steady(Decoder):
+        """Sees faces where it has learned them."""
+
+        def read(self, images: np.ndarray) -> Readings:
+            return Readings(
+                np.zeros((len(images), 17), np.float32), np.stack([learned.astype(np.float32)] * len(images))
+            )
+
+    read_back = read_pictures(Steady(), faces, np.array([0]), {90: learned})
+    np.testing.assert_allclose(read_back.landmarks[0], placed, atol=1e-3)
+    np.testing.assert_allclose(read_pictures(Steady(), faces, np.array([0]), {}).landmarks[0], learned, atol=1e-4)
+
+
+def test_stand_ins_are_not_learned_from() -> None:
+    table = FACES.table.assign(units_by="measured", landmarks_by="dlib")
+    table.loc[1, "units_by"], table.loc[2, "landmarks_by"] = "prototype", "mirrored pose"
+    faces = FaceSet(FACES.images, table)
+    assert np.flatnonzero(np.isnan(faces.measured_units).all(1)).tolist() == [1]
+    assert np.flatnonzero(np.isnan(faces.measured_landmarks).all((1, 2))).tolist() == [2]
+    assert np.isfinite(faces.units).all()
+    assert np.array_equal(FACES.measured_units, FACES.units)  # rendered faces say nothing of sources

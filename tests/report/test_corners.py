@@ -19,10 +19,12 @@ from benchmark.report.notes import reader_notes
 from benchmark.report.page import report_page
 from benchmark.report.plane_figure import draw_plane
 from benchmark.report.results import ReaderResult, Row, Scores, SuiteResults, load_results
+from benchmark.report.row_lookup import find_rows
 from benchmark.report.spreadsheet import extended_csv
 from benchmark.report.summary import summary_metrics, with_statistics
 from benchmark.report.tables import measures_table
 from benchmark.report.terminal import print_tables
+from benchmark.statistics.comparing import _better, compare_rows
 from tests.report.made_up import quick_run, timings
 
 PEOPLE = ("p1", "p2", "p3", "p4")
@@ -75,6 +77,23 @@ def test_corners_have_intervals_and_no_ranks() -> None:
 def test_gain_has_no_ranks_and_identity_has() -> None:
     row = RUN.rows[0]
     assert row.summary["gain"].rank is None  # whether 0.8 or 1.3 is nearer to 1 is no matter of which is larger
+
+
+def test_a_row_is_compared_with_a_corner(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(RUN.dump(), encoding="utf-8")
+    first, second = find_rows(("hisd-t", "truth F&P"), [tmp_path])
+    assert (first.row.label, second.row.label) == ("HiSD (T)", "true picture")
+    samples = [each.row.samples(RUN.metrics) for each in (first, second)]
+    (gain,) = compare_rows(*samples, [metric for metric in RUN.metrics if metric.key == "gain"], ("a", "b"))
+    assert gain.difference == pytest.approx(-0.7)
+    assert gain.better == ""  # four people can reject nothing
+
+
+def test_the_nearer_to_one_is_better() -> None:
+    assert _better(-0.7, 0.3, 1.0, "one") == "second"
+    assert _better(0.4, 1.2, 1.6, "one") == "first"
+    assert _better(-0.4, 0.9, 1.3, "one") == ""  # 1 lies between them: their difference decides nothing
+    assert (_better(0.1, 2.0, 1.9, "higher"), _better(0.1, 2.0, 1.9, "lower")) == ("first", "second")
 
 
 def test_results_with_corners_are_read_again(tmp_path: Path) -> None:
