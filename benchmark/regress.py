@@ -53,6 +53,9 @@ def parser() -> Parser:
     command.add_argument(
         "--results", type=Path, metavar="FILE", help="compare these finished results instead of running the suite"
     )
+    command.add_argument(
+        "--probes-only", action="store_true", help="to store: one training of each method and its probes, no seeds"
+    )
     command.add_argument("--always", action="store_true", help="measure, even where nothing can differ")
     command.add_argument("--all-levels", action="store_true", help="go on after a level has found a regression")
     command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found ('-' prints it)")
@@ -135,7 +138,7 @@ def store(arguments: argparse.Namespace) -> int:
     if arguments.store.suffix != ".json":
         raise UserError(f"--store {arguments.store}: the name of a file that ends in .json is needed")
     seeds = parse_seeds(arguments.seeds) if arguments.seeds else tuple(range(SEEDS))
-    if len(seeds) < 2:
+    if len(seeds) < 2 and not arguments.probes_only:
         raise UserError("--seeds: two seeds at least are needed to know how far seeds differ; five and more are better")
     options = RunOptions(
         suite=arguments.suite or SUITE,
@@ -147,7 +150,7 @@ def store(arguments: argparse.Namespace) -> int:
         quiet=arguments.quiet,
         engine=engine_options(arguments),
     )
-    reference = store_results(arguments.store, options, seeds, 1, _tell(arguments.quiet))
+    reference = store_results(arguments.store, options, seeds, 1, arguments.probes_only, _tell(arguments.quiet))
     sys.stdout.write(
         f"stored {len(reference.runs)} seeds of {reference.suite}, {reference.profile}: {arguments.store}\n"
     )

@@ -150,11 +150,18 @@ class Suite:
         column = self.request.extractor.column
         return run, metrics_of([metric.describe(column) for metric in METRICS])
 
-    def edits_keys(self, plan: Plan) -> dict[str, str]:
-        """SHA-256 of the list of edits by row, of a plan that was made."""
-        return {
-            entry.row.id: score.facts(self.context).edits_key for entry in plan.rows for score in entry.scores.values()
+    def edits_keys(self, weights: Mapping[str, Path]) -> dict[str, tuple[str, int]]:
+        """SHA-256 of the list of edits, and their number, by row; of stored weights that were scored."""
+        facts = {
+            entry.row.id: score.facts(self.context)
+            for entry in self.probe_plan(weights).rows
+            for score in entry.scores.values()
         }
+        return {row: (each.edits_key, each.edits) for row, each in facts.items()}
+
+    def train(self, seed: int) -> None:
+        """Make the trainings of one seed alone."""
+        make_all("trainings", trainings(self.plan(seed, JUDGE_SEED)), self.context, self.jobs, self.options.engine)
 
     # -------------------------------------------------------------------------------------------- probes
     def losses(self) -> Numbers:

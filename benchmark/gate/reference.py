@@ -100,9 +100,11 @@ class Reference:
     prepared: str
     """Content key of the prepared faces."""
     runs: dict[int, SeedRun]
-    """By training seed."""
+    """By training seed; with fewer than two the probes alone decide."""
     losses: Probe
     scores: Probe
+    edits: dict[str, int] = field(default_factory=dict)
+    """Number of edits by row."""
     weights: dict[str, str] = field(default_factory=dict)
     """By row, the file of its weights in the folder beside."""
     schema: Schema = SCHEMA

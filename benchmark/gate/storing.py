@@ -10,8 +10,9 @@ from benchmark.core.hashes import write_text
 from benchmark.gate.comparison import spread_of
 from benchmark.gate.gate import code_key
 from benchmark.gate.kernels import OTHERS, probe_elsewhere
-from benchmark.gate.plans import Suite
-from benchmark.gate.reference import Numbers, Probe, Reference, SeedRun, StoredMetric, weights_folder
+from benchmark.gate.plans import Suite, metrics_of
+from benchmark.gate.reference import Numbers, Probe, Reference, SeedRun, weights_folder
+from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.request import RunOptions
 
 DIGITS = 9
@@ -19,15 +20,26 @@ DIGITS = 9
 
 
 def store(
-    path: Path, options: RunOptions, seeds: Sequence[int], threads: int, tell: Callable[[str], None] = lambda _: None
+    path: Path,
+    options: RunOptions,
+    seeds: Sequence[int],
+    threads: int,
+    probes_only: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Reference:
-    """Run a suite with several seeds, and write the reference and its weights. Raises UserError and RunFailed."""
+    """Run a suite with several seeds, and write the reference and its weights. Raises UserError and RunFailed.
+
+    probes_only: train with the first seed and store the probes of these weights, without the spread of scores.
+    """
     suite = Suite(options, threads)
     runs: dict[int, SeedRun] = {}
-    metrics: dict[str, StoredMetric] = {}
-    for seed in seeds:
-        tell(f"store: seed {seed} of {', '.join(map(str, seeds))}")
-        runs[seed], metrics = suite.run(seed, seed)
+    if probes_only:
+        tell("store: a training of each method")
+        suite.train(seeds[0])
+    else:
+        for seed in seeds:
+            tell(f"store: seed {seed} of {', '.join(map(str, seeds))}")
+            runs[seed] = suite.run(seed, seed)[0]
     folder = weights_folder(path)
     if folder.is_dir():
         for old in folder.glob("*.safetensors"):
@@ -37,9 +49,9 @@ def store(
     tell("store: the probes")
     losses, scores = suite.losses(), suite.scores(weights)
     tell("store: the probes with other kernels")
-    elsewhere = list(probe_elsewhere(options, weights))
+    elsewhere = list(probe_elsewhere(options, {} if probes_only else weights))
     kernels = [suite.machine.processor, *(kernels.name for kernels in OTHERS)]
-    plan = suite.plan(seeds[0], seeds[0])
+    plan, lists = suite.plan(seeds[0], seeds[0]), suite.edits_keys(weights)
     request = suite.request
     reference = Reference(
         name=path.stem,
@@ -51,8 +63,8 @@ def store(
         machine=suite.machine,
         commit=commit(),
         code=code_key(options),
-        metrics=metrics,
-        edits_keys=suite.edits_keys(plan),
+        metrics=metrics_of([metric.describe(request.extractor.column) for metric in METRICS]),
+        edits_keys={row: key for row, (key, _) in lists.items()},
         prepared=plan.prepare.recipe.key,
         runs=runs,
         losses=Probe(
@@ -63,6 +75,7 @@ def store(
             kernels, _rounded(scores), _rounded(spread_of(scores, [each.scores for each in elsewhere if each.scores])),
             suite.row_versions(),
         ),
+        edits={row: count for row, (_, count) in lists.items()},
         weights=names,
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)

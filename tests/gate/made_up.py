@@ -58,6 +58,7 @@ def reference(runs: Mapping[int, SeedRun] | None = None) -> Reference:
         edits_keys=dict.fromkeys(ROWS, "e"),
         prepared="p",
         runs=dict(runs) if runs else drawn(np.random.default_rng(0), range(6)),
+        edits=dict.fromkeys(ROWS, 160),
         losses=Probe(["AVX512", "SSE4.1"], {"train hisd": SERIES}, {"train hisd": SPREADS}, {"train hisd": ["hisd 1"]}),
         scores=Probe(["AVX512", "SSE4.1"], scores, none, {row: ["hisd 1"] for row in ROWS}),  # type: ignore[arg-type]
     )
