@@ -298,3 +298,22 @@ def test_finished_results_are_compared_by_statistics_alone(
     (tmp_path / "other.json").write_text(json.dumps({**results, "profile": "quick"}))
     status, actual = gate(stored, tmp_path, "--results", str(tmp_path / "other.json"))
     assert (status, actual["levels"][0]["words"]) == (4, "the profile is quick, and tiny is stored")
+
+
+# ------------------------------------------------------------------------------------------------ probes alone
+def test_probes_alone_pass_and_fail_without_a_run_of_the_suite(
+    suite: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.gate.storing.probe_elsewhere", lambda *_: [])
+    path = tmp_path / "probes.json"
+    call = ["--store", str(path), *suite, "--probes-only", "--seeds", "0", "--out", str(tmp_path), "--jobs", "1"]
+    assert regress.main([*call, "--quiet"]) == 0
+    assert not load_reference(path).runs
+    status, found = gate(path, tmp_path, "--always")
+    assert (status, verdicts(found)) == (0, {"keys": "pass", "losses": "pass", "scores": "pass"})
+    assert "the probes alone decide" in found["notes"][0]
+    assert not (tmp_path / "gate" / "judge").exists()
+    edit = Dummy.edit
+    monkeypatch.setattr(Dummy, "edit", lambda self, sources, target: edit(self, sources, target).flip(1))
+    status, found = gate(path, tmp_path / "other", "--always")
+    assert (status, verdicts(found)["scores"]) == (1, "regressed")
