@@ -20,8 +20,8 @@ HEADLINE = "1"
 """Group of the headline metrics: charts and columns are sorted by name, and have room for little of one."""
 LONGEST_NOTE = 7500
 """MLflow's databases hold 8,000 characters."""
-STRIPS = ("claims", "label-guided edits", "reference-guided edits", "edits", "ablation")
-"""Figures for a suite's description, by name; the first one that there is."""
+FIGURES = ("overview", "claims")
+"""Figures of a suite's description, by name; those that there are."""
 CHECKPOINT_FILES = "checkpoint"
 """Folder of a row's small files."""
 
@@ -56,7 +56,7 @@ def suite_note(results: SuiteResults) -> str:
     table = main_table(compare(results))
     verdicts = bullets(short_list(results))
     report = f"[report.md]({file_link('report/report.md')}), [results.json]({file_link('report/results.json')})\n"
-    figures = "\n".join(f"[[{name}]]" for name in STRIPS)
+    figures = "\n".join(f"[[{name}]]" for name in FIGURES)
     about = f"> {escape_markdown(results.notice)}\n\n{escape_markdown(data_line(results))}\n"
     bare = dataclasses.replace(table, notes=(), footnotes=())
     for body in (markdown(table), markdown(bare), ""):

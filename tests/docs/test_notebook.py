@@ -25,7 +25,7 @@ def test_it_runs_on_a_finished_suite(store: Path, tmp_path: Path, monkeypatch: p
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert not [output for output in outputs if output.output_type == "error"]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     assert len(pictures) == 2
     (table,) = (output["data"]["text/html"] for output in outputs if "text/html" in output.get("data", {}))

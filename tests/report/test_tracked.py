@@ -52,7 +52,7 @@ def test_the_description_has_the_table_and_the_figures(results) -> None:  # type
     note = suite_note(results)
     assert len(note) <= LONGEST_NOTE
     assert note.startswith("| Model")
-    assert "[[reference-guided edits]]" in note
+    assert "[[overview]]" in note
     many = dataclasses.replace(results, rows=tuple(results.rows) * 30)
     assert len(suite_note(many)) <= LONGEST_NOTE
 
