@@ -325,7 +325,7 @@ def test_one_subset_makes_one_row_and_a_store_without_anything_gets_what_it_lack
     own = house.manifest("scores/*dummy-f-seed*")
     assert result["rows"][0]["scores"] == own["facts"]
     assert sorted(path.name for path in (tmp_path / "runs").iterdir() if not path.name.startswith(".")) == [
-        "cache", "external", "faces", "features", "judge", "scores"
+        "cache", "external", "faces", "features", "judge", "reader", "readings", "scores"
     ]  # fmt: skip
 
 
