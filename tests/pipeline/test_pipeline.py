@@ -84,7 +84,8 @@ def test_every_number_is_there_and_right(whole: Path) -> None:
     for row in (labelled, referenced):
         scores = row.seeds[0]
         assert scores.edits == 2 * 8
-        assert all(value is not None for value in scores.metrics.values())
+        # Whether a reader trained for a moment reads any change is chance.
+        assert {key for key, value in scores.metrics.items() if value is None} <= {"gain"}
         assert row.training is not None
         assert row.training.iterations == 7
         assert row.training.images_seen == 7 * 8
