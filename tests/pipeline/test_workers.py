@@ -91,7 +91,7 @@ def test_peak_memory_is_that_of_all_processes(beside: Path) -> None:
 def test_no_stage_begins_before_its_inputs_are_there(beside: Path) -> None:
     """By the times of the folders: each was put in its place after all that it reads."""
     placed = {json.loads(path.read_text())["key"]: path for path in beside.glob("*/*/manifest.json")}
-    assert len(placed) == 1 + 1 + 1 + 2 + 6 + 4 + 1
+    assert len(placed) == 1 + 1 + 1 + 1 + 1 + 2 + 6 + 2 + 6 + 1
     for path in placed.values():
         for key in json.loads(path.read_text())["inputs"].values():
             assert placed[key].stat().st_mtime_ns <= path.stat().st_mtime_ns

@@ -114,6 +114,7 @@ def test_a_stop_saves_on_every_node(nodes: Nodes, tmp_path: Path) -> None:
     run.check()
 
 
+@pytest.mark.cluster
 def test_a_training_that_kills_its_process_ends_the_run(nodes: Nodes, tmp_path: Path) -> None:
     run = Run(tmp_path, nodes, die_at=(2,))
     with pytest.raises(RunFailed) as error:

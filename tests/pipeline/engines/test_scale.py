@@ -126,7 +126,7 @@ def test_a_stage_costs_the_same_in_a_large_plan(
     tmp_path: Path, make_faces: Callable[..., Path], remote: bool, jobs: int
 ) -> None:
     """Of 10,000 stages with SCALE_SEEDS=1000, which `tox -e cluster` sets."""
-    seeds = int(os.environ.get("SCALE_SEEDS", "200"))
+    seeds = int(os.environ.get("SCALE_SEEDS", "100"))
     faces = make_faces(identities=3)
     measure(tmp_path / "warm", faces, 2, remote, jobs)
     few, many = (measure(tmp_path / f"{count}", faces, count, remote, jobs) for count in (seeds // 10, seeds))
