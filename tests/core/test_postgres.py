@@ -109,13 +109,15 @@ class MlflowServer:
 @pytest.fixture
 def server(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowServer]:
     server = MlflowServer(database, tmp_path / "files")
-    server.start()
     monkeypatch.setenv(URI, server.address)
     monkeypatch.delenv(NAME, raising=False)
     monkeypatch.setattr(tracking, "RETRY_SECONDS", 0.5)
     monkeypatch.setattr(mlflow_session, "PROBE_SECONDS", 2.0)
-    yield server
-    server.kill()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 class Suite:
