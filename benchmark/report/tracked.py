@@ -20,6 +20,8 @@ HEADLINE = "1"
 """Group of the headline metrics: charts and columns are sorted by name, and have room for little of one."""
 LONGEST_NOTE = 7500
 """MLflow's databases hold 8,000 characters."""
+LINKED = ("report.html", "report.md", "results.json")
+"""Files that a suite's description links to."""
 FIGURES = ("overview", "claims")
 """Figures of a suite's description, by name; those that there are."""
 CHECKPOINT_FILES = "checkpoint"
@@ -55,7 +57,7 @@ def suite_note(results: SuiteResults) -> str:
     """
     table = main_table(compare(results))
     verdicts = bullets(short_list(results))
-    report = f"[report.md]({file_link('report/report.md')}), [results.json]({file_link('report/results.json')})\n"
+    report = ", ".join(f"[{name}]({file_link(f'report/{name}')})" for name in LINKED) + "\n"
     figures = "\n".join(f"[[{name}]]" for name in FIGURES)
     about = f"> {escape_markdown(results.notice)}\n\n{escape_markdown(data_line(results))}\n"
     bare = dataclasses.replace(table, notes=(), footnotes=())
