@@ -9,7 +9,9 @@ from benchmark.core.cli import EXIT_USAGE, run_command
 COMMANDS = {
     "prepare": "check a data set: what is there, missing and broken; and prepare it for a suite",
     "run": "train, synthesise, measure and report a suite",
+    "train": "only the missing trainings of suites, several on one GPU, until a time",
     "ablate": "the same for the ablation, Table 2: only what Table 1 has not trained is trained",
+    "tune": "choose settings by the same number of equally long trials for every method, on validation identities",
     "reference": "store finished trainings with their scores, for everyone who has this repository",
     "edits": "write the edits that a suite asks for, for programs made elsewhere",
     "score": "score such a program's pictures as a row of the table; or compare any two folders of pictures",

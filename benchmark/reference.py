@@ -39,7 +39,7 @@ def parser() -> Parser:
         help="seeds whose weights for editing are stored, by commas, or all (default: 0)",
     )  # fmt: skip
     command.add_argument(
-        "--no-scores", action="store_true", help="store trainings alone: make and measure no edits, write no report"
+        "--no-scores", action="store_true", help="store trainings with their weights alone: no edits, scores and report"
     )
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     command.add_argument("--threads", type=int, help="CPU threads in all (default: one for each core)")

@@ -15,7 +15,7 @@ ROOMS = (
     "core",
     "protocol", "settings", "published", "interface",
     "config", "rendering", "data", "training", "metrics", "statistics", "report", "stages",
-    "importing", "pipeline", "storing", "external", "checkup", "editing", "gate",
+    "importing", "pipeline", "storing", "tuning", "external", "checkup", "editing", "gate",
     "commands",
 )  # fmt: skip
 """From the bottom up; the second line is what the writer of a method imports; `commands` are all other modules."""

@@ -16,7 +16,7 @@ from benchmark.core.files import read_regular
 from benchmark.core.models import STRICT, parse_json
 from benchmark.protocol import Guide, Subset
 
-INDEX = "index.json"
+INDEX, REPORTS = "index.json", "reports"
 LARGEST_INDEX = 16 << 20
 Folder = Annotated[str, Field(pattern=r"^([a-z]+/[a-z0-9-]+)?$")]
 

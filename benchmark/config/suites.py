@@ -52,7 +52,8 @@ MethodName = Annotated[str, StringConstraints(max_length=300), AfterValidator(_m
 class SuiteRow:
     """A row: which method, which of its variants (settings in place of its defaults), how guided, on which faces.
 
-    extended: not in the main table, only in the extended ones. note: printed under the tables, or "".
+    extended: not in the main table, only in the extended ones. note: printed under the tables, or "". iterations: of
+    its training, in place of the profile's.
     """
 
     id: Word
@@ -63,6 +64,7 @@ class SuiteRow:
     variant: Settings = field(default_factory=dict)
     extended: bool = False
     note: Note = ""
+    iterations: Annotated[int, Field(ge=1, le=10**9)] | None = None
 
 
 SuiteFigure = Literal["ablation"]

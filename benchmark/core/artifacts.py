@@ -33,6 +33,8 @@ from benchmark.core.locks import Busy, Claim, FileLocks, FolderFiles, LeaseLost,
 
 MANIFEST = "manifest.json"
 PARTIAL, DAMAGED = ".partial", ".damaged"
+LONGEST_NAME = 200
+"""Characters of a folder's name before the key: file systems take 255 in all."""
 FORMAT = 2
 """Format of manifests. Those of format 1 have no hash of themselves and count as damaged."""
 LARGEST_MANIFEST = 256 << 20
@@ -91,7 +93,7 @@ class Recipe:
     def folder(self) -> str:
         """Return the folder's path below the store's root."""
         slug = re.sub(r"[^a-z0-9]+", "-", self.name.lower().replace("&", "")).strip("-")
-        return f"{self.kind}/{slug}-{self.key[:12]}"
+        return f"{self.kind}/{slug[:LONGEST_NAME].rstrip('-')}-{self.key[:12]}"
 
 
 @dataclass(frozen=True)

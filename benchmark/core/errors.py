@@ -15,6 +15,9 @@ class UserError(Exception):
 class RunFailed(Exception):  # noqa: N818 - it is a verdict on a run, not an error of a caller
     """The input was right and the work failed all the same (a loss became NaN, say). Exit status 1."""
 
+    stage: str = ""
+    """Key of the stage that failed, where it was one."""
+
 
 def quoted(value: object, most: int = 60) -> str:
     """Return `repr(value)` as a message quotes it: in one line, cut to `most` characters."""

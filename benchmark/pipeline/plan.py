@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeVar
 
+from benchmark.config.reference import Index, load_index
 from benchmark.config.suites import SuiteRow
 from benchmark.core.artifacts import Artifact, Damaged, Store
 from benchmark.core.errors import UserError
 from benchmark.core.tracking import TrackedRow, Tracker
 from benchmark.data.edit_lists import EditList, edit_lists
 from benchmark.data.faceset import FaceSet
+from benchmark.importing.stage import Imported
 from benchmark.pipeline.engines.options import LOCAL, EngineOptions
 from benchmark.pipeline.request import PlanRequest
 from benchmark.pipeline.requirements import RowChecks, SourceFaces, no_row
@@ -23,6 +24,7 @@ from benchmark.pipeline.schedule import Schedule
 from benchmark.pipeline.stored_results import StoredResults
 from benchmark.pipeline.workers import make_stages
 from benchmark.protocol import Subset
+from benchmark.report.stored_report import StoredReport, stored_report
 from benchmark.stages.base import Context, Stage
 from benchmark.stages.corners import CORNERS, Corner
 from benchmark.stages.features import RealFeatures
@@ -97,6 +99,7 @@ class Plan:
         self.prepared = trained_on is not None and to_edit is not None
         """Whether it is known which rows the faces are enough for."""
 
+        self._reference = self._stored_report()
         trained = SourceFaces(self.prepare.source, trained_on)
         same = self.edited is self.prepare
         checks = RowChecks(suite, profile, trained, trained if same else SourceFaces(self.edited.source, to_edit))
@@ -124,7 +127,7 @@ class Plan:
         corners = [corner for subset in judges for corner in self._corners(judges[subset], real[subset])]
         report = Report(
             suite, profile, self.prepare, self.edited, judges, judged, rows, extractor, self._readings, corners,
-            request.options, request.faces_in_page,
+            request.options, request.faces_in_page, self._reference,
         )  # fmt: skip
         self.report = self._once(report)
 
@@ -153,7 +156,31 @@ class Plan:
             if gallery is None and (editable or not request.finished_only):
                 gallery = self._once(Synthesize(self._once(weights), self.edited, row.guide, shown, request.device))
         missing = "" if trains else NOT_FINISHED
-        return RowStages(row, missing, trains, scores, gallery)
+        return RowStages(row, missing, trains, scores, gallery, self._stored_gallery(row, shown))
+
+    def _stored_report(self) -> StoredReport | None:
+        """The stored results of this suite and these faces, but for those of the suite while they are being stored."""
+        request = self._request
+        if request.finished_only:
+            return None
+        return stored_report(request.reference, request.suite.name, self.edited.recipe.key)
+
+    def _stored_gallery(self, row: SuiteRow, shown: EditList) -> Synthesize | None:
+        """The edits of a row's figure by its stored weights; None where these are the row's own, or there are none."""
+        stored = self._reference
+        if stored is None or stored.results.profile == self.profile.name or stored.results.size != self.profile.size:
+            return None
+        suite = self._index.suites.get(self.suite.name)
+        seeds = suite.rows[row.id].seeds.values() if suite and row.id in suite.rows else ()
+        folder = next((seed.weights for seed in seeds if seed.weights), None)
+        if folder is None:
+            return None
+        weights = self._once(Imported(self._stored.root / folder))
+        return self._once(Synthesize(weights, self.edited, row.guide, shown, self._request.device))
+
+    @cached_property
+    def _index(self) -> Index:
+        return load_index(self._stored.root)
 
     def _corners(self, judge: TrainJudge, real: RealFeatures) -> Iterator[Score]:
         """The rows of a subset that need no method."""
@@ -173,6 +200,8 @@ class Plan:
         A training that is stored from the other kind of device counts where there is none from this one.
         """
         request, profile, stored = self._request, self.profile, self.profile.stored_weights
+        if row.iterations is not None:
+            profile = replace(profile, iterations={**profile.iterations, row.method: row.iterations})
         own = Train(self.prepare, row.method, row.variant, row.data, profile, seed, request.device)
         if stored is None or request.retrain:
             return own, own
@@ -231,7 +260,7 @@ class Plan:
             if store.exists(stage.recipe):
                 yield Step(stage, "there", 0.0)
                 continue
-            if stage.recipe.key not in needed or self._is_taken(stage):
+            if stage.recipe.key not in needed or self.is_taken(stage):
                 yield Step(stage, "stored" if stage.recipe.key in needed else "not needed", 0.0)
                 continue
             state: State = "begun" if store.begun(stage.recipe) else "to do"
@@ -251,7 +280,7 @@ class Plan:
         if self.report in missing:
             context.tracker.start()
         elif missing:
-            context = dataclasses.replace(context, tracker=Tracker())  # MLflow has it all
+            context = replace(context, tracker=Tracker())  # MLflow has it all
         if missing:
             rates = Rates(context.store, context.machine.threads)
             schedule = Schedule(missing, {stage.recipe.key: rates.expected(stage) for stage in missing})
@@ -286,12 +315,12 @@ class Plan:
         for_others = (Train, EditingWeights, Synthesize)
         wanted = {stage.recipe.key for stage in self.stages if not isinstance(stage, for_others)}
         for entry in self.rows:
-            shown: list[Stage] = [entry.gallery] if entry.gallery is not None else []
+            shown: list[Stage] = [gallery for gallery in (entry.gallery, entry.reference) if gallery is not None]
             # The figure of claims shows edits of the first seeds.
-            shown += [score.edits for score in [*entry.scores.values()][:1] if not self._is_taken(score)]
+            shown += [score.edits for score in [*entry.scores.values()][:1] if not self.is_taken(score)]
             wanted |= {stage.recipe.key for stage in (*shown, *entry.trains.values())}
         for stage in reversed(self.stages):  # each before those that it reads from
-            if stage.recipe.key in wanted and not store.exists(stage.recipe) and not self._is_taken(stage):
+            if stage.recipe.key in wanted and not store.exists(stage.recipe) and not self.is_taken(stage):
                 wanted |= {other.recipe.key for other in stage.inputs.values()}
         return [stage for stage in self.stages if stage.recipe.key in wanted]
 
@@ -299,7 +328,7 @@ class Plan:
         """Whether edits can be made without a training."""
         return self._has(weights) or (isinstance(weights, OfTraining) and self._has(weights.train))
 
-    def _is_taken(self, stage: Stage) -> bool:
+    def is_taken(self, stage: Stage) -> bool:
         """Whether it is taken from the stored results: records, weights, and scores whose weights are not stored."""
         if self._request.retrain or not self._stored.has(stage):
             return False
@@ -311,7 +340,7 @@ class Plan:
     def take_stored(self, context: Context) -> None:
         """Copy what is needed of the stored results into the store. Raises UserError where that is damaged."""
         for stage in self.needed(context.store):
-            if self._is_taken(stage) and not context.store.exists(stage.recipe):
+            if self.is_taken(stage) and not context.store.exists(stage.recipe):
                 self._stored.take(stage, context.store, context.reporter.warn)
 
     @property

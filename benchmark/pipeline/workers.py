@@ -35,13 +35,13 @@ ESTIMATES = 0.05
 
 def make_stages(
     schedule: Schedule,
-    last: Stage,
+    last: Stage | None,
     context: Context,
     jobs: int,
     engine: EngineOptions = LOCAL,
     memory: Callable[[Stage], int | None] = lambda _: None,
 ) -> None:
-    """Make all stages of a schedule, `jobs` at a time; `last`, and with one job all of them, in this process.
+    """Make all stages of a schedule, `jobs` at a time; `last`, if there is one, and with one job all, in this process.
 
     Stages of a shared store are made by a worker also where there is one job: it goes on with others while another
     process is at work on one of them. memory: measured bytes of a stage's kind of work.
@@ -67,7 +67,7 @@ def _address(store: Store) -> StoreAddress:
     return StoreAddress(store.root.absolute(), store.shared, store.url)
 
 
-def _setup(schedule: Schedule, last: Stage, context: Context) -> messages.WorkerSetup:
+def _setup(schedule: Schedule, last: Stage | None, context: Context) -> messages.WorkerSetup:
     return messages.WorkerSetup(
         {stage.recipe.key: stage for stage in schedule.remaining if stage is not last},
         _address(context.store),
@@ -116,7 +116,7 @@ class Driver:
     def __init__(
         self,
         schedule: Schedule,
-        last: Stage,
+        last: Stage | None,
         context: Context,
         executor: Executor,
         jobs: int,

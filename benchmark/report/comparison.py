@@ -13,7 +13,7 @@ from benchmark.config.paper import PaperColumn, Published, load_published, paper
 from benchmark.config.profiles import FULL_BUDGET
 from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import Subset
-from benchmark.report.results import Row, SuiteResults
+from benchmark.report.results import ReferenceNumber, ReferenceResults, Row, SuiteResults
 
 DATA_LABELS = {"rafd": "RaFD", "rendered": "rendered faces", "cfee": "CFEE"}
 Verdict = Literal["better", "worse", "equal"]
@@ -42,14 +42,15 @@ class Difference:
 class Cell:
     """One row in one column.
 
-    spread: over seeds, None below two. interval: over test identities, None below two. reason: why `ours` is None or of
-    fewer seeds.
+    reference: the stored result, None where there is none. spread: over seeds, None below two. interval: over test
+    identities, None below two. reason: why `ours` is None or of fewer seeds.
     """
 
     column: Column
     beside: bool
     """Whether the metric is what the paper's column measures in rows of this subset."""
     paper: float | None
+    reference: ReferenceNumber | None
     ours: float | None
     spread: float | None
     interval: tuple[float, float] | None
@@ -98,7 +99,9 @@ def compare(results: SuiteResults) -> Comparison:
     rows = [row for row in results.rows if not row.extended]
     subsets = list(dict.fromkeys(row.subset for row in rows))
     columns = tuple(_column(metric, results, published, subsets) for metric in _metrics(results, published, subsets))
-    return Comparison(results, published, columns, tuple(_compared(row, columns, published) for row in rows))
+    return Comparison(
+        results, published, columns, tuple(_compared(row, columns, published, results.reference) for row in rows)
+    )
 
 
 def _metrics(results: SuiteResults, published: Published | None, subsets: Sequence[Subset]) -> list[MetricDescription]:
@@ -133,7 +136,9 @@ def extra_metrics(comparison: Comparison) -> list[MetricDescription]:
 def controls(comparison: Comparison) -> Comparison:
     """The extended rows in the columns of the main table; the paper has none of them."""
     rows = (row for row in comparison.results.rows if row.extended)
-    return replace(comparison, published=None, rows=tuple(_compared(row, comparison.columns, None) for row in rows))
+    reference = comparison.results.reference
+    compared = (_compared(row, comparison.columns, None, reference) for row in rows)
+    return replace(comparison, published=None, rows=tuple(compared))
 
 
 def data_label(data: str) -> str:
@@ -169,16 +174,19 @@ def _column(
     return Column(metric, paper, obstacles(paper, results, published) if paper else ())
 
 
-def _compared(row: Row, columns: Sequence[Column], published: Published | None) -> ComparedRow:
-    return ComparedRow(row, tuple(_cell(row, column, published) for column in columns))
+def _compared(
+    row: Row, columns: Sequence[Column], published: Published | None, reference: ReferenceResults | None
+) -> ComparedRow:
+    stored = reference.rows[row.id].numbers if reference and row.id in reference.rows else {}
+    return ComparedRow(row, tuple(_cell(row, column, published, stored.get(column.metric.key)) for column in columns))
 
 
-def _cell(row: Row, column: Column, published: Published | None) -> Cell:
+def _cell(row: Row, column: Column, published: Published | None, reference: ReferenceNumber | None) -> Cell:
     metric = column.metric
     beside = bool(column.paper) and metric.paper.get(row.subset) == column.paper
     paper = published.rows.get(row.id, {}).get(column.paper) if published and beside else None
     return Cell(
-        column, beside, paper, row.mean(metric.key), row.spread(metric.key), row.interval(metric.key),
+        column, beside, paper, reference, row.mean(metric.key), row.spread(metric.key), row.interval(metric.key),
         why_not(row, metric.key),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ def notes(comparison: Comparison) -> tuple[str, ...]:
     """Return what a reader of the main table must know, a line each."""
     results = comparison.results
     lines = [judge_note(results), *reading_notes(results), pictures_note(results), seeds_note(results)]
-    lines += [interval_note(results), floor_note(results)]
+    lines += [interval_note(results), reference_note(results), floor_note(results)]
     if comparison.published:
         lines += [obstacle_note(comparison), psnr_note(comparison)]
     if any(row.method == "mtss" and row.label.startswith("Ours") for row in results.rows):
@@ -143,6 +143,31 @@ def interval_note(results: SuiteResults) -> str:
     return (
         "Brackets (95 % in the terminal): the interval over test identities, that is for other people and the same "
         "trainings; by the jackknife where the metric is of a set."
+    )
+
+
+def reference_note(results: SuiteResults) -> str:
+    """What the column of stored results is; nothing where there is none."""
+    stored = results.reference
+    if stored is None:
+        return ""
+    groups: dict[tuple[tuple[int, ...], str], list[str]] = {}
+    for row in results.rows:
+        if row.id in stored.rows and not row.extended:
+            entry = stored.rows[row.id]
+            groups.setdefault((entry.seeds, entry.over), []).append(f"{row.label} ({row.subset})")
+    parts = []
+    for (seeds, over), labels in groups.items():
+        over = "seeds" if over == "seeds" else "test identities"
+        rows = "" if len(groups) == 1 else f" of {listed(labels)}"
+        parts.append(
+            f"seed{'s' if len(seeds) > 1 else ''} {listed([str(seed) for seed in seeds])}{rows}, 95 % over {over}"
+        )
+    counts = sorted({entry.edits for entry in stored.rows.values()})
+    return (
+        f'"reference" are stored results of profile {stored.profile}: {"; ".join(parts)}; '
+        f"{listed([f'{count:,}' for count in counts])} edits a row and seed; Fréchet distances of another N "
+        "than this run's have another bias."
     )
 
 

@@ -27,7 +27,7 @@ from benchmark.statistics.verdict import Verdict
 if TYPE_CHECKING:
     from benchmark.statistics.samples import Sample
 
-Schema = Literal[5]
+Schema = Literal[6]
 SCHEMA: Schema = get_args(Schema)[0]
 MODEL = ConfigDict(**STRICT, use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
 Count = Annotated[int, Field(ge=0)]
@@ -270,6 +270,42 @@ class Override:
 
 
 @dataclass(frozen=True, config=MODEL)
+class ReferenceNumber:
+    """A number of the stored reference results."""
+
+    mean: float
+    """Over seeds."""
+    interval: tuple[float, float] | None
+    """Of 95 %; null where there is none."""
+
+
+@dataclass(frozen=True, config=MODEL)
+class ReferenceRow:
+    """A row of the stored reference results."""
+
+    seeds: tuple[Seed, ...]
+    """The training seeds."""
+    edits: Count
+    """N, of each seed."""
+    over: Literal["seeds", "identities"]
+    """What the intervals are over: seeds where there are three, else test identities."""
+    numbers: dict[str, ReferenceNumber]
+    """By metric."""
+
+
+@dataclass(frozen=True, config=MODEL)
+class ReferenceResults:
+    """The stored reference results of the same suite and faces, which this version came with."""
+
+    profile: str
+    """Name of the profile."""
+    column: str
+    """What their Fréchet distance is called."""
+    rows: dict[str, ReferenceRow]
+    """By row id; rows that nothing is stored of are left out."""
+
+
+@dataclass(frozen=True, config=MODEL)
 class SuiteResults:
     """The result of a suite."""
 
@@ -336,6 +372,8 @@ class SuiteResults:
     corners: tuple[Row, ...] = ()
     """Rows that need no method, by subset: the source left as it is (`source F&P`) and the true picture (`truth F&P`).
     """
+    reference: ReferenceResults | None = None
+    """Stored results of the same suite and faces; null where there are none, and in stored results themselves."""
     schema: Schema = SCHEMA
     """Version of this schema."""
 

@@ -31,6 +31,9 @@ def _cell(cell: Cell, reason: str) -> Line:
     paper, ours, difference = cell.column.paper, cell.metric.label, cell.difference
     both = cell.paper is not None and cell.ours is not None
     line: Line = {f"{paper}_paper": cell.paper} if cell.beside else {}
+    if cell.reference is not None:
+        line[f"{ours}_reference"] = cell.reference.mean
+        line |= _bounds(f"{ours}_reference", cell.reference.interval)
     line |= {f"{ours}_measured": cell.ours, f"{ours}_sd": cell.spread}
     line |= _bounds(f"{ours}_identities", cell.interval)
     line[f"{ours}_metric"] = cell.metric.key

@@ -22,12 +22,13 @@ from benchmark.report.notes import (
     sentence,
     settings_text,
 )
-from benchmark.report.results import Row, SuiteResults
+from benchmark.report.results import ReferenceResults, Row, SuiteResults
 
 EMPTY = "–"
 REAL = "real pictures"
 ELSEWHERE = "elsewhere"
 """Printed for a training's time where the checkpoint was trained elsewhere."""
+NOT_STORED = "no reference result of this row is stored"
 STEP_METRICS = ("fid", "psnr_true", "ca")
 """Keys of the metrics whose changes the steps table shows, unless the suite names its columns."""
 ARROWS: dict[Direction, str] = {"lower": "↓", "higher": "↑", "one": "→ 1"}
@@ -91,6 +92,7 @@ def main_table(comparison: Comparison) -> Table:
     for column, first in columns:
         *theirs, ours = headings(column)
         heads += [Heading(heading, "paper") for heading in theirs if first]
+        heads += [Heading(ours, "reference")] if results.reference else []
         heads.append(Heading(ours, "measured"))
     rows = []
     for compared in comparison.rows:
@@ -101,6 +103,8 @@ def main_table(comparison: Comparison) -> Table:
                 published = (other.paper for other in compared.cells if other.column.paper == column.paper)
                 paper = next((value for value in published if value is not None), None)
                 entries.append(Entry(number(paper, cell.metric.decimals)))
+            if results.reference:
+                entries.append(reference(cell, row, results.reference, footnotes))
             entries.append(measured(cell, footnotes))
         rows.append((*entries, Entry(edits(row))))
     heads.append(Heading("", "N"))
@@ -261,6 +265,13 @@ def measured(cell: Cell, footnotes: Footnotes) -> Entry:
     """The measured number with its spread and interval, or a dash and why."""
     text = number(cell.ours, cell.metric.decimals, cell.spread, cell.interval)
     return Entry(text, footnotes.mark(cell.reason), cell.difference)
+
+
+def reference(cell: Cell, row: Row, stored: ReferenceResults, footnotes: Footnotes) -> Entry:
+    """The stored number with its interval, or a dash and why."""
+    if cell.reference is None:
+        return Entry(EMPTY, footnotes.mark("" if row.id in stored.rows else NOT_STORED))
+    return Entry(number(cell.reference.mean, cell.metric.decimals, None, cell.reference.interval))
 
 
 def number(

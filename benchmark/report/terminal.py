@@ -22,6 +22,7 @@ from benchmark.report.notes import data_line, notes, same_run_notes
 from benchmark.report.results import SuiteResults, load_results
 from benchmark.report.tables import (
     EMPTY,
+    NOT_STORED,
     Footnotes,
     difference,
     edits,
@@ -101,7 +102,9 @@ def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) ->
     digits = [_integer_digits(comparison.rows, index) for index in range(len(comparison.columns))]
     grid.add_column("Model", no_wrap=True)
     grid.add_column("Data", no_wrap=True)
-    grid.add_column("paper\nmeasured" if published else "", style="dim", no_wrap=True)
+    reference = comparison.results.reference is not None
+    kinds = ["paper"] * published + ["reference"] * reference + ["measured"]
+    grid.add_column("\n".join(kinds) if len(kinds) > 1 else "", style="dim", no_wrap=True)
     for column in comparison.columns:
         names = list(dict.fromkeys(headings(column) if published else headings(column)[-1:]))
         grid.add_column(Text("\n".join(_broken(name) if narrow else name for name in names)), no_wrap=True)
@@ -110,15 +113,19 @@ def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) ->
         row = compared.row
         style = _Style(
             published,
+            reference,
+            any(cell.reference is not None and cell.reference.interval for cell in compared.cells),
             any(cell.spread is not None for cell in compared.cells),
             any(cell.interval for cell in compared.cells),
             any(cell.difference for cell in compared.cells),
             narrow,
         )
         label = model(row, comparison.results, footnotes)
+        stored = comparison.results.reference
+        unstored = footnotes.mark(NOT_STORED) if stored is not None and row.id not in stored.rows else ()
         cells = [style.cell(cell, width, footnotes) for cell, width in zip(compared.cells, digits, strict=True)]
         grid.add_row(
-            Text(label.text + superscript(label.marks)),
+            Text(label.text + superscript((*label.marks, *unstored))),
             Text(row.subset),
             Text(style.labels()),
             *cells,
@@ -132,13 +139,17 @@ class _Style:
     """Which lines a row of the main table has, so that its cells keep level."""
 
     published: bool
+    reference: bool
+    reference_interval: bool
     spread: bool
     interval: bool
     difference: bool
     narrow: bool
 
     def labels(self) -> str:
-        lines = (["paper"] if self.published else []) + ["measured"]
+        lines = (["paper"] if self.published else []) + (["reference"] if self.reference else [])
+        lines += ["95 %"] if self.reference_interval else []
+        lines += ["measured"]
         lines += [""] if self.narrow and self.spread else []
         lines += ["95 %"] if self.interval else []
         return "\n".join([*lines, "difference"] if self.difference else lines)
@@ -150,6 +161,11 @@ class _Style:
         text = Text()
         if self.published:
             text.append(number(cell.paper, decimals).rjust(width) + "\n", "dim")
+        if self.reference:
+            stored = cell.reference
+            text.append(number(stored.mean if stored else None, decimals).rjust(width) + "\n")
+            if self.reference_interval:
+                text.append(self._half(stored.interval if stored else None, decimals, width) + "\n", "dim")
         text.append(number(cell.ours, decimals).rjust(width), "bold" if cell.ours is not None else "")
         mark = superscript(footnotes.mark(cell.reason))
         spread = f"± {number(cell.spread, decimals)}" if cell.spread is not None else ""
@@ -158,8 +174,7 @@ class _Style:
         else:
             text.append((f" {spread}" if spread else "") + mark)
         if self.interval:
-            half = (cell.interval[1] - cell.interval[0]) / 2 if cell.interval else None
-            text.append("\n" + (f"± {number(half, decimals)}".rjust(width) if half is not None else ""), "dim")
+            text.append("\n" + self._half(cell.interval, decimals, width), "dim")
         if cell.difference:
             shown = difference(cell.difference)
             text.append("\n")
@@ -169,10 +184,16 @@ class _Style:
             )
         return text
 
+    @staticmethod
+    def _half(interval: tuple[float, float] | None, decimals: int, width: int) -> str:
+        return f"± {number((interval[1] - interval[0]) / 2, decimals)}".rjust(width) if interval else ""
+
 
 def _integer_digits(rows: Sequence[ComparedRow], index: int) -> int:
     """Characters before the point in a column."""
-    values = [value for row in rows for value in (row.cells[index].paper, row.cells[index].ours) if value is not None]
+    cells = [row.cells[index] for row in rows]
+    values = [cell.reference.mean for cell in cells if cell.reference is not None]
+    values += [value for cell in cells for value in (cell.paper, cell.ours) if value is not None]
     return max((len(number(value, 0)) for value in values), default=1)
 
 

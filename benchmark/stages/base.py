@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 
 from benchmark.core.artifacts import Artifact, Recipe, Store
 from benchmark.core.environment import Environment, Peaks, peak_memory
+from benchmark.core.errors import RunFailed
 from benchmark.core.locks import LeaseLost
 from benchmark.core.models import dump, parse
 from benchmark.core.progress import Reporter
@@ -154,7 +155,11 @@ def _make(stage: Stage, context: Context) -> Artifact:
             return made_meanwhile
         started, peak = time.monotonic(), peak_memory()
         with with_threads(context.machine.threads):
-            result = stage.run(context, folder)
+            try:
+                result = stage.run(context, folder)
+            except RunFailed as error:
+                error.stage = stage.recipe.key
+                raise
         seconds = result.seconds if result.seconds is not None else time.monotonic() - started
         work = stage.work()
         made_with = {**context.environment.describe(), "work": {"rate": work.rate, "amount": work.amount}}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,7 @@ from benchmark.report.results import (
     check_columns,
     marked,
 )
+from benchmark.report.stored_report import StoredReport, reference_results
 from benchmark.report.summary import summary_metrics, with_statistics
 from benchmark.report.tracked import CHECKPOINT_FILES, data_profile, headline, row_metrics, row_note, suite_note
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
@@ -73,6 +73,8 @@ class RowStages:
     trains: Mapping[int, CheckpointStage]
     scores: Mapping[int, Score]
     gallery: Synthesize | None
+    reference: Synthesize | None = None
+    """The same edits by stored weights, which are shown above."""
 
 
 class Report(Stage[NoFacts]):
@@ -80,7 +82,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 17
+    version = 18
     files = ("results.json",)
 
     def __init__(
@@ -97,15 +99,17 @@ class Report(Stage[NoFacts]):
         corners: Sequence[Score],
         options: Sequence[str] = (),
         faces_in_page: bool = False,
+        reference: StoredReport | None = None,
     ) -> None:
         """prepare: the faces that were trained on; edited: those that were edited, which may be the same stage.
 
         options: of `benchmark.run`, for the page's commands. faces_in_page: also pictures that may not be passed on.
+        reference: stored results of the same suite and faces.
         """
         self.options, self.faces_in_page = tuple(options), faces_in_page
         self.suite, self.profile, self.prepare, self.judges, self.rows = suite, profile, prepare, judges, rows
         self.edited, self.judged, self.extractor, self.readings = edited, judged, extractor, readings
-        self.corners = corners
+        self.corners, self.reference = corners, reference
         self.claims = suite_claims(suite)
         inputs: dict[str, Stage] = {"faces": prepare}
         if edited is not prepare:
@@ -119,6 +123,8 @@ class Report(Stage[NoFacts]):
             inputs |= {scores_role(entry.row.id, seed): score for seed, score in entry.scores.items()}
             if entry.gallery is not None:
                 inputs[f"gallery {entry.row.id}"] = entry.gallery
+            if entry.reference is not None:
+                inputs[f"reference gallery {entry.row.id}"] = entry.reference
         settings: dict[str, Any] = {
             "suite": suite.name,
             "title": suite.title,
@@ -137,6 +143,8 @@ class Report(Stage[NoFacts]):
             settings["claims"] = hashlib.sha256(claims_path(suite.claims).read_bytes()).hexdigest()
             if not profile.decides_claims:
                 settings["decides_claims"] = False
+        if reference is not None:
+            settings["reference"] = reference.digest
         if suite.faces != "aligned":
             settings["faces"] = suite.faces
         check_columns(
@@ -246,6 +254,7 @@ class Report(Stage[NoFacts]):
             floors=self._floors(context),
             readers={subset: stage.facts(context) for subset, stage in self.readings.items()},
             corners=tuple(_corner_row(score, context) for score in self.corners),
+            reference=None if self.reference is None else reference_results(self.reference),
         )
         undecidable = "" if self.profile.decides_claims else f"profile {self.profile.name} trains too briefly to decide"
         return with_statistics(results, self.claims, undecidable)
@@ -308,7 +317,7 @@ class Report(Stage[NoFacts]):
             train.recipe.settings["settings"],
         )
         failed = {seed: stage.facts(context).failures for seed, stage in entry.trains.items()}
-        return dataclasses.replace(
+        return replace(
             description,
             seeds=measured,
             failed={seed: failures for seed, failures in failed.items() if failures},
@@ -335,11 +344,15 @@ class Report(Stage[NoFacts]):
     def _pictures(self, results: SuiteResults, context: Context) -> list[RowPictures]:
         """The galleries, which are of the first seeds."""
         faces = load_faces(self.edited.folder(context))
-        return [
-            _arrange(entry.row, entry.gallery.folder(context), faces, next(iter(entry.trains)) in row.failed)
-            for entry, row in zip(self.rows, results.rows, strict=True)
-            if entry.gallery is not None
-        ]
+        pictures = []
+        for entry, row in zip(self.rows, results.rows, strict=True):
+            if entry.reference is not None:
+                stored = _arrange(entry.row, entry.reference.folder(context), faces, failed=False)
+                pictures.append(replace(stored, row=f"reference {stored.row}", label=f"{stored.label}, reference"))
+            if entry.gallery is not None:
+                failed = next(iter(entry.trains)) in row.failed
+                pictures.append(_arrange(entry.row, entry.gallery.folder(context), faces, failed))
+        return pictures
 
     def _track(
         self, context: Context, results: SuiteResults, losses: Mapping[str, pd.DataFrame], files: Mapping[str, Path]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.config.reference import INDEX, Index, StoredRow, StoredSeed, StoredSuite, load_index
+from benchmark.config.reference import INDEX, REPORTS, Index, StoredRow, StoredSeed, StoredSuite, load_index
 from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Store, whole_folder
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
@@ -68,7 +68,7 @@ def store_suites(
         report = _make(planned, scores)
         stored[planned.plan.suite.name] = _copy(planned, store, weights, options.seeds, scores)
         if report is not None:
-            _copy_report(report, to / planned.plan.suite.name)
+            _copy_report(report, to / REPORTS / planned.plan.suite.name)
     index = Index(stored)
     if not index.folders:
         raise UserError(f"{options.out} has no finished training of {', '.join(suites)} in profile {options.profile}")
@@ -135,17 +135,18 @@ def _copy(
 
 
 def _copy_seed(entry: RowStages, seed: int, store: Store, to: Store, keep: bool, scores: bool) -> StoredSeed:
+    """Copy the artifacts of a row's seed. Weights without scores are kept in any case: someone has to measure them."""
     record, score = entry.trains[seed], entry.scores[seed]
     edits = score.edits
     assert isinstance(record, TrainingRecord)
     assert isinstance(edits, Synthesize)
-    weights: Stage | None = edits.train if keep and store.exists(edits.train.recipe) else None
-    if weights is None and to.exists(edits.train.recipe) and keep:
-        weights = edits.train
+    weights = edits.train
+    scored = scores or to.exists(score.recipe)
+    there = store.exists(weights.recipe) or to.exists(weights.recipe)
     return StoredSeed(
         _copied(record, store, to),
-        _copied(score, store, to) if scores or to.exists(score.recipe) else "",
-        _copied(weights, store, to) if weights is not None else "",
+        _copied(score, store, to) if scored else "",
+        _copied(weights, store, to) if there and (keep or not scored) else "",
     )
 
 
@@ -199,7 +200,8 @@ def _text(index: Index) -> str:
 def stored_results(root: Path) -> dict[str, SuiteResults]:
     """The stored results, by suite."""
     names = sorted(load_index(root).suites)
-    return {name: load_results(root / name / "results.json") for name in names if (root / name).is_dir()}
+    folders = {name: root / REPORTS / name for name in names}
+    return {name: load_results(folder / "results.json") for name, folder in folders.items() if folder.is_dir()}
 
 
 def write_cards(root: Path, index: Index) -> None:

@@ -62,6 +62,27 @@ def test_the_name_is_for_people() -> None:
     assert RECIPE.folder == f"train/train-mtss-fp-seed-0-{RECIPE.key[:12]}"
 
 
+def test_a_name_of_any_length_is_a_folder(tmp_path: Path) -> None:
+    long = Recipe("train", "train " + " ".join(f"setting_{n}=0.{n}" for n in range(60)), {}, {}, 1, RECIPE.files)
+    assert long.folder.endswith(long.key[:12])
+    assert make(Store(tmp_path), long).is_dir()
+    assert Store(tmp_path).find(long) is not None
+
+
+def test_an_artifact_of_another_store_is_taken_over_whole(tmp_path: Path) -> None:
+    mine, theirs = Store(tmp_path / "mine"), Store(tmp_path / "theirs")
+    make(theirs)
+    artifact = theirs.find(RECIPE)
+    assert artifact is not None
+    adopted = mine.adopt(artifact, RECIPE)
+    assert adopted.manifest == artifact.manifest
+    assert (adopted.folder / "x.txt").read_bytes() == (artifact.folder / "x.txt").read_bytes()
+    (artifact.folder / "x.txt").write_text("other")
+    assert mine.adopt(artifact, RECIPE).manifest == adopted.manifest  # it has its own already
+    with pytest.raises(Damaged):
+        Store(tmp_path / "third").adopt(artifact, RECIPE)
+
+
 def test_a_finished_artifact_has_its_files_and_nothing_else(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.find(RECIPE) is None

@@ -124,9 +124,9 @@ def damaged(raw: dict[str, Any], *path: str | int, value: Any = None, drop: bool
 @pytest.mark.parametrize(
     ("path", "change", "error"),
     [
-        (("schema",), {"value": 3}, "has schema 3 and this version reads 5: run the suite again"),
-        (("schema",), {"value": "new\nline"}, r"has schema 'new\nline' and this version reads 5"),
-        (("schema",), {"drop": True}, "has schema None and this version reads 5"),
+        (("schema",), {"value": 3}, "has schema 3 and this version reads 6: run the suite again"),
+        (("schema",), {"value": "new\nline"}, r"has schema 'new\nline' and this version reads 6"),
+        (("schema",), {"drop": True}, "has schema None and this version reads 6"),
         (("rows", 0, "guide"), {"value": "X"}, "row 1: guide must be 'T' or 'R', not 'X'"),
         (("rows", 0, "seeds", "0", "metrics", "fid"), {"value": "44"}, "must be a number, not '44'"),
         (("rows", 0, "seeds", "0", "metrics", "fid"), {"drop": True},
@@ -172,8 +172,8 @@ def refused(file: Path, error: str) -> None:
     ("content", "error"),
     [
         (b"[]", "must be a mapping"), (b"{", "cannot be read as JSON"), (b"", "cannot be read as JSON"),
-        (b"\xff\xfe", "cannot be read"), (b"[" * 100_000, "cannot be read as JSON"), (b'{"schema": 5}', "is missing"),
-        (b'{"schema": 1}', "has schema 1 and this version reads 5"), (None, "cannot be read"),
+        (b"\xff\xfe", "cannot be read"), (b"[" * 100_000, "cannot be read as JSON"), (b'{"schema": 6}', "is missing"),
+        (b'{"schema": 1}', "has schema 1 and this version reads 6"), (None, "cannot be read"),
     ],
 )  # fmt: skip
 def test_a_foreign_file_is_one_line(tmp_path: Path, content: bytes | None, error: str) -> None:

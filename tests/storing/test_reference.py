@@ -90,11 +90,11 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, stored: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fresh(
-    tmp_path_factory: pytest.TempPathFactory, arguments: list[str], elsewhere: Path, request: pytest.FixtureRequest
-) -> Path:
-    """A store that was begun with nothing but the stored results, where nothing can be trained."""
+def fresh(tmp_path_factory: pytest.TempPathFactory, arguments: list[str], elsewhere: Path, runs: Path) -> Path:
+    """A store that has no training but the stored ones, where nothing can be trained; the judge is taken over."""
     out = tmp_path_factory.mktemp("fresh")
+    for kind in ("faces", "judge", "features"):
+        shutil.copytree(runs / kind, out / kind)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("benchmark.stages.train.Train.run", None)
         assert run.main([*arguments, "--out", str(out), "--reference", str(elsewhere), "--seeds", "0,1"]) == 0
@@ -119,7 +119,7 @@ def test_what_is_finished_is_stored_and_the_rest_is_named(stored: Path) -> None:
 
 
 def test_the_stored_report_is_that_of_the_run(stored: Path, runs: Path) -> None:
-    assert (stored / "dummies" / "results.json").read_text() == results_of(runs)
+    assert (stored / "reports" / "dummies" / "results.json").read_text() == results_of(runs)
 
 
 def test_weights_are_the_averages_rounded(stored: Path, runs: Path) -> None:
@@ -209,14 +209,16 @@ def test_stored_again_damage_is_mended_and_seeds_of_others_are_kept(
     index = load_index(copy)
     assert set(index.suites["dummies"].rows["d-r"].seeds) == {0, 1}
     assert load_tensors(stored_weights("d-t", copy) / "weights.safetensors")
-    assert (copy / "dummies" / "results.json").read_text() == (stored / "dummies" / "results.json").read_text()
+    assert (copy / "reports" / "dummies" / "results.json").read_text() == (
+        stored / "reports" / "dummies" / "results.json"
+    ).read_text()
 
 
 def test_trainings_alone_are_stored_within_seconds(arguments: list[str], runs: Path, tmp_path: Path) -> None:
     out, to = tmp_path / "runs", tmp_path / "reference"
     for kind in ("train", "faces"):
         shutil.copytree(runs / kind, out / kind)
-    call = [*arguments, "--from", str(out), "--to", str(to), "--seeds", "1", "--weights", "all", "--no-scores"]
+    call = [*arguments, "--from", str(out), "--to", str(to), "--seeds", "1", "--no-scores"]
     assert reference.main(call) == 0
     (seed,) = load_index(to).suites["dummies"].rows["d-t"].seeds.values()
     assert (seed.scores, bool(seed.record), bool(seed.weights)) == ("", True, True)
@@ -232,7 +234,7 @@ def test_the_leaderboard_has_every_stored_row(stored: Path) -> None:
 
 def test_a_card_has_the_numbers_of_its_weights(stored: Path) -> None:
     card = (stored_weights("d-r", stored) / "README.md").read_text()
-    results = load_results(stored / "dummies" / "results.json")
+    results = load_results(stored / "reports" / "dummies" / "results.json")
     for row in results.rows:
         for metric in results.metrics:
             value = row.seeds[0].metrics[metric.key]
@@ -290,3 +292,64 @@ def test_pictures_that_may_not_be_passed_on_are_not_stored(
         collect.store_suites(
             [suite], RunOptions(suite, profile, data, out=tmp_path, device="cpu"), tmp_path / "to", (0,)
         )
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory, arguments: list[str], stored: Path, fresh: Path) -> Path:
+    """The report of another profile, beside the stored results; of the stored rows one is missing."""
+    folder, out = tmp_path_factory.mktemp("short"), tmp_path_factory.mktemp("short-runs")
+    profile = yaml.safe_load(Path(arguments[3]).read_text())
+    del profile["stored_weights"]
+    (folder / "short.yaml").write_text(yaml.safe_dump({**profile, "iterations": {"default": 2}}))
+    partly = folder / "reference"
+    shutil.copytree(stored, partly)
+    path = partly / "reports" / "dummies" / "results.json"
+    results = load_results(path)
+    rows = tuple(dataclasses.replace(row, seeds={}) if row.id == "d-t" else row for row in results.rows)
+    path.write_text(dataclasses.replace(results, rows=rows).dump())
+    for kind in ("faces", "judge", "features"):
+        shutil.copytree(fresh / kind, out / kind)
+    call = [*arguments, "--out", str(out), "--reference", str(partly)]
+    call[3] = str(folder / "short.yaml")
+    assert run.main(call) == 0
+    (report,) = out.glob("reports/*")
+    return report
+
+
+def test_a_run_prints_the_stored_results_beside_its_own(
+    short: Path, stored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, theirs = (
+        load_results(short / "results.json"),
+        load_results(stored / "reports" / "dummies" / "results.json"),
+    )
+    assert results.reference is not None
+    assert set(results.reference.rows) == {"d-r"}
+    row = next(row for row in theirs.rows if row.id == "d-r")
+    for metric in theirs.metrics:
+        number = results.reference.rows["d-r"].numbers[metric.key]
+        assert number.mean == pytest.approx(row.mean(metric.key))
+        assert number.interval == row.summary[metric.key].identities  # two seeds are too few
+    table = (short / "table.md").read_text()
+    head = next(line for line in table.splitlines() if line.startswith("| Model"))
+    assert head.count("reference") == head.count("measured") > 0
+    fid = row.summary["fid"]
+    assert fid.identities is not None
+    bounds = rf"\[{fid.identities[0]:.2f}, {fid.identities[1]:.2f}\]"
+    assert f"{fid.mean:.2f} {bounds}" in next(line for line in table.splitlines() if line.startswith("| Dummy (R)"))
+    assert "No reference result of this row is stored" in table
+    assert "stored results of profile tiny: seeds 0 and 1" in table
+    from benchmark.report.terminal import print_report
+
+    print_report(short)
+    assert "reference" in capsys.readouterr().out
+    assert "FD[lite0]_reference" in (short / "table.csv").read_text()
+
+
+def test_its_figures_show_the_stored_weights_edits_above_its_own(short: Path, fresh: Path) -> None:
+    galleries = {path.name: path for path in short.parents[1].glob("synth/*gallery*")}
+    (theirs,) = (path for name, path in galleries.items() if "imported" in name and "-r-" in name)
+    stored = next(path for path in fresh.glob("synth/*gallery*-r-*"))
+    assert np.array_equal(np.load(theirs / "edited.npy"), np.load(stored / "edited.npy"))
+    plain = Image.open(next(fresh.glob("reports/*/reference-guided.png")))
+    assert Image.open(short / "reference-guided.png").height > plain.height

@@ -1,0 +1,56 @@
+"""A stored report beside the one that is written: its numbers, as a column of the main table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.config.reference import REPORTS
+from benchmark.core.errors import UserError
+from benchmark.core.hashes import sha256_of
+from benchmark.report.results import ReferenceNumber, ReferenceResults, ReferenceRow, Row, SuiteResults, load_results
+
+RESULTS = "results.json"
+ENOUGH = 3
+"""Seeds from which on the interval is over seeds; with two, it would be nine standard deviations wide."""
+
+
+@dataclass(frozen=True)
+class StoredReport:
+    """Stored results of a suite. digest: SHA-256 of their file."""
+
+    results: SuiteResults
+    digest: str
+
+
+def stored_report(root: Path, suite: str, faces: str) -> StoredReport | None:
+    """The stored results of a suite; None where there are none, or none of these faces (a content key).
+
+    Raises UserError where they cannot be read.
+    """
+    path = root / REPORTS / suite / RESULTS
+    if not path.exists():
+        return None
+    try:
+        report = StoredReport(load_results(path), sha256_of(path))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
+    return report if faces in report.results.keys.values() else None
+
+
+def reference_results(stored: StoredReport) -> ReferenceResults:
+    """Means and intervals of all rows that were measured."""
+    results = stored.results
+    return ReferenceResults(
+        results.profile, results.features.column, {row.id: _row(row) for row in results.rows if row.seeds}
+    )
+
+
+def _row(row: Row) -> ReferenceRow:
+    over_seeds = len(row.seeds) >= ENOUGH
+    numbers = {
+        key: ReferenceNumber(summary.mean, summary.seeds if over_seeds else summary.identities)
+        for key, summary in row.summary.items()
+    }
+    edits = max(scores.edits for scores in row.seeds.values())
+    return ReferenceRow(tuple(row.seeds), edits, "seeds" if over_seeds else "identities", numbers)

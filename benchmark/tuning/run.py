@@ -1,0 +1,144 @@
+"""Run the trials of a tuning: as rows of a suite, on the train identities alone, and what fails is noted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.config.spaces import load_space
+from benchmark.core.artifacts import Store
+from benchmark.core.errors import RunFailed, UserError, unknown
+from benchmark.core.hashes import write_text
+from benchmark.data.validation import Validation
+from benchmark.metrics.registry import METRICS
+from benchmark.pipeline import steps
+from benchmark.pipeline.finished import FinishedSuite
+from benchmark.pipeline.request import PlanRequest, RunOptions, check_options
+from benchmark.pipeline.steps import PlannedSuite
+from benchmark.report.results import SuiteResults, load_results
+from benchmark.tuning.trials import Tuning, plan_tuning, row_id, trials_suite
+
+FAILURES = "cache/failed-trials.json"
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """The options of `benchmark.tune` beside those of a run."""
+
+    space: str = "optimisation"
+    trials: int = 8
+    share: float = 0.33
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RunTrials:
+    """Trials that were run. failed: by trial name, why its training broke off. report: the folder of their report."""
+
+    tuning: Tuning
+    results: SuiteResults
+    report: Path
+    failed: Mapping[str, str]
+    seconds: Mapping[str, float]
+    """Of the trainings, by their names in the results."""
+    profile: str
+    """Its name, or the path of its file."""
+
+
+def check_tuning(options: RunOptions, tune: TuneOptions) -> tuple[Tuning, PlanRequest, Store]:
+    """Check all options and draw the trials. Raises UserError, before any work."""
+    request, store = check_options(dataclasses.replace(options, methods=None))
+    space = load_space(tune.space)
+    known = {metric.key for metric in METRICS}
+    for key in (space.criterion, space.ties):
+        if key not in known:
+            raise unknown("metric", key, known, f"in space {space.name}")
+    if request.suite.faces != "aligned":
+        raise UserError(f"suite {request.suite.name} edits faces that are not trained on: tune with another")
+    profile = dataclasses.replace(request.profile, stored_weights=None)
+    tuning = plan_tuning(request.suite, profile, space, tune.trials, tune.share, tune.seed, options.methods)
+    return tuning, dataclasses.replace(request, source=Validation(request.source), profile=profile), store
+
+
+def preview_trials(options: RunOptions, tune: TuneOptions) -> tuple[Tuning, PlannedSuite]:
+    """The trials and the plan, and nothing made. Raises UserError."""
+    tuning, request, store = check_tuning(options, tune)
+    request = dataclasses.replace(request, suite=trials_suite(tuning, sorted(_failures(store, tuning, request))))
+    return tuning, steps.plan(request, store, options)
+
+
+def run_trials(options: RunOptions, tune: TuneOptions) -> RunTrials:
+    """Train, edit with and measure all trials. A trial whose training breaks off is left out and noted.
+
+    Raises UserError, and RunFailed where anything else fails.
+    """
+    tuning, request, store = check_tuning(options, tune)
+    while True:
+        failed = _failures(store, tuning, request)
+        if len(failed) == len(tuning.trials):
+            raise RunFailed(f"every trial has failed; {next(iter(failed.values()))}")
+        asked = dataclasses.replace(request, suite=trials_suite(tuning, sorted(failed)))
+        finished = FinishedSuite(store, asked)
+        report = finished.report()
+        if report is None:
+            steps.prepare(asked, store, options)
+            planned = steps.plan(asked, store, options)
+            try:
+                report = steps.make(planned)
+            except RunFailed as error:
+                if not _note(store, planned, tuning, error):
+                    raise
+                planned.context.reporter.warn(f"{error}; this trial has failed, and the others go on")
+                continue
+            finished.remember(planned.plan.key, planned.plan.report.recipe.folder)
+        seconds = json.loads((report / "timings.json").read_text(encoding="utf-8"))
+        return RunTrials(tuning, load_results(report / "results.json"), report, failed, seconds, options.profile)
+
+
+# ------------------------------------------------------------------------------------------------ failed trials
+def _note(store: Store, planned: PlannedSuite, tuning: Tuning, error: RunFailed) -> bool:
+    """Note the training that has failed, by its key; False where it was no training."""
+    keys = _training_keys(planned, tuning)
+    if error.stage not in keys.values():
+        return False
+    path = store.root / FAILURES
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(_noted(store) | {error.stage: str(error)}, indent=1, sort_keys=True) + "\n")
+    return True
+
+
+def _failures(store: Store, tuning: Tuning, request: PlanRequest) -> dict[str, str]:
+    """Trials whose training has failed in this call or an earlier one, with the reason."""
+    noted = _noted(store)
+    if not noted:
+        return {}
+    from benchmark.pipeline.plan import Plan
+
+    plan = Plan(dataclasses.replace(request, suite=trials_suite(tuning)))
+    keys = _keys_of({entry.row.id: list(entry.trains.values()) for entry in plan.rows}, tuning)
+    return {name: noted[key] for name, key in keys.items() if key in noted}
+
+
+def _training_keys(planned: PlannedSuite, tuning: Tuning) -> dict[str, str]:
+    return _keys_of({entry.row.id: list(entry.trains.values()) for entry in planned.plan.rows}, tuning)
+
+
+def _keys_of(trains: Mapping[str, list], tuning: Tuning) -> dict[str, str]:  # type: ignore[type-arg]
+    """The key of each trial's training, by the trial's name."""
+    keys = {}
+    for trial in tuning.trials:
+        for row in tuning.rows[trial.method]:
+            for train in trains.get(row_id(trial, row), ()):
+                keys[trial.name] = train.recipe.key
+    return keys
+
+
+def _noted(store: Store) -> dict[str, str]:
+    try:
+        noted = json.loads((store.root / FAILURES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
