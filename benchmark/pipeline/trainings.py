@@ -84,7 +84,7 @@ def _make(plans: Sequence[Plan], request: PlanRequest, store: Store, options: Ru
     check_contracts(missing, request.device)
     rates = Rates(store, context.machine.threads)
     schedule = Schedule(missing, {stage.recipe.key: rates.expected(stage) for stage in missing})
-    make_stages(schedule, None, context, jobs)
+    make_stages(schedule, None, context, jobs, options.engine, rates.memory)
 
 
 def _by_key(stages: Iterator[Stage]) -> dict[str, Stage]:
