@@ -56,7 +56,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> list[str
     ]
     profile = {
         "title": "tiny", "notice": "Seconds only.", "size": 32, "width": 1.0, "features": "efficientnet-lite0",
-        "judge_epochs": 1, "checkpoint_every": 2, "log_every": 1, "iterations": {"default": 6},
+        "judge_epochs": 1, "checkpoint_every": 2, "log_every": 1, "iterations": {"default": 16},
         "targets_per_source": 1, "allow_small": True, "stored_weights": "float16",
         "overrides": {METHOD: {"why": "a test.", "settings": {"learning_rate": 0.01}}},
     }  # fmt: skip
@@ -67,7 +67,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> list[str
                 "seconds_per_iteration": 1.0, "batch": "batch",
                 "settings": {
                     "learning_rate": {"log": [0.001, 0.1]}, "batch": {"choice": [2, 8]},
-                    "poison_at": {"choice": [-1, 0]},
+                    "poison_at": {"choice": [-1, 7]},
                 },
             }
         },
@@ -76,7 +76,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> list[str
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return [
         "--suite", str(folder / "dummies.yaml"), "--profile", str(folder / "tiny.yaml"), "--space",
-        str(folder / "space.yaml"), "--data", f"rendered:{faces}", "--trials", "5", "--share", "0.5", "--seed", "1",
+        str(folder / "space.yaml"), "--data", f"rendered:{faces}", "--trials", "5", "--share", "1", "--seed", "1",
         "--threads", "1", "--jobs", "1", "--quiet",
     ]  # fmt: skip
 
@@ -96,7 +96,7 @@ def trials_of(out: Path) -> list[dict[str, str]]:
 def test_all_trials_are_there_and_the_broken_ones_are_named(tuned: Path) -> None:
     rows = trials_of(tuned)
     assert [row["kind"] for row in rows] == ["published", "profile", "drawn", "drawn", "drawn"]
-    poisoned = [json.loads(row["settings"])["poison_at"] == 0 for row in rows]
+    poisoned = [json.loads(row["settings"])["poison_at"] == 7 for row in rows]
     assert any(poisoned)
     assert not all(poisoned)
     assert [bool(row["failed"]) for row in rows] == poisoned
@@ -112,10 +112,10 @@ def test_the_first_trials_are_the_published_values_and_the_profiles(tuned: Path)
 
 
 def test_trials_are_equally_long_in_pictures(tuned: Path) -> None:
-    """Three seconds at a second an iteration with the published batch of four; a draw of labels sees as many again."""
+    """Sixteen seconds at a second an iteration with the published batch of four; a draw of labels sees as many again."""
     for row in trials_of(tuned):
         batch = json.loads(row["settings"])["batch"]
-        assert int(row["iterations"]) == round(3 * 4 / batch)
+        assert int(row["iterations"]) == round(16 * 4 / batch)
         if not row["failed"]:
             assert int(row["pictures"]) == int(row["iterations"]) * batch * 2
 
