@@ -142,7 +142,7 @@ def test_no_test_identity_is_in_any_trial(tuned: Path, faces: Path) -> None:
     table = pd.read_parquet(tables[0])
     assert set(table["identity"]) == training
     assert set(table["split"]) == {"train", "test"}
-    assert not any(name in path.read_text(errors="replace") for name in tests for path in tuned.rglob("*.json"))
+    assert not any(name in path.read_text(errors="replace") for name in tests for path in tuned.glob("*/*/*.json"))
     for path in tuned.glob("*/*/*.parquet"):
         named = pd.read_parquet(path)
         columns = [column for column in ("identity", "source_id") if column in named]
