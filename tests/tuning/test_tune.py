@@ -112,7 +112,7 @@ def test_the_first_trials_are_the_published_values_and_the_profiles(tuned: Path)
 
 
 def test_trials_are_equally_long_in_pictures(tuned: Path) -> None:
-    """Sixteen seconds at a second an iteration with the published batch of four; a draw of labels sees as many again."""
+    """Sixteen seconds at one an iteration with the published batch of four; a draw of labels sees as many again."""
     for row in trials_of(tuned):
         batch = json.loads(row["settings"])["batch"]
         assert int(row["iterations"]) == round(16 * 4 / batch)
