@@ -160,7 +160,7 @@ def test_every_part_of_the_request_counts(tmp_path: Path, monkeypatch: pytest.Mo
         {"device": "cuda"},
     ):
         assert not answered(**change), change
-    monkeypatch.setattr(request, "_code", lambda: "changed")
+    monkeypatch.setattr(request, "code_of_project", lambda: "changed")
     assert not answered()
 
 
