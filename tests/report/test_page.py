@@ -25,7 +25,7 @@ from benchmark.report.html.page import BUDGET, parts, plane_metrics, report_html
 from benchmark.report.html.plots import apart, planes, strip_plots
 from benchmark.report.html.reproduce import row_commands
 from benchmark.report.html.sprites import SIDE, OverBudgetError, Sprites
-from benchmark.report.results import SuiteResults
+from benchmark.report.results import ReferenceNumber, ReferenceResults, ReferenceRow, SuiteResults
 from benchmark.run import parser
 from tests.report.made_up import certain_run, published_run, quick_run
 from tests.report.pages import FAILED, large_content, large_results
@@ -244,6 +244,22 @@ def test_the_page_has_a_plane_with_both_corners(page: str) -> None:
         'class="truth"',
     ):
         assert words in plane
+
+
+def test_stored_results_stand_in_table_and_plots(results: SuiteResults) -> None:
+    numbers = {"ca": ReferenceNumber(88.5, (86.0, 91.0)), "fid": ReferenceNumber(31.25, None)}
+    stored = ReferenceResults("reference", "FID", {"mtss-r": ReferenceRow((0, 1), 7000, "identities", numbers)})
+    run = dataclasses.replace(results, reference=stored)
+    for column, drawn in (("FD[lite0]", {"ca"}), ("FID", {"ca", "fid"})):
+        run = dataclasses.replace(run, reference=dataclasses.replace(stored, column=column))
+        plots = strip_plots(run, compare(run))
+        marked = {plot.heading for plot in plots for row in plot.rows if row.reference}
+        assert marked == {metric.label for metric in run.metrics if metric.key in drawn}
+    page = report_html(run, PageContent())
+    assert ">reference</span>" in page
+    assert 'data-v="88.50">88.50<span class="interval">[86.00, 91.00]</span>' in page
+    assert "stored reference result" in page
+    assert "stored reference result" not in report_html(results, PageContent())
 
 
 def test_the_plane_needs_both_of_its_metrics() -> None:

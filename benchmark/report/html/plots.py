@@ -10,7 +10,7 @@ from benchmark.protocol import Subset
 from benchmark.report.comparison import Comparison
 from benchmark.report.figures import SUBSET_NAMES
 from benchmark.report.notes import BETTER
-from benchmark.report.results import Row, SuiteResults
+from benchmark.report.results import ReferenceNumber, Row, SuiteResults
 
 WIDTH, LABELS, LINE, HEAD, FOOT, PAD = 460.0, 122.0, 21.0, 10.0, 24.0, 14.0
 """A strip plot in its own units: whole width, the names' width, height of a row, above, below, right of the axis."""
@@ -55,7 +55,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class StripRow:
-    """A row of a strip plot: every seed, the interval over identities, the paper's number if it can be compared."""
+    """A row of a strip plot: every seed, the interval over identities, the paper's number, the stored result."""
 
     label: str
     failed: bool
@@ -64,6 +64,7 @@ class StripRow:
     mean: Mark
     interval: tuple[float, float] | None
     paper: Mark | None
+    reference: Mark | None
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,28 @@ def _strip(results: SuiteResults, metric: MetricDescription, paper: dict[tuple[s
     numbers = [value for row in rows for value in row.values(metric.key)]
     numbers += [bound for row in rows for bound in row.interval(metric.key) or ()]
     numbers += [value for row in rows if (value := paper.get((row.id, metric.key))) is not None]
+    stored = _stored(results, metric)
+    numbers += [stored[row.id].mean for row in rows if row.id in stored]
     axis = axis_of(numbers, LABELS, WIDTH - PAD)
     drawn = tuple(
-        _strip_row(row, metric, axis, HEAD + (index + 0.5) * LINE, paper.get((row.id, metric.key)))
+        _strip_row(row, metric, axis, HEAD + (index + 0.5) * LINE, paper.get((row.id, metric.key)), stored.get(row.id))
         for index, row in enumerate(rows)
     )
     words = "; ".join(f"{row.marked_label} on {row.subset} {row.mean(metric.key):.{metric.decimals}f}" for row in rows)
     return StripPlot(metric.label, metric.direction, words, HEAD + len(rows) * LINE + FOOT, axis, drawn)
 
 
-def _strip_row(row: Row, metric: MetricDescription, axis: Axis, y: float, paper: float | None) -> StripRow:
+def _stored(results: SuiteResults, metric: MetricDescription) -> dict[str, ReferenceNumber]:
+    """Return the stored results by row; none of a metric of sets in other features."""
+    stored = results.reference
+    if stored is None or (metric.per == "set" and stored.column != results.features.column):
+        return {}
+    return {name: row.numbers[metric.key] for name, row in stored.rows.items() if metric.key in row.numbers}
+
+
+def _strip_row(
+    row: Row, metric: MetricDescription, axis: Axis, y: float, paper: float | None, stored: ReferenceNumber | None
+) -> StripRow:
     digits = metric.decimals
     seeds = tuple(
         Mark(
@@ -130,6 +143,7 @@ def _strip_row(row: Row, metric: MetricDescription, axis: Axis, y: float, paper:
         Mark(axis.at(mean), words),
         (axis.at(interval[0]), axis.at(interval[1])) if interval else None,
         None if paper is None else Mark(axis.at(paper), f"paper: {paper:g}"),
+        None if stored is None else Mark(axis.at(stored.mean), f"reference: {stored.mean:.{digits}f}"),
     )
 
 
