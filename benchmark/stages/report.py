@@ -82,7 +82,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 18
+    version = 19
     files = ("results.json",)
 
     def __init__(
