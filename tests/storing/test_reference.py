@@ -230,7 +230,7 @@ def test_trainings_alone_are_stored_within_seconds(arguments: list[str], runs: P
 
 def test_the_leaderboard_has_every_stored_row(stored: Path) -> None:
     page = (stored / "leaderboard.html").read_text(encoding="utf-8")
-    for row in load_results(stored / "dummies" / "results.json").rows:
+    for row in load_results(stored / "reports" / "dummies" / "results.json").rows:
         assert f'<th scope="row">{row.label}</th>' in page
 
 
