@@ -192,7 +192,7 @@ def _remove_stale(to: Path, index: Index) -> list[str]:
     return stale
 
 
-# ------------------------------------------------------------------------------------------------ what is said of it
+# ------------------------------------------------------------------------------------------------ texts and pages
 def _text(index: Index) -> str:
     return json.dumps(dump(index), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -213,7 +213,7 @@ def write_cards(root: Path, index: Index) -> None:
 
 def write_leaderboard(root: Path) -> None:
     """Write the page over all stored reports; none where there are no reports."""
-    entries = [(root / name, results) for name, results in stored_results(root).items()]
+    entries = [(root / REPORTS / name, results) for name, results in stored_results(root).items()]
     if not entries:
         return
     page = leaderboard_html("Reference results", board(entries), entries, ())

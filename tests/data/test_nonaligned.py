@@ -154,7 +154,7 @@ def test_a_damaged_set_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     (tmp_path / NON_ALIGNED.name).write_bytes(raw)
     (tmp_path / "nonaligned-64.sha256").write_text(NON_ALIGNED.with_suffix(".sha256").read_text())
     monkeypatch.setattr("benchmark.data.rendered_set.NON_ALIGNED", tmp_path / NON_ALIGNED.name)
-    with pytest.raises(UserError, match=r"set is damaged .* restore .*nonaligned-64.parquet from git"):
+    with pytest.raises(UserError, match=r"nonaligned-64.parquet is damaged: .* restore it from git"):
         NonAligned(None, tmp_path).load(64, lambda count: None)
 
 

@@ -321,7 +321,10 @@ def test_a_part_that_is_off_has_no_loss(variant: str) -> None:
 
 def exact(batch: Batch) -> Batch:
     return Batch(
-        **{name: value.double() if value.is_floating_point() else value for name, value in vars(batch).items()}
+        **{
+            name: value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+            for name, value in vars(batch).items()
+        }
     )
 
 

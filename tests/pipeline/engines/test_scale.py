@@ -131,7 +131,7 @@ def test_a_stage_costs_the_same_in_a_large_plan(
     measure(tmp_path / "warm", faces, 2, remote, jobs)
     few, many = (measure(tmp_path / f"{count}", faces, count, remote, jobs) for count in (seeds // 10, seeds))
     print(f"\n{few}\n{many}")
-    assert many.stages > 9.5 * few.stages
+    assert many.stages > 8 * few.stages  # ten times but for those that all seeds share
     assert many.planning < GROWTH * few.planning
     assert many.driving < GROWTH * few.driving
 
