@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.core.cli import DATA_HELP, Parser, run_command
+from benchmark.pipeline.engines.options import add_engine_arguments, engine_options
 from benchmark.run import items
 
 EXAMPLES = (
@@ -42,6 +43,7 @@ def parser() -> Parser:
     command.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where everything is kept")
     command.add_argument("--dry-run", action="store_true", help="show the trials, and what is to do")
     command.add_argument("--quiet", action="store_true", help="no progress")
+    add_engine_arguments(command, object_store=False)
     return command
 
 
@@ -63,7 +65,7 @@ def tune(arguments: argparse.Namespace) -> int:
         suite=arguments.suite, profile=arguments.profile, data=arguments.data,
         methods=items(arguments.methods, "--methods") if arguments.methods else None,
         device=arguments.device, threads=arguments.threads, jobs=arguments.jobs, out=arguments.out,
-        quiet=arguments.quiet,
+        quiet=arguments.quiet, engine=engine_options(arguments),
     )  # fmt: skip
     asked = TuneOptions(arguments.space, arguments.trials, arguments.share, arguments.seed)
     if arguments.dry_run:

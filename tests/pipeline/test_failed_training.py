@@ -58,7 +58,7 @@ def test_it_is_marked_in_tables_json_mlflow_and_on_stderr(
         lines = list(csv.DictReader(io.StringIO(table.read_text())))
         runs_away, *rest = [
             bool(line["failed"]) for line in lines
-        ]  # the rest: the other row, and those without a method
+        ]
         assert runs_away
         assert not any(rest)
 

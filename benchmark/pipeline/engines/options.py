@@ -93,7 +93,8 @@ def add_engine_arguments(command: argparse.ArgumentParser, object_store: bool = 
 
 def engine_options(arguments: argparse.Namespace) -> EngineOptions:
     """The options that `add_engine_arguments` has added. Raises UserError."""
-    store = arguments.store if isinstance(arguments.store, str) else ""  # another command's is a path
+    given = getattr(arguments, "store", None)
+    store = given if isinstance(given, str) else ""  # another command's is a path
     return EngineOptions(
         arguments.engine, arguments.address, arguments.shared, store, arguments.processor,
         arguments.gpu_share, _pairs(arguments.slurm),
