@@ -56,9 +56,7 @@ def test_it_is_marked_in_tables_json_mlflow_and_on_stderr(
     assert "Trains, failed" not in page
     for table in report.glob("*.csv"):
         lines = list(csv.DictReader(io.StringIO(table.read_text())))
-        runs_away, *rest = [
-            bool(line["failed"]) for line in lines
-        ]
+        runs_away, *rest = [bool(line["failed"]) for line in lines]
         assert runs_away
         assert not any(rest)
 
