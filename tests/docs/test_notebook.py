@@ -22,6 +22,7 @@ def test_it_runs_on_a_finished_suite(store: Path, tmp_path: Path, monkeypatch: p
     (report / "results.json").write_text(certain_run(published_run()).dump(), encoding="utf-8")
     monkeypatch.setenv("FESBENCH_RUNS", str(store))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # tox sets one that shows no pictures
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]

@@ -47,6 +47,8 @@ def test_each_stored_seed_left_out_passes() -> None:
 def test_two_hundred_simulated_runs_alarm_as_rarely_as_stated() -> None:
     """Numbers drawn as the stored seeds are spread, both the stored ones and the new one."""
     for reference in references().values():
+        if len(reference.runs) < 2:
+            continue  # of probes alone
         random = np.random.default_rng(0)
         verdicts = []
         for _ in range(200):
