@@ -10,7 +10,7 @@ import os
 import pickle
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,18 +35,11 @@ from benchmark.training.registry import METHODS, find_method
 from models.mtss import MTSS, MTSSSettings
 from models.mtss.generator import published_names as mtss_names
 from tests import published_files as published
+from tests.one_thread import one_thread  # noqa: F401 (fixture)
 from tests.parity.vectors import TOLERANCE, Vectors, shapes, weights
 
 SIZE = 32
 WIDTH = 0.0625
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

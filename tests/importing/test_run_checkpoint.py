@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,16 +28,9 @@ from benchmark.report.results import SuiteResults, load_results
 from benchmark.stages.features import choose_extractor
 from benchmark.stages.report import PEAK
 from tests import published_files as published
+from tests.one_thread import one_thread  # noqa: F401 (fixture)
 
 DUMMY = "tests.dummy:Dummy"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def configure(folder: Path, size: int = 32) -> list[str]:

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
 from benchmark import train
 from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.errors import UserError
 from benchmark.train import seconds_until
+from tests.one_thread import one_thread  # noqa: F401 (fixture)
 
 METHOD = "tests.dummy:Dummy"
 NAMES = [f"train {METHOD} F seed {seed}" for seed in (0, 1)]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

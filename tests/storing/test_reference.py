@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +26,10 @@ from benchmark.stages.stored import for_editing, rounded
 from benchmark.storing import collect
 from benchmark.training.checkpoint import load_tensors
 from tests.dummy import Dummy, DummySettings
+from tests.one_thread import one_thread  # noqa: F401 (fixture)
 
 METHOD = "tests.dummy:Dummy"
 ROWS = ("d-t", "d-r")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,19 +15,11 @@ from benchmark.protocol import EXPRESSIONS
 from benchmark.training import judge as module
 from benchmark.training.judge import Judge, JudgeSettings, train_judge
 from benchmark.training.sampling import TrainingSet
+from tests.one_thread import one_thread  # noqa: F401 (fixture)
 
 SIDE = 16
 QUICK = JudgeSettings(epochs=2, batch=16, architecture="test_resnet")
 """timm's smallest, for all that does not depend on the network."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose time on more, and much on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def bars(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from benchmark.core.errors import RunFailed, UserError
 from benchmark.protocol import ACTION_UNITS, LANDMARK_MIRROR, LANDMARKS
 from benchmark.training import reader as module
 from benchmark.training.reader import FURTHEST, WEIGHTS, Reader, ReaderSettings, reader_pictures, train_reader
 from benchmark.training.sampling import TrainingSet
+from tests.one_thread import one_thread  # noqa: F401 (fixture)
 
 SIDE = 32
 QUICK = ReaderSettings(pictures=64, side=SIDE, channels=4, batch=16)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def bars(count: int, seed: int) -> TrainingSet:

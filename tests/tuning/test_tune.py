@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 import yaml
 
 from benchmark import tune
@@ -27,18 +26,11 @@ from benchmark.training.registry import find_method
 from benchmark.training.row_settings import row_settings
 from benchmark.tuning.outcome import Measured, choose
 from benchmark.tuning.trials import Trial, plan_tuning, trials_suite
+from tests.one_thread import one_thread  # noqa: F401 (fixture)
 
 METHOD = "tests.dummy:Dummy"
 NOT_THE_METHOD = ("_weight",)
 """Of names of weights of losses; attention's, which saturates, is optimisation."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
