@@ -51,10 +51,21 @@ def parser() -> Parser:
         help="a worsening below which the metric does not matter: a number, or a share (2%%); may be given again",
     )  # fmt: skip
     command.add_argument(
+        "--gated", metavar="METRICS",
+        help="to store: the metrics that can regress, by commas (default: the suite's columns, else fid,psnr_true,ca)",
+    )  # fmt: skip
+    command.add_argument(
+        "--assume-normal", action="store_true",
+        help="take seeds to be normally distributed, so that one seed can tell a regression: no training ever fails",
+    )  # fmt: skip
+    command.add_argument(
         "--results", type=Path, metavar="FILE", help="compare these finished results instead of running the suite"
     )
     command.add_argument(
-        "--probes-only", action="store_true", help="to store: one training of each method and its probes, no seeds"
+        "--probes-only",
+        action="store_true",
+        help="to store: one training of each method and its probes, no seeds; those that FILE has are kept if they are "
+        "of the same keys",
     )
     command.add_argument("--always", action="store_true", help="measure, even where nothing can differ")
     command.add_argument("--all-levels", action="store_true", help="go on after a level has found a regression")
@@ -97,7 +108,7 @@ def compare(arguments: argparse.Namespace) -> int:
     options = GateOptions(
         seeds=seeds,
         up_to=arguments.up_to,
-        rule=Rule(margins=_margins(arguments.margin, reference)),
+        rule=Rule(margins=_margins(arguments.margin, reference), assume_normal=arguments.assume_normal),
         always=arguments.always,
         all_levels=arguments.all_levels,
         out=arguments.out,
@@ -150,11 +161,22 @@ def store(arguments: argparse.Namespace) -> int:
         quiet=arguments.quiet,
         engine=engine_options(arguments),
     )
-    reference = store_results(arguments.store, options, seeds, 1, arguments.probes_only, _tell(arguments.quiet))
+    gated = _gated(arguments.gated) if arguments.gated else ()
+    reference = store_results(arguments.store, options, seeds, 1, arguments.probes_only, gated, _tell(arguments.quiet))
     sys.stdout.write(
         f"stored {len(reference.runs)} seeds of {reference.suite}, {reference.profile}: {arguments.store}\n"
     )
     return 0
+
+
+def _gated(text: str) -> tuple[str, ...]:
+    from benchmark.metrics.registry import METRICS
+
+    known = [metric.key for metric in METRICS]
+    keys = tuple(key.strip() for key in text.split(","))
+    if strange := [key for key in keys if key not in known]:
+        raise UserError(f"--gated {text}: unknown metric {quoted(strange[0])}{did_you_mean(strange[0], known)}")
+    return tuple(dict.fromkeys(keys))
 
 
 def _tell(quiet: bool) -> Callable[[str], None]:

@@ -9,10 +9,17 @@ from dataclasses import dataclass, field
 
 from benchmark.gate.reference import Numbers, Probe, Reference, SeedRun, StoredMetric
 from benchmark.gate.verdicts import Check, Level, Verdict
-from benchmark.statistics.gating import prediction_bound, visible_change
+from benchmark.statistics.gating import (
+    prediction_bound,
+    seeds_to_decide,
+    visible_change,
+    visible_separation,
+)
 
 FAMILY, DOUBT = 0.01, 0.05
 """Chance that a comparison of statistics finds any regression, and any doubt, where nothing has changed."""
+FURTHER = 0.2
+"""Chance that a comparison is followed by a further seed, where further ones are declared and nothing has changed."""
 FACTOR = 10.0
 """How many times the spread over kernels, which was measured on one processor, a number of a probe may be off."""
 JUDGE = "judge"
@@ -142,12 +149,15 @@ def spread_of(first: Numbers, others: Iterable[Numbers]) -> Numbers:
 # ------------------------------------------------------------------------------------------------ statistics
 @dataclass(frozen=True)
 class Rule:
-    """When a difference counts. looks: how often, at most, the comparison is repeated with more seeds."""
+    """When a difference counts."""
 
     looks: int = 1
+    """How often, at most, the comparison is repeated with more seeds."""
     family: float = FAMILY
     doubt: float = DOUBT
     margins: Margins = field(default_factory=Margins)
+    assume_normal: bool = False
+    """Whether seeds are taken to be normally distributed: then one may decide, else only the order of several does."""
 
 
 @dataclass(frozen=True)
@@ -160,14 +170,27 @@ class _Pair:
     new: int
     """How many independent values `now` counts for."""
     resolution: float
+    gated: bool
+
+    def worsening(self) -> tuple[list[float], list[float]]:
+        """Stored and new values on a scale on which more is worse: of a metric that is best at 1, the distance to 1."""
+        direction = self.metric.direction
+
+        def scaled(values: Sequence[float]) -> list[float]:
+            if direction == "one":
+                return [abs(value - 1) for value in values]
+            return [value if direction == "lower" else -value for value in values]
+
+        return scaled(self.stored), scaled(self.now)
 
 
 def compare_runs(
     reference: Reference, runs: Mapping[int, SeedRun], metrics: Mapping[str, StoredMetric], rule: Rule
 ) -> tuple[list[Check], int]:
-    """Compare the mean over new seeds with the stored one, metric by metric; also return how many were compared.
+    """Compare new seeds with the stored ones, number by number; also return how many numbers can regress.
 
-    metrics: as measured now. A metric of another version is not comparable.
+    These are the reference's gated ones; the others are reported. metrics: as measured now. A metric of another version
+    is not comparable.
     """
     pairs, checks = [], []
     for pair in _pairs(reference, runs):
@@ -179,14 +202,24 @@ def compare_runs(
             reason = "it has no number in this run"
         elif len(pair.stored) < 2 and pair.now:
             reason = "it has fewer than two stored numbers"
-        if reason:
+        if reason and pair.gated:
             checks.append(Check("statistics", pair.subject, pair.quantity, "not comparable", note=reason))
+        elif reason:
+            checks.append(Check("statistics", pair.subject, pair.quantity, "reported", note=reason))
         elif pair.now:
             pairs.append(pair)
-    checks += [_compare(pair, rule, len(pairs)) for pair in pairs]
+    compared = sum(pair.gated for pair in pairs)
+    checks += [_compare(pair, rule, compared) if pair.gated else _report(pair) for pair in pairs]
     unknown = [name for name in metrics if name not in reference.metrics]
     checks += [Check("statistics", "all rows", name, "new", note="it was not stored") for name in unknown]
-    return checks, len(pairs)
+    return checks, compared
+
+
+def seeds_needed(reference: Reference, numbers: int, rule: Rule) -> int:
+    """How many new seeds can tell a regression of any of so many numbers; 0 where there is none."""
+    if not numbers or not reference.runs:
+        return 0
+    return 1 if rule.assume_normal else seeds_to_decide(len(reference.runs), numbers, rule.family)
 
 
 def _pairs(reference: Reference, runs: Mapping[int, SeedRun]) -> Iterator[_Pair]:
@@ -199,33 +232,54 @@ def _pairs(reference: Reference, runs: Mapping[int, SeedRun]) -> Iterator[_Pair]
             edits = first.edits.get(row, 0)
             step = 100 / edits if edits and metric.unit == "%" else 0.0
             resolution = max(step, 0.5 * 10.0**-metric.decimals)
-            yield _Pair(row, key, metric, reference.values(row, key), now, new, resolution)
+            gated = key in (reference.gated or reference.metrics)
+            yield _Pair(row, key, metric, reference.values(row, key), now, new, resolution, gated)
     for subset in first.judges:
         stored = [run.judges[subset] for run in reference.runs.values() if subset in run.judges]
         values = {run.judge_seed: run.judges[subset] for run in runs.values() if subset in run.judges}
         accuracy = StoredMetric(f"accuracy of the judge on {subset}", "higher", "set", "%", 2, 1, True)
-        yield _Pair(JUDGE, accuracy.label, accuracy, stored, list(values.values()), len(values), 0.5)
+        yield _Pair(JUDGE, accuracy.label, accuracy, stored, list(values.values()), len(values), 0.5, True)
+
+
+def _report(pair: _Pair) -> Check:
+    mean, now = statistics.fmean(pair.stored), statistics.fmean(pair.now)
+    return Check(
+        "statistics", pair.subject, pair.quantity, "reported", mean, now, now - mean, decimals=pair.metric.decimals
+    )
 
 
 def _compare(pair: _Pair, rule: Rule, comparisons: int) -> Check:
-    metric, share = pair.metric, comparisons * rule.looks
+    metric, sizes = pair.metric, (len(pair.stored), pair.new)
+    stored, new = pair.worsening()
     mean, now = statistics.fmean(pair.stored), statistics.fmean(pair.now)
+    middle = statistics.fmean(stored)
+    worse = statistics.fmean(new) - middle
     # Equal seeds give no spread; a number cannot be told from another below its resolution.
-    spread = max(statistics.stdev(pair.stored), pair.resolution)
-    sizes = len(pair.stored), pair.new
-    bound = prediction_bound(spread, *sizes, rule.family / share)
-    doubtful = prediction_bound(spread, *sizes, rule.doubt / share)
+    spread = max(statistics.stdev(stored), pair.resolution)
     margin = rule.margins.of(pair.quantity, metric, mean)
-    worse = (now - mean) * (1 if metric.direction == "lower" else -1)
     verdict: Verdict = "pass"
-    if worse > max(bound, margin):
-        verdict = "regressed"
-    elif worse > max(doubtful, margin):
-        verdict = "inconclusive"
-    elif -worse > max(bound, margin):
-        verdict = "improved"
-    visible = max(visible_change(spread, *sizes, rule.family / share), margin)
+    if rule.assume_normal:
+        share = comparisons * rule.looks
+        bound = max(prediction_bound(spread, *sizes, rule.family / share), margin)
+        doubtful = max(prediction_bound(spread, *sizes, rule.doubt / share), margin)
+        if worse > doubtful:
+            verdict = "regressed" if worse > bound else "inconclusive"
+        elif -worse > bound:
+            verdict = "improved"
+        visible = visible_change(spread, *sizes, rule.family / share)
+        note = f"{sizes[0]} stored seeds, {sizes[1]} new"
+    else:
+        needed = seeds_to_decide(sizes[0], comparisons, rule.family)
+        doubtful = prediction_bound(spread, *sizes, rule.doubt / comparisons)
+        bound = max(max(stored) - middle, margin, 0.0 if sizes[1] >= needed else doubtful)
+        if min(new) > max(stored) and worse > bound:
+            verdict = "regressed" if sizes[1] >= needed else "inconclusive"
+        elif max(new) < min(stored) and -worse > max(doubtful, margin):
+            verdict = "improved"
+        first = 1 if rule.looks > 1 else min(sizes[1], needed)
+        visible = spread * visible_separation(sizes[0], first, max(needed, sizes[1]), FURTHER / comparisons)
+        note = f"{sizes[0]} stored seeds, {sizes[1]} new; {needed} decide"
     return Check(
-        "statistics", pair.subject, pair.quantity, verdict, mean, now, now - mean, max(bound, margin), visible,
-        metric.decimals, f"{len(pair.stored)} stored seeds, {pair.new} new",
+        "statistics", pair.subject, pair.quantity, verdict, mean, now, now - mean, bound, max(visible, bound),
+        metric.decimals, note,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, get_args
 from benchmark.core.artifacts import canonical
 from benchmark.core.errors import UserError
 from benchmark.core.source_code import project_digest
-from benchmark.gate.comparison import Rule, Tolerance, compare_probe, compare_runs
+from benchmark.gate.comparison import FURTHER, Rule, Tolerance, compare_probe, compare_runs, seeds_needed
 from benchmark.gate.machine import software
 from benchmark.gate.reference import EDITS, PHOTOGRAPHS, Reference, SeedRun, StoredMetric, weights_folder
 from benchmark.gate.verdicts import Check, GateResult, Level, LevelResult, Verdict, overall
@@ -196,12 +196,13 @@ def _runs(reference: Reference, suite: Suite, findings: _Found, options: GateOpt
     if _bytes(reference, suite, runs, findings, started) == "pass" and not options.all_levels:
         return _result(reference, findings, options, runs)
     started = time.monotonic()
-    checks, compared = compare_runs(reference, runs, metrics, rule)
+    onward = rule if rule.assume_normal else dataclasses.replace(rule, doubt=FURTHER)
+    checks, compared = compare_runs(reference, runs, metrics, onward if further else rule)
     while further and overall([check.verdict for check in checks]) == "inconclusive":
         seed = further.pop(0)
         tell(f"gate: a doubt is left, so seed {seed} is run as declared")
         runs[seed], _ = suite.run(seed, _judge_seed(reference, seed))
-        checks, compared = compare_runs(reference, runs, metrics, rule)
+        checks, compared = compare_runs(reference, runs, metrics, rule if not further else onward)
     findings.add("statistics", _words(checks), checks, started)
     return _result(reference, findings, options, runs, compared)
 
@@ -258,12 +259,14 @@ def weights_of(reference: Reference, path: Path) -> dict[str, Path]:
 
 
 def score_tolerance(reference: Reference) -> dict[str, Tolerance]:
-    """How far scores of stored weights may be off: a thousandth, and what the judge names, some edits."""
+    """How far scores of stored weights may be off: a thousandth, or half a printed digit; of what the judge names, some
+    edits.
+    """
     tolerance = {"": Tolerance(SCORES_RELATIVE), EDITS: Tolerance(0.0, COLOURS), PHOTOGRAPHS: Tolerance(0.0, COLOURS)}
     edits = min(reference.edits.values(), default=0)
     for metric in METRICS:
-        if "judge" in metric.needs and edits:
-            tolerance[metric.key] = Tolerance(SCORES_RELATIVE, FLIPS * 100 / edits)
+        flips = FLIPS * 100 / edits if "judge" in metric.needs and edits else 0.0
+        tolerance[metric.key] = Tolerance(SCORES_RELATIVE, max(flips, 0.5 * 10.0**-metric.decimals))
     return tolerance
 
 
@@ -325,7 +328,8 @@ def _result(
                 findings.notes.append(f"{row}, seed {seed}: its training failed by its own measure {failures[0]}")
     return GateResult(
         reference.name, tuple(findings.levels), tuple(findings.checks), tuple(findings.notes), tuple(runs or ()),
-        options.rule.family if compared else 0.0, compared, reference.commit,
+        options.rule.family if compared else 0.0, compared, seeds_needed(reference, compared, options.rule),
+        reference.commit,
     )  # fmt: skip
 
 

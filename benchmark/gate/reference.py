@@ -103,6 +103,8 @@ class Reference:
     """By training seed; with fewer than two the probes alone decide."""
     losses: Probe
     scores: Probe
+    gated: list[str] = field(default_factory=list)
+    """Metrics of which a worsening is a regression, declared when they were stored; all if none is named."""
     edits: dict[str, int] = field(default_factory=dict)
     """Number of edits by row."""
     weights: dict[str, str] = field(default_factory=dict)

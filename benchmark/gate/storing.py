@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,11 +11,14 @@ from benchmark.core.hashes import write_text
 from benchmark.gate.comparison import spread_of
 from benchmark.gate.gate import code_key
 from benchmark.gate.kernels import OTHERS, probe_elsewhere
-from benchmark.gate.plans import Suite, metrics_of
-from benchmark.gate.reference import Numbers, Probe, Reference, SeedRun, weights_folder
+from benchmark.gate.plans import Suite, measured_stages, metrics_of
+from benchmark.gate.reference import Numbers, Probe, Reference, SeedRun, load_reference, weights_folder
+from benchmark.gate.stored_weights import SUFFIX
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.request import RunOptions
 
+HEADLINE = ("fid", "psnr_true", "ca")
+"""Metrics that are gated unless others are declared: every further one makes the others' changes harder to see."""
 DIGITS = 9
 """Significant ones of the numbers of probes."""
 
@@ -25,31 +29,37 @@ def store(
     seeds: Sequence[int],
     threads: int,
     probes_only: bool = False,
+    gated: Sequence[str] = (),
     tell: Callable[[str], None] = lambda _: None,
 ) -> Reference:
     """Run a suite with several seeds, and write the reference and its weights. Raises UserError and RunFailed.
 
-    probes_only: train with the first seed and store the probes of these weights, without the spread of scores.
+    probes_only: store probes, of weights trained with the first seed; of the seeds that lie at `path`, those are kept
+    whose stages have the keys that they have now, with the weights. gated: metrics that can regress, those
+    stored before if none is named, else the suite's columns, else `HEADLINE`.
     """
     suite = Suite(options, threads)
-    runs: dict[int, SeedRun] = {}
-    if probes_only:
-        tell("store: a training of each method")
-        suite.train(seeds[0])
-    else:
-        for seed in seeds:
-            tell(f"store: seed {seed} of {', '.join(map(str, seeds))}")
-            runs[seed] = suite.run(seed, seed)[0]
+    old = load_reference(path) if probes_only and path.is_file() else None
+    runs = kept_runs(old, suite, tell) if old else {}
     folder = weights_folder(path)
-    if folder.is_dir():
-        for old in folder.glob("*.safetensors"):
-            old.unlink()
-    names = suite.pack(seeds[0], seeds[0], folder)
+    names = _weights_of(seeds[0], old, folder) if old and seeds[0] in runs else {}
+    if not names:
+        if probes_only:
+            tell("store: a training of each method")
+            suite.train(seeds[0])
+        else:
+            for seed in seeds:
+                tell(f"store: seed {seed} of {', '.join(map(str, seeds))}")
+                runs[seed] = suite.run(seed, seed)[0]
+        if folder.is_dir():
+            for stale in folder.glob("*.safetensors"):
+                stale.unlink()
+        names = suite.pack(seeds[0], seeds[0], folder)
     weights = {row: folder / name for row, name in names.items()}
     tell("store: the probes")
     losses, scores = suite.losses(), suite.scores(weights)
     tell("store: the probes with other kernels")
-    elsewhere = list(probe_elsewhere(options, {} if probes_only else weights))
+    elsewhere = list(probe_elsewhere(options, weights))
     kernels = [suite.machine.processor, *(kernels.name for kernels in OTHERS)]
     plan, lists = suite.plan(seeds[0], seeds[0]), suite.edits_keys(weights)
     request = suite.request
@@ -67,6 +77,7 @@ def store(
         edits_keys={row: key for row, (key, _) in lists.items()},
         prepared=plan.prepare.recipe.key,
         runs=runs,
+        gated=list(gated) or (old.gated if old else []) or headline(suite),
         losses=Probe(
             kernels, _rounded(losses), _rounded(spread_of(losses, [each.losses for each in elsewhere])),
             suite.training_versions(),
@@ -81,6 +92,36 @@ def store(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, reference.dump())
     return reference
+
+
+def kept_runs(old: Reference, suite: Suite, tell: Callable[[str], None]) -> dict[int, SeedRun]:
+    """The stored seeds whose stages would be made from the same recipes now.
+
+    Their bytes are forgotten where they are of another machine.
+    """
+    kept: dict[int, SeedRun] = {}
+    for seed, run in old.runs.items():
+        now = {stage.name: stage.recipe.key for stage in measured_stages(suite.plan(seed, run.judge_seed))}
+        if changed := sorted(name for name in {*now, *run.keys} if now.get(name) != run.keys.get(name)):
+            tell(
+                f"store: seed {seed} is dropped, since '{changed[0]}' has another key now; store it again with --seeds"
+            )
+        else:
+            same = not old.machine.differences(suite.machine)
+            kept[seed] = run if same else dataclasses.replace(run, contents={})
+    return kept
+
+
+def _weights_of(seed: int, old: Reference, folder: Path) -> dict[str, str]:
+    """The stored weights by row, if they are all there and of that seed; else nothing."""
+    there = all((folder / name).is_file() and name.endswith(f"-seed-{seed}{SUFFIX}") for name in old.weights.values())
+    return dict(old.weights) if there else {}
+
+
+def headline(suite: Suite) -> list[str]:
+    """Metrics that are gated where none is declared: the columns that the suite names, else `HEADLINE`."""
+    known = {metric.key for metric in METRICS}
+    return [key for key in suite.request.suite.columns or HEADLINE if key in known]
 
 
 def _rounded(numbers: Numbers) -> Numbers:

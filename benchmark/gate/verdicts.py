@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Level = Literal["keys", "losses", "scores", "bytes", "statistics"]
-Verdict = Literal["pass", "improved", "regressed", "inconclusive", "not comparable", "new", "different"]
+Verdict = Literal["pass", "improved", "regressed", "inconclusive", "not comparable", "new", "different", "reported"]
 STATUS: dict[str, int] = {"pass": 0, "regressed": 1, "inconclusive": 3, "not comparable": 4}
 """Exit statuses; 2 is a wrong call, as of every command."""
 LEVELS: dict[Level, str] = {
@@ -66,6 +66,8 @@ class GateResult:
     """False-alarm rate of the whole comparison of statistics."""
     comparisons: int = 0
     """Numbers that the rate is shared by."""
+    needed: int = 0
+    """New seeds that can tell a regression by statistics."""
     machine: str = ""
     verdict: Verdict = field(init=False)
 

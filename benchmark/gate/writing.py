@@ -22,7 +22,7 @@ SHOWN = 40
 """Rows of the terminal's table."""
 WIDTH = 120
 """Characters of it where nobody says how wide the terminal is."""
-ORDER = ("regressed", "not comparable", "inconclusive", "improved", "new", "pass")
+ORDER = ("regressed", "not comparable", "inconclusive", "improved", "new", "pass", "reported")
 HEADINGS = ("level", "row", "number", "stored", "now", "difference", "bound", "seen from", "verdict")
 
 
@@ -78,7 +78,7 @@ def write_junit(result: GateResult, path: Path) -> None:
                 ElementTree.SubElement(case, "failure", message=_plain(line), type=verdict)
             elif verdict in ("not comparable", "inconclusive"):
                 ElementTree.SubElement(case, "error", message=_plain(line), type=verdict)
-            elif verdict in ("new", "different"):
+            elif verdict in ("new", "different", "reported"):
                 ElementTree.SubElement(case, "skipped", message=_plain(line))
         for kind, tag in (("tests", "testcase"), ("failures", "testcase/failure"), ("errors", "testcase/error"),
                           ("skipped", "testcase/skipped")):  # fmt: skip
@@ -136,10 +136,16 @@ def _sentences(result: GateResult) -> list[str]:
     """What the numbers mean."""
     sentences = []
     if result.comparisons:
+        seeds = f"seeds {', '.join(map(str, result.seeds))}"
         sentences.append(
-            f"chance of any regression by statistics where nothing changed: {result.rate:.0%}, shared by "
-            f"{result.comparisons} numbers (Bonferroni); seeds {', '.join(map(str, result.seeds))}"
+            f"chance of any regression by statistics where nothing changed: at most {result.rate:.0%}, shared by "
+            f"{result.comparisons} numbers (Bonferroni); {seeds}"
         )
+        if result.needed > 1:
+            sentences.append(
+                f"a number regresses where each of {result.needed} new seeds is worse than every stored one, whatever "
+                "the distribution; fewer leave a doubt (--up-to)"
+            )
         sentences.append("a change as large as in 'seen from' would be found four times in five")
     if "regressed" in {level.verdict for level in result.levels if level.level in ("losses", "scores")}:
         sentences.append(
