@@ -81,9 +81,12 @@ def compare_probe(
                 continue
             allowed = tolerance.get(name, tolerance.get(name.partition(" ")[0], tolerance[""]))
             checks.append(_series(level, subject, name, stored, now[subject].get(name), probe.spread, allowed))
-        checks += [
-            Check(level, subject, name, "new", note="it was not stored") for name in now[subject] if name not in series
-        ]
+        known = {name.partition(" ")[0] for name in series}
+        for name in now[subject]:
+            if name not in series and name.startswith("total") and name.partition(" ")[0] in known:
+                checks.append(Check(level, subject, name, "regressed", note="an update that was not there"))
+            elif name not in series:
+                checks.append(Check(level, subject, name, "new", note="it was not stored"))
     return checks
 
 

@@ -5,6 +5,9 @@ and left after an update of each network. Beside each loss, every update of an o
 is back-propagated), the norms of gradient and step, and how far the step descends (the cosine between the two). So
 early, another processor changes them by little more than rounding; ten iterations on, training has amplified that to a
 hundredth.
+
+What a first step hides is looked at directly: Adam's decays (which the first step does not depend on), how fast an
+average follows, and at which norm gradients are clipped (by losses large enough to be clipped).
 """
 
 from __future__ import annotations
@@ -30,6 +33,10 @@ BEGINNINGS: tuple[tuple[int, ...], ...] = ((0, 1), (9,), (49,), (79,), (99,))
 is updated every second or fifth iteration has its turn.
 """
 ITERATIONS = tuple(iteration for group in BEGINNINGS for iteration in group)
+AMPLIFIED = 2.0**20
+"""Factor of the losses in one more iteration of methods that clip, so that the norm of each gradient is the clip's."""
+HYPERPARAMETERS = ("lr", "betas", "eps", "weight_decay", "momentum", "alpha")
+"""Of an optimiser's groups, as torch calls them; numbers or pairs of numbers."""
 LATER = "+"
 """Behind the kind of a number of an iteration that is not the first of its group."""
 Series = dict[str, list[float | None]]
@@ -47,6 +54,7 @@ class FirstLosses(Stage[LossFacts]):
     """The first losses of one training."""
 
     kind = "first-losses"
+    version = 2
     facts_type = LossFacts
 
     def __init__(self, train: Train) -> None:
@@ -71,6 +79,8 @@ class FirstLosses(Stage[LossFacts]):
                     train.seed + number, context.machine.device, folder, context.machine.threads, train.precision,
                 )  # fmt: skip
                 rows += trainer.record(group)
+                if number == len(BEGINNINGS) - 1:
+                    rows[-1] |= trainer.clipped_norms(group[0])
                 bar.advance(len(group))
         names = sorted({name for row in rows for name in row})
         return StageResult(LossFacts({name: [row.get(name) for row in rows] for name in names}))
@@ -79,9 +89,14 @@ class FirstLosses(Stage[LossFacts]):
 class RecordingTrainer(Trainer):
     """A trainer that notes what every iteration and every update of an optimiser computes, and saves nothing."""
 
+    _amplified = False
+
     def record(self, iterations: Sequence[int]) -> list[dict[str, float]]:
         """Run consecutive iterations of the schedule; returns the numbers of each by name."""
         self._rows: list[dict[str, float]] = []
+        self._begun = {
+            name: [each.detach().double() for each in average.parameters()] for name, average in self._averages.items()
+        }
         self.position.iteration = iterations[0]
         self.method.train()
         with arithmetic(self.precision):
@@ -92,6 +107,20 @@ class RecordingTrainer(Trainer):
         later = [{_later(name): value for name, value in row.items()} for row in self._rows[1:]]
         return [*self._rows[:1], *later]
 
+    def clipped_norms(self, iteration: int) -> dict[str, float]:
+        """The norms of the gradients of amplified losses, by update; none of a method that does not clip."""
+        if self.method.clip_norm is None:
+            return {}
+        self._rows, self._amplified = [], True
+        self.position.iteration = iteration
+        with arithmetic(self.precision):
+            self._step()
+        return {
+            name.replace("gradient", "clipped", 1): value
+            for name, value in self._rows[0].items()
+            if name.startswith("gradient ")
+        }
+
     def _step(self) -> dict[str, Tensor]:
         self._rows.append({})
         losses = super()._step()
@@ -101,7 +130,7 @@ class RecordingTrainer(Trainer):
     def _update(self, name: str, loss: Tensor) -> None:
         parameters = self._clipped[name]
         before = [parameter.detach().clone() for parameter in parameters]
-        super()._update(name, loss)
+        super()._update(name, loss * AMPLIFIED if self._amplified else loss)
         moved = [(p.grad, p.detach() - old) for p, old in zip(parameters, before, strict=True) if p.grad is not None]
         gradient, step = _norm([grad for grad, _ in moved]), _norm([step for _, step in moved])
         along = sum(float((grad.double() * step).sum()) for grad, step in moved)
@@ -109,15 +138,36 @@ class RecordingTrainer(Trainer):
         update = {"total": float(loss.detach()), "gradient": gradient, "step": step, "descent": descent}
         row = self._rows[-1]
         count = 1 + sum(known.startswith(f"total {name} ") for known in row)
+        update |= _hyperparameters(self._raw[name])
         row |= {f"{kind} {name} {count}": value for kind, value in update.items()}
 
     def _average_distances(self) -> dict[str, float]:
-        """How far each averaged network is from its own weights."""
-        pairs = zip(self._averages, self._pairs, strict=True)
-        return {
-            f"average {name}": _norm([average - weight for average, weight in zip(averages, weights, strict=True)])
-            for name, (averages, weights, _, _) in pairs
-        }
+        """How far each averaged network is from its own weights, and which share of their way it has gone with them."""
+        distances: dict[str, float] = {}
+        for (name, begun), (averages, weights, _, _) in zip(self._begun.items(), self._pairs, strict=True):
+            gone = [weight.double() - start for weight, start in zip(weights, begun, strict=True)]
+            followed = [each.double() - start for each, start in zip(averages, begun, strict=True)]
+            along = sum(float((one * other).sum()) for one, other in zip(followed, gone, strict=True))
+            way = sum(float(each.square().sum()) for each in gone)
+            distances[f"average {name}"] = _norm(
+                [each - weight for each, weight in zip(averages, weights, strict=True)]
+            )
+            distances[f"followed {name}"] = along / way if way else 0.0
+        return distances
+
+
+def _hyperparameters(optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """The numbers that an optimiser computes with, by kind: `lr`, `betas.0`, of further groups with their number."""
+    numbers: dict[str, float] = {}
+    for index, group in enumerate(optimizer.param_groups):
+        suffix = f"#{index}" if index else ""
+        for key in HYPERPARAMETERS:
+            value = group.get(key)
+            if isinstance(value, (tuple, list)):
+                numbers |= {f"{key}.{place}{suffix}": float(each) for place, each in enumerate(value)}
+            elif value is not None:
+                numbers[f"{key}{suffix}"] = float(value)
+    return numbers
 
 
 def _norm(tensors: list[Tensor]) -> float:

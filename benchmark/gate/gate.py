@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LOSSES = {
     "": Tolerance(2e-5),
+    "clipped": Tolerance(1e-3), "followed": Tolerance(0.02), "followed+": Tolerance(0.1),
     "gradient": Tolerance(0.02), "descent": Tolerance(0.02), "step": Tolerance(5e-3), "average": Tolerance(0.02),
     "loss+": Tolerance(1e-3), "total+": Tolerance(1e-3), "step+": Tolerance(0.02),
     "gradient+": Tolerance(0.1), "descent+": Tolerance(0.1), "average+": Tolerance(0.1),

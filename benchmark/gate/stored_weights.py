@@ -56,8 +56,11 @@ def unpack(path: Path, folder: Path) -> Path:
     stored = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in halved.items()}
     if strange := sorted(name for name, tensor in stored.items() if _shape(tensors, name) != tensor.shape):
         raise UserError(f"{path}: '{strange[0]}' is no tensor of {checkpoint.method_class.__name__} as it is here")
-    tensors |= prefixed("model", stored)
-    for name in method.averaged():
+    # Networks that have averages stay as initialised, since edits are to be made with the averages.
+    averaged = method.averaged()
+    raw = {name: tensor for name, tensor in stored.items() if name.partition(".")[0] not in averaged}
+    tensors |= prefixed("model", raw)
+    for name in averaged:
         tensors |= prefixed(f"average.{name}", below(name, stored))
     save_tensors(folder / WEIGHTS, tensors, {})
     return folder

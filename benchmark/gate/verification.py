@@ -43,7 +43,7 @@ Outcome = Literal["identical", "within spread", "different", "not judged", "take
 TRAINED = frozenset({"train", "judge", "reader", "weights", "record", "imported"})
 """Kinds of stages that `--quick` takes over."""
 SAME_WEIGHTS = 1e-3
-"""Share by which scores of the same weights may differ between processors."""
+"""Share by which scores of the same weights may differ between processors; half a printed digit is allowed, too."""
 RESULTS = "results.json"
 
 
@@ -383,6 +383,9 @@ def _numbers(
     keys = {stage.recipe.key for stage in stages}
     judged = {metric.key for metric in METRICS if not TRAINED_NEEDS.isdisjoint(metric.needs)}
     judge_taken = all(stage.recipe.key in run.folders for stage in stages if stage.kind in ("judge", "reader"))
+    digits = {metric.key: metric.decimals for metric in METRICS}
+    rows = sum(score.recipe.key in keys for entry in plan.rows for score in entry.scores.values())
+    share = FAMILY / (2 * max(1, rows) * len(METRICS))  # of all numbers together, on both sides
     for entry in plan.rows:
         for seed, score in entry.scores.items():
             if score.recipe.key not in keys:
@@ -393,7 +396,11 @@ def _numbers(
                 here = now.get(key)
                 if value is None or here is None or (same_weights and key in judged and not judge_taken):
                     continue  # another judge reads otherwise
-                bound = SAME_WEIGHTS * abs(value) if same_weights else _spread(run, entry.row.id, key)
+                bound = (
+                    max(SAME_WEIGHTS * abs(value), 0.5 * 10.0 ** -digits.get(key, 9))
+                    if same_weights
+                    else _spread(run, entry.row.id, key, share)
+                )
                 if same_weights and key in judged:
                     bound = max(bound or 0.0, FLIPS * 100 / max(1, score.facts(context).edits))
                 yield NumberCheck(entry.row.id, seed, key, value, here, bound)
@@ -412,8 +419,10 @@ def _then(run: _Run, row: str, seed: int, score: Score) -> Mapping[str, float | 
     return metrics
 
 
-def _spread(run: _Run, row: str, metric: str) -> float | None:
-    """How far another training may be off: from the run's own seeds, or from stored results of its suite; or None."""
+def _spread(run: _Run, row: str, metric: str, rate: float) -> float | None:
+    """How far another training may be off either way, at most at that rate: from the run's own seeds, or from stored
+    results of its suite; or None.
+    """
     values: list[float] = []
     if run.results is not None:
         values = [value for each in run.results.rows if each.id == row for value in each.values(metric)]
@@ -423,7 +432,7 @@ def _spread(run: _Run, row: str, metric: str) -> float | None:
         return None
     # Of one seed beside another: the bound of one new value beside one stored, with the spread of all.
     spread = statistics.stdev(values)
-    return prediction_bound(spread, 1, 1, FAMILY / 2, len(values) - 1)
+    return prediction_bound(spread, 1, 1, rate, len(values) - 1)
 
 
 def _reference(results: SuiteResults) -> Reference | None:

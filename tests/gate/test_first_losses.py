@@ -1,0 +1,101 @@
+"""What the first losses note of a training, and that faults which a first step hides change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.optim import Adam, Optimizer
+
+from benchmark.gate.comparison import compare_probe, spread_of
+from benchmark.gate.first_losses import RecordingTrainer
+from benchmark.gate.gate import LOSSES
+from benchmark.gate.reference import Probe
+from benchmark.gate.verdicts import overall
+from benchmark.interface import Shape
+from benchmark.training.sampling import TrainingSet
+from benchmark.training.trainer import Budget
+from tests.dummy import Dummy, DummySettings
+
+
+def recorded(folder: Path, method: type[Dummy] = Dummy) -> dict[str, list[float | None]]:
+    images = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    data = TrainingSet(images, np.arange(24) % 8)
+    trainer = RecordingTrainer(method, DummySettings(), Shape(32), data, Budget(100, 100, 1), 0, "cpu", folder, 1)
+    rows = trainer.record((0, 1))
+    rows[-1] |= trainer.clipped_norms(1)
+    return {name: [row.get(name) for row in rows] for name in sorted({name for row in rows for name in row})}
+
+
+def seen(stored: dict[str, list[float | None]], now: dict[str, list[float | None]]) -> set[str]:
+    """The kinds of numbers that regress."""
+    values = {"train": stored}
+    probe = Probe([], values, spread_of(values, []), {"train": []})
+    checks = compare_probe("losses", probe, {"train": now}, {}, LOSSES)
+    return {check.quantity.partition(" ")[0] for check in checks if check.verdict == "regressed"}
+
+
+def test_what_a_first_step_hides_is_noted(tmp_path: Path) -> None:
+    numbers = recorded(tmp_path)
+    assert numbers["lr colours 1"] == [pytest.approx(0.05), None]
+    assert numbers["lr+ colours 1"] == [None, pytest.approx(0.05 * 0.99)]
+    assert (numbers["betas.0 colours 1"][0], numbers["betas.1 colours 1"][0]) == (0.9, 0.999)
+    # Of two steps an average that decays by 0.9 has followed about a tenth of each, a little more of the first.
+    followed = numbers["followed+ mix"][1]
+    assert followed is not None
+    assert 0.1 < followed < 0.2
+    assert numbers["clipped colours 1"][1] == pytest.approx(10.0, rel=1e-4)
+
+
+class OtherBetas(Dummy):
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        return {"colours": Adam(self.parameters(), self.settings.learning_rate, betas=(0.9, 0.99))}
+
+
+class SlowerAverage(Dummy):
+    @property
+    def average_decay(self) -> float:
+        return 0.99
+
+
+class LaterClip(Dummy):
+    @property
+    def clip_norm(self) -> float | None:
+        return 100.0
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"), [(OtherBetas, "betas.1"), (SlowerAverage, "followed+"), (LaterClip, "clipped")]
+)
+def test_they_change_with_it(tmp_path: Path, method: type[Dummy], kind: str) -> None:
+    stored = recorded(tmp_path)
+    assert not seen(stored, recorded(tmp_path))
+    assert kind in seen(stored, recorded(tmp_path, method))
+
+
+def test_gradients_that_are_not_clipped_and_updates_that_were_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = recorded(tmp_path)
+    step = Dummy.training_step
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.nn.utils.clip_grad_norm_", lambda *_, **__: torch.zeros(()))
+        assert "clipped" in seen(stored, recorded(tmp_path))
+
+    def twice(self: Dummy, faces: object, update: object, progress: object) -> object:
+        step(self, faces, update, progress)  # type: ignore[arg-type]
+        return step(self, faces, update, progress)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Dummy, "training_step", twice)
+    assert "total" in seen(stored, recorded(tmp_path))
+
+
+def test_a_new_loss_is_no_regression() -> None:
+    values = {"train": {"loss a": [1.0], "total d 1": [1.0]}}
+    probe = Probe([], values, spread_of(values, []), {"train": []})  # type: ignore[arg-type]
+    for name, verdict in (("loss b", "pass"), ("total d 2", "regressed")):
+        checks = compare_probe("losses", probe, {"train": {**values["train"], name: [2.0]}}, {}, LOSSES)  # type: ignore[dict-item]
+        assert overall([check.verdict for check in checks]) == verdict
