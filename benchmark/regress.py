@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "python -m benchmark.regress --against results/reference/smoke.json",
-    "python -m benchmark.regress --against results/reference/smoke.json --junit gate.xml --summary gate.md --up-to 3",
+    "python -m benchmark.regress --against results/reference/smoke.json --junit gate.xml --summary gate.md",
+    "python -m benchmark.regress --against results/reference/smoke.json --up-to auto",
     "python -m benchmark.regress --against mine.json --results runs/reports/table1-quick-rendered-0123456789ab",
     "python -m benchmark.regress --store mine.json --suite table1 --profile quick --seeds 0,1,2,3,4",
     "python -m benchmark.regress --store results/reference/smoke.json     renews what CI compares with",
 )
 STATUSES = "exit status: 0 pass, 1 regressed, 2 wrong call, 3 inconclusive, 4 not comparable"
-SUITE, PROFILE, SEEDS = "smoke", "smoke", 6
+SUITE, PROFILE, SEEDS = "smoke", "smoke", 8
 """What --store runs if nothing else is asked for."""
 
 
@@ -43,8 +44,8 @@ def parser() -> Parser:
         help=f"training seeds, by commas (default: 0 to {SEEDS - 1} to store, the first stored one to compare)",
     )
     command.add_argument(
-        "--up-to", type=int, default=0, metavar="N",
-        help="where a doubt is left, run further seeds, N in all at most; the false-alarm rate is shared by the looks",
+        "--up-to", type=_up_to, default=0, metavar="N",
+        help="where a doubt is left, run further seeds, N in all at most; auto: as many as tell a regression",
     )  # fmt: skip
     command.add_argument(
         "--margin", action="append", default=[], metavar="METRIC=VALUE",
@@ -82,6 +83,13 @@ def parser() -> Parser:
     command.add_argument("--quiet", action="store_true", help="no progress")
     add_engine_arguments(command, object_store=False)
     return command
+
+
+def _up_to(text: str) -> int | None:
+    """Raises ArgumentTypeError for what is neither a number nor `auto`."""
+    if text != "auto" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is neither a number of seeds nor 'auto'")
+    return None if text == "auto" else int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

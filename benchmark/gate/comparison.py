@@ -218,6 +218,11 @@ def compare_runs(
     return checks, compared
 
 
+def gated_numbers(reference: Reference) -> int:
+    """How many stored numbers can regress."""
+    return sum(pair.gated and len(pair.stored) > 1 for pair in _pairs(reference, {}))
+
+
 def seeds_needed(reference: Reference, numbers: int, rule: Rule) -> int:
     """How many new seeds can tell a regression of any of so many numbers; 0 where there is none."""
     if not numbers or not reference.runs:

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, get_args
 from benchmark.core.artifacts import canonical
 from benchmark.core.errors import UserError
 from benchmark.core.source_code import project_digest
-from benchmark.gate.comparison import FURTHER, Rule, Tolerance, compare_probe, compare_runs, seeds_needed
+from benchmark.gate.comparison import (
+    FURTHER,
+    Rule,
+    Tolerance,
+    compare_probe,
+    compare_runs,
+    gated_numbers,
+    seeds_needed,
+)
 from benchmark.gate.machine import software
 from benchmark.gate.reference import EDITS, PHOTOGRAPHS, Reference, SeedRun, StoredMetric, weights_folder
 from benchmark.gate.verdicts import Check, GateResult, Level, LevelResult, Verdict, overall
@@ -53,8 +61,8 @@ class GateOptions:
 
     seeds: tuple[int, ...] = ()
     """Training seeds to run; the first stored one if none is given."""
-    up_to: int = 0
-    """How many seeds may be run in all where fewer leave a doubt."""
+    up_to: int | None = 0
+    """How many seeds may be run in all where fewer leave a doubt; None for as many as tell a regression."""
     rule: Rule = field(default_factory=Rule)
     always: bool = False
     """Measure, even where nothing can differ."""
@@ -185,7 +193,8 @@ def _scores(reference: Reference, path: Path, suite: Suite, findings: _Found) ->
 def _runs(reference: Reference, suite: Suite, findings: _Found, options: GateOptions, tell: Tell) -> GateResult:
     """Run seeds, until no doubt is left or as many as were declared; compare bytes, then statistics."""
     seeds = list(options.seeds or list(reference.runs)[:1])
-    most = max(options.up_to, len(seeds))
+    decisive = seeds_needed(reference, gated_numbers(reference), options.rule)
+    most = max(decisive if options.up_to is None else options.up_to, len(seeds))
     further = [seed for seed in range(2 * most) if seed not in seeds][: most - len(seeds)]
     rule = dataclasses.replace(options.rule, looks=len(further) + 1)
     runs: dict[int, SeedRun] = {}
