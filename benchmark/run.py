@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "python -m benchmark.run --suite table1",
     "python -m benchmark.run --suite table1 --dry-run",
+    "python -m benchmark.run --suite table1 --network arcface.onnx --network clip.pt",
     "python -m benchmark.run --suite table1 --profile reference --methods mtss,hisd --seeds 0,1,2",
     "python -m benchmark.run --suite table1 --profile paper --data rafd:/data/RaFD --device cuda",
 )
@@ -79,6 +80,11 @@ def parser(
         "--allow-small", action="store_true", help="Fréchet distances of fewer pictures than the floor"
     )
     command.add_argument(
+        "--network", action="append", default=[], metavar="FILE",
+        help="measure in a network of your own, too: a TorchScript (.pt) or ONNX (.onnx) file with its preprocessing "
+        "in a .yaml beside it (docs/metrics.md); a TorchScript file is a program that runs with your rights",
+    )  # fmt: skip
+    command.add_argument(
         "--faces-in-page",
         action="store_true",
         help="put pictures that may not be passed on (RaFD, CFEE, folders) into report.html, too",
@@ -120,6 +126,7 @@ def options_of(arguments: argparse.Namespace) -> RunOptions:
         fid_weights=arguments.fid_weights,
         allow_other_weights=arguments.allow_other_weights,
         allow_small=arguments.allow_small,
+        networks=arguments.network,
         faces_in_page=arguments.faces_in_page,
         out=arguments.out,
         reference=arguments.reference,

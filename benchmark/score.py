@@ -105,7 +105,8 @@ def _check_mode(command: Parser, arguments: argparse.Namespace) -> bool:
 
 def _check_features(command: Parser, features: str | None, folders: bool) -> None:
     """Leave with one line for a feature space that is not known, or that a row of a table cannot be measured in."""
-    from benchmark.metrics.features import EXTRACTORS, is_own_network
+    from benchmark.config.networks import is_own_network
+    from benchmark.metrics.features import EXTRACTORS
 
     if features is None or features in EXTRACTORS:
         return

@@ -21,6 +21,7 @@ SUITES = HERE / "suites"
 METHOD = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*(\.\w+)*|\w[\w.-]*")
 """A registered name, or an import path `package.module:Class`."""
 MOST_ROWS = 1000
+MOST_NETWORKS = 20
 
 
 def _printable(text: str) -> str:
@@ -41,6 +42,7 @@ def or_empty(value: Any) -> Any:
 
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_printable)]
+FileName = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_printable)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Note = Annotated[str, StringConstraints(max_length=5000)]
 Settings = Annotated[Mapping[str, Any], BeforeValidator(or_empty)]
@@ -80,7 +82,8 @@ class Suite:
     faces: which pictures are edited and compared with; models and the judge are trained on aligned ones, whichever.
     targets: the expressions edited to, in the order of `EXPRESSIONS`; all where it is empty. columns: keys of the
     metrics in the main table, the paper's where it is empty; extra_columns: of those that the extended table has
-    besides, all where it is empty. claims: stem or path of a file of claims about these rows, or "".
+    besides, all where it is empty. claims: stem or path of a file of claims about these rows, or "". networks: files of
+    networks of one's own, which add columns (`config.networks`).
     """
 
     name: str
@@ -94,6 +97,7 @@ class Suite:
     columns: tuple[Word, ...] = ()
     extra_columns: tuple[Word, ...] = ()
     claims: str = ""
+    networks: Annotated[tuple[FileName, ...], Field(max_length=MOST_NETWORKS)] = ()
 
     @field_validator("rows")
     @classmethod

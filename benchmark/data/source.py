@@ -58,6 +58,8 @@ class DataSource(ABC):
     """Estimated share of pictures of test identities."""
     licensed: ClassVar[bool] = False
     """Whether its pictures are under a licence that forbids to pass them on: they then stay on this machine."""
+    stand_ins: ClassVar[bool] = False
+    """Whether other pictures' values may stand in for those of a picture (`FaceSet.measured_units`)."""
 
     def __init__(self, folder: Path | None, cache: Path, chosen: Mapping[str, str] | None = None) -> None:
         if folder is None and self.needs_folder:

@@ -24,7 +24,7 @@ class Validation(DataSource):
         self.source = source
         self.folder, self.cache, self.chosen = source.folder, source.cache, source.chosen
         self.name, self.version, self.knows = source.name, source.version, source.knows  # type: ignore[misc]
-        self.licensed = source.licensed  # type: ignore[misc]
+        self.licensed, self.stand_ins = source.licensed, source.stand_ins  # type: ignore[misc]
         self.test_share = source.test_share
 
     def files(self) -> list[Path]:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from benchmark.core.artifacts import Damaged, Manifest, Recipe, Store
 from benchmark.core.errors import UserError
@@ -19,6 +20,8 @@ from benchmark.stages.judge import TrainJudge
 from benchmark.stages.prepare import Prepare
 from benchmark.stages.reader import ReadReal
 from benchmark.stages.report import scores_role
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,40 @@ def find_suite_rows(
             results = load_results(report.folder / "results.json")
         except (Damaged, UserError):
             continue  # damaged, or written by another version of the benchmark
-        if results.metrics != metrics:
+        if results.metrics[: len(metrics)] != metrics:
             continue
+        results = in_metrics(results, metrics)
         rows = tuple(row for row in results.rows if row.missing or _is_measured_with(row, manifest, store, measuring))
         candidate = SuiteRows(report.folder, dataclasses.replace(results, rows=rows))
         if candidate.measured >= (best.measured if best else 1):
             best = candidate
     return best
+
+
+def in_metrics(results: SuiteResults, metrics: tuple[MetricDescription, ...]) -> SuiteResults:
+    """The results in some of their metrics: without those in networks of one's own, which submissions have not."""
+    keys = {metric.key for metric in metrics}
+    if len(keys) == len(results.metrics):
+        return results
+
+    def kept(values: Mapping[str, T]) -> dict[str, T]:
+        return {key: value for key, value in values.items() if key in keys}
+
+    def cut(row: Row) -> Row:
+        seeds = {
+            seed: dataclasses.replace(
+                scores, metrics=kept(scores.metrics), reasons=kept(scores.reasons),
+                by_identity=kept(scores.by_identity),
+            )
+            for seed, scores in row.seeds.items()
+        }  # fmt: skip
+        return dataclasses.replace(row, seeds=seeds, summary=kept(row.summary))
+
+    rows, corners = (tuple(map(cut, side)) for side in (results.rows, results.corners))
+    columns, extra = (tuple(filter(keys.__contains__, names)) for names in (results.columns, results.extra_columns))
+    return dataclasses.replace(
+        results, rows=rows, corners=corners, metrics=metrics, columns=columns, extra_columns=extra
+    )
 
 
 def _is_of(manifest: Manifest, listing: Listing, prepare: Prepare) -> bool:

@@ -30,6 +30,7 @@ from benchmark.external.listing import (
 )
 from benchmark.external.readme import readme
 from benchmark.external.sheets import edit_sheet, picture_name, training_name, training_sheet
+from benchmark.metrics.own_network import OWN_KEY
 from benchmark.protocol import EDIT_SEED, SUBSET_CAMERAS, Subset
 from benchmark.stages.prepare import Prepare
 
@@ -105,13 +106,18 @@ def gather(
         pictures=len(set(names.values())),
         training=part,
         targets=suite.targets,
-        columns=suite.columns,
-        extra_columns=suite.extra_columns,
+        columns=_of_submissions(suite.columns),
+        extra_columns=_of_submissions(suite.extra_columns),
         edited=edited.stage.recipe.key if edited is not trained else "",
     )
     texts[README] = readme(listing)
     texts[LISTING] = listing.dump()
     return Content(listing, texts, pictures)
+
+
+def _of_submissions(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns without those in networks of one's own, in which submissions are not measured."""
+    return tuple(key for key in columns if not OWN_KEY.fullmatch(key))
 
 
 def _training_rows(faces: FaceSet, subsets: list[Subset], identities: list[str]) -> np.ndarray:

@@ -5,6 +5,7 @@ A set is a folder, or a file of features that was written before (`feature_files
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,15 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.config.networks import is_own_network
 from benchmark.core.progress import Reporter, counted
 from benchmark.data.picture_folder import PictureSet
 from benchmark.metrics.feature_files import FeatureSet
-from benchmark.metrics.features import FeatureExtractor, is_own_network
+from benchmark.metrics.features import FeatureExtractor
 from benchmark.metrics.metric import Measurement, MetricDescription, PairMetric, SetMetric
 from benchmark.metrics.registry import METRICS
+from benchmark.metrics.similarity import SIMILARITY, cosines
 
 SCHEMA = 2
-SIMILARITY = "own_similarity"
+SIMILARITY_KEY = "own_similarity"
 """Key of the similarity of pairs in one's own network."""
 UNEQUAL = 0.01
 """Share of pictures by which two sets may differ in codec and quality without a note."""
@@ -110,7 +113,9 @@ def measure(
     if is_own_network(extractor.name) and pairs is not None and equal is not None:
         descriptions.append(_similarity(extractor.column))
         first, second = (extract_features(side, extractor, reporter).features for side in equal)
-        measured[SIMILARITY] = Measurement(_mean_cosine(first, second))
+        assert first is not None
+        assert second is not None
+        measured[SIMILARITY_KEY] = SIMILARITY.summary(cosines(first, second))
     return ScoreResult(
         real=_set_result(truth),
         fake=_set_result(edits),
@@ -138,18 +143,9 @@ def _distance(metric: SetMetric, edits: FeatureSet, truth: FeatureSet) -> Measur
 
 def _similarity(column: str) -> MetricDescription:
     """The similarity of pairs in one's own network, named by its hash as the distance is."""
-    return MetricDescription(
-        key=SIMILARITY, label=f"Similarity{column.removeprefix('FD')}", direction="higher", per="edit", decimals=4,
-        definition="cosine of the angle between the features of pictures of equal name",
-    )  # fmt: skip
-
-
-def _mean_cosine(first: NDArray[np.float32] | None, second: NDArray[np.float32] | None) -> float:
-    assert first is not None
-    assert second is not None
-    a, b = first.astype(np.float64), second.astype(np.float64)
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return float(np.mean(np.sum(a * b, axis=1) / np.maximum(lengths, np.finfo(float).tiny)))
+    definition = "cosine of the angle between the features of pictures of equal name"
+    label = f"{SIMILARITY.label}{column.removeprefix('FD')}"
+    return dataclasses.replace(SIMILARITY.describe(column), key=SIMILARITY_KEY, label=label, definition=definition)
 
 
 def _compare(

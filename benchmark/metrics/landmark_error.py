@@ -11,12 +11,14 @@ EYES = (36, 45)
 
 
 def landmark_error(edits: Edits) -> Values:
-    """Mean distance over 68 points, in percent of the distance between the eyes of the true picture."""
+    """Mean distance over 68 points, in percent of the distance between the eyes of the true picture, whose own
+    landmarks must be known.
+    """
     read, truth = edits.readings, edits.table["truth"].to_numpy()
     known = truth >= 0
     errors = np.full(len(truth), np.nan)
     if read is not None and known.any():
-        true = edits.faces.landmarks[truth[known]].astype(np.float64)
+        true = edits.faces.measured_landmarks[truth[known]].astype(np.float64)
         apart = np.linalg.norm(true[:, EYES[0]] - true[:, EYES[1]], axis=1)
         errors[known] = 100 * np.linalg.norm(read.landmarks[known] - true, axis=2).mean(1) / apart
     return errors

@@ -49,8 +49,10 @@ PARTNERS: dict[Partner, Need] = {
 REASONS: dict[Need, str] = {
     "true picture": "the data set has no picture of the same person, camera and gaze with the target expression",
     "landmarks": "the data set has no landmarks, and the crop is drawn round them",
-    "action units": "no action units were measured in the training pictures, from which the reader could learn them",
-    "landmarks read": "no landmarks are known of the training pictures, from which the reader could learn them",
+    "action units": "no action units were measured in the training pictures, from which the reader could learn them, "
+    "or in the true pictures",
+    "landmarks read": "no landmarks are known of the training pictures, from which the reader could learn them, "
+    "or of the true pictures",
     "identity network": "dlib's network is not installed (python -m pip install 'fesbench[photos]'), or no face has "
     "landmarks to cut it out by",
 }
@@ -84,6 +86,14 @@ class MetricDescription:
 
 
 @dataclass(frozen=True)
+class FeaturePairs:
+    """Features of N edits and of their sources, N x D each, in a network of one's own; NaN for pictures without."""
+
+    edits: Features
+    sources: Features
+
+
+@dataclass(frozen=True)
 class Edits:
     """The edits of one row, and what a metric may compare them with.
 
@@ -97,16 +107,20 @@ class Edits:
     judged: NDArray[np.int64]
     readings: EditReadings | None = None
     """What the reader and the identity network see."""
+    features: FeaturePairs | None = None
+    """Where they are measured in a network of one's own."""
 
     @property
     def lacking(self) -> frozenset[Need]:
         """What none of the edits has of that which metrics may need."""
         read, lacking = self.readings, set[Need]()
-        if not (self.table["truth"] >= 0).any():
+        true = self.table["truth"].to_numpy()
+        true = true[true >= 0]
+        if not len(true):
             lacking.add("true picture")
-        if read is None or np.isnan(read.units).all():
+        if read is None or np.isnan(read.units).all() or np.isnan(self.faces.measured_units[true]).all():
             lacking.add("action units")
-        if read is None or np.isnan(read.landmarks).all():
+        if read is None or np.isnan(read.landmarks).all() or np.isnan(self.faces.measured_landmarks[true]).all():
             lacking.add("landmarks read")
         if read is None or np.isnan(read.faces).all():
             lacking.add("identity network")

@@ -17,7 +17,7 @@ def of_person(edits: Edits, values: NDArray[np.floating]) -> Values:
 
 
 def true_change(edits: Edits) -> Values:
-    """The change of action units, N x 17, from source to true picture as the data set knows it; NaN where unknown."""
-    units, truth = edits.faces.units.astype(np.float64), edits.table["truth"].to_numpy()
+    """The change of action units, N x 17, from source to true picture as measured in both; NaN where unknown."""
+    units, truth = edits.faces.measured_units.astype(np.float64), edits.table["truth"].to_numpy()
     change = units[truth] - units[edits.table["source"].to_numpy()]
     return np.where((truth >= 0)[:, None], change, np.nan)

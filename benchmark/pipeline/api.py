@@ -59,6 +59,7 @@ def run_suite(
     fid_weights: str | Path | None = None,
     allow_other_weights: bool = False,
     allow_small: bool = False,
+    networks: Sequence[str | Path] = (),
     faces_in_page: bool = False,
     reference: str | Path | None = None,
     retrain: bool = False,
@@ -68,8 +69,8 @@ def run_suite(
     """Train, synthesise, measure and report a suite, as `python -m benchmark.run` does; what exists is not made again.
 
     suite, profile: names, or paths of YAML files. data: as `--data`. methods: only their rows. checkpoints: texts
-    `METHOD=DIR` or `ROW_ID=DIR`, as `--checkpoint`. engine: where stages are made (docs/cluster.md). All other options
-    are those of the command.
+    `METHOD=DIR` or `ROW_ID=DIR`, as `--checkpoint`. networks: files of networks of one's own, as `--network`. engine:
+    where stages are made (docs/cluster.md). All other options are those of the command.
 
     Raises UserError where an option is wrong, and RunFailed where a training fails (both in `benchmark.core.errors`).
     """
@@ -90,6 +91,7 @@ def run_suite(
                 fid_weights=Path(fid_weights) if fid_weights is not None else None,
                 allow_other_weights=allow_other_weights,
                 allow_small=allow_small,
+                networks=[str(network) for network in networks],
                 faces_in_page=faces_in_page,
                 out=Path(out),
                 reference=Path(reference) if reference is not None else None,

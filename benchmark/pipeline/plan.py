@@ -29,6 +29,7 @@ from benchmark.stages.base import Context, Stage
 from benchmark.stages.corners import CORNERS, Corner
 from benchmark.stages.features import RealFeatures
 from benchmark.stages.judge import ReadByJudge, TrainJudge
+from benchmark.stages.own_networks import RealInNetwork, ScoreInNetwork
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.rates import Rates
 from benchmark.stages.reader import ReadReal, TrainReader
@@ -108,6 +109,7 @@ class Plan:
         real: dict[Subset, RealFeatures] = {}
         reader = self._reader()
         self._readings: dict[Subset, ReadReal] = {}
+        self._in_networks: dict[str, tuple[ScoreInNetwork, ...]] = {}
         rows = []
         for row in suite.rows:
             if missing := checks.reason(row):
@@ -127,7 +129,7 @@ class Plan:
         corners = [corner for subset in judges for corner in self._corners(judges[subset], real[subset])]
         report = Report(
             suite, profile, self.prepare, self.edited, judges, judged, rows, extractor, self._readings, corners,
-            request.options, request.faces_in_page, self._reference,
+            request.options, request.faces_in_page, self._reference, self._in_networks,
         )  # fmt: skip
         self.report = self._once(report)
 
@@ -153,6 +155,7 @@ class Plan:
             for stage in (*train.inputs.values(), train, weights, synth, score):
                 self._once(stage)
             trains[seed], scores[seed] = self._once(train), self._once(score)
+            self._measure_in_networks(score, row.data)
             if gallery is None and (editable or not request.finished_only):
                 gallery = self._once(Synthesize(self._once(weights), self.edited, row.guide, shown, request.device))
         missing = "" if trains else NOT_FINISHED
@@ -189,7 +192,18 @@ class Plan:
         for answer in CORNERS:
             corner = self._once(Corner(self.edited, edits, answer))
             score = Score(corner, self.edited, judge, real, readings, self._request.extractor, allow_small)
+            self._measure_in_networks(score, judge.subset)
             yield self._once(score)
+
+    def _measure_in_networks(self, score: Score, subset: Subset) -> None:
+        """Measure the edits of a score in networks of one's own, too; what is stored is of none."""
+        if self._request.finished_only:
+            return
+        networks = [self._once(RealInNetwork(self.edited, subset, network)) for network in self._request.networks]
+        targets, allow_small = self.suite.targets, self.profile.allow_small
+        self._in_networks[score.recipe.key] = tuple(
+            self._once(ScoreInNetwork(score.edits, self.edited, real, targets, allow_small)) for real in networks
+        )
 
     def _edit_lists(self, subset: Subset) -> tuple[EditList, EditList]:
         return edit_lists(subset, self.profile.targets_per_source, self.suite.targets)
@@ -333,6 +347,8 @@ class Plan:
         if self._request.retrain or not self._stored.has(stage):
             return False
         if isinstance(stage, Score):
+            if self._in_networks.get(stage.recipe.key):
+                return False  # all numbers of a row are of the same edits
             edits = stage.edits
             return isinstance(edits, Synthesize) and not self._has(edits) and not self._is_editable(edits.train)
         return isinstance(stage, OfTraining)

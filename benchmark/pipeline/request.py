@@ -26,6 +26,7 @@ from benchmark.data.source import DataSource
 from benchmark.pipeline.engines.options import LOCAL, EngineOptions, check_engine
 from benchmark.protocol import JUDGE_SEED
 from benchmark.stages.features import ExtractorChoice, choose_extractor
+from benchmark.stages.network_choice import NetworkChoice, choose_networks
 from benchmark.training.device import check_jobs, choose_device
 from benchmark.training.registry import code_digest, is_known, known_methods
 
@@ -59,6 +60,7 @@ class RunOptions:
     fid_weights: Path | None = None
     allow_other_weights: bool = False
     allow_small: bool = False
+    networks: Sequence[str] = ()
     out: Path = Path("runs")
     reference: Path | None = None
     retrain: bool = False
@@ -92,6 +94,8 @@ class PlanRequest:
     """Whether rows and seeds whose training is neither finished nor stored are left out."""
     judge_seed: int = JUDGE_SEED
     """The reader's too; another one only where their spread is measured."""
+    networks: tuple[NetworkChoice, ...] = ()
+    """Of one's own, which rows are measured in, too."""
 
     @cached_property
     def edited(self) -> DataSource:
@@ -115,6 +119,7 @@ class PlanRequest:
             self.device,
             self.judge_seed,
             {row: checkpoint.recipe.key for row, checkpoint in self.checkpoints.items()},
+            [[network.path.name, network.settings, network.described.measures] for network in self.networks],
             [self.retrain, self.finished_only, self.faces_in_page, _stored(self.reference)],
             code_of_project(),
             [code_digest(row.method) for row in self.suite.rows if is_known(row.method)],
@@ -146,6 +151,7 @@ def check_options(options: RunOptions) -> tuple[PlanRequest, Store]:
     request = PlanRequest(
         suite, profile, source, seeds, extractor, device, checkpoints, options.reference or REFERENCE, options.retrain,
         options.faces_in_page, tuple(shown_options(options)),
+        networks=choose_networks((*suite.networks, *options.networks)),
     )  # fmt: skip
     return request, store
 
@@ -166,6 +172,7 @@ def shown_options(options: RunOptions) -> list[str]:
     return [
         *(word for name, value in named.items() if value is not None for word in (name, str(value))),
         *(word for checkpoint in options.checkpoints for word in ("--checkpoint", checkpoint)),
+        *(word for network in options.networks for word in ("--network", network)),
         *(name for name, on in flags.items() if on),
     ]
 

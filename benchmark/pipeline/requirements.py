@@ -40,7 +40,8 @@ class SourceFaces:
 def check_request(request: PlanRequest) -> None:
     """Check without pictures what a plan would stop at. Raises UserError.
 
-    A package is missing, settings of a method of the suite or the profile are wrong, or no row can be measured.
+    A package is missing, settings of a method of the suite or the profile are wrong, no row can be measured, or a file
+    is no network of pictures.
     """
     request.source.check()
     profile, rows = request.profile, request.suite.rows
@@ -54,6 +55,8 @@ def check_request(request: PlanRequest) -> None:
     for row, reason in zip(rows, reasons, strict=True):
         if not reason and row.id not in request.checkpoints:
             _check_networks(row, profile)
+    for network in request.networks:
+        network.open(request.device)
 
 
 def _check_networks(row: SuiteRow, profile: Profile) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmark.metrics.metric import MetricDescription
+from benchmark.metrics.own_network import OWN_DISTANCE
 from benchmark.report.results import Row, SuiteResults
 from benchmark.report.tables import EMPTY, Entry, Heading, Table, bounds, measured_metrics, metric_heading, number
 from benchmark.statistics.agreement import rank_agreement
@@ -39,12 +40,15 @@ def _rank(row: Row, metric: str) -> str:
 
 
 ORDERING = ("fid", "fd_faces", "kid", "fid_cropped", "psnr_true", "ca", "editing")
-"""Keys of the metrics whose orders of the rows are compared with that of the first."""
+"""Keys of the metrics whose orders of the rows are compared with that of the first, and with it those in networks of
+one's own."""
 
 
 def agreement_table(results: SuiteResults) -> Table | None:
     """Kendall's tau of the rows' order by FID and by other metrics; None for fewer than three rows of a subset."""
-    metrics = [metric for key in ORDERING for metric in results.metrics if metric.key == key]
+    measured = {metric.key: metric for metric in results.metrics}
+    own = [key for key in measured if OWN_DISTANCE.fullmatch(key)]
+    metrics = [measured[key] for key in (*ORDERING, *own) if key in measured]
     lines = []
     for subset in results.test_images:
         rows = [row for row in results.rows if row.subset == subset and row.seeds and not row.same_as]

@@ -17,7 +17,8 @@ SPECIAL = str.maketrans(
     {
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$",
-        "×": r"$\times$", "–": "--", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "“": "``", "”": "''",
+        "×": r"$\times$", "–": "--", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "→": r"$\rightarrow$",
+        "“": "``", "”": "''",
         # A bracket after the end of a line would be taken for that line's optional argument.
         "[": "{[}", "]": "{]}",
     }

@@ -14,6 +14,7 @@ from benchmark.report.results import Row, SuiteResults, load_results
 
 RESULTS = FILES["results"]
 Load = Callable[[Path], SuiteResults]
+BUILT_IN = {metric.key for metric in METRICS}
 NEED_READER = {metric.key for metric in METRICS if {"action units", "landmarks read"} & set(metric.needs)}
 NEED_JUDGE = {metric.key for metric in METRICS if "judge" in metric.needs}
 
@@ -152,6 +153,13 @@ def obstacle(metric: MetricDescription, first: FoundRow, second: FoundRow) -> st
         if sample is None or sample.over_identities is None:
             return f"{each.name} has too few test identities"
     a, b = first.results, second.results
+    if metric.key not in BUILT_IN:
+        other = next((each for each in b.metrics if each.key == metric.key), metric)
+        return (
+            ""
+            if other.definition == metric.definition
+            else "their pictures were prepared for the network in other ways"
+        )
     if metric.per == "set" and a.features.identity != b.features.identity:
         return f"they are in other features ({a.features.name} and {b.features.name})"
     judge = f"judge {first.row.subset}"

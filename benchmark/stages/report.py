@@ -28,6 +28,7 @@ from benchmark.report.results import (
     JudgeReading,
     Override,
     Row,
+    Scores,
     SuiteResults,
     Training,
     check_columns,
@@ -42,6 +43,7 @@ from benchmark.stages.claims import claim_pairs, suite_claims
 from benchmark.stages.corners import CORNERS, Corner
 from benchmark.stages.features import ExtractorChoice
 from benchmark.stages.judge import ReadByJudge, TrainJudge
+from benchmark.stages.own_networks import ScoreInNetwork, with_networks
 from benchmark.stages.page import confusions, edit_examples
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.reader import ReadReal
@@ -82,7 +84,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 19
+    version = 20
     files = ("results.json",)
 
     def __init__(
@@ -100,16 +102,21 @@ class Report(Stage[NoFacts]):
         options: Sequence[str] = (),
         faces_in_page: bool = False,
         reference: StoredReport | None = None,
+        in_networks: Mapping[str, Sequence[ScoreInNetwork]] | None = None,
     ) -> None:
         """prepare: the faces that were trained on; edited: those that were edited, which may be the same stage.
 
         options: of `benchmark.run`, for the page's commands. faces_in_page: also pictures that may not be passed on.
-        reference: stored results of the same suite and faces.
+        reference: stored results of the same suite and faces. in_networks: by the key of a row's scores, those in
+        networks of one's own.
         """
         self.options, self.faces_in_page = tuple(options), faces_in_page
         self.suite, self.profile, self.prepare, self.judges, self.rows = suite, profile, prepare, judges, rows
         self.edited, self.judged, self.extractor, self.readings = edited, judged, extractor, readings
         self.corners, self.reference = corners, reference
+        self.in_networks = dict(in_networks or {})
+        networks = next(iter(self.in_networks.values()), ())
+        self.own_metrics = tuple(metric for stage in networks for metric in stage.network.metrics)
         self.claims = suite_claims(suite)
         inputs: dict[str, Stage] = {"faces": prepare}
         if edited is not prepare:
@@ -125,6 +132,8 @@ class Report(Stage[NoFacts]):
                 inputs[f"gallery {entry.row.id}"] = entry.gallery
             if entry.reference is not None:
                 inputs[f"reference gallery {entry.row.id}"] = entry.reference
+        for stages in self.in_networks.values():
+            inputs |= {f"{stage.name} {stage.recipe.key[:12]}": stage for stage in stages}
         settings: dict[str, Any] = {
             "suite": suite.name,
             "title": suite.title,
@@ -147,9 +156,12 @@ class Report(Stage[NoFacts]):
             settings["reference"] = reference.digest
         if suite.faces != "aligned":
             settings["faces"] = suite.faces
+        metrics = (*METRICS, *self.own_metrics)
         check_columns(
-            (*suite.columns, *suite.extra_columns), {metric.key for metric in METRICS}, where=f"suite {suite.name}: "
+            (*suite.columns, *suite.extra_columns), {metric.key for metric in metrics}, where=f"suite {suite.name}: "
         )
+        if self.own_metrics:
+            settings["networks"] = {metric.key: [metric.label, metric.definition] for metric in self.own_metrics}
         settings |= {name: list(getattr(suite, name)) for name in ("columns", "extra_columns") if getattr(suite, name)}
         if faces_in_page and prepare.source.licensed:
             settings["faces_in_page"] = True
@@ -242,9 +254,9 @@ class Report(Stage[NoFacts]):
             rows=tuple(self._row(entry, context) for entry in self.rows),
             keys=self._keys(),
             paper_table=self.suite.paper,
-            metrics=tuple(metric.describe(opened.column) for metric in METRICS),
+            metrics=tuple(metric.describe(opened.column) for metric in (*METRICS, *self.own_metrics)),
             columns=self.suite.columns,
-            extra_columns=self.suite.extra_columns,
+            extra_columns=self._extra_columns(),
             overrides=self._overrides(),
             ladder=self.suite.ladder,
             data_notes=(*notes, *([PRIVATE] if self.prepare.source.licensed else [])),
@@ -253,11 +265,22 @@ class Report(Stage[NoFacts]):
             readings=readings,
             floors=self._floors(context),
             readers={subset: stage.facts(context) for subset, stage in self.readings.items()},
-            corners=tuple(_corner_row(score, context) for score in self.corners),
+            corners=tuple(_corner_row(score, self._measured(score, context)) for score in self.corners),
             reference=None if self.reference is None else reference_results(self.reference),
         )
         undecidable = "" if self.profile.decides_claims else f"profile {self.profile.name} trains too briefly to decide"
         return with_statistics(results, self.claims, undecidable)
+
+    def _measured(self, score: Score, context: Context) -> Scores:
+        """A row's scores in all columns."""
+        others = self.in_networks.get(score.recipe.key, ())
+        return with_networks(score.facts(context), [stage.facts(context) for stage in others])
+
+    def _extra_columns(self) -> tuple[str, ...]:
+        """Those that the suite names, and all of networks of one's own; empty for every metric."""
+        named = (*self.suite.columns, *self.suite.extra_columns)
+        own = tuple(metric.key for metric in self.own_metrics if metric.key not in named)
+        return (*self.suite.extra_columns, *own) if self.suite.extra_columns else ()
 
     def _floors(self, context: Context) -> dict[Subset, Floor]:
         """The distances between halves of the real pictures that rows are measured against."""
@@ -305,7 +328,7 @@ class Report(Stage[NoFacts]):
         )  # fmt: skip
         if entry.missing:
             return description
-        measured = {seed: stage.facts(context) for seed, stage in entry.scores.items()}
+        measured = {seed: self._measured(stage, context) for seed, stage in entry.scores.items()}
         train = next(iter(entry.trains.values()))
         facts = train.facts(context)
         training = Training(
@@ -404,13 +427,13 @@ def milliseconds(moment: datetime | None) -> int | None:
     return None if moment is None else round(moment.timestamp() * 1000)
 
 
-def _corner_row(score: Score, context: Context) -> Row:
+def _corner_row(score: Score, measured: Scores) -> Row:
     """A row that no method has made; it has one seed, since nothing of it is trained."""
     corner = score.edits
     assert isinstance(corner, Corner)
     subset, label = corner.edits.subset, CORNERS[corner.answer]
     # No table prints the guide of a row without a method.
-    return Row(f"{corner.answer} {subset}", label, "", "T", subset, {0: score.facts(context)}, extended=True)
+    return Row(f"{corner.answer} {subset}", label, "", "T", subset, {0: measured}, extended=True)
 
 
 def scores_role(row: str, seed: int) -> str:

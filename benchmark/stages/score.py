@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -109,7 +110,9 @@ class Score(Stage[Scores]):
         self.extractor, self.allow_small = extractor, allow_small
         self.edits, self.faces, self.judge, self.real, self.readings = edits, prepare, judge, real, readings
         versions = {metric.key: metric.version for metric in METRICS}
-        settings = {"allow_small": allow_small, "floor": FLOOR, "metrics": versions}
+        settings: dict[str, Any] = {"allow_small": allow_small, "floor": FLOOR, "metrics": versions}
+        if prepare.source.stand_ins:
+            settings["true_values"] = "measured"  # nothing that stands in for a picture's own counts as true
         inputs = {"edits": edits, "faces": prepare, "judge": judge, "real": real, "readings": readings}
         inputs |= {**learned(judge, prepare), "reader": readings.reader}
         super().__init__(f"score {edits.name.removeprefix('synthesize ')}", settings, inputs)
@@ -159,7 +162,7 @@ class Score(Stage[Scores]):
         for metric in METRICS:
             if isinstance(metric, PerEditMetric):
                 measured[metric.key] = metric.summary(per_edit[metric.key].to_numpy(), measurable.lacking)
-                by_identity[metric.key] = _each_identity(metric, per_edit)
+                by_identity[metric.key] = each_identity(metric, per_edit)
             elif isinstance(metric, SetMetric):
                 side = sides[metric.view]
                 measured[metric.key] = metric.between(side.edits, side.real, self.allow_small)
@@ -204,7 +207,7 @@ def _sides_of_faces(edits: Edits, people: np.ndarray, real: np.ndarray, real_peo
     return Sides(faces[known], people[known], real[real_known], real_people[real_known])
 
 
-def _each_identity(metric: PerEditMetric, per_edit: pd.DataFrame) -> dict[str, float]:
+def each_identity(metric: PerEditMetric, per_edit: pd.DataFrame) -> dict[str, float]:
     """The average of each identity's edits; identities without a value are left out."""
     averages = {name: metric.summary(mine.to_numpy()).value for name, mine in per_edit.groupby("identity")[metric.key]}
     return {str(name): value for name, value in averages.items() if value is not None}

@@ -13,8 +13,9 @@ import yaml
 from torch import Tensor, nn
 
 from benchmark import score
+from benchmark.config.networks import is_own_network
 from benchmark.core.errors import UserError
-from benchmark.metrics.features import is_own_network, open_extractor
+from benchmark.metrics.features import open_extractor
 from benchmark.metrics.frechet import frechet_distance
 from tests.metrics.test_score import crops, write
 

@@ -170,8 +170,8 @@ def test_latex_escapes_what_latex_would_read() -> None:
     assert escape_latex(r"a&b 5% $x #1 y_z {k} ~ ^ \cmd") == (
         r"a\&b 5\% \$x \#1 y\_z \{k\} \textasciitilde{} \textasciicircum{} \textbackslash{}cmd"
     )
-    assert escape_latex('FD[lite0] ↓ 1 ± 2 "Ours" – <3>') == (
-        r"FD{[}lite0{]} $\downarrow$ 1 $\pm$ 2 ``Ours'' -- $<$3$>$"
+    assert escape_latex('FD[lite0] ↓ 1 ± 2 "Ours" – <3> → 1') == (
+        r"FD{[}lite0{]} $\downarrow$ 1 $\pm$ 2 ``Ours'' -- $<$3$>$ $\rightarrow$ 1"
     )
 
 

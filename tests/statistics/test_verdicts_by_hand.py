@@ -13,7 +13,7 @@ from scipy import stats
 from benchmark.metrics.metric import PerEditMetric
 from benchmark.metrics.registry import METRICS
 from benchmark.report.results import Row, Scores
-from benchmark.stages.score import _each_identity
+from benchmark.stages.score import each_identity
 from benchmark.statistics.claims import load_claims
 from benchmark.statistics.decisions import LEVEL
 from benchmark.statistics.verdicts import Setting, decide
@@ -56,7 +56,7 @@ def row_of(name: str, file: Path) -> Row:
     for key, metric in MEASURED.items():
         assert isinstance(metric, PerEditMetric)
         metrics[key] = metric.summary(per_edit[key].to_numpy()).value
-        by_identity[key] = _each_identity(metric, per_edit)
+        by_identity[key] = each_identity(metric, per_edit)
     return Row(name, name, "m", "R", "F", {0: Scores(len(per_edit), metrics, by_identity=by_identity)})
 
 

@@ -33,6 +33,7 @@ class Photographs(DataSource):
     """
 
     licensed = True
+    stand_ins = True
     version = 4
     options = frozenset({"leave-out", "faces"})
     title: ClassVar[str]

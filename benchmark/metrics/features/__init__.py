@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
+from benchmark.config.networks import is_own_network, read_own_network
 from benchmark.core.errors import UserError, unknown
 from benchmark.core.files import require_file
 from benchmark.metrics.features import weights as files
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 ExtractorName = Literal["inception", "efficientnet-lite0"]
 EXTRACTORS: tuple[ExtractorName, ...] = get_args(ExtractorName)
-OWN_SUFFIXES = (".pt", ".ts", ".onnx")
-"""Of files of one's own network: TorchScript and ONNX."""
 
 FLOOR = 128
 """Fewest pictures on a side for which a Fréchet distance is given unasked. N pictures span N - 1 of the 1280 or 2048
@@ -95,6 +94,12 @@ def open_extractor(
     if is_own_network(name):
         from benchmark.metrics.features.own_network import open_own_network
 
+        if read_own_network(ensured.path).crop == "face":
+            raise UserError(
+                f"{ensured.path} is for faces that are cut out by their landmarks (crop: face in "
+                f"{ensured.path.with_suffix('.yaml').name}), and pictures in folders have none: cut the faces out "
+                "before, and remove the line"
+            )
         return open_own_network(ensured.path, device, batch)
     if name == "efficientnet-lite0":
         from benchmark.metrics.features.lite0 import open_lite0
@@ -109,11 +114,6 @@ def _checked_name(name: str) -> str:
     if name not in EXTRACTORS:
         raise unknown("feature extractor", name, EXTRACTORS)
     return name
-
-
-def is_own_network(name: str) -> bool:
-    """Whether a feature space is named by a file of a network (`own_network`)."""
-    return Path(name).suffix.lower() in OWN_SUFFIXES
 
 
 def _lite0_file(weights: Path | None) -> Path:

@@ -1,77 +1,45 @@
 """A network of one's own as a feature space: CLIP, DINOv2, ArcFace or any other, as a TorchScript or ONNX file.
 
-A YAML file of the same name beside it (`net.yaml` beside `net.pt`) says how pictures are prepared:
-
-    side: 224                       # pictures are resized to it
-    mean: [0.485, 0.456, 0.406]     # of R, G, B where black is 0 and white is 1
-    std: [0.229, 0.224, 0.225]
-    resize: bicubic                 # or bilinear; with antialiasing
-    channels: rgb                   # or bgr
-
-The network maps N x 3 x side x side to N x D (more axes are flattened). A TorchScript file is a program: it runs on
-loading, with all rights of the caller, so it is loaded only where a user names it. An ONNX file is data for onnxruntime
-(extra `onnx`). The column is called FD[first 8 digits of the file's SHA-256].
+A YAML file of the same name beside it (`net.yaml` beside `net.pt`) says how pictures are prepared
+(`benchmark.config.networks`). A TorchScript file is a program: it runs on loading, with all rights of the caller, so it
+is loaded only where a user names it. An ONNX file is data for onnxruntime (extra `onnx`). The column is called
+FD[first 8 digits of the file's SHA-256].
 """
 
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from benchmark.config.loading import load
+from benchmark.config.networks import OwnNetwork, read_own_network
 from benchmark.core.errors import UserError
-from benchmark.core.models import STRICT
 from benchmark.metrics.features.network import NetworkFeatures, default_batch
 from benchmark.metrics.features.weights import sha256_of
 
 BATCH = 16
-Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
-Positive = Annotated[float, Field(gt=0)]
 
 
-@dataclass(frozen=True, config=STRICT)
-class Preprocessing:
-    """How pictures are prepared for a network."""
-
-    name: str
-    side: Annotated[int, Field(ge=8, le=2048)]
-    mean: Channels
-    std: Annotated[list[Positive], Field(min_length=3, max_length=3)]
-    resize: Literal["bicubic", "bilinear"] = "bicubic"
-    channels: Literal["rgb", "bgr"] = "rgb"
-
-    def __call__(self, pixels: Tensor) -> Tensor:
-        """Prepare N x 3 x H x W in [0, 255]."""
-        size = (self.side, self.side)
-        resized = F.interpolate(pixels.contiguous(), size=size, mode=self.resize, antialias=True, align_corners=False)
-        unit = resized.clamp(0.0, 255.0) / 255.0
-        mean, std = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (self.mean, self.std))
-        prepared = (unit - mean) / std
-        return prepared.flip(1) if self.channels == "bgr" else prepared
-
-
-def read_preprocessing(path: Path) -> Preprocessing:
-    """Read the YAML file beside a network. Raises UserError where it is missing or wrong."""
-    beside = path.with_suffix(".yaml")
-    if not beside.is_file():
-        raise UserError(
-            f"{path}: how its pictures are prepared is said by {beside.name} beside it (side, mean, std, resize, "
-            "channels: see docs/metrics.md), which is missing"
-        )
-    preprocessing: Preprocessing = load(Preprocessing, beside, name=path.stem)
-    return preprocessing
+def prepare(pixels: Tensor, described: OwnNetwork) -> Tensor:
+    """Prepare N x 3 x H x W in [0, 255] for a network."""
+    size = (described.side, described.side)
+    resized = F.interpolate(pixels.contiguous(), size=size, mode=described.resize, antialias=True, align_corners=False)
+    unit = resized.clamp(0.0, 255.0) / 255.0
+    mean, std = (
+        torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (described.mean, described.std)
+    )
+    prepared = (unit - mean) / std
+    return prepared.flip(1) if described.channels == "bgr" else prepared
 
 
 def open_own_network(path: Path, device: str, batch: int | None = None) -> NetworkFeatures:
     """The extractor of a file. Raises UserError for a file that is missing, damaged, or no network of pictures."""
-    preprocessing = read_preprocessing(path)
+    described = read_own_network(path)
     network = _OnnxNetwork(path) if path.suffix.lower() == ".onnx" else _torchscript(path, device)
     sha256 = sha256_of(path)
     return NetworkFeatures(
@@ -79,9 +47,9 @@ def open_own_network(path: Path, device: str, batch: int | None = None) -> Netwo
         column=f"FD[{sha256[:8]}]",
         comparable=False,
         identity=sha256,
-        dimensions=_dimensions(network, preprocessing, path, device),
+        dimensions=_dimensions(network, described, path, device),
         network=network,
-        prepare=preprocessing,
+        prepare=partial(prepare, described=described),
         batch=batch or default_batch(device, BATCH),
         device=device,
     )
@@ -126,16 +94,17 @@ class _OnnxNetwork(nn.Module):
         return torch.from_numpy(outputs[0])
 
 
-def _dimensions(network: nn.Module, preprocessing: Preprocessing, path: Path, device: str) -> int:
+def _dimensions(network: nn.Module, described: OwnNetwork, path: Path, device: str) -> int:
     """D, from two grey pictures, which must give two rows of finite numbers."""
-    grey = preprocessing(torch.full((2, 3, preprocessing.side, preprocessing.side), 127.0, device=device))
+    side = described.side
+    grey = prepare(torch.full((2, 3, side, side), 127.0, device=device), described)
     try:
         with torch.inference_mode():
             features = network(grey)
     except Exception as error:  # a foreign program may raise anything
         reason = " ".join(str(error).split())[-120:]
         raise UserError(
-            f"{path} does not take pictures of 2 x 3 x {preprocessing.side} x {preprocessing.side} ({reason}): is side "
+            f"{path} does not take pictures of 2 x 3 x {side} x {side} ({reason}): is side "
             f"in {path.with_suffix('.yaml').name} right?"
         ) from error
     if not isinstance(features, Tensor) or features.ndim < 2 or len(features) != 2 or not features.is_floating_point():

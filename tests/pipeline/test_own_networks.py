@@ -1,0 +1,207 @@
+"""Networks of one's own as columns of a suite: measured beside the scores, printed everywhere, named by their hash."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from mlflow import MlflowClient
+
+from benchmark import compare, run
+from benchmark.metrics.crop import crop, tight_box
+from benchmark.metrics.frechet import frechet_distance
+from benchmark.metrics.kid import kernel_distance
+from benchmark.report.results import load_results
+from benchmark.stages.score import PER_EDIT
+from tests.metrics.test_own_network import Means
+from tests.pipeline.conftest import House, describe, save
+from tests.pipeline.test_pipeline import times
+
+
+def blocks(images: np.ndarray) -> np.ndarray:
+    """What `Means` gives, of pictures that no resize changes."""
+    unit = (images / 255 - 0.5) / np.array([0.5, 0.25, 0.5])
+    side = images.shape[1] // 4
+    return unit.reshape(len(images), side, 4, side, 4, 3).mean((2, 4)).transpose(0, 3, 1, 2).reshape(len(images), -1)
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sum(a * b, 1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1))
+
+
+def test_nothing_else_is_made_or_measured_again(house: House) -> None:
+    now = times(house.out)
+    kinds = {path: path.relative_to(house.out).parts[0] for path in now}
+    logged = {".locks", "mlflow.db", "mlflow-files"}
+    assert all(now[path] == time for path, time in house.before.items() if kinds[path] not in logged)
+    added = {kinds[path] for path in now.keys() - house.before.keys()}
+    assert added - logged == {"network-features", "network-scores", "reports"}
+
+
+def test_every_other_number_is_the_same(house: House) -> None:
+    results = load_results(house.report / "results.json")
+    assert results.metrics[: len(house.plain.metrics)] == house.plain.metrics
+    assert [metric.key for metric in results.metrics[len(house.plain.metrics) :]] == [
+        house.key("similarity", "faces"), house.key("fd", "means"), house.key("kd", "means"),
+        house.key("similarity", "means"),
+    ]  # fmt: skip
+    for mine, other in zip(results.all_rows, house.plain.all_rows, strict=True):
+        for seed, scores in other.seeds.items():
+            assert scores.metrics.items() <= mine.seeds[seed].metrics.items()
+
+
+def test_numbers_are_those_computed_by_hand(house: House) -> None:
+    results, faces = load_results(house.report / "results.json"), house.faces
+    test = faces.rows("F", "test")
+    real = blocks(faces.images[test])
+    for row, guide in zip(results.rows[:2], "tr", strict=True):
+        (synth,) = (house.out / "synth").glob(f"synthesize-tests-dummy-*-seed-0-{guide}-*")
+        edited, table = np.load(synth / "edited.npy"), pd.read_parquet(synth / "edits.parquet")
+        features, sources = blocks(edited), blocks(faces.images[table["source"]])
+        scores = row.seeds[0]
+        distance = frechet_distance(features, real)
+        assert scores.metrics[house.key("fd", "means")] == pytest.approx(distance, rel=1e-4)
+        kernel = 1000 * kernel_distance(features, real)
+        assert scores.metrics[house.key("kd", "means")] == pytest.approx(kernel, rel=1e-3, abs=1e-3)
+        key = house.key("similarity", "means")
+        by_edit = cosine(features, sources)
+        assert scores.metrics[key] == pytest.approx(by_edit.mean(), rel=1e-4)
+        people = faces.table["identity"].iloc[table["source"]].to_numpy()
+        assert scores.by_identity[key] == pytest.approx(
+            {name: by_edit[people == name].mean() for name in np.unique(people)}, rel=1e-3, abs=1e-6
+        )
+        assert set(scores.by_identity[house.key("fd", "means")]) == set(people)
+        (folder,) = (path for path in scored(house, "means") if f"-0-{guide}-" in path.name)
+        np.testing.assert_allclose(pd.read_parquet(folder / PER_EDIT)[key], by_edit, rtol=1e-4)
+
+
+def scored(house: House, name: str) -> list[Path]:
+    prefix = f"network-{house.networks[name][:8]}-of-"
+    return [path for path in (house.out / "network-scores").iterdir() if path.name.startswith(prefix)]
+
+
+def test_faces_are_cut_out_by_the_sources_landmarks(house: House) -> None:
+    """The true picture's own similarity stands beside: that of two pictures of one person, cut alike."""
+    results, faces = load_results(house.report / "results.json"), house.faces
+    source, truth = results.corners
+    for name in ("means", "faces"):
+        assert source.mean(house.key("similarity", name)) == pytest.approx(1)
+    (corner,) = (house.out / "corner").glob("corner-truth-*")
+    table = pd.read_parquet(corner / "edits.parquet")
+    boxes = tight_box(faces.landmarks[table["source"]], faces.size)
+    features = []
+    for side in ("source", "truth"):
+        cut = torch.from_numpy(crop(np.asarray(faces.images[table[side]]), boxes, faces.size)).permute(0, 3, 1, 2)
+        small = torch.nn.functional.interpolate(cut.float(), size=16, mode="bicubic", antialias=True)
+        features.append(blocks(small.clamp(0, 255).permute(0, 2, 3, 1).numpy()))
+    expected = cosine(*features).mean()
+    assert expected < 0.999
+    assert truth.mean(house.key("similarity", "faces")) == pytest.approx(expected, rel=1e-4)
+
+
+def test_it_is_in_every_output(house: House) -> None:
+    results = load_results(house.report / "results.json")
+    labels = {metric.key: metric for metric in results.metrics}
+    distance, similarity = labels[house.key("fd", "means")], labels[house.key("similarity", "faces")]
+    digits = {name: digest[:8] for name, digest in house.networks.items()}
+    assert distance.label == f"FD[arcface@{digits['means']}]"
+    assert similarity.label == f"Similarity[means@{digits['faces']}]"
+    assert house.networks["means"] in distance.definition
+    assert "tight face boxes at 16 px, bicubic, rgb, mean 0.5 0.5 0.5, std 0.5 0.25 0.5" in similarity.definition
+    assert results.columns == (distance.key, "psnr_true")
+    row = results.rows[0]
+    text = {path.name: path.read_text() for path in house.report.iterdir() if path.suffix in (".md", ".csv", ".tex")}
+    for name in ("table.md", "extended.md", "report.md", "table.tex", "extended.tex"):
+        assert f"{row.mean(distance.key):.4f}" in text[name], name
+        assert (f"{row.mean(similarity.key):.4f}" in text[name]) == (not name.startswith("table")), name
+    line = next(csv.DictReader(io.StringIO(text["extended.csv"])))
+    assert float(line[similarity.label]) == row.mean(similarity.key)
+    assert f"{similarity.label}_identities_low" in line
+    page = (house.report / "report.html").read_text()
+    assert similarity.label in page
+    assert house.networks["faces"] in page
+    client = MlflowClient(f"sqlite:///{house.out / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("fesbench")
+    assert experiment is not None
+    logged = [entry.data.metrics for entry in client.search_runs([experiment.experiment_id])]
+    for key in (distance.key, similarity.key):
+        assert any(metrics.get(key) == pytest.approx(row.mean(key)) for metrics in logged)
+        assert any(f"{row.id}/{key}/mean" in metrics for metrics in logged)
+
+
+def test_rows_are_compared_in_it(house: House, capfd: pytest.CaptureFixture[str]) -> None:
+    key = house.key("similarity", "means")
+    assert compare.main(["d-t", "d-r", "--results", str(house.report), "--metric", key, "--json"]) == 0
+    (compared,) = json.loads(capfd.readouterr().out)["comparisons"]
+    first, second, _ = load_results(house.report / "results.json").rows
+    assert compared["difference"] == pytest.approx((first.mean(key) or 0) - (second.mean(key) or 0))
+
+
+def changed(house: House, tmp_path: Path, old: str, new: Path) -> list[str]:
+    """The call with another file for a network."""
+    return [str(new) if word.endswith(old) else word for word in house.call]
+
+
+def planned(call: list[str], out: Path, capfd: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    capfd.readouterr()
+    status = run.main([*call, "--out", str(out), "--dry-run"])
+    captured = capfd.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_another_content_is_another_column_and_another_place_is_not(
+    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    suite = house.suite.with_name("plain.yaml")
+    suite.write_text(yaml.safe_dump({**yaml.safe_load(house.suite.read_text()), "columns": ["psnr_true"]}))
+
+    def states(network: Path) -> dict[str, str]:
+        call = changed(house, tmp_path, "arcface.pt", network)
+        call[call.index("--suite") + 1] = str(suite)
+        status, out, err = planned(call, house.out, capfd)
+        assert status == 0, err
+        return {line: line for line in out.splitlines() if "network" in line}
+
+    moved = describe(Path(shutil.copy(house.out.parent / "arcface.pt", tmp_path / "moved.pt")))
+    assert all("there" in line for line in states(moved))
+    other = describe(moved.with_name("other.pt"), mean=[0.4, 0.5, 0.5])
+    shutil.copy(moved, other)
+    lines = states(other)
+    assert sum("to do" in line for line in lines) == 5, lines  # of sources, two rows, two corners
+    wider = save(tmp_path / "wider.pt", torch.nn.Sequential(torch.nn.AvgPool2d(8)))
+    lines = states(wider)
+    digest = hashlib.sha256(wider.read_bytes()).hexdigest()[:8]
+    assert sum("to do" in line and digest in line for line in lines) == 5, lines
+
+
+def test_a_wrong_file_is_one_line_before_any_work(
+    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = describe(tmp_path / "broken.pt")
+    broken.write_bytes(b"nothing")
+    alone = save(tmp_path / "alone.pt", Means())
+    alone.with_suffix(".yaml").unlink()
+    twin = describe(Path(shutil.copy(house.out.parent / "means.onnx", tmp_path / "twin.onnx")), side=24)
+    again = save(tmp_path / "again.pt", Means())
+    describe(again, measures=["distance", "distance"])
+    for file, words in (
+        (tmp_path / "none.pt", f"network {tmp_path}/none.pt is missing"),
+        (tmp_path / "net.pth", "net.pth: a TorchScript or ONNX file is needed (.pt, .ts, .onnx)"),
+        (broken, "broken.pt is no TorchScript file"),
+        (alone, "alone.yaml beside it"),
+        (twin, "twin.onnx are one network with two descriptions"),
+        (again, "measures hold 'distance' twice"),
+    ):
+        status, out, err = planned(changed(house, tmp_path, "arcface.pt", file), tmp_path / "runs", capfd)
+        assert (status, out, err.count("\n")) == (2, "", 1), err
+        assert words in err
+    assert not list((tmp_path / "runs").glob("[!c]*"))
