@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ LARGEST_INTEGER = 2**63
 STANDARD = "tag:yaml.org,2002:"
 MERGE, STRING = f"{STANDARD}merge", f"{STANDARD}str"
 PLAIN = {f"{STANDARD}{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")}
+NUMBERS = {f"{STANDARD}int", f"{STANDARD}float"}
+MISREAD = re.compile(r".*:.*|[-+]?0_*\d[\d_]*")
+"""Numbers that YAML 1.1 takes for other ones: `1:30` for 90, `010` for 8."""
 
 
 class _Refused(yaml.YAMLError):
@@ -72,17 +77,24 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Refuse values that JSON lacks: dates, bytes, objects, NaN, infinity, and integers beyond 64 bits."""
+        """Refuse values that JSON lacks (dates, bytes, objects, NaN, infinity, integers beyond 64 bits, halves of
+        characters), and numbers of base 60 or 8.
+        """
         if node.tag not in PLAIN:
             kind = quoted(node.tag.removeprefix(STANDARD))
             shown = quoted(node.value) if isinstance(node, yaml.ScalarNode) else "a value"
             raise _Refused(f"{shown} is of type {kind}, which is not read; put text in quotes{_line(node.start_mark)}")
+        if node.tag in NUMBERS and MISREAD.fullmatch(node.value):
+            hint = "put text in quotes, and write a number to base 10, without zeros in front"
+            raise _Refused(f"{quoted(node.value)} could be read in several ways: {hint}{_line(node.start_mark)}")
         try:
             value = super().construct_object(node, deep)
         except (ValueError, OverflowError) as error:
             raise _Refused(f"{quoted(node.value)} is no number that can be read{_line(node.start_mark)}") from error
         if isinstance(value, float) and not math.isfinite(value):
             raise _Refused(f"{quoted(node.value)} is no finite number{_line(node.start_mark)}")
+        if isinstance(value, str) and not value.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in value):
+            raise _Refused(f"{quoted(value)} holds half a character{_line(node.start_mark)}")
         if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
             raise _Refused(f"{quoted(value)} is beyond any number here{_line(node.start_mark)}")
         return value
@@ -136,5 +148,9 @@ def find(kind: str, folder: Path, name: str) -> Path:
             raise UserError(f"{kind} file {quoted(name)[1:-1]} does not exist")
         return path
     if name not in names(folder):
+        if os.sep in name:
+            raise UserError(
+                f"{kind} {quoted(name)}: the name of a file ends in .yaml; without a file: {', '.join(names(folder))}"
+            )
         raise unknown(kind, name, names(folder))
     return folder / f"{name}.yaml"

@@ -15,6 +15,7 @@ from benchmark.config.precision import DEFAULT, Precision
 from benchmark.config.suites import MethodName, Note, Title, or_empty
 from benchmark.core.errors import UserError
 from benchmark.core.models import STRICT
+from benchmark.protocol import EXPRESSIONS
 
 PROFILES = HERE / "profiles"
 FULL_BUDGET = "paper"
@@ -57,7 +58,7 @@ class Profile:
     log_every: Count
     reader_pictures: Count | None = None
     train_identities: Count | None = None
-    targets_per_source: Count | None = None
+    targets_per_source: Annotated[int, Field(ge=1, le=len(EXPRESSIONS) - 1)] | None = None
     allow_small: bool = False
     decides_claims: bool = True
     precision: Precision = DEFAULT

@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
 from benchmark.config.loading import HERE, find, load
@@ -22,11 +22,23 @@ METHOD = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*(\.\w+)*|\w[\w.-]*")
 """A registered name, or an import path `package.module:Class`."""
 MOST_ROWS = 1000
 MOST_NETWORKS = 20
+EMPTY = {
+    "targets": "no expression: leave them out for all",
+    "columns": "no metric: leave them out for the paper's",
+    "extra_columns": "no metric: leave them out for all",
+}
+"""What is said of lists that are empty."""
 
 
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError(f"must be of characters that can be printed, not {quoted(text)}")
+    return text
+
+
+def _printable_lines(text: str) -> str:
+    for line in text.split("\n"):
+        _printable(line)
     return text
 
 
@@ -43,8 +55,8 @@ def or_empty(value: Any) -> Any:
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_printable)]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_printable)]
-Title = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-Note = Annotated[str, StringConstraints(max_length=5000)]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_printable)]
+Note = Annotated[str, StringConstraints(max_length=5000), AfterValidator(_printable_lines)]
 Settings = Annotated[Mapping[str, Any], BeforeValidator(or_empty)]
 """Settings of a method in place of its defaults; the method checks them."""
 MethodName = Annotated[str, StringConstraints(max_length=300), AfterValidator(_method)]
@@ -113,12 +125,12 @@ class Suite:
             raise ValueError("are all 'extended', so the main table has none")
         return rows
 
-    @field_validator("targets", mode="before")
+    @field_validator("targets", "columns", "extra_columns", mode="before")
     @classmethod
-    def _some(cls, targets: Any) -> Any:
-        if targets == []:  # of a file; an empty tuple stands for all
-            raise ValueError("name no expression: leave them out for all")
-        return tuple(targets) if isinstance(targets, list) else targets
+    def _some(cls, names: Any, info: ValidationInfo) -> Any:
+        if names == []:  # of a file; an empty tuple stands for the default
+            raise ValueError(f"name {EMPTY[info.field_name or '']}")
+        return tuple(names) if isinstance(names, list) else names
 
     @field_validator("targets")
     @classmethod

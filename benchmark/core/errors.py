@@ -28,12 +28,17 @@ def quoted(value: object, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'hisd'?` for the nearest known word, or "" where none is near."""
+    near = difflib.get_close_matches(word[:100].lower(), sorted(known), n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'hisd'?` for the nearest known word, or the list of all where none is near."""
+    """`nearest`, or the list of all where none is near."""
     options = sorted(known)
-    near = difflib.get_close_matches(word[:100].lower(), options, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean '{near[0]}'?"
+    if near := nearest(word, options):
+        return near
     return f"; known: {', '.join(options)}" if options else ""
 
 

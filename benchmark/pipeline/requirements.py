@@ -5,6 +5,7 @@ What is known without pictures is checked before they are prepared, the rest bef
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Set
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +15,7 @@ import torch
 
 from benchmark.config.profiles import Profile
 from benchmark.config.suites import Suite, SuiteRow
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, nearest
 from benchmark.core.source_code import error_line
 from benchmark.data.edit_lists import edit_lists, why_no_edits
 from benchmark.data.faceset import FaceSet
@@ -23,9 +24,9 @@ from benchmark.data.split import lowest_ranked
 from benchmark.interface import Method, Shape
 from benchmark.pipeline.request import PlanRequest
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, KNOWLEDGE, Knowledge, Subset
-from benchmark.stages.checkpoints import few_modules
+from benchmark.stages.checkpoints import LARGEST_MODEL, few_modules, model_bytes
 from benchmark.training.precision import check_precision
-from benchmark.training.registry import METHODS, find_method, is_known
+from benchmark.training.registry import METHODS, find_method, is_known, known_methods
 from benchmark.training.row_settings import row_settings
 
 
@@ -63,14 +64,20 @@ def _check_networks(row: SuiteRow, profile: Profile) -> None:
     """Raise UserError where no networks or optimisers can have the settings of a row; nothing is computed."""
     settings = row_settings(row.method, profile, row.variant)
     try:
-        with torch.device("meta"), few_modules():
-            find_method(row.method)(settings, Shape(profile.size, len(EXPRESSIONS), len(ACTION_UNITS))).optimizers()
+        with torch.device("meta"), few_modules(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of layers without channels, which are refused below
+            model = find_method(row.method)(settings, Shape(profile.size, len(EXPRESSIONS), len(ACTION_UNITS)))
+            model.optimizers()
     except UserError as error:
         raise UserError(f"row {row.id}: {error}") from error
     except Exception as error:  # settings that no network can have stop its constructor anywhere
         raise UserError(
             f"row {row.id}: no training of {row.method} can have its settings ({error_line(error)})"
         ) from error
+    if empty := next((name for name, value in model.named_parameters() if not value.numel()), ""):
+        raise UserError(f"row {row.id}: {row.method} cannot be so narrow: '{empty}' would hold no number")
+    if (size := model_bytes(model)) > LARGEST_MODEL:
+        raise UserError(f"row {row.id}: networks of its settings would need {size / 2**30:,.0f} GB")
 
 
 def no_row(request: PlanRequest, reason: str) -> UserError:
@@ -141,7 +148,7 @@ class RowChecks:
 def why_missing(row: SuiteRow, source: DataSource) -> str:
     """Why a row cannot be measured whatever the pictures are, or ""."""
     if not is_known(row.method):
-        return f"the method '{row.method}' is not in this version"
+        return f"the method '{row.method}' is not in this version{nearest(row.method, known_methods())}"
     method = find_method(row.method)
     if row.guide not in method.guides:
         return f"'{row.method}' has no {row.guide} guide"

@@ -71,6 +71,10 @@ def test_names_near_and_far() -> None:
         load_profile("zzz")
     with pytest.raises(UserError, match=r"suite file .*none.yaml does not exist"):
         load_suite("none.yaml")
+    with pytest.raises(
+        UserError, match=r"suite 'mine/table1': the name of a file ends in .yaml; without a file: nonal"
+    ):
+        load_suite("mine/table1")
 
 
 def refused(load: Callable[[str], object], path: Path, data: object) -> str:
@@ -119,6 +123,9 @@ def refused(load: Callable[[str], object], path: Path, data: object) -> str:
         ({"notice": ["x" * 10_000] * 10}, "notice must be text"),
         ({"name": "x"}, "'name' is not taken from a file"),
         ({"x" * 5000: 1}, "no field 'xxxx"),
+        ({"targets_per_source": 8}, "targets_per_source must be at most 7, not 8"),
+        ({"title": "a\x1b[2J"}, "title must be of characters that can be printed"),
+        ({"notice": "a\nb\x00"}, "notice must be of characters that can be printed"),
     ],
 )
 def test_faults_of_a_profile_are_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -200,6 +207,10 @@ BOMB = "a: &a [1,1]\n" + "".join(
         ("title: " + "[" * 5000 + "]" * 5000, "values are nested more than 20 deep (line 1)"),
         ("a: &a [*a]", "'*a' is a part of itself (line 1)"),
         (BOMB, "it has more than 50,000 values"),
+        ("size: 1:30", "'1:30' could be read in several ways"),
+        ("size: 1:30.5", "'1:30.5' could be read in several ways"),
+        ("size: 010", "'010' could be read in several ways"),
+        ('title: "\\ud800"', "holds half a character (line 1)"),
         ("rows:\n- &r {id: a}\n" + "- *r\n" * 100_000, "it has more than 50,000 values"),
         (
             "rows:\n" + "- {id: a, label: b, method: mtss, guide: T, data: F}\n" * 100_000,

@@ -10,11 +10,12 @@ import pytest
 
 from benchmark.config.profiles import load_profile
 from benchmark.config.suites import Suite, SuiteRow, load_suite
+from benchmark.core.errors import UserError
 from benchmark.data.faceset import FaceSet
 from benchmark.data.registry import open_source
 from benchmark.data.source import DataSource
 from benchmark.data.split import lowest_ranked
-from benchmark.pipeline.requirements import RowChecks, SourceFaces
+from benchmark.pipeline.requirements import RowChecks, SourceFaces, _check_networks
 from benchmark.protocol import ACTION_UNITS
 from tests.data.test_split_and_edits import face_set, kept
 
@@ -105,3 +106,14 @@ def test_a_test_person_alone_with_an_expression(rendered: DataSource) -> None:
     faces = face_set(6)
     lonely: pd.Series[bool] = faces.table["identity"].isin(["p0", "p1"]) & (faces.table["expression"] == "happy")
     assert "only one test person shows happy" in told(LABELLED, rendered, kept(faces, ~lonely))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("width", "why"),
+    [(1e-9, "row a: mtss cannot be so narrow: '"), (1000.0, "row a: networks of its settings would need ")],
+)
+def test_networks_without_numbers_or_beyond_any_memory(width: float, why: str) -> None:
+    row = SuiteRow("a", "A", "mtss", "T", "F", variant={"width": width})
+    with pytest.raises(UserError, match=why):
+        _check_networks(row, QUICK)
