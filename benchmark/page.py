@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.core.cli import Parser, run_command
+from benchmark.core.cli import Parser, run_command, writable_file
+from benchmark.core.errors import UserError
 
 EXAMPLES = (
     "python -m benchmark.page runs --out leaderboard.html",
@@ -52,11 +53,14 @@ def write(arguments: argparse.Namespace) -> int:
     from benchmark.report.html.leaderboard_page import leaderboard_html
     from benchmark.report.leaderboard import board, find_results
 
+    if not arguments.title.strip():
+        raise UserError("--title: the page needs a heading of at least one character")
+    out = writable_file(arguments.out, "--out")
     entries, unread = find_results(arguments.results)
     for line in unread:
         sys.stderr.write(f"left out: {line}\n")
     groups = board(entries, list(dict.fromkeys(arguments.metric)))
-    write_text(arguments.out, leaderboard_html(arguments.title, groups, entries, unread))
+    write_text(out, leaderboard_html(arguments.title, groups, entries, unread))
     rows = sum(len(group.rows) for group in groups)
     sys.stderr.write(f"{rows} rows of {len(entries)} results, in {len(groups)} groups of comparable ones\n")
     sys.stdout.write(f"{arguments.out}\n")

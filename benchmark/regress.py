@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.core.cli import DATA_HELP, Parser, run_command
+from benchmark.core.cli import DATA_HELP, Parser, run_command, writable_file
 from benchmark.core.errors import UserError, did_you_mean, quoted
 from benchmark.pipeline.engines.options import add_engine_arguments, engine_options
 from benchmark.run import parse_seeds
@@ -113,6 +113,7 @@ def compare(arguments: argparse.Namespace) -> int:
     seeds = parse_seeds(arguments.seeds) if arguments.seeds else ()
     if arguments.up_to and arguments.up_to < max(1, len(seeds)):
         raise UserError(f"--up-to {arguments.up_to}: it must be at least the number of seeds, {max(1, len(seeds))}")
+    _check_files(arguments)
     options = GateOptions(
         seeds=seeds,
         up_to=arguments.up_to,
@@ -156,6 +157,7 @@ def store(arguments: argparse.Namespace) -> int:
 
     if arguments.store.suffix != ".json":
         raise UserError(f"--store {arguments.store}: the name of a file that ends in .json is needed")
+    writable_file(arguments.store, "--store")
     seeds = parse_seeds(arguments.seeds) if arguments.seeds else tuple(range(SEEDS))
     if len(seeds) < 2 and not arguments.probes_only:
         raise UserError("--seeds: two seeds at least are needed to know how far seeds differ; five and more are better")
@@ -185,6 +187,14 @@ def _gated(text: str) -> tuple[str, ...]:
     if strange := [key for key in keys if key not in known]:
         raise UserError(f"--gated {text}: unknown metric {quoted(strange[0])}{did_you_mean(strange[0], known)}")
     return tuple(dict.fromkeys(keys))
+
+
+def _check_files(arguments: argparse.Namespace) -> None:
+    """Raise UserError, before any work, where a file that is to be written cannot be."""
+    for name in ("json", "junit", "strip"):
+        path = getattr(arguments, name)
+        if path is not None and not (name == "json" and str(path) == "-"):
+            writable_file(path, f"--{name}")
 
 
 def _tell(quiet: bool) -> Callable[[str], None]:

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.core.cli import Parser, run_command
+from benchmark.core.cli import Parser, run_command, writable_file
 from benchmark.core.errors import UserError, quoted, unknown
 from benchmark.protocol import CAMERAS, GAZES
 from benchmark.rendering.output import MOST_IDENTITIES
@@ -126,9 +126,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def render(arguments: argparse.Namespace) -> int:
     """Render the set; write the single file and the contact sheet if requested."""
     settings = settings_of(arguments)
-    for file in (arguments.pack, arguments.sheet):
+    for option, file in (("--pack", arguments.pack), ("--sheet", arguments.sheet)):
         if file is not None and not file.parent.is_dir():
             raise UserError(f"the folder of {file} does not exist")
+        if file is not None:
+            writable_file(file, option)
     _need_extra()
     from benchmark.core.progress import Reporter, counted
     from benchmark.rendering import output

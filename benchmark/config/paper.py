@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from benchmark.config.loading import PAPER, find, load, names
 from benchmark.core.errors import quoted, unknown
+from benchmark.core.files import require_file
 from benchmark.core.models import STRICT
 
 PaperColumn = Literal["FID", "FID(Cp)", "PSNR", "CA"]
@@ -44,8 +45,8 @@ def paper_path(stem: str, where: str = "") -> Path:
 
 
 def claims_path(name: str, where: str = "") -> Path:
-    """A file of claims by its path, or by its stem in results/paper. Raises UserError where there is none."""
-    return find(f"file of claims{where}", PAPER, name)
+    """A file of claims by its path, or by its stem in results/paper. Raises UserError where it is no file."""
+    return require_file(find(f"file of claims{where}", PAPER, name), f"the file of claims{where}")
 
 
 def load_published(path: Path) -> Published:

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from benchmark.core.errors import RunFailed, UserError, did_you_mean
+from benchmark.core.errors import ContractError, RunFailed, UserError, did_you_mean, quoted
+from benchmark.core.files import fault_of
 from benchmark.core.paths import cut, printable, printable_lines, readable
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ def run_command(work: Callable[[], int | None]) -> int:
         finally:
             interruption.end()
     except UserError as error:
-        _tell(f"error: {cut(printable_lines(str(error)), LONGEST_MESSAGE)}")
+        shown = printable_lines if isinstance(error, ContractError) else printable
+        _tell(f"error: {cut(shown(str(error)), LONGEST_MESSAGE)}")
         return EXIT_USAGE
     except RunFailed as error:
         _tell(f"failed: {cut(printable_lines(str(error)), LONGEST_MESSAGE)}")
@@ -172,10 +174,14 @@ def run_command(work: Callable[[], int | None]) -> int:
         if error.errno == errno.ENAMETOOLONG:
             _tell(f"error: {cut(readable(os.fsdecode(error.filename or '')), 100)} is too long for a file's name")
             return EXIT_USAGE
+        path = error.filename2 or error.filename  # of a rename, the new name
+        name = f"{readable(os.fsdecode(path))} " if isinstance(path, (str, bytes)) and path else ""
         if error.errno not in FULL:
-            raise
+            if not name:
+                raise
+            _tell(f"failed: {cut(name, LONGEST_ERROR)}cannot be used ({error.strerror}): give another path, or mend it")
+            return EXIT_FAILED
         _discard_stdout()
-        name = f"{readable(os.fsdecode(error.filename))} " if error.filename else ""
         reason = os.strerror(error.errno)
         _tell(f"failed: cannot write {name}({reason}): make room; the same command goes on from what is saved")
         return EXIT_FAILED
@@ -241,3 +247,18 @@ def writable_folder(folder: Path, option: str) -> Path:
             f"{option} {folder} cannot be written ({error.strerror or error}): choose another folder"
         ) from error
     return folder
+
+
+def writable_file(path: Path, option: str) -> Path:
+    """Return the path of a file that `option` asks for, its folder created if missing.
+
+    Raises UserError, before any work, where it has no name, is a folder, a named pipe or a device, or its folder is not
+    writable.
+    """
+    if not path.name:
+        raise UserError(f"{option} {quoted(str(path))}: the name of a file is needed")
+    fault = fault_of(path)
+    if fault not in ("", "is missing"):
+        raise UserError(f"{option} {path} {fault}: choose another name")
+    writable_folder(path.parent, option)
+    return path

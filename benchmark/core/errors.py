@@ -12,6 +12,10 @@ class UserError(Exception):
     """The input is wrong: the message says what, where, and what to do. Exit status 2."""
 
 
+class ContractError(UserError):
+    """Several faults, a line each; the message of every other UserError is printed in one line."""
+
+
 class RunFailed(Exception):  # noqa: N818 - it is a verdict on a run, not an error of a caller
     """The input was right and the work failed all the same (a loss became NaN, say). Exit status 1."""
 

@@ -69,7 +69,11 @@ def _stamp(status: os.stat_result) -> list[int]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    content = text.encode()
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     partial = path.with_name(f"{path.name}.{os.getpid()}-{token_hex(4)}.tmp")
     try:
         partial.write_bytes(content)

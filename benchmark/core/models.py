@@ -7,16 +7,20 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from benchmark.core.errors import UserError, did_you_mean, quoted
+from benchmark.core.files import MEGABYTE, read_regular
 from benchmark.core.paths import printable
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 """Configuration of every model: "3" is no number, 1 is no bool, and unknown fields are refused."""
 MOST_OF_A_PATH = 100
+LARGEST = 256 * MEGABYTE
+"""Largest size of a JSON file; results of five seeds have 3 MB."""
 WORDS = {
     "an object": "a mapping of names to values", "a valid array": "a list", "after validation": "here",
     "a valid string": "text", "a valid integer": "a whole number", "a valid number": "a number",
@@ -33,6 +37,34 @@ def parse_json(kind: type[T], text: str | bytes, where: object) -> T:
         return adapter.validate_json(text)
     except ValidationError as error:
         raise UserError(f"{where}: {fault_line(error, kind)}") from error
+
+
+def read_json(path: Path, name: str = "") -> tuple[str, Any]:
+    """The text of a JSON file, and its content, None where it is no JSON (which `parse_json` says better).
+
+    name: what the error begins with, such as `--against`. Raises UserError where the file cannot be read, or a name is
+    there twice in an object.
+    """
+    where = f"{name} {path}".strip()
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            names = [key for key, _ in pairs]
+            twice = next(key for key in content if names.count(key) > 1)
+            raise UserError(f"{where} is damaged: {quoted(twice)} is there twice")
+        return content
+
+    try:
+        text = read_regular(path, LARGEST).decode()
+    except OSError as error:
+        raise UserError(f"{where} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where} cannot be read: it is no text in UTF-8 (byte {error.start:,})") from error
+    try:
+        return text, json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError):
+        return text, None
 
 
 def parse(kind: type[T], data: Any, where: object) -> T:

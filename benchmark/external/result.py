@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 from pydantic.dataclasses import dataclass
 
-from benchmark.core.errors import UserError
-from benchmark.core.models import STRICT, parse_json
+from benchmark.core.errors import UserError, quoted
+from benchmark.core.models import STRICT, parse_json, read_json
 from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import Subset
 from benchmark.report.results import Features, JudgeReading, JudgeResult, Row, Scores, SuiteResults, load_results
@@ -117,16 +117,13 @@ class ExternalResult:
 
 def load_any_results(path: Path) -> SuiteResults:
     """Read a `results.json`, or what `benchmark.score --edits --json` printed. Raises UserError in one line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
-    except (OSError, ValueError, RecursionError):
-        return load_results(path)  # which says what is wrong
+    text, content = read_json(path)
     if not isinstance(content, dict) or "absent" not in content:
         return load_results(path)
     if content.get("schema") != SCHEMA:
         raise UserError(
-            f"{path} has schema {content.get('schema')!r} and this version reads {SCHEMA}: call benchmark.score again"
+            f"{path} has schema {quoted(content.get('schema'))} and this version reads {SCHEMA}: call benchmark.score "
+            "again"
         )
     result = parse_json(ExternalResult, text, path)
     if any({"judge", "readings"} - row.keys.keys() for row in result.rows):

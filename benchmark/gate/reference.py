@@ -15,7 +15,8 @@ from typing import Literal, get_args
 from pydantic.dataclasses import dataclass
 
 from benchmark.core.errors import UserError, quoted
-from benchmark.core.models import STRICT, parse_json
+from benchmark.core.files import fault_of
+from benchmark.core.models import STRICT, parse_json, read_json
 from benchmark.gate.machine import Machine
 from benchmark.metrics.metric import Direction, Per
 
@@ -140,14 +141,9 @@ def find_reference(path: Path) -> Path:
 
 def load_reference(path: Path) -> Reference:
     """Read a reference. Raises UserError in one line for whatever is wrong with it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--against {path} cannot be read ({error}): regress --store NAME writes one") from error
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        content = {}  # which the model says better
+    if fault := fault_of(path):
+        raise UserError(f"--against {path} cannot be read (it {fault}): regress --store NAME writes one")
+    text, content = read_json(path, "--against")
     if isinstance(content, dict) and "runs" not in content and "rows" in content:
         raise UserError(f"{path} is the results of a run, not stored results: regress --store NAME makes these")
     if isinstance(content, dict) and content.get("schema", SCHEMA) != SCHEMA:

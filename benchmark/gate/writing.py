@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from benchmark.core.errors import UserError
-from benchmark.core.hashes import write_text
+from benchmark.core.hashes import write_bytes, write_text
 from benchmark.core.paths import printable
 from benchmark.gate.verdicts import LEVELS, Check, GateResult
 
@@ -126,7 +126,7 @@ def write_strip(strip: bytes, path: Path) -> None:
     """Write a PNG. Raises UserError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(strip)
+        write_bytes(path, strip)
     except OSError as error:
         raise UserError(f"--strip {path} cannot be written ({error.strerror or error})") from error
 

@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from benchmark.core.errors import UserError, quoted, unknown
-from benchmark.core.models import STRICT, parse_json
+from benchmark.core.models import STRICT, parse_json, read_json
 from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import Guide, Subset
 from benchmark.statistics.verdict import Verdict
@@ -421,17 +421,15 @@ def check_columns(
 
 def load_results(path: Path) -> SuiteResults:
     """Read a `results.json`. Raises UserError, in one line, where it is damaged or of another schema."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error})") from error
-    try:
-        schema = json.loads(text).get("schema")
-    except (ValueError, AttributeError, RecursionError):
-        schema = SCHEMA  # not JSON or no object, which the model says better
+    text, content = read_json(path)
+    schema = content.get("schema") if isinstance(content, dict) else SCHEMA  # the model says better what is no object
     if schema != SCHEMA:
         raise UserError(
             f"{path} has schema {quoted(schema)} and this version reads {SCHEMA}: run the suite again (what is there "
             "is not made anew)"
         )
-    return parse_json(SuiteResults, text, path)
+    results = parse_json(SuiteResults, text, path)
+    ids = [row.id for row in results.all_rows]
+    if twice := next((name for name in ids if ids.count(name) > 1), ""):
+        raise UserError(f"{path} is damaged: it has two rows {quoted(twice)}")
+    return results

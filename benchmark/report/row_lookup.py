@@ -103,7 +103,7 @@ def comparable_metrics(first: FoundRow, second: FoundRow, asked: Sequence[str] |
         if key not in metrics:
             raise UserError(f"unknown metric {quoted(key)}{did_you_mean(key, metrics)}")
     chosen = []
-    for key in asked or metrics:
+    for key in dict.fromkeys(asked or metrics):
         metric = metrics[key]
         reason = obstacle(metric, first, second)
         if reason and asked:

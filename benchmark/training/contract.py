@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from benchmark.core.errors import UserError, did_you_mean
+from benchmark.core.errors import ContractError, did_you_mean
 from benchmark.core.source_code import error_line
 from benchmark.interface import Augmentation, Faces, Method, Progress, Shape, Target
 from benchmark.protocol import ACTION_UNIT_MAX, ACTION_UNITS, EXPRESSIONS, GUIDES, KNOWLEDGE, LANDMARKS, SUBSETS, Guide
@@ -57,7 +57,7 @@ def check_behaviour(name: str, cls: type[Method], settings: Any, shape: Shape, d
 def _raise(name: str, violations: Iterator[str]) -> None:
     lines = [f"method '{name}': {text}" for text in violations]
     if lines:
-        raise UserError("\n".join(lines))
+        raise ContractError("\n".join(lines))
 
 
 # ------------------------------------------------------------------------------------------------ the class

@@ -17,6 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from benchmark.config.loading import names
+from benchmark.config.paper import claims_path
 from benchmark.config.profiles import PROFILES, features_for, load_profile
 from benchmark.config.suites import load_suite
 from benchmark.core.errors import UserError
@@ -239,6 +240,8 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=message) as error:
             load_suite(f"{tmp_path}/{name}")
         assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match=r"the file of claims .*pipe.yaml is a named pipe, not a file"):
+        claims_path(str(pipe))
 
 
 def test_aliases_and_empty_fields_are_taken(tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def damaged(raw: dict[str, Any], *path: str | int, value: Any = None, drop: bool
         (("rows", 0, "trainings", "0"), {"value": float("nan")}, "must be text, not nan"),
         (("rows",), {"value": 3}, "rows must be a list, not 3"),
         (("note",), {"value": ""}, "no field 'note'"),
+        (("rows", 1, "id"), {"value": "stargan-t"}, "is damaged: it has two rows 'stargan-t'"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_one_line(tmp_path: Path, path: tuple[str | int, ...], change: Any, error: str) -> None:
@@ -174,6 +175,7 @@ def refused(file: Path, error: str) -> None:
         (b"[]", "must be a mapping"), (b"{", "cannot be read as JSON"), (b"", "cannot be read as JSON"),
         (b"\xff\xfe", "cannot be read"), (b"[" * 100_000, "cannot be read as JSON"), (b'{"schema": 6}', "is missing"),
         (b'{"schema": 1}', "has schema 1 and this version reads 6"), (None, "cannot be read"),
+        (b'{"schema": 6, "rows": [{"id": "a", "id": "b"}]}', "is damaged: 'id' is there twice"),
     ],
 )  # fmt: skip
 def test_a_foreign_file_is_one_line(tmp_path: Path, content: bytes | None, error: str) -> None:
@@ -181,6 +183,11 @@ def test_a_foreign_file_is_one_line(tmp_path: Path, content: bytes | None, error
     if content is not None:
         file.write_bytes(content)
     refused(file, error)
+
+
+def test_a_device_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "results.json").symlink_to("/dev/zero")
+    refused(tmp_path / "results.json", "cannot be read: it is a device, not a file")
 
 
 # ---------------------------------------------------------------------------------------------- what is written from it

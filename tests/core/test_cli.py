@@ -1,0 +1,64 @@
+"""What ends a command is one line; files that cannot be written are named before any work."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from benchmark.core.cli import EXIT_FAILED, EXIT_USAGE, run_command, writable_file
+from benchmark.core.errors import ContractError, UserError
+from benchmark.core.hashes import write_bytes
+
+
+def raising(error: BaseException) -> int:
+    def work() -> None:
+        raise error
+
+    return run_command(work)
+
+
+def test_a_name_with_a_line_break_is_shown_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert raising(UserError("a\nb is missing")) == EXIT_USAGE
+    assert raising(ContractError("one\ntwo")) == EXIT_USAGE
+    assert capsys.readouterr().err == "error: a\\nb is missing\nerror: one\ntwo\n"
+
+
+def test_a_path_that_the_system_refuses_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def rename() -> None:
+        (tmp_path / "folder").mkdir()
+        write_bytes(tmp_path / "folder", b"x")
+
+    assert run_command(rename) == EXIT_FAILED
+    assert raising(PermissionError(errno.EACCES, "Permission denied", b"a\x1b")) == EXIT_FAILED
+    assert capsys.readouterr().err == (
+        f"failed: {tmp_path}/folder cannot be used (Is a directory): give another path, or mend it\n"
+        "failed: a\\x1b cannot be used (Permission denied): give another path, or mend it\n"
+    )
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]  # nothing half written
+    with pytest.raises(OSError, match="refused"):
+        raising(OSError(errno.ECONNREFUSED, "refused"))
+
+
+def test_files_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "device").symlink_to("/dev/null")
+    (tmp_path / "file").write_text("x")
+    for path, message in {
+        Path(): "'.': the name of a file is needed", Path("/"): "the name of a file is needed",
+        tmp_path: "is a folder, not a file: choose another name", tmp_path / "pipe": "is a named pipe",
+        Path("/dev/null"): "is a device, not a file: choose another name", tmp_path / "device": "is a device",
+        tmp_path / "loop": "cannot be read", tmp_path / "file/below": "cannot be read",
+        tmp_path / ("x" * 300): "too long",
+    }.items():  # fmt: skip
+        with pytest.raises(UserError, match=message) as error:
+            writable_file(path, "--out")
+        assert str(error.value).startswith("--out ")
+    new = tmp_path / "a/b.html"
+    assert writable_file(new, "--out") == new
+    assert writable_file(tmp_path / "file", "--out").read_text() == "x"
+    assert new.parent.is_dir()
+    assert not new.exists()
