@@ -97,7 +97,9 @@ def _show(verification: Verification, status: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from benchmark.gate.writing import WIDTH
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     table = Table("stage", "outcome", "", title=f"{verification.run}, made again", title_justify="left")
     for check in verification.stages:
         table.add_row(check.name, check.outcome, check.words)

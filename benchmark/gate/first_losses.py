@@ -7,7 +7,8 @@ early, another processor changes them by little more than rounding; ten iteratio
 hundredth.
 
 What a first step hides is looked at directly: Adam's decays (which the first step does not depend on), how fast an
-average follows, and at which norm gradients are clipped (by losses large enough to be clipped).
+average follows, at which norm gradients are clipped (by losses large enough to be clipped), and the schedule of a long
+training, which may fall in steps that a short one never reaches.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmark.interface import Progress
 from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.prepare import load_faces_for
 from benchmark.stages.train import Train
@@ -35,6 +37,8 @@ is updated every second or fifth iteration has its turn.
 ITERATIONS = tuple(iteration for group in BEGINNINGS for iteration in group)
 AMPLIFIED = 2.0**20
 """Factor of the losses in one more iteration of methods that clip, so that the norm of each gradient is the clip's."""
+LONG, PLACES = 200_000, (0.0, 0.25, 0.5, 0.6, 0.75, 0.9, 0.99)
+"""A training as long as published ones, and where its learning rates are noted, as shares of it."""
 HYPERPARAMETERS = ("lr", "betas", "eps", "weight_decay", "momentum", "alpha")
 """Of an optimiser's groups, as torch calls them; numbers or pairs of numbers."""
 LATER = "+"
@@ -54,7 +58,7 @@ class FirstLosses(Stage[LossFacts]):
     """The first losses of one training."""
 
     kind = "first-losses"
-    version = 2
+    version = 3
     facts_type = LossFacts
 
     def __init__(self, train: Train) -> None:
@@ -79,6 +83,8 @@ class FirstLosses(Stage[LossFacts]):
                     train.seed + number, context.machine.device, folder, context.machine.threads, train.precision,
                 )  # fmt: skip
                 rows += trainer.record(group)
+                if number == 0:
+                    rows[0] |= trainer.schedules()
                 if number == len(BEGINNINGS) - 1:
                     rows[-1] |= trainer.clipped_norms(group[0])
                 bar.advance(len(group))
@@ -104,8 +110,15 @@ class RecordingTrainer(Trainer):
                 self._step()
         self._rows[-1] |= self._average_distances()
         # Rounding grows with every update, so what follows one is compared less sharply, under names of its own.
-        later = [{_later(name): value for name, value in row.items()} for row in self._rows[1:]]
-        return [*self._rows[:1], *later]
+        return [*self._rows[:1], *({later(name): value for name, value in row.items()} for row in self._rows[1:])]
+
+    def schedules(self) -> dict[str, float]:
+        """Factors of the learning rates of a long training, by optimiser and place."""
+        return {
+            f"schedule {name} {share}": self.method.learning_rate_factor(name, Progress(round(share * LONG), LONG))
+            for name in self._raw
+            for share in PLACES
+        }
 
     def clipped_norms(self, iteration: int) -> dict[str, float]:
         """The norms of the gradients of amplified losses, by update; none of a method that does not clip."""
@@ -131,14 +144,10 @@ class RecordingTrainer(Trainer):
         parameters = self._clipped[name]
         before = [parameter.detach().clone() for parameter in parameters]
         super()._update(name, loss * AMPLIFIED if self._amplified else loss)
-        moved = [(p.grad, p.detach() - old) for p, old in zip(parameters, before, strict=True) if p.grad is not None]
-        gradient, step = _norm([grad for grad, _ in moved]), _norm([step for _, step in moved])
-        along = sum(float((grad.double() * step).sum()) for grad, step in moved)
-        descent = -along / (gradient * step) if gradient * step else 0.0
-        update = {"total": float(loss.detach()), "gradient": gradient, "step": step, "descent": descent}
+        update = {"total": float(loss.detach()), **update_numbers(parameters, before)}
+        update |= hyperparameters(self._raw[name])
         row = self._rows[-1]
         count = 1 + sum(known.startswith(f"total {name} ") for known in row)
-        update |= _hyperparameters(self._raw[name])
         row |= {f"{kind} {name} {count}": value for kind, value in update.items()}
 
     def _average_distances(self) -> dict[str, float]:
@@ -156,7 +165,18 @@ class RecordingTrainer(Trainer):
         return distances
 
 
-def _hyperparameters(optimizer: torch.optim.Optimizer) -> dict[str, float]:
+def update_numbers(parameters: Sequence[Tensor], before: Sequence[Tensor]) -> dict[str, float]:
+    """The norms of gradient and step of an update, and how far it descends: the cosine of step and negative gradient.
+
+    before: the parameters as they were, in the same order.
+    """
+    moved = [(p.grad, p.detach() - old) for p, old in zip(parameters, before, strict=True) if p.grad is not None]
+    gradient, step = _norm([grad for grad, _ in moved]), _norm([step for _, step in moved])
+    along = sum(float((grad.double() * step).sum()) for grad, step in moved)
+    return {"gradient": gradient, "step": step, "descent": -along / (gradient * step) if gradient * step else 0.0}
+
+
+def hyperparameters(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     """The numbers that an optimiser computes with, by kind: `lr`, `betas.0`, of further groups with their number."""
     numbers: dict[str, float] = {}
     for index, group in enumerate(optimizer.param_groups):
@@ -174,6 +194,7 @@ def _norm(tensors: list[Tensor]) -> float:
     return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
 
 
-def _later(name: str) -> str:
+def later(name: str) -> str:
+    """The name of a number of an iteration that is not the first of its group."""
     kind, _, rest = name.partition(" ")
     return f"{kind}{LATER} {rest}"

@@ -232,17 +232,24 @@ def _bytes(
     stored = [seed for seed in runs if seed in reference.runs and reference.runs[seed].contents]
     if not stored:
         return findings.add("bytes", "not compared: these seeds are not stored", [], started, "different")
+    unequal: list[str] = []
     for seed in stored:
         old, new = reference.runs[seed], runs[seed]
+        for row, numbers in old.rows.items():
+            if any(new.rows.get(row, {}).get(key) != value for key, value in numbers.items()):
+                unequal.append(row)
         for name, digest in new.contents.items():
-            if old.contents.get(name) != digest:
+            if name in old.contents and old.contents[name] != digest:
                 same = old.keys.get(name) == new.keys[name]
                 why = "under the same key: raise the version of what changed" if same else "under another key"
                 words = f"the first stage that differs is '{name}', {why}"
                 return findings.add("bytes", words, [], started, "different")
+    if unequal:
+        words = f"the numbers of {unequal[0]} differ, and what they were measured from does not"
+        return findings.add("bytes", words, [], started, "different")
     if len(stored) < len(runs):
         return findings.add("bytes", "equal, as far as seeds are stored", [], started, "different")
-    stages = len(runs[stored[0]].contents)
+    stages = len(reference.runs[stored[0]].contents)
     return findings.add("bytes", f"weights, edits and numbers of {stages} stages are equal", [], started, "pass")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmark.core.artifacts import Artifact, canonical
 from benchmark.gate.first_losses import FirstLosses
+from benchmark.gate.first_steps import FirstSteps
 from benchmark.gate.fixed_networks import FixedJudge, FixedReader
 from benchmark.gate.machine import Machine, this_machine
 from benchmark.gate.photographs import edit_photographs, write_photographs
@@ -106,6 +107,11 @@ def trainings(plan: Plan) -> list[Train]:
     return [stage for stage in plan.stages if isinstance(stage, Train)]
 
 
+def classifiers(plan: Plan) -> list[TrainJudge | TrainReader]:
+    """The trainings of judge and reader."""
+    return [stage for stage in measured_stages(plan) if isinstance(stage, TrainJudge | TrainReader)]
+
+
 class Suite:
     """A suite whose options are checked and whose faces are prepared: what the gate runs again and again."""
 
@@ -165,21 +171,29 @@ class Suite:
 
     # -------------------------------------------------------------------------------------------- probes
     def losses(self) -> Numbers:
-        """The first losses of every training, by its name."""
-        stages = [FirstLosses(train) for train in trainings(self.plan(0, JUDGE_SEED))]
-        make_all("first losses", stages, self.context, self.jobs, self.options.engine)
-        return {stage.train.name: stage.facts(self.context).series for stage in stages}
+        """The first losses of every training, and the first steps of judge and reader, by their names."""
+        plan = self.plan(0, JUDGE_SEED)
+        losses = {train.name: FirstLosses(train) for train in trainings(plan)}
+        steps = {stage.name: FirstSteps(stage) for stage in classifiers(plan)}
+        stages: dict[str, FirstLosses | FirstSteps] = {**losses, **steps}
+        make_all("first losses", list(stages.values()), self.context, self.jobs, self.options.engine)
+        series = {name: stage.facts(self.context).series for name, stage in stages.items()}
+        return {name: numbers for name, numbers in series.items() if numbers}
 
     def training_versions(self) -> dict[str, list[str]]:
         """Versions of what the first losses depend on, by name of the training."""
-        return {
+        plan = self.plan(0, JUDGE_SEED)
+        versions = {
             train.name: [
                 f"method {train.method} {train.method_class.version}",
                 f"train {train.version}",
                 f"first losses {FirstLosses.version}",
             ]
-            for train in trainings(self.plan(0, JUDGE_SEED))
+            for train in trainings(plan)
         }
+        for stage in classifiers(plan):
+            versions[stage.name] = [f"{stage.kind} {stage.version}", f"first steps {FirstSteps.version}"]
+        return versions
 
     def row_versions(self) -> dict[str, list[str]]:
         """Versions of what edits of stored weights depend on, by row."""

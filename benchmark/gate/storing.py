@@ -16,9 +16,15 @@ from benchmark.gate.reference import Numbers, Probe, Reference, SeedRun, load_re
 from benchmark.gate.stored_weights import SUFFIX
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.request import RunOptions
+from benchmark.stages.base import Stage
+from benchmark.stages.score import Score
 
 HEADLINE = ("fid", "psnr_true", "ca")
 """Metrics that are gated unless others are declared: every further one makes the others' changes harder to see."""
+READERS = frozenset({"reader", "readings"})
+"""Kinds of stages that nothing but some metrics depends on."""
+READ = frozenset({"action units", "landmarks read", "identity network"})
+"""What these metrics need."""
 DIGITS = 9
 """Significant ones of the numbers of probes."""
 
@@ -95,21 +101,56 @@ def store(
 
 
 def kept_runs(old: Reference, suite: Suite, tell: Callable[[str], None]) -> dict[int, SeedRun]:
-    """The stored seeds whose stages would be made from the same recipes now.
+    """The stored seeds that are trained, edited and measured now as they were.
 
-    Their bytes are forgotten where they are of another machine.
+    Numbers of metrics of another version are forgotten, and of what reads with a reader that was changed; bytes, where
+    they are of another machine.
     """
     kept: dict[int, SeedRun] = {}
     for seed, run in old.runs.items():
-        now = {stage.name: stage.recipe.key for stage in measured_stages(suite.plan(seed, run.judge_seed))}
-        if changed := sorted(name for name in {*now, *run.keys} if now.get(name) != run.keys.get(name)):
-            tell(
-                f"store: seed {seed} is dropped, since '{changed[0]}' has another key now; store it again with --seeds"
-            )
-        else:
-            same = not old.machine.differences(suite.machine)
-            kept[seed] = run if same else dataclasses.replace(run, contents={})
+        stages = {stage.name: stage for stage in measured_stages(suite.plan(seed, run.judge_seed))}
+        changed = [stage for name, stage in stages.items() if run.keys.get(name) != stage.recipe.key]
+        lost = [name for name in run.keys if name not in stages]
+        lost += [stage.name for stage in changed if not _only_measured_otherwise(stage, run, old)]
+        if lost:
+            tell(f"store: seed {seed} is dropped, since '{lost[0]}' has another key now; --seeds stores seeds anew")
+            continue
+        if old.machine.differences(suite.machine):
+            run = dataclasses.replace(run, contents={})
+        if changed:
+            run = _without(run, changed, old)
+        kept[seed] = run
     return kept
+
+
+def _only_measured_otherwise(stage: Stage, run: SeedRun, old: Reference) -> bool:
+    """Whether a stage whose key changed has another reader, or is a score with other metrics or another reader."""
+    if not isinstance(stage, Score):
+        return stage.kind in READERS and stage.name in run.keys
+    recipe = stage.recipe
+    inputs = {role: run.keys.get(each.name, "") for role, each in stage.inputs.items()}
+    metrics = {key: metric.version for key, metric in old.metrics.items()}
+    then = dataclasses.replace(recipe, settings={**recipe.settings, "metrics": metrics}, inputs=inputs)
+    return run.keys.get(stage.name) == then.key
+
+
+def _without(run: SeedRun, changed: Sequence[Stage], old: Reference) -> SeedRun:
+    """A run without what stages that were changed have made of it."""
+    others = any(stage.kind in READERS for stage in changed)
+    valid = {
+        metric.key
+        for metric in METRICS
+        if metric.key in old.metrics
+        and metric.version == old.metrics[metric.key].version
+        and not (others and READ.intersection(metric.needs))
+    }
+    names = {stage.name for stage in changed}
+    return dataclasses.replace(
+        run,
+        rows={row: {key: value for key, value in numbers.items() if key in valid} for row, numbers in run.rows.items()},
+        keys={**run.keys, **{stage.name: stage.recipe.key for stage in changed}},
+        contents={name: digest for name, digest in run.contents.items() if name not in names},
+    )
 
 
 def _weights_of(seed: int, old: Reference, folder: Path) -> dict[str, str]:

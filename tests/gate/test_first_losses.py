@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from torch.optim import Adam, Optimizer
 
 from benchmark.gate.comparison import compare_probe, spread_of
 from benchmark.gate.first_losses import RecordingTrainer
+from benchmark.gate.first_steps import STEPS, _Enough, _recording
 from benchmark.gate.gate import LOSSES
 from benchmark.gate.reference import Probe
 from benchmark.gate.verdicts import overall
-from benchmark.interface import Shape
+from benchmark.interface import Progress, Shape
+from benchmark.training.judge import JudgeSettings, train_judge
 from benchmark.training.sampling import TrainingSet
 from benchmark.training.trainer import Budget
 from tests.dummy import Dummy, DummySettings
@@ -26,6 +29,7 @@ def recorded(folder: Path, method: type[Dummy] = Dummy) -> dict[str, list[float 
     data = TrainingSet(images, np.arange(24) % 8)
     trainer = RecordingTrainer(method, DummySettings(), Shape(32), data, Budget(100, 100, 1), 0, "cpu", folder, 1)
     rows = trainer.record((0, 1))
+    rows[0] |= trainer.schedules()
     rows[-1] |= trainer.clipped_norms(1)
     return {name: [row.get(name) for row in rows] for name in sorted({name for row in rows for name in row})}
 
@@ -48,6 +52,7 @@ def test_what_a_first_step_hides_is_noted(tmp_path: Path) -> None:
     assert followed is not None
     assert 0.1 < followed < 0.2
     assert numbers["clipped colours 1"][1] == pytest.approx(10.0, rel=1e-4)
+    assert [numbers[f"schedule colours {share}"][0] for share in (0.0, 0.5, 0.75)] == [1.0, 0.5, 0.25]
 
 
 class OtherBetas(Dummy):
@@ -59,6 +64,18 @@ class SlowerAverage(Dummy):
     @property
     def average_decay(self) -> float:
         return 0.99
+
+
+class FallsInStepsOfThousands(Dummy):
+    """Over a hundred iterations it does not fall at all, as if there was no schedule."""
+
+    def learning_rate_factor(self, optimizer: str, progress: Progress) -> float:
+        return 1 - progress.iteration // 1000 * 1000 / progress.iterations
+
+
+class NeverFalls(Dummy):
+    def learning_rate_factor(self, optimizer: str, progress: Progress) -> float:
+        return 1.0
 
 
 class LaterClip(Dummy):
@@ -74,6 +91,11 @@ def test_they_change_with_it(tmp_path: Path, method: type[Dummy], kind: str) -> 
     stored = recorded(tmp_path)
     assert not seen(stored, recorded(tmp_path))
     assert kind in seen(stored, recorded(tmp_path, method))
+
+
+def test_a_schedule_that_a_short_training_never_reaches(tmp_path: Path) -> None:
+    stored = recorded(tmp_path, FallsInStepsOfThousands)
+    assert seen(stored, recorded(tmp_path, NeverFalls)) == {"schedule"}
 
 
 def test_gradients_that_are_not_clipped_and_updates_that_were_not_there(
@@ -99,3 +121,25 @@ def test_a_new_loss_is_no_regression() -> None:
     for name, verdict in (("loss b", "pass"), ("total d 2", "regressed")):
         checks = compare_probe("losses", probe, {"train": {**values["train"], name: [2.0]}}, {}, LOSSES)  # type: ignore[dict-item]
         assert overall([check.verdict for check in checks]) == verdict
+
+
+def test_the_first_steps_of_a_judge_are_those_of_its_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    labels = np.arange(40) % 8
+
+    def steps(**settings: Any) -> dict[str, list[float | None]]:
+        rows: list[dict[str, float]] = []
+        with _recording(rows), pytest.raises(_Enough):
+            train_judge(images, labels, JudgeSettings(epochs=2, batch=8, **settings), 0)
+        assert len(rows) == STEPS
+        return {name: [rows[0][name]] for name in rows[0]}
+
+    stored = steps()
+    assert not seen(stored, steps())
+    for settings, kind in (
+        ({"label_smoothing": 0.0}, "gradient"), ({"flip": False}, "gradient"), ({"learning_rate": 2e-3}, "lr"),
+        ({"weight_decay": 0.0}, "weight_decay"), ({"warm_up": 0.5}, "lr"),
+    ):  # fmt: skip
+        assert kind in seen(stored, steps(**settings)), settings
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
+    optimizer.step()  # no hook is left that would stop it

@@ -17,10 +17,12 @@ from torch import Tensor
 from benchmark import regress, run
 from benchmark.core.artifacts import Store
 from benchmark.gate import kernels
+from benchmark.gate.plans import Suite
 from benchmark.gate.pytest_plugin import gate_in
 from benchmark.gate.reference import load_reference
 from benchmark.interface import Faces, Target
 from benchmark.metrics.psnr import PSNR_TRUE
+from benchmark.metrics.ssim import SSIM
 from benchmark.stages import synthesize
 from tests.block_features import blocks_as_features
 from tests.dummy import Dummy
@@ -336,16 +338,23 @@ def test_stored_seeds_outlive_a_store_of_probes_while_their_keys_are_the_same(
     before = {**json.loads(stored.read_text()), "code": "0" * 64}
     path.write_text(json.dumps(before))
     call = ["--store", str(path), *suite, "--probes-only", "--out", str(tmp_path), "--jobs", "1"]
-    monkeypatch.setattr("benchmark.gate.plans.Suite.train", lambda *_: pytest.fail("trained for no reason"))
+    train = Suite.train
+    monkeypatch.setattr(Suite, "train", lambda *_: pytest.fail("trained for no reason"))
     assert regress.main(call) == 0
     after = json.loads(path.read_text())
     for name in ("runs", "weights", "gated", "scores", "losses"):
         assert after[name] == before[name], name
     assert after["code"] != before["code"]
     assert gate(path, tmp_path)[0] == 0
-    monkeypatch.undo()
-    monkeypatch.setattr("benchmark.gate.storing.probe_elsewhere", lambda *_: [])
+    monkeypatch.setitem(SSIM.__dict__, "version", 99)
+    assert regress.main(call) == 0
+    measured = load_reference(path)
+    assert set(measured.runs) == {0, 1, 2}
+    assert not measured.values("d-t", "ssim")
+    assert len(measured.values("d-t", "fid")) == 3
+    assert not [name for name in measured.runs[0].contents if name.startswith("score ")]
+    monkeypatch.setattr(Suite, "train", train)
     monkeypatch.setattr(synthesize.Synthesize, "version", 99)
     assert regress.main(call) == 0
     assert not load_reference(path).runs
-    assert "seed 0 is dropped, since 'score" in capsys.readouterr().err
+    assert "seed 0 is dropped, since 'synthesize" in capsys.readouterr().err

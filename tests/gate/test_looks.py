@@ -83,3 +83,21 @@ def test_a_wrong_declaration_is_one_line(text: str, capsys: pytest.CaptureFixtur
     error = capsys.readouterr().err
     assert "is neither a number of seeds nor 'auto'" in error
     assert error.count("\n") == 1
+
+
+def test_bytes_of_stages_that_are_no_longer_known_are_told_by_the_numbers() -> None:
+    stored = reference()
+    run = stored.runs[0]
+    known = dataclasses.replace(run, contents={"train": "1"}, rows={row: {"fid": 100.0} for row in run.rows})
+    stored = dataclasses.replace(stored, runs={**stored.runs, 0: known})
+    same = dataclasses.replace(run, rows={row: {"fid": 100.0, "ca": 3.0} for row in run.rows})
+    for now, verdict, words in (
+        (same, "pass", "1 stages are equal"),
+        (changed(same, "mtss-r", fid=100.5), "different", "the numbers of mtss-r differ"),
+        (dataclasses.replace(same, contents={"train": "2"}), "different", "the first stage that differs is 'train'"),
+    ):
+        suite = FakeSuite(lambda _look, _run, now=now: now)  # type: ignore[misc]
+        suite.machine = MACHINE
+        result = _runs(stored, suite, _Found(), GateOptions(), lambda _: None)  # type: ignore[arg-type]
+        level = next(level for level in result.levels if level.level == "bytes")
+        assert (level.verdict, words in level.words) == (verdict, True), level.words

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from benchmark.config.profiles import PROFILES
 from benchmark.core.artifacts import Artifact, Manifest, Store
@@ -240,6 +241,86 @@ def stale_cache(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Store, "find", wrong)
 
 
+def every_step_twice(patch: pytest.MonkeyPatch) -> None:
+    kind = find_method("stargan")
+    step = kind.training_step
+
+    def wrong(self: Any, faces: Any, update: Any, progress: Any) -> Any:
+        step(self, faces, update, progress)
+        return step(self, faces, update, progress)
+
+    patch.setattr(kind, "training_step", wrong)
+
+
+def gradients_not_clipped(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("torch.nn.utils.clip_grad_norm_", lambda parameters, norm, **_: torch.zeros(()))
+
+
+def gradients_added_up(patch: pytest.MonkeyPatch) -> None:
+    for optimizer in (torch.optim.Adam, torch.optim.AdamW):
+        patch.setattr(optimizer, "zero_grad", lambda self, set_to_none=True: None)
+
+
+def average_decay_off_by_ten(patch: pytest.MonkeyPatch) -> None:
+    kind = find_method("hisd")
+    decay = kind.average_decay
+    patch.setattr(kind, "average_decay", property(lambda self: 1 - 10 * (1 - decay.fget(self))))
+
+
+def schedule_that_never_falls(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(find_method("stargan"), "learning_rate_factor", lambda *_: 1.0)
+
+
+def no_picture_mirrored(patch: pytest.MonkeyPatch) -> None:
+    kind = find_method("stargan")
+    augmentation = dataclasses.replace(kind.augmentation, flip=False)
+    patch.setattr(kind, "augmentation", augmentation)
+
+
+def raw_weights_in_place_of_averages(patch: pytest.MonkeyPatch) -> None:
+    from benchmark.stages import checkpoints
+
+    load = checkpoints.load_for_editing
+    patch.setattr(
+        checkpoints, "load_for_editing", lambda method, path, absent=(), merged=False: load(method, path, absent, True)
+    )
+
+
+def expressions_permuted(patch: pytest.MonkeyPatch) -> None:
+    from benchmark.metrics import ca
+
+    order = [*ca.EXPRESSIONS[1:], ca.EXPRESSIONS[0]]
+    patch.setattr(ca, "EXPRESSIONS", tuple(order))
+
+
+def features_centred_over_the_wrong_axis(patch: pytest.MonkeyPatch) -> None:
+    for metric in (FID, FID_CROPPED):
+
+        def wrong(a: np.ndarray, b: np.ndarray, distance: Any = metric.distance) -> float:
+            return float(distance(*(each - each.mean(1, keepdims=True) for each in (a, b))))
+
+        patch.setitem(metric.__dict__, "distance", wrong)
+
+
+def photographs_resized_with_another_filter(patch: pytest.MonkeyPatch) -> None:
+    resize = Image.Image.resize
+
+    def wrong(self: Any, size: Any, resample: Any = None, **options: Any) -> Any:
+        other = Image.Resampling.BICUBIC if resample == Image.Resampling.BILINEAR else resample
+        return resize(self, size, other, **options)
+
+    patch.setattr(Image.Image, "resize", wrong)
+
+
+def labels_of_the_judge_out_of_order(patch: pytest.MonkeyPatch) -> None:
+    from benchmark.stages import judge
+
+    train = judge.train_judge
+    patch.setattr(
+        judge, "train_judge", lambda images, labels, *others: train(images, np.roll(labels, 1), *others)
+    )  # fmt: skip
+
+
 FAULTS: dict[str, tuple[Plant, tuple[str, ...], str]] = {
     "sign of a loss": (sign_of_a_loss, ("stargan",), "losses"),
     "weight of a loss halved": (setting("hisd", "style_weight", 0.5), ("hisd",), "losses"),
@@ -257,6 +338,19 @@ FAULTS: dict[str, tuple[Plant, tuple[str, ...], str]] = {
     "judge shown the source": (judge_shown_the_source, ("stargan",), "scores"),
     "photographs framed off": (photographs_framed_off, ("stargan",), "scores"),
     "stale cache": (stale_cache, ("hisd",), "scores"),
+    # Kinds that the gate was not built around.
+    "every step taken twice": (every_step_twice, ("stargan",), "losses"),
+    "gradients not clipped": (gradients_not_clipped, ("hisd",), "losses"),
+    "gradients added up": (gradients_added_up, ("stargan",), "losses"),
+    "average's decay off by ten": (average_decay_off_by_ten, ("hisd",), "losses"),
+    "Adam's second decay": (setting("hisd", "beta2", 0.99), ("hisd",), "losses"),
+    "schedule that never falls": (schedule_that_never_falls, ("stargan",), "losses"),
+    "no picture mirrored": (no_picture_mirrored, ("stargan",), "losses"),
+    "labels of the judge out of order": (labels_of_the_judge_out_of_order, ("stargan",), "losses"),
+    "raw weights in place of averages": (raw_weights_in_place_of_averages, ("hisd",), "scores"),
+    "expressions permuted in CA": (expressions_permuted, ("stargan",), "scores"),
+    "features centred over the wrong axis": (features_centred_over_the_wrong_axis, ("stargan",), "scores"),
+    "photographs resized with another filter": (photographs_resized_with_another_filter, ("stargan",), "scores"),
 }
 """What is planted, the methods whose rows are looked at, and the level that is to see it."""
 

@@ -1,0 +1,82 @@
+"""The first steps of the judge's and the reader's training: a changed loss, rate, augmentation or choice of pictures
+shows in seconds.
+
+The stage itself is run, and left after two steps of its optimiser. Of each step the norms of gradient and step, the
+cosine between the two, and the optimiser's numbers are noted, as of the first losses of methods.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from benchmark.gate.first_losses import LossFacts, Series, hyperparameters, later, update_numbers
+from benchmark.stages.base import Context, Stage, StageResult, Work
+from benchmark.stages.judge import TrainJudge
+from benchmark.stages.reader import TrainReader
+
+STEPS = 2
+
+
+class FirstSteps(Stage[LossFacts]):
+    """The first steps of one training of a judge or a reader."""
+
+    kind = "first-steps"
+    facts_type = LossFacts
+
+    def __init__(self, training: TrainJudge | TrainReader) -> None:
+        self.training = training
+        settings = {**training.recipe.settings, "steps": STEPS}
+        super().__init__(f"first steps {training.name}", settings, dict(training.inputs))
+
+    def work(self) -> Work:
+        """Count the steps."""
+        return Work(self.training.work().rate, STEPS, 1000)
+
+    def run(self, context: Context, folder: Path) -> StageResult[LossFacts]:
+        """Run the training until it has made its first steps; it makes none where it has nothing to learn."""
+        rows: list[dict[str, float]] = []
+        with _recording(rows), contextlib.suppress(_Enough):
+            self.training.run(context, folder)
+        for path in folder.iterdir():
+            path.unlink()
+        numbers = [*rows[:1], *({later(name): value for name, value in row.items()} for row in rows[1:])]
+        names = sorted({name for row in numbers for name in row})
+        series: Series = {name: [row.get(name) for row in numbers] for name in names}
+        return StageResult(LossFacts(series))
+
+
+class _Enough(BaseException):
+    """Enough steps were made. No Exception, so that no stage takes it for a failure."""
+
+
+@contextlib.contextmanager
+def _recording(rows: list[dict[str, float]]) -> Iterator[None]:
+    """Add a row of numbers for every step of any optimiser; raises _Enough after `STEPS`."""
+    before: list[Tensor] = []
+
+    def note(optimizer: Optimizer, _args: Any, _options: Any) -> None:
+        before[:] = [parameter.detach().clone() for parameter in _parameters(optimizer)]
+
+    def measure(optimizer: Optimizer, _args: Any, _options: Any) -> None:
+        numbers = {**update_numbers(_parameters(optimizer), before), **hyperparameters(optimizer)}
+        rows.append({f"{kind} 1": value for kind, value in numbers.items()})
+        if len(rows) == STEPS:
+            raise _Enough
+
+    hooks = register_optimizer_step_pre_hook(note), register_optimizer_step_post_hook(measure)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
