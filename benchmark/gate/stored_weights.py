@@ -15,6 +15,7 @@ from torch import Tensor
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
 from benchmark.stages.checkpoints import CHECKPOINT, open_checkpoint
+from benchmark.stages.stored import for_editing, rounded
 from benchmark.training.checkpoint import below, load_tensors, prefixed, save_tensors
 from benchmark.training.trainer import WEIGHTS
 
@@ -27,14 +28,11 @@ def pack(folder: Path, path: Path) -> None:
     """Write the weights of a finished training that its edits are made with."""
     checkpoint = open_checkpoint(folder)
     tensors, _ = load_tensors(folder / WEIGHTS)
-    raw, averages = below("model", tensors), below("average", tensors)
-    unneeded = _unneeded(checkpoint.method_class)
-    kept = {name: averages.get(name, tensor) for name, tensor in raw.items() if name.partition(".")[0] not in unneeded}
+    kept = rounded(for_editing(tensors, checkpoint.method_class.training_only), torch.float16)
     text = json.loads((folder / CHECKPOINT).read_text(encoding="utf-8"))
-    about = {name: text[name] for name in KEPT if name in text}
+    described = {name: text[name] for name in KEPT if name in text}
     path.parent.mkdir(parents=True, exist_ok=True)
-    halved = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in kept.items()}
-    save_tensors(path, halved, {"checkpoint": about})
+    save_tensors(path, below("model", kept), {"checkpoint": described})
 
 
 def unpack(path: Path, folder: Path) -> Path:
@@ -43,11 +41,11 @@ def unpack(path: Path, folder: Path) -> Path:
     Raises UserError for a file that is damaged or of other networks.
     """
     halved, text = load_tensors(path)
-    about = text.get("checkpoint")
-    if not isinstance(about, Mapping):
+    described = text.get("checkpoint")
+    if not isinstance(described, Mapping):
         raise UserError(f"{path} holds no stored weights")
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / CHECKPOINT, json.dumps(about, indent=1, sort_keys=True) + "\n")
+    write_text(folder / CHECKPOINT, json.dumps(described, indent=1, sort_keys=True) + "\n")
     checkpoint = open_checkpoint(folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # of networks that edits do not need
@@ -69,9 +67,3 @@ def unpack(path: Path, folder: Path) -> Path:
 def _shape(tensors: Mapping[str, Tensor], name: str) -> torch.Size | None:
     tensor = tensors.get(f"model.{name}")
     return None if tensor is None else tensor.shape
-
-
-def _unneeded(method: type) -> set[str]:
-    """Networks that no edit needs, as far as the method says so."""
-    layout = method.published_checkpoint()  # type: ignore[attr-defined]
-    return {network.attribute for network in layout.networks if network.optional} if layout else set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -19,7 +19,6 @@ from benchmark.config.profiles import StoredPrecision
 from benchmark.core.artifacts import MANIFEST
 from benchmark.core.errors import RunFailed
 from benchmark.core.hashes import write_text
-from benchmark.interface import Method
 from benchmark.stages.base import Context, StageResult, Work
 from benchmark.stages.checkpoints import CHECKPOINT, first_not_finite
 from benchmark.stages.train import CheckpointStage, Train, TrainFacts
@@ -91,8 +90,7 @@ class EditingWeights(OfTraining):
         """Choose and round them. Raises RunFailed where one is too large for the precision."""
         trained = self.train.folder(context)
         tensors, text = load_tensors(trained / WEIGHTS)
-        method = self.method_class(self.settings, self.shape)
-        kept = rounded(for_editing(method, tensors), PRECISIONS[self.stored])
+        kept = rounded(for_editing(tensors, self.method_class.training_only), PRECISIONS[self.stored])
         if name := first_not_finite(kept):
             raise RunFailed(f"{self.name}: '{name}' has numbers that {self.stored} does not hold")
         save_tensors(folder / WEIGHTS, kept, text)
@@ -102,18 +100,16 @@ class EditingWeights(OfTraining):
         return StageResult(self.train.facts(context))
 
 
-def for_editing(method: Method, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of the weights of a finished training, those that edits are made with: averages in the place of what they are
-    averages of, and no networks for training only.
+def for_editing(tensors: Mapping[str, Tensor], training_only: Collection[str]) -> dict[str, Tensor]:
+    """Select the weights that edits are made with from those of a finished training: averages in place of the weights
+    that they are averages of, and no networks for training only.
     """
     kept = {
         name: tensor
         for name, tensor in tensors.items()
-        if name.startswith("model.") and name.split(".")[1] not in method.training_only
+        if name.startswith("model.") and name.split(".")[1] not in training_only
     }
-    for name in method.averaged():
-        kept |= prefixed(f"model.{name}", below(f"average.{name}", tensors))
-    return kept
+    return kept | prefixed("model", below("average", tensors))
 
 
 def rounded(tensors: Mapping[str, Tensor], precision: torch.dtype) -> dict[str, Tensor]:

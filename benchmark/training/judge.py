@@ -7,8 +7,6 @@ pictures beside CA, which can be lower or higher.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable
@@ -21,8 +19,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchmark.core.errors import RunFailed, UserError
@@ -30,21 +26,21 @@ from benchmark.interface import Augmentation
 from benchmark.protocol import EXPRESSIONS
 from benchmark.settings import chosen, published
 from benchmark.training.augmentation import augment
-from benchmark.training.checkpoint import (
-    below,
-    load_state,
-    optimizer_tensors,
-    prefixed,
-    restore_optimizer,
-    save_tensors,
-    write_safetensors,
-)
+from benchmark.training.checkpoint import below, optimizer_tensors, prefixed, restore_optimizer, save_tensors
 from benchmark.training.sampling import TrainingSet
+from benchmark.training.supervised import (
+    adamw,
+    load_network,
+    load_own_state,
+    one_cycle,
+    save_network,
+    set_rate,
+    training_identity,
+)
 
-WEIGHTS, ABOUT = "judge.safetensors", "judge.json"
+NAME = "judge"
+WEIGHTS, ABOUT = f"{NAME}.safetensors", f"{NAME}.json"
 PREDICT_BATCH = 32
-HASHED = 256
-"""Pictures hashed at once."""
 FEW = 4
 """Pixels of the largest output map whose convolution a CPU computes as a product of matrices."""
 SAVE_SECONDS = 10.0
@@ -96,29 +92,21 @@ class Judge:
 
     def save(self, folder: Path) -> None:
         """Write `judge.safetensors` and `judge.json` into an existing folder, each whole or not at all."""
-        state = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
-        about = {"size": self.size, "expressions": EXPRESSIONS, "settings": dataclasses.asdict(self.settings)}
-        partial = folder / f"{WEIGHTS}.tmp"
-        write_safetensors(partial, state)
-        partial.replace(folder / WEIGHTS)
-        partial = folder / f"{ABOUT}.tmp"
-        partial.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        partial.replace(folder / ABOUT)
+        settings = dataclasses.asdict(self.settings)
+        description = {"size": self.size, "expressions": EXPRESSIONS, "settings": settings}
+        save_network(folder, NAME, self.network, description)
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Judge:
         """Read the files of `save`. Raises UserError for a damaged folder."""
-        try:
-            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-            settings = JudgeSettings(**about["settings"])
+
+        def build(description: Any, weights: dict[str, Tensor]) -> Judge:
+            settings = JudgeSettings(**description["settings"])
             network = _network(settings, 0)
-            network.load_state_dict(load_file(folder / WEIGHTS))
-            return cls(network.to(device), int(about["size"]), settings, device)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise UserError(
-                f"{folder} holds no judge that can be read ({reason}): remove it and train it again"
-            ) from error
+            network.load_state_dict(weights)
+            return cls(network.to(device), int(description["size"]), settings, device)
+
+        return load_network(folder, NAME, build)
 
 
 def train_judge(
@@ -164,13 +152,10 @@ class _Training:
     def __init__(self, data: TrainingSet, settings: JudgeSettings, seed: int, device: str) -> None:
         self.data, self.settings, self.device = data, settings, device
         self.labels = torch.from_numpy(data.labels).to(device)
-        self.identity = _identity(data, settings, seed)
+        self.identity = training_identity(data, data.labels, settings, seed)
         self.generator = torch.Generator().manual_seed(seed)
         self.network = _network(settings, seed).to(device)
-        decayed = [parameter for parameter in self.network.parameters() if parameter.dim() > 1]
-        others = [parameter for parameter in self.network.parameters() if parameter.dim() <= 1]
-        groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+        self.optimizer = adamw(self.network, settings.learning_rate, settings.weight_decay)
         self.epoch = 0
         # Batches of about equal size: batch normalisation has poor statistics in a small last batch.
         self.batches = max(1, round(len(data) / settings.batch))
@@ -181,8 +166,7 @@ class _Training:
         order = torch.randperm(len(self.data), generator=self.generator)
         total = torch.zeros((), device=self.device)
         for number, indices in enumerate(order.tensor_split(self.batches)):
-            for group in self.optimizer.param_groups:
-                group["lr"] = self._rate(self.epoch * self.batches + number)
+            set_rate(self.optimizer, self._rate(self.epoch * self.batches + number))
             pictures = self.data.take(indices.numpy()).permute(0, 3, 1, 2)
             batch = self._augmented(pictures.to(self.device, non_blocking=True))
             loss = F.cross_entropy(
@@ -199,11 +183,9 @@ class _Training:
         self.epoch += 1
 
     def _rate(self, step: int) -> float:
-        """Learning rate of one cycle: linear rise, cosine fall (Smith and Topin, 2018)."""
-        done = (step + 1) / (self.settings.epochs * self.batches)
-        rise = self.settings.warm_up
-        share = done / rise if done < rise else (1.0 + math.cos(math.pi * (done - rise) / (1.0 - rise))) / 2.0
-        return self.settings.learning_rate * share
+        """Learning rate of a step, counted from 0."""
+        progress = (step + 1) / (self.settings.epochs * self.batches)
+        return self.settings.learning_rate * one_cycle(progress, self.settings.warm_up)
 
     def _augmented(self, batch: Tensor) -> Tensor:
         """Shift (repeating the edge), flip and jitter N x 3 x S x S to [-1, 1], with draws in a fixed order."""
@@ -225,27 +207,15 @@ class _Training:
         save_tensors(path, tensors, {"identity": self.identity, "epoch": self.epoch}, sealed=True)
 
     def restore(self, path: Path, warn: Callable[[str], None]) -> None:
-        """Put `save`'s file back, if there is one. Raises UserError where it is of another training."""
-        state = load_state(path, warn)
+        """Load the file of `save`, if there is one. Raises UserError where it is of another training."""
+        state = load_own_state(path, NAME, self.identity, warn)
         if state is None:
             return
         tensors, text = state
-        if text.get("identity") != self.identity:
-            raise UserError(f"{path} is of a judge with other pictures or settings: remove it to begin anew")
         self.network.load_state_dict(below("network", tensors))
         restore_optimizer(self.optimizer, below("optimizer", tensors))
         self.generator.set_state(tensors["generator"])
         self.epoch = int(text["epoch"])
-
-
-def _identity(data: TrainingSet, settings: JudgeSettings, seed: int) -> str:
-    """SHA-256 of settings, seed, pictures and labels, which decide the weights."""
-    shape = (len(data), *data.images.shape[1:])
-    digest = hashlib.sha256(json.dumps([dataclasses.asdict(settings), seed, shape], sort_keys=True).encode())
-    for numbers in np.array_split(np.arange(len(data)), math.ceil(len(data) / HASHED)):
-        digest.update(data.take(numbers).numpy().tobytes())
-    digest.update(data.labels.tobytes())
-    return digest.hexdigest()
 
 
 class _Conv2d(nn.Conv2d):

@@ -8,9 +8,7 @@ landmarks alone, it learns these.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
-import json
 import math
 import time
 from collections.abc import Callable
@@ -22,30 +20,29 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from benchmark.core.errors import RunFailed, UserError
+from benchmark.core.errors import RunFailed
 from benchmark.interface import Augmentation, Faces
 from benchmark.protocol import ACTION_UNITS, LANDMARKS
 from benchmark.settings import chosen
 from benchmark.training.augmentation import mirrored
-from benchmark.training.checkpoint import (
-    below,
-    load_state,
-    optimizer_tensors,
-    prefixed,
-    restore_optimizer,
-    save_tensors,
-    write_safetensors,
-)
+from benchmark.training.checkpoint import below, optimizer_tensors, prefixed, restore_optimizer, save_tensors
 from benchmark.training.sampling import TrainingFaces, TrainingSet
+from benchmark.training.supervised import (
+    adamw,
+    in_order,
+    load_network,
+    load_own_state,
+    one_cycle,
+    save_network,
+    set_rate,
+    training_identity,
+)
 
-WEIGHTS, ABOUT = "reader.safetensors", "reader.json"
+NAME = "reader"
+WEIGHTS, ABOUT = f"{NAME}.safetensors", f"{NAME}.json"
 READ_BATCH = 32
-HASHED = 256
-"""Pictures hashed at once."""
 SAVE_SECONDS = 10.0
 """Least time between two saved states."""
 UNITS = len(ACTION_UNITS)
@@ -150,33 +147,25 @@ class Reader:
         )
 
     def save(self, folder: Path) -> None:
-        """Write the weights, and what they are for, into an existing folder, each file whole or not at all."""
-        state = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
-        about = {
+        """Write `reader.safetensors` and `reader.json` into an existing folder, each whole or not at all."""
+        description = {
             "size": self.size, "units": self.units, "landmarks": self.landmarks,
             "settings": dataclasses.asdict(self.settings),
         }  # fmt: skip
-        partial = folder / f"{WEIGHTS}.tmp"
-        write_safetensors(partial, state)
-        partial.replace(folder / WEIGHTS)
-        partial = folder / f"{ABOUT}.tmp"
-        partial.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        partial.replace(folder / ABOUT)
+        save_network(folder, NAME, self.network, description)
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Reader:
         """Read the files of `save`. Raises UserError for a damaged folder."""
-        try:
-            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-            settings = ReaderSettings(**about["settings"])
+
+        def build(description: Any, weights: dict[str, Tensor]) -> Reader:
+            settings = ReaderSettings(**description["settings"])
             network = ReaderNetwork(settings.side, settings.channels)
-            network.load_state_dict(load_file(folder / WEIGHTS))
-            return cls(network.to(device), int(about["size"]), settings, bool(about["units"]), bool(about["landmarks"]))
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise UserError(
-                f"{folder} holds no reader that can be read ({reason}): remove it and train it again"
-            ) from error
+            network.load_state_dict(weights)
+            learned = bool(description["units"]), bool(description["landmarks"])
+            return cls(network.to(device), int(description["size"]), settings, *learned)
+
+        return load_network(folder, NAME, build)
 
 
 def reader_pictures(data: TrainingSet, groups: NDArray[np.integer], side: int, seed: int) -> TrainingSet:
@@ -188,9 +177,9 @@ def reader_pictures(data: TrainingSet, groups: NDArray[np.integer], side: int, s
     alone in their group have none.
     """
     small = np.empty((len(data), side, side, 3), np.uint8)
-    for numbers in np.array_split(np.arange(len(data)), math.ceil(len(data) / HASHED)):
-        batch = data.take(numbers).permute(0, 3, 1, 2).float()
-        small[numbers] = resized(batch, side).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    for indices, pictures in in_order(data):
+        batch = pictures.permute(0, 3, 1, 2).float()
+        small[indices] = resized(batch, side).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
     scale = side / data.images.shape[1]
     landmarks = None if data.landmarks is None else ((data.landmarks + 0.5) * scale - 0.5).astype(np.float32)
     rng = np.random.default_rng(seed)
@@ -255,7 +244,7 @@ class _Training:
     def __init__(self, data: TrainingSet, settings: ReaderSettings, seed: int, device: str, size: int | None) -> None:
         self.settings, self.side, self.device = settings, data.images.shape[2], device
         self.size = size or self.side
-        self.identity = _identity(data, settings, seed)
+        self.identity = training_identity(data, targets_of(data, self.side).numpy(), settings, seed)
         self.faces = TrainingFaces(
             data, Augmentation(settings.flip, settings.brightness, settings.contrast), seed, torch.device(device)
         )
@@ -277,16 +266,12 @@ class _Training:
         self.network.mean.copy_(mean)
         self.network.scale.copy_(variance.sqrt().maximum(least))
         self.network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        decayed = [parameter for parameter in self.network.parameters() if parameter.dim() > 1]
-        others = [parameter for parameter in self.network.parameters() if parameter.dim() <= 1]
-        groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+        self.optimizer = adamw(self.network, settings.learning_rate, settings.weight_decay)
         self.step, self.steps = 0, max(1, settings.pictures // settings.batch)
 
     def run_step(self) -> None:
         """Update once. Raises RunFailed if the loss is not finite."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate()
+        set_rate(self.optimizer, self._rate())
         faces = self.faces.draw(self.settings.batch)
         wanted = (_flat(faces, self.side) - self.network.mean) / self.network.scale
         known = torch.isfinite(wanted)
@@ -303,10 +288,9 @@ class _Training:
         self.step += 1
 
     def _rate(self) -> float:
-        """Learning rate of one cycle: linear rise, cosine fall."""
-        done, rise = (self.step + 1) / self.steps, self.settings.warm_up
-        share = done / rise if done < rise else (1.0 + math.cos(math.pi * (done - rise) / (1.0 - rise))) / 2.0
-        return self.settings.learning_rate * share
+        """Learning rate of the next step."""
+        progress = (self.step + 1) / self.steps
+        return self.settings.learning_rate * one_cycle(progress, self.settings.warm_up)
 
     def finish(self) -> Reader:
         """The reader."""
@@ -321,12 +305,10 @@ class _Training:
 
     def restore(self, path: Path, warn: Callable[[str], None]) -> None:
         """Load the file of `save`, if there is one. Raises UserError where it is of another training."""
-        state = load_state(path, warn)
+        state = load_own_state(path, NAME, self.identity, warn)
         if state is None:
             return
         tensors, text = state
-        if text.get("identity") != self.identity:
-            raise UserError(f"{path} is of a reader with other pictures or settings: remove it to begin anew")
         self.network.load_state_dict(below("network", tensors))
         restore_optimizer(self.optimizer, below("optimizer", tensors))
         self.faces.restore(below("faces", tensors))
@@ -355,13 +337,3 @@ def resized(images: Tensor, side: int) -> Tensor:
     if images.shape[2] == side:
         return images
     return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
-
-
-def _identity(data: TrainingSet, settings: ReaderSettings, seed: int) -> str:
-    """SHA-256 of settings, seed, pictures and targets, which decide the weights."""
-    shape = (len(data), *data.images.shape[1:])
-    digest = hashlib.sha256(json.dumps([dataclasses.asdict(settings), seed, shape], sort_keys=True).encode())
-    for numbers in np.array_split(np.arange(len(data)), math.ceil(len(data) / HASHED)):
-        digest.update(data.take(numbers).numpy().tobytes())
-    digest.update(targets_of(data, data.images.shape[2]).numpy().tobytes())
-    return digest.hexdigest()
