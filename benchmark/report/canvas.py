@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 Box = tuple[int, int, int, int]
 Colour = tuple[int, int, int]
@@ -20,15 +21,22 @@ MARGIN, GAP, APART = 24, 6, 20
 
 @dataclass(frozen=True)
 class Figure:
-    """The picture, and where in it each cell is: by section and line (`0 hisd-r`), number of the source, and column."""
+    """The picture, and where in it each cell is: by section and line (`0 hisd-r`), number of the source, and column.
+
+    text: of the file, by name.
+    """
 
     image: Image.Image
     boxes: dict[tuple[str, int, str], Box] = field(default_factory=dict)
     scale: int = 1
+    text: dict[str, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write a PNG."""
-        self.image.save(path, optimize=True)
+        text = PngInfo()
+        for name, value in self.text.items():
+            text.add_text(name, value)
+        self.image.save(path, optimize=True, pnginfo=text)
 
 
 class Canvas:

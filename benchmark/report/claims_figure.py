@@ -1,32 +1,81 @@
-"""The pair of edits that shows a verdict best: the source, both rows' edits, and the true picture if there is one."""
+"""The pair of edits that shows a verdict best: the source, both rows' edits, and the true picture if there is one.
+
+`claims.png` says in its own text where its pictures are, if they may be passed on, so that pages over several results
+show them too.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
+from pydantic import Field
+from pydantic.dataclasses import dataclass as model
 
+from benchmark.core.errors import UserError
+from benchmark.core.models import STRICT, dump, parse_json
 from benchmark.report.canvas import INK, PAPER, Figure, load_font
 from benchmark.report.strip import MARGIN, draw_strip
 from benchmark.report.verdict_text import SIGNS
 from benchmark.statistics.verdict import Evidence, Verdict
 
 TITLE_SIZE = 18
+TEXT = "fesbench"
+"""Name of the text in `claims.png`."""
+LARGEST_FIGURE = 50_000_000
+"""Pixels of a `claims.png` that is read; one of thirty claims in pictures of 256 px has 30 million."""
 
 
-@dataclass(frozen=True)
-class ClaimPair:
-    """Pictures of S x S x 3 uint8. labels: of the two rows. truth: None where the data set has no such picture."""
+@dataclasses.dataclass(frozen=True)
+class EditPair:
+    """One edit by two rows, pictures of S x S x 3 uint8.
 
-    verdict: Verdict
-    caption: str
+    labels: of the two rows. change: the source's expression and the target. truth: None where the data set has no such
+    picture.
+    """
+
     labels: tuple[str, str]
+    change: tuple[str, str]
     source: np.ndarray
     edits: tuple[np.ndarray, np.ndarray]
     truth: np.ndarray | None
+
+    @property
+    def pictures(self) -> list[np.ndarray]:
+        """Source, both edits, and the true picture if there is one."""
+        return [self.source, *self.edits, *([] if self.truth is None else [self.truth])]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimPair:
+    """The edit that shows a verdict best. caption: the numbers of both rows."""
+
+    verdict: Verdict
+    caption: str
+    pair: EditPair
+
+
+@model(frozen=True, config=STRICT)
+class PairPlace:
+    """Where in the figure the pictures of a pair are: left and top of each, its side in pixels before enlarging."""
+
+    labels: tuple[str, str]
+    change: tuple[str, str]
+    corners: tuple[tuple[int, int], ...] = Field(min_length=3, max_length=4)
+    side: int = Field(ge=1)
+    scale: int = Field(ge=1)
+
+
+@model(frozen=True, config=STRICT)
+class FigureText:
+    """The text in the figure: its pairs by the claim's id."""
+
+    pairs: dict[str, PairPlace]
 
 
 def shown_evidence(verdict: Verdict, per_edit: set[str]) -> Evidence | None:
@@ -45,22 +94,60 @@ def best_edit(evidence: Evidence, first: pd.DataFrame, second: pd.DataFrame) -> 
     return int(np.lexsort((-np.nan_to_num(other), -np.nan_to_num(gap, nan=-np.inf)))[0])
 
 
-def draw_claims(pairs: Sequence[ClaimPair]) -> Figure | None:
-    """A strip for each pair with the claim above it; None for no pairs."""
+def draw_claims(pairs: Sequence[ClaimPair], public: bool = False) -> Figure | None:
+    """A strip for each pair with the claim above it; None for no pairs.
+
+    public: whether the pictures may be passed on, so that the figure says where they are (`read_pairs`).
+    """
     if not pairs:
         return None
     strips = []
-    for pair in pairs:
-        last = [] if pair.truth is None else [(pair.truth, "true")]
-        shown = [*zip(pair.edits, pair.labels, strict=True), *last]
-        strips.append(draw_strip(pair.source, [picture for picture, _ in shown], [name for _, name in shown]).image)
-    titles = [f"{SIGNS[pair.verdict.outcome]} {pair.verdict.id}: {pair.caption}" for pair in pairs]
+    for each in pairs:
+        names = [*each.pair.labels, "true"]
+        source, *others = each.pair.pictures
+        strips.append(draw_strip(source, others, names[: len(others)]))
+    titles = [f"{SIGNS[each.verdict.outcome]} {each.verdict.id}: {each.caption}" for each in pairs]
     font, head = load_font(TITLE_SIZE), 2 * TITLE_SIZE
-    width = max([strip.width for strip in strips] + [round(font.getlength(title)) + 2 * MARGIN for title in titles])
-    image = Image.new("RGB", (width, sum(strip.height + head for strip in strips)), PAPER)
+    widths = [strip.image.width for strip in strips]
+    width = max(widths + [round(font.getlength(title)) + 2 * MARGIN for title in titles])
+    image = Image.new("RGB", (width, sum(strip.image.height + head for strip in strips)), PAPER)
     draw, top = ImageDraw.Draw(image), 0
-    for title, strip in zip(titles, strips, strict=True):
+    places: dict[str, PairPlace] = {}
+    for each, title, strip in zip(pairs, titles, strips, strict=True):
         draw.text((MARGIN, top + head - 0.4 * TITLE_SIZE), title, INK, font, anchor="ls")
-        image.paste(strip, (0, top + head))
-        top += head + strip.height
-    return Figure(image)
+        image.paste(strip.image, (0, top + head))
+        corners = tuple((left, top + head + below) for left, below in strip.corners)
+        side = len(each.pair.source)
+        places[each.verdict.id] = PairPlace(each.pair.labels, each.pair.change, corners, side, strip.scale)
+        top += head + strip.image.height
+    text = {TEXT: json.dumps(dump(FigureText(places)), sort_keys=True)} if public else {}
+    return Figure(image, text=text)
+
+
+def read_pairs(path: Path) -> dict[str, EditPair]:
+    """The pairs in a `claims.png`, by the claim's id; none where it does not say where they are.
+
+    Raises UserError for a file that is damaged or no figure of claims.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            if image.width * image.height > LARGEST_FIGURE:
+                raise ValueError(f"it has more than {LARGEST_FIGURE:,} pixels")
+            image.load()
+            text = getattr(image, "text", {}).get(TEXT)
+            pixels = np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path} cannot be read as a figure of claims ({error})") from error
+    if text is None:
+        return {}
+    pairs = {}
+    for name, place in parse_json(FigureText, text, path).pairs.items():
+        long = place.side * place.scale
+        pictures = []
+        for left, top in place.corners:
+            if min(left, top) < 0 or left + long > pixels.shape[1] or top + long > pixels.shape[0]:
+                raise UserError(f"{path}: the pictures of '{name}' lie outside the figure")
+            pictures.append(pixels[top : top + long : place.scale, left : left + long : place.scale])
+        source, first, second, *truth = pictures
+        pairs[name] = EditPair(place.labels, place.change, source, (first, second), truth[0] if truth else None)
+    return pairs

@@ -11,7 +11,7 @@ from benchmark.report.markdown import bullets, escape_markdown, markdown
 from benchmark.report.notes import data_line, definitions
 from benchmark.report.results import SuiteResults
 from benchmark.report.tables import Table, cost_table, expressions_table, main_table, measures_table, steps_table
-from benchmark.report.verdict_text import SIGNS, evidence_line, heading, rules
+from benchmark.report.verdict_text import evidence_line, grouped, heading, rules
 
 PICTURES = {
     "overview.png": ("At a glance", "A few people, each edited to one expression by every row."),
@@ -72,11 +72,20 @@ def _claims(results: SuiteResults, drawn: bool) -> str:
         return f"{escape_markdown(heading(results))} ({escape_markdown(results.claims.source)}).\n"
     metrics = {metric.key: metric for metric in results.metrics}
     lines = [f"## {heading(results)}\n", f"{escape_markdown(results.claims.source)}\n"]
-    for verdict in results.verdicts:
-        why = f": {verdict.why}" if verdict.why else ""
-        lines.append(f"- **{SIGNS[verdict.outcome]} {verdict.outcome}**{escape_markdown(why)}  ")
-        lines.append(f"  “{escape_markdown(verdict.words)}” ({escape_markdown(verdict.place)}; `{verdict.id}`)")
-        lines += [f"    - {escape_markdown(evidence_line(each, metrics))}" for each in verdict.evidence]
+    for group in grouped(results.verdicts):
+        why = f": {group.why}" if group.why else ""
+        lines.append(f"- **{group.words}**{escape_markdown(why)}  ")
+        claims = [
+            f"“{escape_markdown(verdict.words)}” ({escape_markdown(verdict.place)}; `{verdict.id}`)"
+            for verdict in group.verdicts
+        ]
+        if len(claims) > 1:
+            lines.append(f"  <details><summary>{len(claims)} claims</summary>\n")
+            lines += [*(f"  - {claim}" for claim in claims), "\n  </details>"]
+        else:
+            lines.append(f"  {claims[0]}")
+            evidence = group.verdicts[0].evidence
+            lines += [f"    - {escape_markdown(evidence_line(each, metrics))}" for each in evidence]
     lines += ["", *(f"{escape_markdown(rule)}.\n" for rule in rules(results))]
     if drawn:
         lines.append(f"![The edits that show the verdicts best]({CLAIMS})\n")

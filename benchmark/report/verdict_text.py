@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from benchmark.metrics.metric import MetricDescription
 from benchmark.report.results import SuiteResults
@@ -19,6 +20,37 @@ def heading(results: SuiteResults) -> str:
         return f"Claims: none is about suite {results.suite}"
     counts = Counter(verdict.outcome for verdict in results.verdicts)
     return "Claims: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
+
+
+@dataclass(frozen=True)
+class VerdictGroup:
+    """Verdicts of one outcome for one reason, without numbers; or a single verdict."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of all of them."""
+        return self.verdicts[0].outcome
+
+    @property
+    def words(self) -> str:
+        """`– not testable here`."""
+        return f"{SIGNS[self.outcome]} {self.outcome}"
+
+    @property
+    def why(self) -> str:
+        """The reason that they share, "" where none is needed."""
+        return self.verdicts[0].why
+
+
+def grouped(verdicts: Sequence[Verdict]) -> list[VerdictGroup]:
+    """Join the verdicts that share a reason and have no numbers of their own; in the order of the first of each."""
+    groups: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        shared = verdict.why if verdict.why and not verdict.evidence else f"\0{verdict.id}"
+        groups.setdefault((verdict.outcome, shared), []).append(verdict)
+    return [VerdictGroup(tuple(members)) for members in groups.values()]
 
 
 def short(verdict: Verdict) -> str:

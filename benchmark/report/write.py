@@ -53,6 +53,8 @@ def write_report(
     one figure with all rows instead of one a guide.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    shown = {each.verdict.id: each.pair for each in pairs}
+    page = page or PageContent(pictures=pictures, losses=losses, timings=timings, pairs=shown)
     caption = data_line(results)
     figures: dict[str, Figure | None] = {}
     if figure == "ablation":
@@ -63,7 +65,7 @@ def write_report(
     else:
         figures |= {name: draw_edits(pictures, guide, caption) for guide, name in GUIDES.items()}
     figures["overview"] = draw_overview(pictures, results.targets)
-    figures["claims"] = draw_claims(pairs)
+    figures["claims"] = draw_claims(pairs, public=not (page.withheld or page.shown))
     for name, drawing in figures.items():
         if drawing is not None:
             drawing.save(folder / FILES[name])
@@ -81,7 +83,7 @@ def write_report(
         "extended table (CSV)": extended_csv(results, timings),
         "extended table (LaTeX)": latex(extended_tables(results, timings)),
         "page": report_page(results, timings, drawn),
-        WEB_PAGE: report_html(results, page or PageContent(pictures=pictures, losses=losses, timings=timings)),
+        WEB_PAGE: report_html(results, page),
     }
     for name, text in texts.items():
         (folder / FILES[name]).write_text(text, encoding="utf-8", newline="\n")

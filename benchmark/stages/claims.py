@@ -36,7 +36,7 @@ def claim_pairs(
 
     scores: by row id and seed. edited: the faces that were edited.
     """
-    from benchmark.report.claims_figure import ClaimPair, best_edit, shown_evidence
+    from benchmark.report.claims_figure import ClaimPair, EditPair, best_edit, shown_evidence
     from benchmark.report.verdict_text import evidence_line
 
     metrics = {metric.key: metric for metric in results.metrics}
@@ -57,14 +57,12 @@ def claim_pairs(
         index = best_edit(evidence, *tables)
         edits = [np.load(stage.edits.folder(context) / EDITED, mmap_mode="r")[index] for stage in stages]
         edit = tables[0].iloc[index]
-        pairs.append(
-            ClaimPair(
-                verdict,
-                evidence_line(evidence, metrics).partition(",")[0],
-                (labels[0], labels[1]),
-                np.asarray(faces.images[edit["source"]]),
-                (np.asarray(edits[0]), np.asarray(edits[1])),
-                np.asarray(faces.images[edit["truth"]]) if edit["truth"] >= 0 else None,
-            )
+        pair = EditPair(
+            (labels[0], labels[1]),
+            (edit["source_expression"], edit["target"]),
+            np.asarray(faces.images[edit["source"]]),
+            (np.asarray(edits[0]), np.asarray(edits[1])),
+            np.asarray(faces.images[edit["truth"]]) if edit["truth"] >= 0 else None,
         )
+        pairs.append(ClaimPair(verdict, evidence_line(evidence, metrics).partition(",")[0], pair))
     return pairs

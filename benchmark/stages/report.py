@@ -54,6 +54,7 @@ from benchmark.stages.train import CheckpointStage
 from benchmark.training.trainer import LOSSES
 
 if TYPE_CHECKING:
+    from benchmark.report.claims_figure import ClaimPair
     from benchmark.report.figures import RowPictures
     from benchmark.report.html.content import PageContent
 
@@ -181,7 +182,7 @@ class Report(Stage[NoFacts]):
         losses, seconds = self._trainings(context)
         pictures = self._pictures(results, context)
         pairs = claim_pairs(results, self._scores, self.edited, context)
-        page = self._page(results, pictures, losses, seconds, context)
+        page = self._page(results, pictures, pairs, losses, seconds, context)
         files = write_report(folder, results, pictures, losses, seconds, self.suite.figure, pairs, page)
         write_timings(folder, {**seconds, PEAK: context.peaks.sum})  # after the figures, which need most here
         self._track(context, results, losses, files)
@@ -197,6 +198,7 @@ class Report(Stage[NoFacts]):
         self,
         results: SuiteResults,
         pictures: Sequence[RowPictures],
+        pairs: Sequence[ClaimPair],
         losses: Mapping[str, pd.DataFrame],
         seconds: Mapping[str, float],
         context: Context,
@@ -208,6 +210,7 @@ class Report(Stage[NoFacts]):
         withheld = licensed and not self.faces_in_page
         return PageContent(
             pictures=[] if withheld else pictures,
+            pairs={} if withheld else {each.verdict.id: each.pair for each in pairs},
             examples=[] if withheld else edit_examples(results, self._scores, self.edited, context),
             confusions=confusions(self._scores, context),
             losses=losses,

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmark.report.certainty_tables import ranks_table, seeds_table
-from benchmark.report.claims_figure import ClaimPair, best_edit, draw_claims, shown_evidence
+from benchmark.report.claims_figure import ClaimPair, EditPair, best_edit, draw_claims, shown_evidence
 from benchmark.report.comparison import compare
 from benchmark.report.latex import latex
 from benchmark.report.markdown import markdown
@@ -195,8 +195,9 @@ def test_the_figure_has_a_strip_for_each_claim() -> None:
     assert shown_evidence(verdict, {"ssim"}) is None
     reds = np.zeros((4, 32, 32, 3), np.uint8)
     reds[..., 0] = np.array([50, 100, 150, 200])[:, None, None]
-    pair = ClaimPair(verdict, "CA", ("first", "second"), reds[0], (reds[1], reds[2]), reds[3])
-    figure = draw_claims([pair, dataclasses.replace(pair, truth=None)])
+    edits = EditPair(("first", "second"), ("sad", "happy"), reds[0], (reds[1], reds[2]), reds[3])
+    without = ClaimPair(dataclasses.replace(verdict, id="y"), "CA", dataclasses.replace(edits, truth=None))
+    figure = draw_claims([ClaimPair(verdict, "CA", edits), without])
     assert figure is not None
     colours = {colour for _, colour in figure.image.getcolors(1 << 24) or []}
     assert {(level, 0, 0) for level in (50, 100, 150, 200)} <= colours

@@ -22,9 +22,9 @@ from benchmark.report.comparison import compare
 from benchmark.report.html.content import PageContent, choose_edits, count_confusions
 from benchmark.report.html.loss_panels import HEIGHT, WIDTH, loss_panels
 from benchmark.report.html.page import BUDGET, parts, plane_metrics, report_html, sort_key
+from benchmark.report.html.pictures import OverBudgetError, PagePictures
 from benchmark.report.html.plots import apart, planes, strip_plots
 from benchmark.report.html.reproduce import row_commands
-from benchmark.report.html.sprites import SIDE, OverBudgetError, Sprites
 from benchmark.report.results import ReferenceNumber, ReferenceResults, ReferenceRow, SuiteResults
 from benchmark.run import parser
 from tests.report.made_up import certain_run, published_run, quick_run
@@ -163,25 +163,19 @@ def test_confusions_are_pandas_own_counts() -> None:
 
 
 # ---------------------------------------------------------------------------------------------- pictures
-def decoded(sprites: Sprites, number: int) -> np.ndarray:
-    uri, lines = sprites.sheets()[sprites.sheet(number)]
-    image = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
-    size = image.shape[1] // SIDE
-    x, y = (float(share.removesuffix("%")) / 100 for share in sprites.position(number).split())
-    column, line = round(x * (SIDE - 1)), round(y * max(lines - 1, 1))
-    return image[line * size : (line + 1) * size, column * size : (column + 1) * size]
+def decoded(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
 
 
-def test_every_picture_is_where_its_position_says() -> None:
-    sprites, rng = Sprites(10**7), np.random.default_rng(2)
-    pictures = [np.full((32, 32, 3), rng.integers(0, 256, 3), np.uint8) for _ in range(SIDE**2 + 40)]
-    numbers = [sprites.add(picture) for picture in pictures]
-    assert numbers == list(range(len(pictures)))
-    assert sprites.add(pictures[7].copy()) == 7
-    assert [lines for _, lines in sprites.sheets()] == [16, 3]
-    for number in (0, 17, 255, 256, 295):
-        difference = decoded(sprites, number)[8:24, 8:24].astype(int) - pictures[number][8:24, 8:24]
-        assert np.abs(difference).max() <= 12
+def test_every_picture_is_stored_once() -> None:
+    album, rng = PagePictures(10**7), np.random.default_rng(2)
+    pictures = [np.full((side, side, 3), rng.integers(0, 256, 3), np.uint8) for side in (32, 32, 64, 128)]
+    assert [album.add(picture) for picture in pictures] == list(range(len(pictures)))
+    assert album.add(pictures[2].copy()) == 2
+    stored = [decoded(uri) for uri in album.uris()]
+    assert [picture.shape for picture in stored] == [picture.shape for picture in pictures]
+    for actual, expected in zip(stored, pictures, strict=True):
+        assert np.abs(actual.astype(int) - expected).max() <= 12
 
 
 def test_pictures_keep_to_the_budget() -> None:
@@ -189,16 +183,16 @@ def test_pictures_keep_to_the_budget() -> None:
     noise = [rng.integers(0, 256, (64, 64, 3), np.uint8) for _ in range(60)]
     sizes = {}
     for budget in (10**6, 200_000, 60_000):
-        sprites = Sprites(budget)
+        album = PagePictures(budget)
         for picture in noise:
-            sprites.add(picture)
-        sizes[budget] = sum(len(uri) for uri, _ in sprites.sheets())
+            album.add(picture)
+        sizes[budget] = sum(map(len, album.uris()))
         assert sizes[budget] <= budget
     assert sizes[10**6] > sizes[200_000] > sizes[60_000]
-    sprites.budget = 1000
+    album.budget = 1000
     with pytest.raises(OverBudgetError, match="60 pictures do not fit 1000 bytes"):
-        sprites.sheets()
-    assert Sprites(1000).sheets() == []
+        album.uris()
+    assert PagePictures(1000).uris() == []
 
 
 # ---------------------------------------------------------------------------------------------- plots

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.core.errors import UserError
-from benchmark.report.claims_figure import ClaimPair
+from benchmark.report.claims_figure import ClaimPair, EditPair
 from benchmark.report.files import FILES
 from benchmark.report.results import load_results
 from benchmark.report.terminal import print_report
@@ -34,7 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     losses = {"mtss F&P seed 0": history(a=[1.0, 2.0])}
     results = certain_run()
     edits = np.zeros((3, 32, 32, 3), np.uint8)
-    pair = ClaimPair(results.verdicts[0], "CA", ("a", "b"), edits[0], (edits[1], edits[2]), None)
+    edit = EditPair(("a", "b"), ("sad", "happy"), edits[0], (edits[1], edits[2]), None)
+    pair = ClaimPair(results.verdicts[0], "CA", edit)
     files = write_report(result, results, rows, losses, timings(), "ablation", [pair])
     assert files == {name: result / file for name, file in FILES.items() if name not in (TARGETS, PLANE)}
     return result

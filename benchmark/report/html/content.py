@@ -13,6 +13,7 @@ from benchmark.metrics.metric import Direction, MetricDescription
 from benchmark.protocol import EXPRESSIONS
 
 if TYPE_CHECKING:
+    from benchmark.report.claims_figure import EditPair
     from benchmark.report.figures import RowPictures
 
 Which = Literal["best", "median", "worst"]
@@ -44,7 +45,8 @@ class PageContent:
     pictures: the galleries. examples: single edits. confusions: by row id, 8 x 8 counts over all seeds, a line for each
     target, a column for what the judge names. losses, failed: by training. timings: seconds by training.
     options: of the command that ran the suite, without the row's method. withheld: the pictures may not leave the
-    machine, so there are none. shown: they may not, and were asked for.
+    machine, so there are none. shown: they may not, and were asked for. pairs: the edits that show verdicts best, by
+    the claim's id.
     """
 
     pictures: Sequence[RowPictures] = ()
@@ -55,6 +57,7 @@ class PageContent:
     options: Sequence[str] = ()
     withheld: bool = False
     shown: bool = False
+    pairs: Mapping[str, EditPair] = field(default_factory=dict)
 
 
 def choose_edits(per_edit: pd.DataFrame, metric: MetricDescription) -> dict[Which, int]:

@@ -1,4 +1,4 @@
-"""The grid of edits in the manner of the paper's Fig. 3, as numbers of pictures in the sprites."""
+"""The grid of edits in the manner of the paper's Fig. 3, as numbers of the page's pictures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.figures import GUIDE_NAMES, SUBSET_NAMES, RowPictures
 from benchmark.report.html.content import EditExample
-from benchmark.report.html.sprites import Sprites
+from benchmark.report.html.pictures import PagePictures
 
 
 @dataclass(frozen=True)
 class Tile:
     """A picture of the page and its words; kind: source, edit, truth or reference."""
 
-    sprite: int
+    picture: int
     words: str
     kind: str
     column: str = ""
@@ -61,7 +61,7 @@ class ExampleTiles:
     truth: Tile | None
 
 
-def grid_sections(pictures: Sequence[RowPictures], targets: Sequence[str], sprites: Sprites) -> list[GridSection]:
+def grid_sections(pictures: Sequence[RowPictures], targets: Sequence[str], album: PagePictures) -> list[GridSection]:
     """Group rows of equal guide, subset and sources into sections. targets: of the suite; empty for all."""
     groups: dict[tuple[str, str, bytes], list[RowPictures]] = {}
     for row in pictures:
@@ -72,22 +72,22 @@ def grid_sections(pictures: Sequence[RowPictures], targets: Sequence[str], sprit
         GridSection(
             f"{GUIDE_NAMES[members[0].guide]}: {SUBSET_NAMES[members[0].subset]}",
             columns,
-            tuple(_block(members, index, columns, sprites) for index in range(len(members[0].sources))),
+            tuple(_block(members, index, columns, album) for index in range(len(members[0].sources))),
         )
         for members in groups.values()
     ]
 
 
-def _block(rows: Sequence[RowPictures], index: int, columns: Sequence[str], sprites: Sprites) -> Block:
+def _block(rows: Sequence[RowPictures], index: int, columns: Sequence[str], album: PagePictures) -> Block:
     first = rows[0]
     own = first.source_expressions[index]
     caption = first.captions[index] if first.captions else ""
-    source = Tile(sprites.add(first.sources[index]), f"source {index + 1}, {own}", "source")
+    source = Tile(album.add(first.sources[index]), f"source {index + 1}, {own}", "source")
 
     def line(label: str, kind: str, cells: np.ndarray) -> GridLine:
         tiles = (
             None if name == own else Tile(
-                sprites.add(cells[index, EXPRESSIONS.index(name)]),
+                album.add(cells[index, EXPRESSIONS.index(name)]),
                 f"{label}: source {index + 1}, {own} to {name}", kind, name,
             )
             for name in columns
@@ -106,15 +106,15 @@ def _block(rows: Sequence[RowPictures], index: int, columns: Sequence[str], spri
     return Block(source, f"{own}, {caption}" if caption else own, tuple(lines))
 
 
-def example_tiles(example: EditExample, decimals: int, sprites: Sprites) -> ExampleTiles:
+def example_tiles(example: EditExample, decimals: int, album: PagePictures) -> ExampleTiles:
     """Make the tiles of a single edit."""
     change = f"{example.source_expression} to {example.target}"
     words = f"{example.row}, {example.which}: {change}"
-    truth = None if example.truth is None else Tile(sprites.add(example.truth), f"{words}, true picture", "truth")
+    truth = None if example.truth is None else Tile(album.add(example.truth), f"{words}, true picture", "truth")
     return ExampleTiles(
         f"{example.value:.{decimals}f}",
         f"{change}, judged {example.judged}",
-        Tile(sprites.add(example.source), f"{words}, source", "source"),
-        Tile(sprites.add(example.edit), words, "edit"),
+        Tile(album.add(example.source), f"{words}, source", "source"),
+        Tile(album.add(example.edit), words, "edit", example.target),
         truth,
     )

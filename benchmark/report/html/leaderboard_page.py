@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.report.html.page import render
+from benchmark.report.claims_figure import read_pairs
+from benchmark.report.files import FILES
+from benchmark.report.html.claims import VerdictCard, verdict_cards
+from benchmark.report.html.page import PICTURES_BUDGET, render
+from benchmark.report.html.pictures import PagePictures
 from benchmark.report.leaderboard import BoardGroup, source
 from benchmark.report.notes import definitions, failure_note, listed
 from benchmark.report.results import SuiteResults
 from benchmark.report.tables import metric_heading
+from benchmark.report.verdict_text import heading, rules
 from benchmark.statistics.decisions import LEVEL
+
+
+@dataclass(frozen=True)
+class SuiteClaims:
+    """The verdicts of one of the results. name: of its suite and profile."""
+
+    name: str
+    heading: str
+    source: str
+    cards: tuple[VerdictCard, ...]
+    rules: tuple[str, ...]
 
 
 def leaderboard_html(
     title: str, groups: Sequence[BoardGroup], entries: Sequence[tuple[Path, SuiteResults]], unread: Sequence[str]
 ) -> str:
-    """Make the page. entries: the results behind it. unread: lines on those that were left out."""
+    """Make the page. entries: the results behind it and their files. unread: lines on those that were left out.
+
+    Shows the edits of the `claims.png` beside each file. Raises UserError for a damaged one, OverBudgetError where its
+    pictures do not fit even when small.
+    """
     results = [each for _, each in entries]
+    album = PagePictures(PICTURES_BUDGET)
+    claims = [_claims(path, each, album) for path, each in entries if each.claims is not None and each.verdicts]
     defined = dict(line for each in results for line in definitions(each))
     return render(
         "leaderboard.html.j2",
         title=title,
         groups=groups,
+        claims=claims,
+        album=album,
         results=results,
         unread=unread,
         definitions=defined,
@@ -33,6 +58,19 @@ def leaderboard_html(
         profiles={each.profile: each.notice for each in results},
         suites=listed(list(dict.fromkeys(each.suite for each in results))),
         level=100 * LEVEL,
+    )
+
+
+def _claims(path: Path, results: SuiteResults, album: PagePictures) -> SuiteClaims:
+    assert results.claims is not None
+    figure = path.with_name(FILES["claims"])
+    pairs = read_pairs(figure) if figure.is_file() else {}
+    return SuiteClaims(
+        f"{results.suite}, profile {results.profile}",
+        heading(results),
+        results.claims.source,
+        tuple(verdict_cards(results, pairs, album)),
+        rules(results),
     )
 
 

@@ -16,12 +16,13 @@ from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.certainty_tables import agreement_table, ranks_table, seeds_table
 from benchmark.report.comparison import Comparison, compare
+from benchmark.report.html.claims import verdict_cards
 from benchmark.report.html.content import TIE_BREAKER, WHICH, EditExample, PageContent, Which
 from benchmark.report.html.grid import ExampleTiles, example_tiles, grid_sections
 from benchmark.report.html.loss_panels import loss_panels
+from benchmark.report.html.pictures import PagePictures
 from benchmark.report.html.plots import Plane, planes, strip_plots
 from benchmark.report.html.reproduce import command, row_commands, suite_options
-from benchmark.report.html.sprites import Sprites
 from benchmark.report.markdown import superscript
 from benchmark.report.notes import data_line, definitions, failure_note
 from benchmark.report.plane_figure import ACROSS, UP
@@ -35,7 +36,7 @@ from benchmark.report.tables import (
     metric_heading,
     steps_table,
 )
-from benchmark.report.verdict_text import SIGNS, evidence_line, heading, rules
+from benchmark.report.verdict_text import heading, rules
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -50,9 +51,10 @@ INTERVAL = re.compile(r"(?P<value>[^±\[]*?)(?P<spread> ±[^\[]*?)?(?P<interval>
 
 def report_html(results: SuiteResults, content: PageContent) -> str:
     """Make the page. Raises OverBudgetError where even small pictures do not fit."""
-    comparison, sprites = compare(results), Sprites(PICTURES_BUDGET)
-    sections = [] if content.withheld else grid_sections(content.pictures, results.targets, sprites)
-    measures = [] if content.withheld else _measures(results, content.examples, sprites)
+    comparison, album = compare(results), PagePictures(PICTURES_BUDGET)
+    sections = [] if content.withheld else grid_sections(content.pictures, results.targets, album)
+    measures = [] if content.withheld else _measures(results, content.examples, album)
+    verdicts = verdict_cards(results, {} if content.withheld else content.pairs, album)
     options = list(content.options) or suite_options(results)
     tables = {
         "measures": measures_table(results), "ranks": ranks_table(results), "agreement": agreement_table(results),
@@ -65,7 +67,7 @@ def report_html(results: SuiteResults, content: PageContent) -> str:
         content=content,
         data_line=data_line(results),
         verdicts_heading=heading(results) if results.claims else "",
-        verdicts=_verdicts(results),
+        verdicts=verdicts,
         rules=rules(results),
         main=main_table(comparison),
         published=comparison.published,
@@ -74,8 +76,7 @@ def report_html(results: SuiteResults, content: PageContent) -> str:
         plots=strip_plots(results, comparison),
         sections=sections,
         measures=measures,
-        sprites=sprites,
-        sheets=sprites.sheets(),
+        album=album,
         confusions=_confusions(results, content.confusions),
         losses=loss_panels(content.losses, failed_trainings(results)),
         command=command(options),
@@ -124,30 +125,6 @@ def sort_key(text: str) -> str:
 
 
 # ---------------------------------------------------------------------------------------------- parts of the page
-@dataclass(frozen=True)
-class VerdictView:
-    """A claim, its verdict, and the numbers behind it."""
-
-    outcome: str
-    sign: str
-    words: str
-    place: str
-    id: str
-    why: str
-    evidence: tuple[str, ...]
-
-
-def _verdicts(results: SuiteResults) -> list[VerdictView]:
-    metrics = {metric.key: metric for metric in results.metrics}
-    return [
-        VerdictView(
-            verdict.outcome, SIGNS[verdict.outcome], verdict.words, verdict.place, verdict.id, verdict.why,
-            tuple(evidence_line(each, metrics) for each in verdict.evidence),
-        )
-        for verdict in results.verdicts
-    ]  # fmt: skip
-
-
 def plane_metrics(results: SuiteResults) -> tuple[MetricDescription, MetricDescription] | None:
     """Return the metrics of expression, across, and of identity, or None where one was not measured."""
     by_key = {metric.key: metric for metric in results.metrics}
@@ -168,14 +145,14 @@ class MeasureExamples:
     rows: tuple[tuple[str, str, tuple[tuple[Which, ExampleTiles], ...]], ...]
 
 
-def _measures(results: SuiteResults, examples: Sequence[EditExample], sprites: Sprites) -> list[MeasureExamples]:
+def _measures(results: SuiteResults, examples: Sequence[EditExample], album: PagePictures) -> list[MeasureExamples]:
     by_cell = {(each.metric, each.row, each.which): each for each in examples}
     measures = []
     for metric in sorted(results.metrics, key=lambda metric: metric.key != TIE_BREAKER):
         rows = []
         for row in results.rows:
             shown = [
-                (which, example_tiles(by_cell[metric.key, row.id, which], metric.decimals, sprites))
+                (which, example_tiles(by_cell[metric.key, row.id, which], metric.decimals, album))
                 for which in WHICH
                 if (metric.key, row.id, which) in by_cell
             ]

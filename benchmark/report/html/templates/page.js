@@ -65,7 +65,6 @@
 
     const paint = (element, tile) => {
       element.className = `${tile.className.replace(/\bover\b/, "")} ${element.dataset.extra ?? ""}`;
-      element.style.backgroundPosition = tile.style.backgroundPosition;
     };
     const related = (tile) => {
       const block = tile.closest("[data-block]");
