@@ -33,9 +33,9 @@ SUITE, PROFILE, SEEDS = "smoke", "smoke", 8
 def parser() -> Parser:
     """The arguments."""
     command = Parser("benchmark.regress", f"{__doc__}\n\n{STATUSES}", EXAMPLES)
-    what = command.add_mutually_exclusive_group(required=True)
-    what.add_argument("--against", type=Path, metavar="REF", help="compare with these stored results")
-    what.add_argument("--store", type=Path, metavar="FILE", help="run a suite with several seeds and store its results")
+    mode = command.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--against", type=Path, metavar="REF", help="compare with these stored results")
+    mode.add_argument("--store", type=Path, metavar="FILE", help="run a suite with several seeds and store its results")
     command.add_argument("--suite", help=f"to store: name of a suite, or a YAML file (default: {SUITE})")
     command.add_argument("--profile", help=f"to store: name of a profile, or a YAML file (default: {PROFILE})")
     command.add_argument("--data", help=f"to store: {DATA_HELP} (default: rendered)")

@@ -67,13 +67,13 @@ def train(arguments: argparse.Namespace) -> int:
         seeds=parse_seeds(arguments.seeds), device=arguments.device, threads=arguments.threads, jobs=arguments.jobs,
         out=arguments.out, reference=arguments.reference, retrain=arguments.retrain, quiet=arguments.quiet,
     )  # fmt: skip
-    made = train_missing(suites, options, seconds)
+    outcome = train_missing(suites, options, seconds)
     if arguments.json:
-        sys.stdout.write(json.dumps(asdict(made), indent=1) + "\n")
+        sys.stdout.write(json.dumps(asdict(outcome), indent=1) + "\n")
         return 0
-    for kind, names in asdict(made).items():
+    for kind, names in asdict(outcome).items():
         sys.stdout.write("".join(f"{kind}: {name}\n" for name in names))
-    if rest := len(made.begun) + len(made.waiting):
+    if rest := len(outcome.begun) + len(outcome.waiting):
         sys.stdout.write(f"{rest} to do: the same command goes on with them\n")
     return 0
 

@@ -83,9 +83,9 @@ def tune(arguments: argparse.Namespace) -> int:
     from benchmark.tuning.write import PAGE, write_tuning
 
     run = run_trials(options, asked)
-    found = outcomes(run)
+    chosen = outcomes(run)
     folder = arguments.out / "tuning" / f"{run.report.name}"
-    paths = write_tuning(run, found, folder, arguments.seed)
+    paths = write_tuning(run, chosen, folder, arguments.seed)
     text = (folder / PAGE).read_text(encoding="utf-8")
     chosen = text.partition("## Chosen")[2].partition("\n## ")[0].strip()
     sys.stdout.write("\n".join([chosen, "", *map(str, paths)]) + "\n")

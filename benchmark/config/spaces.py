@@ -43,16 +43,16 @@ class Range:
                 raise ValueError(f"goes from {bounds[0]:g} to {bounds[1]:g}: the lower one comes first")
         return self
 
-    def at(self, place: float) -> Scalar:
-        """The value at a place in [0, 1), rounded to three digits where it is a number of a range."""
+    def at(self, share: float) -> Scalar:
+        """The value at a share of the range, in [0, 1), rounded to three digits where it is a number of a range."""
         if self.choice is not None:
-            return self.choice[int(place * len(self.choice))]
+            return self.choice[int(share * len(self.choice))]
         if self.log is not None:
             low, high = self.log
-            return _rounded(low * (high / low) ** place)
+            return _rounded(low * (high / low) ** share)
         assert self.linear is not None
         low, high = self.linear
-        return _rounded(low + (high - low) * place)
+        return _rounded(low + (high - low) * share)
 
 
 def _rounded(value: float) -> float:
@@ -78,11 +78,11 @@ class MethodSpace:
             seen.add(name)
         return self
 
-    def value_at(self, places: Mapping[str, float]) -> dict[str, Any]:
-        """The settings at places in [0, 1), by name."""
+    def value_at(self, shares: Mapping[str, float]) -> dict[str, Any]:
+        """The settings at shares of their ranges in [0, 1), by name."""
         values: dict[str, Any] = {}
         for name, kind in self.settings.items():
-            value = kind.at(places[name])
+            value = kind.at(shares[name])
             values[name] = _rounded(float(value) * float(values[kind.of])) if kind.of else value
         return values
 

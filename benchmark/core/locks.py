@@ -52,13 +52,13 @@ def is_network(folder: Path) -> bool:
     except OSError:
         return False
     here = folder.resolve()
-    found = ("", "")
+    deepest = ("", "")
     for line in mounts:
         _, point, kind, *_ = line.split()
         point = point.encode("latin-1", "replace").decode("unicode_escape")
-        if here.is_relative_to(point) and len(point) >= len(found[0]):
-            found = point, kind
-    return found[1] in NETWORK
+        if here.is_relative_to(point) and len(point) >= len(deepest[0]):
+            deepest = point, kind
+    return deepest[1] in NETWORK
 
 
 class Claim(ABC):

@@ -201,8 +201,8 @@ class Session:
     def _row_run(self, row: RowLog) -> str:
         """The run of a row, which begins when its training does: MLflow changes no beginning later."""
         if row.name not in self._rows:
-            place = next(place for place, other in enumerate(self._log.rows) if other.name == row.name)
-            tags = {PARENT_TAG: self._parent, ORDER_TAG: f"{place:03d}"}
+            index = next(index for index, other in enumerate(self._log.rows) if other.name == row.name)
+            tags = {PARENT_TAG: self._parent, ORDER_TAG: f"{index:03d}"}
             self._rows[row.name] = self._take_up(row.name, row.name, tags, row.parameters, row.started)
         return self._rows[row.name]
 

@@ -93,10 +93,10 @@ class ObjectFiles:
     def names(self, folder: str) -> list[str]:
         """Return the names of the objects of a folder."""
         try:
-            found = self.fs.ls(self.path(folder), detail=False, refresh=True)
+            listing = self.fs.ls(self.path(folder), detail=False, refresh=True)
         except FileNotFoundError:
             return []
-        return [name.rpartition("/")[2] for name in found if not name.endswith("/")]
+        return [name.rpartition("/")[2] for name in listing if not name.endswith("/")]
 
     def upload(self, file: Path, name: str) -> None:
         """Upload a file."""

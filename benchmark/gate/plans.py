@@ -221,10 +221,10 @@ class Suite:
                 photographs = self._photographs(entry.row.data)
                 if photographs:
                     with with_threads(self.threads):
-                        made = edit_photographs(
+                        edited = edit_photographs(
                             photographs, train.folder(self.context), entry.row.guide, self.request.device
                         )
-                    numbers[entry.row.id][PHOTOGRAPHS] = colours(made)
+                    numbers[entry.row.id][PHOTOGRAPHS] = colours(edited)
         return numbers
 
     def _photographs(self, subset: Subset) -> list[Path]:

@@ -109,7 +109,7 @@ class Failed:
 class Died:
     """The worker ended without a word, as whoever started it on its machine says; `log` is its last lines."""
 
-    what: str
+    ending: str
     log: tuple[str, ...] = ()
 
 

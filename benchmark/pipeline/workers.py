@@ -299,7 +299,7 @@ class Driver:
             self._give_up(died.job)
         if not self._executor.remote:
             raise RunFailed(
-                f"{name}: its process {died.what}; the same command goes on, and with --jobs 1 needs less memory"
+                f"{name}: its process {died.ending}; the same command goes on, and with --jobs 1 needs less memory"
             )
         if job is None or self._stopping:
             return
@@ -309,10 +309,10 @@ class Driver:
         if self._deaths[recipe.key] >= DEATHS:
             log = "".join(f"\n  {line}" for line in died.log)
             raise RunFailed(
-                f"{name}: its process died {DEATHS} times without progress; the last one {died.what}"
+                f"{name}: its process died {DEATHS} times without progress; the last one {died.ending}"
                 + (f", and its last lines were:{log}" if log else "")
             )
-        self._reporter.say(f"{name}: its process {died.what}; it goes on elsewhere from what is saved")
+        self._reporter.say(f"{name}: its process {died.ending}; it goes on elsewhere from what is saved")
 
     # ------------------------------------------------------------------------------------------------ other processes
     def _leave(self, number: int) -> None:

@@ -61,7 +61,7 @@ class ClaimPair:
 
 
 @model(frozen=True, config=STRICT)
-class PairPlace:
+class PairBoxes:
     """Where in the figure the pictures of a pair are: left and top of each, its side in pixels before enlarging."""
 
     labels: tuple[str, str]
@@ -75,7 +75,7 @@ class PairPlace:
 class FigureText:
     """The text in the figure: its pairs by the claim's id."""
 
-    pairs: dict[str, PairPlace]
+    pairs: dict[str, PairBoxes]
 
 
 def shown_evidence(verdict: Verdict, per_edit: set[str]) -> Evidence | None:
@@ -84,7 +84,7 @@ def shown_evidence(verdict: Verdict, per_edit: set[str]) -> Evidence | None:
 
 
 def best_edit(evidence: Evidence, first: pd.DataFrame, second: pd.DataFrame) -> int:
-    """The place of the edit in which the two rows differ most, in the direction in which they differ on the whole.
+    """The index of the edit in which the two rows differ most, in the direction in which they differ on the whole.
 
     first, second: the same edits in the same order. Equal differences in accuracy are told apart by PSNR.
     """
@@ -112,15 +112,15 @@ def draw_claims(pairs: Sequence[ClaimPair], public: bool = False) -> Figure | No
     width = max(widths + [round(font.getlength(title)) + 2 * MARGIN for title in titles])
     image = Image.new("RGB", (width, sum(strip.image.height + head for strip in strips)), PAPER)
     draw, top = ImageDraw.Draw(image), 0
-    places: dict[str, PairPlace] = {}
+    boxes: dict[str, PairBoxes] = {}
     for each, title, strip in zip(pairs, titles, strips, strict=True):
         draw.text((MARGIN, top + head - 0.4 * TITLE_SIZE), title, INK, font, anchor="ls")
         image.paste(strip.image, (0, top + head))
         corners = tuple((left, top + head + below) for left, below in strip.corners)
         side = len(each.pair.source)
-        places[each.verdict.id] = PairPlace(each.pair.labels, each.pair.change, corners, side, strip.scale)
+        boxes[each.verdict.id] = PairBoxes(each.pair.labels, each.pair.change, corners, side, strip.scale)
         top += head + strip.image.height
-    text = {TEXT: json.dumps(dump(FigureText(places)), sort_keys=True)} if public else {}
+    text = {TEXT: json.dumps(dump(FigureText(boxes)), sort_keys=True)} if public else {}
     return Figure(image, text=text)
 
 
@@ -141,13 +141,13 @@ def read_pairs(path: Path) -> dict[str, EditPair]:
     if text is None:
         return {}
     pairs = {}
-    for name, place in parse_json(FigureText, text, path).pairs.items():
-        long = place.side * place.scale
+    for name, box in parse_json(FigureText, text, path).pairs.items():
+        long = box.side * box.scale
         pictures = []
-        for left, top in place.corners:
+        for left, top in box.corners:
             if min(left, top) < 0 or left + long > pixels.shape[1] or top + long > pixels.shape[0]:
                 raise UserError(f"{path}: the pictures of '{name}' lie outside the figure")
-            pictures.append(pixels[top : top + long : place.scale, left : left + long : place.scale])
+            pictures.append(pixels[top : top + long : box.scale, left : left + long : box.scale])
         source, first, second, *truth = pictures
-        pairs[name] = EditPair(place.labels, place.change, source, (first, second), truth[0] if truth else None)
+        pairs[name] = EditPair(box.labels, box.change, source, (first, second), truth[0] if truth else None)
     return pairs

@@ -34,14 +34,14 @@ class BoardCell:
 class BoardRow:
     """A row, where it is from, and its cells in the order of the group's metrics."""
 
-    found: FoundRow
+    origin: FoundRow
     also: tuple[str, ...]
     cells: tuple[BoardCell, ...]
 
     @property
     def row(self) -> Row:
         """As it stands in its results."""
-        return self.found.row
+        return self.origin.row
 
 
 @dataclass(frozen=True)

@@ -38,21 +38,21 @@ def draw_overview(pictures: Sequence[RowPictures], targets: Sequence[str] = ()) 
     if not groups:
         return None
     rows = max(groups.values(), key=len)
-    lines = [line for place in range(len(rows[0].sources)) if (line := _line(rows, place, targets))][:LINES]
+    lines = [line for index in range(len(rows[0].sources)) if (line := _line(rows, index, targets))][:LINES]
     return _Canvas(rows, lines).drawn() if lines else None
 
 
-def _line(rows: Sequence[RowPictures], place: int, targets: Sequence[str]) -> OverviewLine | None:
-    """Choose the target of the source at a place; None where it shows the only target already."""
+def _line(rows: Sequence[RowPictures], index: int, targets: Sequence[str]) -> OverviewLine | None:
+    """Choose the target of a source by its index; None where it shows the only target already."""
     first = rows[0]
-    own = first.source_expressions[place]
-    wanted = [target for target in targets if target != own] if targets else [choose_target(place, own)]
+    own = first.source_expressions[index]
+    wanted = [target for target in targets if target != own] if targets else [choose_target(index, own)]
     if not wanted:
         return None
-    target = wanted[place % len(wanted)]
+    target = wanted[index % len(wanted)]
     column = EXPRESSIONS.index(target)
-    truth = [] if first.truths is None else [first.truths[place, column]]
-    return OverviewLine(target, (first.sources[place], *(row.edits[place, column] for row in rows), *truth))
+    truth = [] if first.truths is None else [first.truths[index, column]]
+    return OverviewLine(target, (first.sources[index], *(row.edits[index, column] for row in rows), *truth))
 
 
 class _Canvas(Canvas):

@@ -113,9 +113,9 @@ def as_learned(
     """
     if not learned(judge, prepare):
         return images, 0
-    places = mean_landmarks(load_faces(judge.faces.folder(context)), judge.subset)
+    mean = mean_landmarks(load_faces(judge.faces.folder(context)), judge.subset)
     cameras = faces.table["camera"].to_numpy()[rows]
-    pictures, known = align_faces(images, faces.landmarks[rows], cameras, places)
+    pictures, known = align_faces(images, faces.landmarks[rows], cameras, mean)
     return pictures, int(known.sum())
 
 

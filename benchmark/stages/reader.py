@@ -149,11 +149,12 @@ def _describe(
     """Describe the faces of `rows`; `described` has those of the rows `known` already."""
     if network is None:
         return np.empty((len(rows), 0), np.float32)
-    found = dict(zip(known.tolist(), described, strict=True))
-    rest = np.array([row for row in rows.tolist() if row not in found], np.int64)
+    descriptions = dict(zip(known.tolist(), described, strict=True))
+    rest = np.array([row for row in rows.tolist() if row not in descriptions], np.int64)
     if len(rest):
-        found |= dict(zip(rest.tolist(), network.describe(faces.images[rest], faces.landmarks[rest]), strict=True))
-    return np.stack([found[row] for row in rows.tolist()])
+        others = network.describe(faces.images[rest], faces.landmarks[rest])
+        descriptions |= dict(zip(rest.tolist(), others, strict=True))
+    return np.stack([descriptions[row] for row in rows.tolist()])
 
 
 def reader_error(reader: Reader | None, faces: FaceSet, rows: np.ndarray, frames: Frames) -> ReaderResult:

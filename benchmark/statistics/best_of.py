@@ -37,7 +37,7 @@ def best_of(values: Sequence[float], trials: int, higher: bool = True) -> BestOf
     ordered = sorted(values)
     choices = math.comb(count, trials)
     # The i-th smallest is the largest of those choices that take the others from the i - 1 below it.
-    shares = [math.comb(place, trials - 1) / choices for place in range(count)]
+    shares = [math.comb(rank, trials - 1) / choices for rank in range(count)]
     mean = math.fsum(share * value for share, value in zip(shares, ordered, strict=True))
     return BestOf(
         trials, mean, _quantile(ordered, shares, (1 - CONFIDENCE) / 2), _quantile(ordered, shares, (1 + CONFIDENCE) / 2)

@@ -161,5 +161,5 @@ def frechet_floor(real: NDArray[np.floating], identities: ArrayLike) -> float | 
 def _identities(edits: ArrayLike, real: ArrayLike) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp]]:
     """All names in order, and the place among them of each edit's and each real picture's."""
     first, second = np.asarray(edits, str), np.asarray(real, str)
-    names, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-    return [str(name) for name in names], places[: len(first)], places[len(first) :]
+    names, indices = np.unique(np.concatenate([first, second]), return_inverse=True)
+    return [str(name) for name in names], indices[: len(first)], indices[len(first) :]

@@ -54,13 +54,13 @@ def outcomes(run: RunTrials) -> list[MethodOutcome]:
     described = {metric.key: metric for metric in run.results.metrics}
     criterion, ties = described[tuning.space.criterion], described[tuning.space.ties]
     rows = {row.id: row for row in run.results.rows}
-    found = []
+    result = []
     for method in tuning.rows:
         measured = tuple(_measured(trial, run, rows, criterion, ties) for trial in tuning.of_method(method))
         drawn = [each.value for each in measured if each.trial.kind == "drawn" and each.value is not None]
         curve = tuple(best_of_curve(drawn, criterion.direction == "higher")) if drawn else ()
-        found.append(MethodOutcome(method, measured, choose(measured, criterion, ties), curve))
-    return found
+        result.append(MethodOutcome(method, measured, choose(measured, criterion, ties), curve))
+    return result
 
 
 def _measured(

@@ -101,7 +101,8 @@ def _trials(
         ("published", {name: defaults[name] for name in space.settings}),
         ("profile", {name: present[name] for name in space.settings}),
     ]
-    values += [("drawn", space.value_at(place)) for place in _places(method, list(space.settings), count - FIXED, seed)]
+    drawn = _drawn_shares(method, list(space.settings), count - FIXED, seed)
+    values += [("drawn", space.value_at(shares)) for shares in drawn]
     for number, (kind, settings) in enumerate(values):
         row_settings(method, profile, settings)  # raises UserError for what no training can have
         batch = settings.get(space.batch, present[space.batch])
@@ -109,7 +110,7 @@ def _trials(
         yield Trial(method, number, kind, settings, max(1, round(iterations)))
 
 
-def _places(method: str, names: Sequence[str], count: int, seed: int) -> Iterator[dict[str, float]]:
+def _drawn_shares(method: str, names: Sequence[str], count: int, seed: int) -> Iterator[dict[str, float]]:
     """Points in the unit cube of the settings. The seed and the method's name decide them, and nothing else."""
     from scipy.stats import qmc
 

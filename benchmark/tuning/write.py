@@ -27,21 +27,21 @@ SHOWN = 4
 """Significant digits of a setting."""
 
 
-def write_tuning(run: RunTrials, found: Sequence[MethodOutcome], folder: Path, seed: int) -> list[Path]:
+def write_tuning(run: RunTrials, outcomes: Sequence[MethodOutcome], folder: Path, seed: int) -> list[Path]:
     """Write all files into a folder; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     profile = f"{run.tuning.profile.name}-tuned.yaml"
-    write_text(folder / PAGE, page(run, found, seed))
-    write_text(folder / TABLE, trials_csv(run, found))
-    write_text(folder / profile, tuned_profile(run, found))
+    write_text(folder / PAGE, page(run, outcomes, seed))
+    write_text(folder / TABLE, trials_csv(run, outcomes))
+    write_text(folder / profile, tuned_profile(run, outcomes))
     names = [PAGE, TABLE, profile]
-    if draw_curves(found, run.tuning.space.criterion, folder / CURVES):
+    if draw_curves(outcomes, run.tuning.space.criterion, folder / CURVES):
         names.append(CURVES)
     return [folder / name for name in names]
 
 
 # ------------------------------------------------------------------------------------------------ the page
-def page(run: RunTrials, found: Sequence[MethodOutcome], seed: int) -> str:
+def page(run: RunTrials, outcomes: Sequence[MethodOutcome], seed: int) -> str:
     """tuning.md."""
     tuning, results = run.tuning, run.results
     metrics = {metric.key: metric for metric in results.metrics}
@@ -58,27 +58,27 @@ def page(run: RunTrials, found: Sequence[MethodOutcome], seed: int) -> str:
         f"**Length.** A trial is as many iterations as take about {duration(tuning.seconds)} of one core at the costs "
         "that the space declares; with another batch than the published one, as many as see the same pictures. What "
         "was spent:",
-        _spent(found),
+        _spent(outcomes),
         "## Chosen",
-        "\n".join(_choice(each, run) for each in found),
+        "\n".join(_choice(each, run) for each in outcomes),
     ]
-    for each in found:
+    for each in outcomes:
         rows = ", ".join(row.label for row in tuning.rows[each.method])
         parts += [f"## {escape_markdown(each.method)} ({escape_markdown(rows)})", _trials(each, run)]
     parts += [
         "## The best of k trials",
         "What is expected of k drawn trials (the unbiased estimator of Tang et al., arXiv 2004.13705), and in brackets "
         "where the best of k of these trials lies in 95 of 100 choices.",
-        _curves(found, criterion.decimals),
+        _curves(outcomes, criterion.decimals),
         f"![The best of k trials]({CURVES})",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _spent(found: Sequence[MethodOutcome]) -> str:
+def _spent(outcomes: Sequence[MethodOutcome]) -> str:
     head = "| method | trials | seconds of one core | seconds a trial | pictures seen | pictures a trial |"
     lines = [head, "|---|--:|--:|--:|--:|--:|"]
-    for each in found:
+    for each in outcomes:
         count = max(1, sum(trial.seconds > 0 for trial in each.trials))
         cells = [
             escape_markdown(each.method), str(len(each.trials)), f"{each.seconds:,.0f}", f"{each.seconds / count:,.0f}",
@@ -118,10 +118,10 @@ def _trials(each: MethodOutcome, run: RunTrials) -> str:
     return "\n".join(lines)
 
 
-def _curves(found: Sequence[MethodOutcome], decimals: int) -> str:
-    most = max((len(each.curve) for each in found), default=0)
+def _curves(outcomes: Sequence[MethodOutcome], decimals: int) -> str:
+    most = max((len(each.curve) for each in outcomes), default=0)
     lines = [f"| method | {' | '.join(f'k = {k}' for k in range(1, most + 1))} |", f"|---|{'--:|' * most}"]
-    for each in found:
+    for each in outcomes:
         cells = [f"{best.mean:.{decimals}f} [{best.low:.{decimals}f}, {best.high:.{decimals}f}]" for best in each.curve]
         cells = [escape_markdown(cell) for cell in cells] + [EMPTY] * (most - len(cells))
         lines.append(f"| {escape_markdown(each.method)} | {' | '.join(cells)} |")
@@ -133,14 +133,14 @@ def _shown(value: Any) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ other files
-def trials_csv(run: RunTrials, found: Sequence[MethodOutcome]) -> str:
+def trials_csv(run: RunTrials, outcomes: Sequence[MethodOutcome]) -> str:
     """trials.csv: a line for each trial, its settings as JSON, every metric."""
     keys = [metric.key for metric in run.results.metrics]
     stream = io.StringIO()
     head = ["method", "trial", "kind", "chosen", "iterations", "pictures", "seconds", "settings", *keys, "failed"]
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(head)
-    for each in found:
+    for each in outcomes:
         for one in each.trials:
             writer.writerow(
                 [
@@ -153,12 +153,12 @@ def trials_csv(run: RunTrials, found: Sequence[MethodOutcome]) -> str:
     return stream.getvalue()
 
 
-def tuned_profile(run: RunTrials, found: Sequence[MethodOutcome]) -> str:
+def tuned_profile(run: RunTrials, outcomes: Sequence[MethodOutcome]) -> str:
     """The profile with the chosen settings in the place of those of the space, and why."""
     path = find("profile", PROFILES, run.profile)
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     overrides = dict(content.get("overrides") or {})
-    for each in found:
+    for each in outcomes:
         if each.chosen is not None and each.chosen.trial.kind != "profile":
             overrides[each.method] = _override(each, each.chosen, overrides.get(each.method) or {}, run)
     content["overrides"] = overrides
@@ -180,9 +180,9 @@ def _override(each: MethodOutcome, chosen: Measured, old: Mapping[str, Any], run
     return {"why": " ".join(filter(None, (str(old.get("why", "")).strip(), tuned))), "settings": kept}
 
 
-def draw_curves(found: Sequence[MethodOutcome], criterion: str, path: Path) -> bool:
+def draw_curves(outcomes: Sequence[MethodOutcome], criterion: str, path: Path) -> bool:
     """Write the figure: a line for each method over k, with its bounds, and the published values as marks at 1."""
-    drawn = [each for each in found if each.curve]
+    drawn = [each for each in outcomes if each.curve]
     if not drawn:
         return False
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -126,7 +126,7 @@ def make_app(models: Models, rendered: dict[str, Face], uploads: Uploads) -> Fas
             raise UserError("Choose one of an expression, a reference and action units.")
         if form.target and form.target not in EXPRESSIONS:
             raise UserError("This expression is not known.")
-        made = models.edit(
+        edited = models.edit(
             form.model,
             face_of(form.source),
             GuideRequest(
@@ -137,11 +137,11 @@ def make_app(models: Models, rendered: dict[str, Face], uploads: Uploads) -> Fas
             ),
         )
         return {
-            "edit": _data_uri(made.image),
-            "source": _data_uri(made.source),
-            "judge": made.judge,
-            "identity": made.identity,
-            "seconds": made.seconds,
+            "edit": _data_uri(edited.image),
+            "source": _data_uri(edited.source),
+            "judge": edited.judge,
+            "identity": edited.identity,
+            "seconds": edited.seconds,
         }
 
     @app.get("/{name}")

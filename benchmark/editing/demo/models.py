@@ -108,8 +108,8 @@ class Models:
             started = time.perf_counter()
             portrait = face.portrait(model.editor.size, model.editor.framing)
             if lacking := portrait.lacks(model.method.source_needs):
-                what = " and ".join(KNOWLEDGE[each] for each in lacking)
-                raise UserError(f"{name} needs the {what} of the face, which are known of rendered faces only.")
+                needed = " and ".join(KNOWLEDGE[each] for each in lacking)
+                raise UserError(f"{name} needs the {needed} of the face, which are known of rendered faces only.")
             edited = model.editor.edit(portrait, model.target(request))
             judge, identity = self.judges.get(model.editor.size), None
             predicted = [] if judge is None else judge.predict(edited[None])[0].tolist()

@@ -78,12 +78,12 @@ class Uploads:
         picture = _decoded(content)
         landmarks = None
         if self._detector is not None:
-            found = self._detector.detect(picture, fine=True)
-            if found is None:
+            detection = self._detector.detect(picture, fine=True)
+            if detection is None:
                 raise NoPicture(
                     "No face was found in this picture. It should be seen from the front, and not be small."
                 )
-            landmarks = found.landmarks
+            landmarks = detection.landmarks
         with self._lock:
             name = secrets.token_urlsafe(12)
             self._faces[name] = Face(picture, landmarks)

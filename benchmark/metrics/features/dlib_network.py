@@ -44,8 +44,8 @@ class IdentityWeights:
 @lru_cache(maxsize=1)
 def find_identity_weights() -> IdentityWeights | None:
     """The weights; None where the extra `photos` is not installed."""
-    found = importlib.util.find_spec(PACKAGE)  # not imported: the package asks setuptools for its own folder
-    folders = found.submodule_search_locations if found else None
+    spec = importlib.util.find_spec(PACKAGE)  # not imported: the package asks setuptools for its own folder
+    folders = spec.submodule_search_locations if spec else None
     path = Path(next(iter(folders or [""])), FILE)
     if not path.is_file():
         return None

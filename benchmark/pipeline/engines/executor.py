@@ -55,7 +55,7 @@ class Died:
 
     job: int | None
     """None where it had none."""
-    what: str
+    ending: str
     """As the rest of a sentence: `was killed by SIGKILL`."""
     log: tuple[str, ...] = ()
     """The last lines that it wrote."""

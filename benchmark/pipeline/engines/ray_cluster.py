@@ -136,14 +136,14 @@ class RayExecutor(Executor):
         for task in ended:
             number = self._tasks.pop(task)
             try:
-                unfit, what = ray.get(task), "ended without a word"
+                unfit, ending = ray.get(task), "ended without a word"
             except TaskCancelledError:
-                unfit, what = "", "was cancelled"
+                unfit, ending = "", "was cancelled"
             except RayError as error:
-                unfit, what = "", f"was lost ({type(error).__name__})"
+                unfit, ending = "", f"was lost ({type(error).__name__})"
             if number in self._unfinished and not unfit:
                 del self._unfinished[number]
-                yield Died(number, what)
+                yield Died(number, ending)
 
     def _taken(self, seconds: float) -> Iterator[Event]:
         try:
@@ -172,7 +172,7 @@ class RayExecutor(Executor):
         elif isinstance(message, messages.Failed | messages.Stopped | messages.Died):
             self._unfinished.pop(number, None)
         if isinstance(message, messages.Died):
-            yield Died(number, message.what, message.log)
+            yield Died(number, message.ending, message.log)
         else:
             yield Heard(number, message)
 

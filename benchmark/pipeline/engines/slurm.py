@@ -268,7 +268,7 @@ class SlurmExecutor(Executor):
             self._jobs.pop(job.number, None)
             shutil.rmtree(job.folder, ignore_errors=True)
         if isinstance(message, messages.Died):
-            yield Died(job.number, message.what, message.log)
+            yield Died(job.number, message.ending, message.log)
         else:
             yield Heard(job.number, message)
 

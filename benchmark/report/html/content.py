@@ -79,8 +79,8 @@ def _goodness(values: np.ndarray, direction: Direction) -> np.ndarray:
 def count_confusions(tables: Sequence[pd.DataFrame]) -> np.ndarray:
     """Count edits by target (lines) and judged expression (columns), 8 x 8, over the seeds of a row."""
     counts = np.zeros((len(EXPRESSIONS), len(EXPRESSIONS)), int)
-    places = {name: index for index, name in enumerate(EXPRESSIONS)}
+    indices = {name: index for index, name in enumerate(EXPRESSIONS)}
     for table in tables:
-        pairs = table["target"].map(places).to_numpy(int), table["judged"].map(places).to_numpy(int)
+        pairs = table["target"].map(indices).to_numpy(int), table["judged"].map(indices).to_numpy(int)
         np.add.at(counts, pairs, 1)
     return counts

@@ -80,7 +80,7 @@ def reasons(group: BoardGroup) -> dict[str, str]:
     for entry in group.rows:
         for metric, cell in zip(group.metrics, entry.cells, strict=True):
             if cell.why:
-                row = f"{entry.row.label} ({source(entry.found)})"
+                row = f"{entry.row.label} ({source(entry.origin)})"
                 cells.setdefault(cell.why, {}).setdefault(row, []).append(metric.label)
     return {
         why: "; ".join(f"{listed(labels)} of {row}" for row, labels in by_row.items()) for why, by_row in cells.items()

@@ -202,33 +202,33 @@ def planes(results: SuiteResults, across: MetricDescription, up: MetricDescripti
 
 
 def _plane(
-    subset: Subset, made: Sequence[Row], corners: Sequence[Row], across: MetricDescription, up: MetricDescription
+    subset: Subset, measured: Sequence[Row], corners: Sequence[Row], across: MetricDescription, up: MetricDescription
 ) -> Plane:
     width, height, left, right, top, bottom = PLANE
-    rows = [*made, *corners]
+    rows = [*measured, *corners]
     x_axis = axis_of(list(_numbers(rows, across)), left, width - right, 0.09)
     y_axis = axis_of(list(_numbers(rows, up)), height - bottom, top, 0.07)
-    places = [(x_axis.at(_mean(row, across)), y_axis.at(_mean(row, up))) for row in rows]
-    label_y = apart([y for _, y in places], 15.0, top, height - bottom)
+    positions = [(x_axis.at(_mean(row, across)), y_axis.at(_mean(row, up))) for row in rows]
+    label_y = apart([y for _, y in positions], 15.0, top, height - bottom)
     points = tuple(
-        _point(row, place, row in corners, (across, up), (x_axis, y_axis), at)
-        for row, place, at in zip(rows, places, label_y, strict=True)
+        _point(row, position, row in corners, (across, up), (x_axis, y_axis), at)
+        for row, position, at in zip(rows, positions, label_y, strict=True)
     )
-    truth = next((place for row, place in zip(rows, places, strict=True) if row.id.startswith(TRUTH)), None)
+    truth = next((position for row, position in zip(rows, positions, strict=True) if row.id.startswith(TRUTH)), None)
     x_label, y_label = (f"{metric.label} ({BETTER[metric.direction]})" for metric in (across, up))
     return Plane(SUBSET_NAMES[subset], x_label, y_label, x_axis, y_axis, points, truth)
 
 
 def _point(
     row: Row,
-    place: tuple[float, float],
+    position: tuple[float, float],
     corner: bool,
     metrics: tuple[MetricDescription, MetricDescription],
     axes: tuple[Axis, Axis],
     label_y: float,
 ) -> PlanePoint:
     """Make the point of a row; its name stands towards the middle."""
-    x, y = place
+    x, y = position
     on_the_left = x > axes[0].start + 0.62 * (axes[0].end - axes[0].start)
     arms = []
     for metric, axis in zip(metrics, axes, strict=True):
