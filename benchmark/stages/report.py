@@ -85,7 +85,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 20
+    version = 21
     files = ("results.json",)
 
     def __init__(
