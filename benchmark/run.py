@@ -115,7 +115,7 @@ def options_of(arguments: argparse.Namespace) -> RunOptions:
         suite=arguments.suite,
         profile=arguments.profile,
         data=arguments.data,
-        methods=items(arguments.methods, "--methods") if arguments.methods else None,
+        methods=items(arguments.methods, "--methods") if arguments.methods is not None else None,
         checkpoints=arguments.checkpoint,
         seeds=parse_seeds(arguments.seeds),
         device=arguments.device,

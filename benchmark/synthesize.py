@@ -76,13 +76,14 @@ def synthesize(arguments: argparse.Namespace) -> int:
     """Edit, and print what became of every picture."""
     if arguments.seed is not None and not arguments.target:
         raise UserError("--seed draws the latent of --target: without one it has no part in the edit")
-    if arguments.threads is not None and arguments.threads < 1:
-        raise UserError(f"--threads must be at least 1, not {arguments.threads}")
     if arguments.openface is not None and not arguments.openface.is_dir() and (fault := fault_of(arguments.openface)):
         raise UserError(f"--openface {arguments.openface} {fault}")
 
     from benchmark.editing.guides import DEFAULT_SEED, EditRequest
     from benchmark.editing.session import SessionOptions, edit_files
+    from benchmark.training.device import check_threads
+
+    check_threads(arguments.threads)
 
     seed = DEFAULT_SEED if arguments.seed is None else arguments.seed
     request = EditRequest(arguments.target, seed, arguments.reference, arguments.aus)

@@ -63,7 +63,7 @@ def train(arguments: argparse.Namespace) -> int:
 
     options = RunOptions(
         suite=suites[0], profile=arguments.profile, data=arguments.data,
-        methods=items(arguments.methods, "--methods") if arguments.methods else None,
+        methods=items(arguments.methods, "--methods") if arguments.methods is not None else None,
         seeds=parse_seeds(arguments.seeds), device=arguments.device, threads=arguments.threads, jobs=arguments.jobs,
         out=arguments.out, reference=arguments.reference, retrain=arguments.retrain, quiet=arguments.quiet,
     )  # fmt: skip

@@ -63,7 +63,7 @@ def tune(arguments: argparse.Namespace) -> int:
         raise UserError(f"--seed must be a whole number from 0 to {MAX_SEED}, not {arguments.seed}")
     options = RunOptions(
         suite=arguments.suite, profile=arguments.profile, data=arguments.data,
-        methods=items(arguments.methods, "--methods") if arguments.methods else None,
+        methods=items(arguments.methods, "--methods") if arguments.methods is not None else None,
         device=arguments.device, threads=arguments.threads, jobs=arguments.jobs, out=arguments.out,
         quiet=arguments.quiet, engine=engine_options(arguments),
     )  # fmt: skip

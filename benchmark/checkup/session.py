@@ -11,12 +11,12 @@ from benchmark.checkup.page import text, write_page
 from benchmark.config.profiles import load_profile
 from benchmark.core.artifacts import Store
 from benchmark.core.cli import writable_folder
-from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
 from benchmark.data.photos.set_aside import ASIDE
 from benchmark.data.registry import open_source
 from benchmark.pipeline.context import make_missing, open_context
 from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.training.device import check_threads
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ class CheckedDataSet:
 def check_data_set(data: str, profile: str, store: Path, threads: int | None, quiet: bool) -> CheckedDataSet:
     """Prepare a data set, which suites then find prepared, and check it. Raises UserError."""
     stated = load_profile(profile)
-    if threads is not None and threads < 1:
-        raise UserError(f"--threads must be at least 1, not {threads}")
+    check_threads(threads)
     root = writable_folder(store, "--store")
     source = open_source(data, root / "cache")
     source.check()

@@ -80,6 +80,12 @@ def load_index(root: Path) -> Index:
         raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
 
 
+def check_stored(root: Path) -> None:
+    """Raise UserError where what the user named is no folder; one without an index is a folder with nothing stored."""
+    if not root.is_dir():
+        raise UserError(f"--reference {root} is no folder; benchmark.reference --to DIR makes one with stored results")
+
+
 def stored_weights(name: str, root: Path = REFERENCE) -> Path:
     """The folder of the stored weights of a row (by its id) or of a method (its first row).
 

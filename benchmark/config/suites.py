@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from benchmark.config.loading import HERE, find, load
 from benchmark.config.paper import paper_path
-from benchmark.core.errors import quoted, unknown
+from benchmark.core.errors import UserError, quoted, unknown
 from benchmark.core.models import STRICT
 from benchmark.protocol import EXPRESSIONS, Guide, Subset
 
@@ -144,7 +144,9 @@ class Suite:
         return tuple(name for name in EXPRESSIONS if name in targets) if len(targets) < len(EXPRESSIONS) else ()
 
     def only(self, methods: list[str]) -> Suite:
-        """The rows of `methods`. Raises UserError for a method that no row has."""
+        """The rows of `methods`. Raises UserError for a method that no row has, and for no method."""
+        if not methods:
+            raise UserError("no method is named: leave methods out for all of them")
         known = {row.method for row in self.rows}
         for method in methods:
             if method not in known:

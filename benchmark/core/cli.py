@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmark.core.errors import ContractError, RunFailed, UserError, did_you_mean, quoted
 from benchmark.core.files import fault_of
@@ -123,6 +123,12 @@ class Parser(argparse.ArgumentParser):
             )
             self.error(f"unknown argument '{rest[0]}'{hint}")
         return parsed
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Refuse an empty path, such as an unset variable gives: pathlib takes it for the current folder."""
+        if action.type is Path and not arg_string:
+            raise argparse.ArgumentError(action, "a path is needed, not ''")
+        return super()._get_value(action, arg_string)
 
     def error(self, message: str) -> NoReturn:
         """Write `message` in one line, cut to a screen, and exit with status 2."""

@@ -51,7 +51,7 @@ def is_network(folder: Path) -> bool:
         mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return False
-    here = folder.resolve()
+    here = Path(os.path.realpath(folder))  # resolve() raises RuntimeError for a loop of links
     deepest = ("", "")
     for line in mounts:
         _, point, kind, *_ = line.split()

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tarfile
 import threading
@@ -36,6 +37,9 @@ STATE_SECONDS = 30.0
 SHARE = 10
 DAMAGED_MANIFEST = f"{MANIFEST}.damaged"
 PROTOCOLS = ("s3", "file")
+NAMED = {"s3": re.compile(r"[a-zA-Z0-9._-]{1,255}(/|$)"), "file": re.compile("/.")}
+WANTED = {"s3": "s3://BUCKET/FOLDER", "file": "file:///FOLDER, from the root on,"}
+"""What is behind `://`: a bucket as boto3 takes them, or an absolute path."""
 
 
 class ObjectFiles:
@@ -46,6 +50,9 @@ class ObjectFiles:
         protocol = url.partition("://")[0] if "://" in url else ""
         if protocol not in (*PROTOCOLS, "memory"):
             raise UserError(f"--store {quoted(url)}: s3://BUCKET/FOLDER is wanted")
+        place = url.partition("://")[2].rstrip("/")
+        if protocol in NAMED and not NAMED[protocol].match(place):
+            raise UserError(f"--store {quoted(url)}: {WANTED[protocol]} is wanted")
         import fsspec
 
         try:

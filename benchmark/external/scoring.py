@@ -21,7 +21,7 @@ from benchmark.pipeline.context import open_context
 from benchmark.protocol import Subset
 from benchmark.report.results import SuiteResults
 from benchmark.stages.features import choose_extractor
-from benchmark.training.device import choose_device
+from benchmark.training.device import check_threads, choose_device
 
 LONGEST_NAME = 40
 
@@ -56,8 +56,7 @@ class ScoredSubmission:
 def score_submission(options: SubmissionOptions) -> ScoredSubmission:
     """Check list, data set and pictures before any long work, then measure. Raises UserError."""
     _check_name(options.name)
-    if options.threads is not None and options.threads < 1:
-        raise UserError(f"--threads must be at least 1, not {options.threads}")
+    check_threads(options.threads)
     listing = read_listing(options.edits)
     expected = {subset: expected_files(options.edits, subset, sheet) for subset, sheet in listing.sheets.items()}
     asked = find_submitted(options.results, expected)

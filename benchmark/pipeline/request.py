@@ -16,6 +16,7 @@ from benchmark.config.loading import REFERENCE
 from benchmark.config.paper import claims_path
 from benchmark.config.precision import Precision
 from benchmark.config.profiles import FeatureSpace, Profile, features_for, load_profile
+from benchmark.config.reference import check_stored
 from benchmark.config.suites import Suite, load_suite
 from benchmark.core.artifacts import Store
 from benchmark.core.cli import writable_folder
@@ -27,7 +28,7 @@ from benchmark.pipeline.engines.options import LOCAL, EngineOptions, check_engin
 from benchmark.protocol import JUDGE_SEED
 from benchmark.stages.features import ExtractorChoice, choose_extractor
 from benchmark.stages.network_choice import NetworkChoice, choose_networks
-from benchmark.training.device import check_jobs, choose_device
+from benchmark.training.device import check_jobs, check_threads, choose_device
 from benchmark.training.registry import code_digest, is_known, known_methods
 
 if TYPE_CHECKING:
@@ -133,9 +134,10 @@ def check_options(options: RunOptions) -> tuple[PlanRequest, Store]:
     if options.methods is not None:
         suite = suite.only(list(options.methods))
     _check_methods(profile, suite)
-    if options.threads is not None and options.threads < 1:
-        raise UserError(f"--threads must be at least 1, not {options.threads}")
+    check_threads(options.threads)
     check_jobs(options.jobs)
+    if options.reference is not None:
+        check_stored(options.reference)
     seeds = _seeds(options.seeds)
     checkpoints = _checkpoints(options.checkpoints, suite, profile)
     check_engine(options.engine)

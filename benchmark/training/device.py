@@ -24,6 +24,7 @@ def compute_deterministically(device: str) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
+MOST_THREADS = 1024
 SIDE_BY_SIDE_WIDTH = 0.5
 """Widest networks, as a share of the published channels, of which a CPU trains two at once.
 
@@ -35,6 +36,14 @@ def check_jobs(jobs: str) -> None:
     """Raises UserError where `--jobs` is neither a number nor auto."""
     if jobs != "auto" and (not jobs.isdecimal() or len(jobs) > 4 or int(jobs) < 1):
         raise UserError(f"--jobs must be a whole number of at least 1, or auto, not {quoted(jobs)}")
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises UserError where `--threads` is given and no number of threads that a process can have."""
+    if threads is not None and threads < 1:
+        raise UserError(f"--threads must be at least 1, not {quoted(threads)}")
+    if threads is not None and threads > MOST_THREADS:
+        raise UserError(f"--threads must be at most {MOST_THREADS:,}, not {quoted(threads)}")
 
 
 def choose_jobs(jobs: str, device: str, threads: int, width: float) -> int:

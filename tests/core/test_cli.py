@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 from pathlib import Path
 
 import pytest
 
-from benchmark.core.cli import EXIT_FAILED, EXIT_USAGE, run_command, writable_file
+from benchmark.core.cli import EXIT_FAILED, EXIT_USAGE, Parser, run_command, writable_file
 from benchmark.core.errors import ContractError, UserError
 from benchmark.core.hashes import write_bytes
 
@@ -62,3 +63,21 @@ def test_files_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     assert writable_file(tmp_path / "file", "--out").read_text() == "x"
     assert new.parent.is_dir()
     assert not new.exists()
+
+
+def test_an_empty_path_is_not_the_current_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser("x", "")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--title")
+    assert parser.parse_args(["--out", ".", "--title", ""]).out == Path()
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args(["--out", ""])
+    assert capsys.readouterr().err == "error: argument --out: a path is needed, not ''\n"
+
+
+@pytest.mark.parametrize("command", ["run", "ablate", "train", "tune"])
+def test_no_methods_are_not_all_methods(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = ["--suite", "smoke"] if command == "run" else []
+    main = importlib.import_module(f"benchmark.{command}").main
+    assert main([*suite, "--methods", "", "--out", str(tmp_path)]) == EXIT_USAGE
+    assert capsys.readouterr().err == "error: --methods : names by commas, none of them empty\n"

@@ -177,6 +177,10 @@ def test_no_call_lists_more_than_one_key(opened: Callable[[str], ObjectStore], m
         ("runs", "s3://BUCKET/FOLDER is wanted"),
         ("http://somewhere/x", "s3://BUCKET/FOLDER is wanted"),
         ("file:///proc/nowhere", "cannot be written"),
+        ("s3://", "s3://BUCKET/FOLDER is wanted"),
+        ("s3:///folder", "s3://BUCKET/FOLDER is wanted"),
+        ("file://", "file:///FOLDER, from the root on, is wanted"),
+        ("file://runs", "file:///FOLDER, from the root on, is wanted"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_one_line(tmp_path: Path, url: str, wrong: str) -> None:

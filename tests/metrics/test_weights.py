@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -169,6 +170,10 @@ def test_given_files(tmp_path: Path) -> None:
     assert ensure_weights("inception", other, allow_other_weights=True).sha256 == DIGEST
     with pytest.raises(UserError, match=r"cannot read the weights .*missing\.pth"):
         ensure_weights("inception", tmp_path / "missing.pth")
+    os.mkfifo(tmp_path / "pipe.pth")
+    for special in (tmp_path / "pipe.pth", Path("/dev/zero")):
+        with pytest.raises(UserError, match=r"cannot read the weights .*: it is a (named pipe|device), not a file"):
+            ensure_weights("inception", special)
     with pytest.raises(UserError, match="takes no weights file"):
         ensure_weights("efficientnet-lite0", other)
     with pytest.raises(UserError, match="did you mean 'inception'"):

@@ -30,6 +30,7 @@ def arguments(tmp_path: Path, make_faces: Callable[..., Path]) -> list[str]:
         "targets_per_source": 1, "allow_small": True, "stored_weights": "float16",
     }  # fmt: skip
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(profile))
+    (tmp_path / "none").mkdir()
     for guide in "TR":
         rows = [{"id": "d", "label": "Dummy", "method": METHOD, "guide": guide, "data": "F"}]
         (tmp_path / f"{guide}.yaml").write_text(yaml.safe_dump({"title": "Dummies", "rows": rows}))

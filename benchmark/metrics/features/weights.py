@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from benchmark.core import hashes
 from benchmark.core.errors import UserError
 
 TIMEOUT = 30.0
@@ -84,8 +85,7 @@ def sha256_of(path: Path) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _sha256(path: Path, _size: int, _changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes.sha256_of(path)
 
 
 def given(path: Path, published: Published, allow_other: bool) -> Weights:

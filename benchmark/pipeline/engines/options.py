@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from benchmark.core.errors import UserError, quoted, unknown
 
 Engine = Literal["local", "ray", "slurm"]
+MAX_PORT = 65_535
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 PACKAGES: Mapping[Engine, str] = {"ray": "ray", "slurm": "submitit"}
 """Which package an engine needs; the extra has the engine's name."""
@@ -115,7 +116,8 @@ def check_engine(options: EngineOptions) -> None:
     if options.address != "auto":
         if options.engine != "ray":
             raise UserError("--address is for --engine ray")
-        if not re.fullmatch(r"[\w.\-\[\]:]+:\d+", options.address):
+        host, _, port = options.address.rpartition(":")
+        if not re.fullmatch(r"[\w.\-\[\]:]+", host) or not re.fullmatch(r"[1-9]\d{0,4}", port) or int(port) > MAX_PORT:
             raise UserError(f"--address must be auto or HOST:PORT, not {quoted(options.address)}")
 
 

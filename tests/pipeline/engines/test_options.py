@@ -48,6 +48,8 @@ def test_options_are_read() -> None:
         (["--slurm", "partition=gpu"], "--slurm is for --engine slurm"),
         (["--address", "head:6379"], "--address is for --engine ray"),
         (["--engine", "ray", "--address", "head"], "--address must be auto or HOST:PORT, not 'head'"),
+        (["--engine", "ray", "--address", "head:0"], "--address must be auto or HOST:PORT, not 'head:0'"),
+        (["--engine", "ray", "--address", "head:65536"], "--address must be auto or HOST:PORT, not 'head:65536'"),
         (["--gpu-share", "0"], "--gpu-share must be above 0 and at most 1, not 0"),
         (["--gpu-share", "nan"], "--gpu-share must be above 0 and at most 1, not nan"),
     ],
