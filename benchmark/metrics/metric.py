@@ -50,9 +50,9 @@ REASONS: dict[Need, str] = {
     "true picture": "the data set has no picture of the same person, camera and gaze with the target expression",
     "landmarks": "the data set has no landmarks, and the crop is drawn round them",
     "action units": "no action units were measured in the training pictures, from which the reader could learn them, "
-    "or in the true pictures",
+    "or in those that edits are compared with",
     "landmarks read": "no landmarks are known of the training pictures, from which the reader could learn them, "
-    "or of the true pictures",
+    "or of those that edits are compared with",
     "identity network": "dlib's network is not installed (python -m pip install 'fesbench[photos]'), or no face has "
     "landmarks to cut it out by",
 }

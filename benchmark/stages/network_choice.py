@@ -22,6 +22,9 @@ from benchmark.metrics.own_network import OwnMetric, own_metrics
 from benchmark.stages.base import Context
 from benchmark.stages.features import crop_faces, have_crops
 
+KEPT_OPEN = 4
+"""Networks in memory at once: the stages of a plan take turns with them."""
+
 
 @dataclass(frozen=True)
 class NetworkChoice:
@@ -42,7 +45,7 @@ class NetworkChoice:
         return {"network": self.sha256, "preparation": self.described.preparation}
 
     def open(self, device: str) -> FeatureExtractor:
-        """Load it; the last one opened stays open. Raises UserError where the file is no network of pictures."""
+        """Load it; the last ones opened stay open. Raises UserError where the file is no network of pictures."""
         return _opened(self.path, self.sha256, device)
 
     def features(self, images: np.ndarray, context: Context, title: str) -> np.ndarray:
@@ -75,7 +78,7 @@ class NetworkChoice:
         return every
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=KEPT_OPEN)
 def _opened(path: Path, sha256: str, device: str) -> FeatureExtractor:
     from benchmark.metrics.features.own_network import open_own_network
 

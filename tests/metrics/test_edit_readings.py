@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -222,6 +223,12 @@ def test_what_is_missing_is_reported() -> None:
     assert "no landmarks are known" in reasons["landmark_error"]
     without_truth = Edits(images, TABLE.assign(truth=-1), FACES, edits.judged, None)
     assert "true picture" not in GAIN.summary(GAIN.values(edits), edits.lacking).reason
+    unmeasured = FaceSet(FACES.images, FACES.table.assign(units_by="prototype", landmarks_by="mirrored pose"))
+    of_stand_ins = dataclasses.replace(read(images, Decoder()), faces=unmeasured)
+    for metric, words in ((GAIN, "no action units were measured"), (LANDMARK_ERROR, "no landmarks are known")):
+        summary = metric.summary(metric.values(of_stand_ins), of_stand_ins.lacking)
+        assert summary.value is None
+        assert words in summary.reason
     assert "no picture of the same person" in GAIN.summary(GAIN.values(without_truth), without_truth.lacking).reason
 
 
