@@ -367,7 +367,8 @@ def _words(checks: Sequence[Check]) -> str:
     for verdict in ("regressed", "not comparable", "inconclusive"):
         if count := counted[verdict]:
             return (
-                f"{len(count)} of {len(checks)} numbers {verdict}, the first is {count[0].subject}, {count[0].quantity}"
+                f"{len(count)} of {len(checks) - len(counted['reported'])} numbers {verdict}, the first is "
+                f"{count[0].subject}, {count[0].quantity}"
             )
     better = f", {len(counted['improved'])} improved" if counted["improved"] else ""
     return f"{len(counted['pass']) + len(counted['improved'])} numbers within what other seeds give{better}"
