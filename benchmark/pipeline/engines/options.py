@@ -13,6 +13,9 @@ from benchmark.core.errors import UserError, quoted, unknown
 
 Engine = Literal["local", "ray", "slurm"]
 MAX_PORT = 65_535
+STORES = ("s3://", "file://")
+DAY = 24 * 60
+"""Minutes, the time limit of a job of Slurm where `--slurm time=` gives none."""
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 PACKAGES: Mapping[Engine, str] = {"ray": "ray", "slurm": "submitit"}
 """Which package an engine needs; the extra has the engine's name."""
@@ -113,12 +116,31 @@ def check_engine(options: EngineOptions) -> None:
         raise UserError(f"--gpu-share must be above 0 and at most 1, not {options.gpu_share:g}")
     if options.slurm and options.engine != "slurm":
         raise UserError("--slurm is for --engine slurm")
+    if "time" in options.slurm:
+        minutes(options.slurm["time"])
+    if options.store and not options.store.startswith(STORES):
+        raise UserError(f"--store {quoted(options.store)}: s3://BUCKET/FOLDER is wanted")
     if options.address != "auto":
         if options.engine != "ray":
             raise UserError("--address is for --engine ray")
         host, _, port = options.address.rpartition(":")
         if not re.fullmatch(r"[\w.\-\[\]:]+", host) or not re.fullmatch(r"[1-9]\d{0,4}", port) or int(port) > MAX_PORT:
             raise UserError(f"--address must be auto or HOST:PORT, not {quoted(options.address)}")
+
+
+def minutes(text: str) -> int:
+    """A time limit as sbatch has it: minutes, M:S, H:M:S, D-H, D-H:M or D-H:M:S. Raises UserError."""
+    match = re.fullmatch(r"(?:(\d{1,6})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?", text, re.ASCII)
+    if match is None or not re.search("[1-9]", text):
+        raise UserError(f"--slurm time={quoted(text)[1:-1]}: minutes, H:MM:SS or D-HH:MM:SS are wanted")
+    days, *rest = match.groups()
+    numbers = [int(number) for number in rest if number is not None]
+    if days is not None:
+        hours, mins, seconds = [*numbers, 0, 0][:3]
+        return max(1, int(days) * DAY + hours * 60 + mins + (seconds > 0))
+    if len(numbers) == 3:
+        return max(1, numbers[0] * 60 + numbers[1] + (numbers[2] > 0))
+    return max(1, numbers[0] + (len(numbers) == 2 and numbers[1] > 0))
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:
@@ -129,5 +151,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
             raise UserError(f"--slurm {quoted(text)}: NAME=VALUE is wanted, such as partition=gpu")
         if name not in SLURM_OPTIONS:
             raise unknown("option of sbatch", name, SLURM_OPTIONS, "in --slurm")
+        if name in pairs:
+            raise UserError(f"--slurm {name}= is given twice: {quoted(pairs[name])} and {quoted(value)}")
         pairs[name] = value
     return pairs

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
-import re
 import shutil
 import socket
 import threading
@@ -28,7 +27,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
 from benchmark.pipeline import messages
 from benchmark.pipeline.engines.executor import Died, Event, Executor, Heard, Job, Refused, Resources
-from benchmark.pipeline.engines.options import EngineOptions
+from benchmark.pipeline.engines.options import DAY, EngineOptions, minutes
 from benchmark.pipeline.engines.relay import Fitness, Relay, tied_to
 from benchmark.pipeline.request import code_of_project
 
@@ -36,8 +35,6 @@ FOLDER = "slurm"
 """Below the store's root: what submitit writes, and a folder for each job."""
 TOGETHER = 1800.0
 """Expected seconds of short stages in one job of the queue."""
-DAY = 24 * 60
-"""Minutes, the time limit of a job where `--slurm time=` gives none."""
 SIGNAL_SECONDS = 120
 """Before the time limit, when a job is told to save its state and goes back to the queue."""
 MANY = 1000
@@ -290,21 +287,6 @@ class SlurmExecutor(Executor):
 
     def close(self) -> None:
         """Jobs that still run go on without this process."""
-
-
-def minutes(text: str) -> int:
-    """A time limit as sbatch has it: minutes, M:S, H:M:S, D-H, D-H:M or D-H:M:S. Raises UserError."""
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
-    if match is None:
-        raise UserError(f"--slurm time={text}: minutes, H:MM:SS or D-HH:MM:SS are wanted")
-    days, *rest = match.groups()
-    numbers = [int(number) for number in rest if number is not None]
-    if days is not None:
-        hours, mins, seconds = [*numbers, 0, 0][:3]
-        return max(1, int(days) * DAY + hours * 60 + mins + (seconds > 0))
-    if len(numbers) == 3:
-        return max(1, numbers[0] * 60 + numbers[1] + (numbers[2] > 0))
-    return max(1, numbers[0] + (len(numbers) == 2 and numbers[1] > 0))
 
 
 def _is_over(queued: Any) -> bool:

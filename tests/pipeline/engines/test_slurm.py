@@ -19,8 +19,8 @@ from benchmark.core.store_address import StoreAddress
 from benchmark.core.tracking import Tracker
 from benchmark.pipeline import messages
 from benchmark.pipeline.engines import relay, slurm
-from benchmark.pipeline.engines.options import EngineOptions
-from benchmark.pipeline.engines.slurm import SlurmExecutor, Spool, minutes
+from benchmark.pipeline.engines.options import EngineOptions, minutes
+from benchmark.pipeline.engines.slurm import SlurmExecutor, Spool
 from benchmark.pipeline.schedule import Schedule
 from benchmark.pipeline.workers import Driver
 from benchmark.stages.base import Context, Machine, Stage
