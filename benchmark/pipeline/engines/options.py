@@ -114,6 +114,10 @@ def check_engine(options: EngineOptions) -> None:
         raise UserError(f"--engine {options.engine} needs {package}: pip install 'fesbench[{options.engine}]'")
     if not 0 < options.gpu_share <= 1:
         raise UserError(f"--gpu-share must be above 0 and at most 1, not {options.gpu_share:g}")
+    if options.gpu_share != 1 and options.engine != "ray":
+        raise UserError("--gpu-share is for --engine ray")
+    if options.processor and not options.is_remote:
+        raise UserError("--processor is for --engine ray and --engine slurm")
     if options.slurm and options.engine != "slurm":
         raise UserError("--slurm is for --engine slurm")
     if "time" in options.slurm:

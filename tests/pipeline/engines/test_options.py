@@ -55,6 +55,8 @@ def test_options_are_read() -> None:
         (["--engine", "slurm", "--slurm", f"time={'9' * 5000}"], "--slurm time=9{59}.*: minutes, H:MM:SS"),
         (["--slurm", "time=1", "--slurm", "time=2"], "--slurm time= is given twice: '1' and '2'"),
         (["--store", "memory://x"], r"--store 'memory://x': s3://BUCKET/FOLDER is wanted"),
+        (["--engine", "slurm", "--gpu-share", "0.5"], "--gpu-share is for --engine ray"),
+        (["--processor", "any"], "--processor is for --engine ray and --engine slurm"),
         (["--gpu-share", "0"], "--gpu-share must be above 0 and at most 1, not 0"),
         (["--gpu-share", "nan"], "--gpu-share must be above 0 and at most 1, not nan"),
     ],
