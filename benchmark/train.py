@@ -23,8 +23,8 @@ EXAMPLES = (
 DESCRIPTION = """Train what suites need and nothing else: no judge, edits or scores. What is finished or stored is not
 trained again. With --until, all trainings save their state when the time has come, and the same command goes on from
 there: for machines that are had for minutes. Several trainings share one GPU (--jobs 10)."""
-CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
-MINUTES = re.compile(r"\+(\d{1,4}(\.\d+)?)")
+CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
+MINUTES = re.compile(r"\+(?=.*[1-9])(\d{1,4}(\.\d+)?)", re.ASCII)
 
 
 def parser() -> Parser:

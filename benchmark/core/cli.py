@@ -125,9 +125,9 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
-        """Refuse an empty path, such as an unset variable gives: pathlib takes it for the current folder."""
-        if action.type is Path and not arg_string:
-            raise argparse.ArgumentError(action, "a path is needed, not ''")
+        """Refuse an empty value, as of an unset variable: it would stand for the default, or for this folder."""
+        if not arg_string and action.option_strings and action.default != "":
+            raise argparse.ArgumentError(action, "a value is needed, not ''")
         return super()._get_value(action, arg_string)
 
     def error(self, message: str) -> NoReturn:

@@ -79,7 +79,9 @@ def test_until_when(text: str, seconds: float) -> None:
     assert seconds_until(text, datetime(2030, 1, 1, 14, 0)) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "14", "24:00", "14:60", "+", "-5", "+1e3", "noon"])
+@pytest.mark.parametrize(
+    "text", ["", "14", "24:00", "14:60", "+", "-5", "+1e3", "noon", "+0", "+0.0", "\uff11\uff14:00"]
+)
 def test_no_time(text: str) -> None:
     with pytest.raises(UserError, match="a time as 14:00, or minutes as"):
         seconds_until(text, datetime(2030, 1, 1, 14, 0))
