@@ -149,7 +149,8 @@ class ObjectStore(Store):
             self._files.delete(probe)
         except Exception as error:  # of any of the layers below fsspec
             reason = str(error).strip().partition("\n")[0]
-            raise UserError(f"--store {self.url} cannot be written ({type(error).__name__}: {reason})") from error
+            hint = "; credentials and AWS_ENDPOINT_URL are those of boto3" if self.url.startswith("s3:") else ""
+            raise UserError(f"--store {self.url} cannot be written ({type(error).__name__}: {reason}){hint}") from error
         if not once or (twice and not self.url.startswith("file://")):
             raise UserError(f"--store {self.url}: it has no conditional writes, which keep two machines apart")
 

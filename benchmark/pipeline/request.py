@@ -24,7 +24,7 @@ from benchmark.core.errors import UserError, did_you_mean, quoted
 from benchmark.core.hashes import sha256_of
 from benchmark.data.registry import open_source
 from benchmark.data.source import DataSource
-from benchmark.pipeline.engines.options import LOCAL, EngineOptions, check_engine
+from benchmark.pipeline.engines.options import LOCAL, EngineOptions, check_engine, check_sbatch
 from benchmark.protocol import JUDGE_SEED
 from benchmark.stages.features import ExtractorChoice, choose_extractor
 from benchmark.stages.network_choice import NetworkChoice, choose_networks
@@ -141,6 +141,8 @@ def check_options(options: RunOptions) -> tuple[PlanRequest, Store]:
     seeds = _seeds(options.seeds)
     checkpoints = _checkpoints(options.checkpoints, suite, profile)
     check_engine(options.engine)
+    if options.engine.engine == "slurm":
+        check_sbatch()
     store = _store(options)
     source = open_source(options.data, store.root / "cache")
     features = features_for(profile.name, profile.features, options.features)

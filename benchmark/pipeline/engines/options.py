@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -130,6 +131,12 @@ def check_engine(options: EngineOptions) -> None:
         host, _, port = options.address.rpartition(":")
         if not re.fullmatch(r"[\w.\-\[\]:]+", host) or not re.fullmatch(r"[1-9]\d{0,4}", port) or int(port) > MAX_PORT:
             raise UserError(f"--address must be auto or HOST:PORT, not {quoted(options.address)}")
+
+
+def check_sbatch() -> None:
+    """Raise UserError on a machine that cannot submit jobs to Slurm."""
+    if shutil.which("sbatch") is None:
+        raise UserError("--engine slurm: there is no sbatch here; call it on a login node of the cluster")
 
 
 def minutes(text: str) -> int:

@@ -27,7 +27,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
 from benchmark.pipeline import messages
 from benchmark.pipeline.engines.executor import Died, Event, Executor, Heard, Job, Refused, Resources
-from benchmark.pipeline.engines.options import DAY, EngineOptions, minutes
+from benchmark.pipeline.engines.options import DAY, EngineOptions, check_sbatch, minutes
 from benchmark.pipeline.engines.relay import Fitness, Relay, tied_to
 from benchmark.pipeline.request import code_of_project
 
@@ -136,8 +136,8 @@ class SlurmExecutor(Executor):
 
     def __init__(self, options: EngineOptions, setup: messages.WorkerSetup, jobs: int, cluster: str = "slurm") -> None:
         """jobs: that are in the queue at once, and that one array runs at once. Raises UserError without Slurm."""
-        if cluster == "slurm" and shutil.which("sbatch") is None:
-            raise UserError("--engine slurm: there is no sbatch here; call it on a login node of the cluster")
+        if cluster == "slurm":
+            check_sbatch()
         self._setup, self._most, self._cluster = setup, jobs, cluster
         self._root = setup.store.root.absolute() / FOLDER
         self._executor = submitit.AutoExecutor(

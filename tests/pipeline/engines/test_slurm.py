@@ -21,6 +21,7 @@ from benchmark.pipeline import messages
 from benchmark.pipeline.engines import relay, slurm
 from benchmark.pipeline.engines.options import EngineOptions, minutes
 from benchmark.pipeline.engines.slurm import SlurmExecutor, Spool
+from benchmark.pipeline.request import RunOptions, check_options
 from benchmark.pipeline.schedule import Schedule
 from benchmark.pipeline.workers import Driver
 from benchmark.stages.base import Context, Machine, Stage
@@ -173,6 +174,10 @@ def test_without_slurm_there_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     setup = Run(tmp_path).executor._setup
     with pytest.raises(UserError, match="there is no sbatch here"):
         SlurmExecutor(OPTIONS, setup, 10)
+    asked = RunOptions("smoke", "smoke", engine=OPTIONS, out=tmp_path / "untouched")
+    with pytest.raises(UserError, match="there is no sbatch here"):
+        check_options(asked)
+    assert not (tmp_path / "untouched").exists()
 
 
 def test_an_unfit_machine_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
