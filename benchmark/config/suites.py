@@ -21,6 +21,7 @@ SUITES = HERE / "suites"
 METHOD = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*(\.\w+)*|\w[\w.-]*")
 """A registered name, or an import path `package.module:Class`."""
 MOST_ROWS = 1000
+LONGEST_TITLE = 500
 MOST_NETWORKS = 20
 EMPTY = {
     "targets": "no expression: leave them out for all",
@@ -55,7 +56,7 @@ def or_empty(value: Any) -> Any:
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_printable)]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_printable)]
-Title = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_printable)]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TITLE), AfterValidator(_printable)]
 Note = Annotated[str, StringConstraints(max_length=5000), AfterValidator(_printable_lines)]
 Settings = Annotated[Mapping[str, Any], BeforeValidator(or_empty)]
 """Settings of a method in place of its defaults; the method checks them."""

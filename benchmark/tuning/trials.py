@@ -10,13 +10,14 @@ from typing import Any, Literal
 
 from benchmark.config.profiles import Profile
 from benchmark.config.spaces import MethodSpace, Space
-from benchmark.config.suites import Suite, SuiteRow
+from benchmark.config.suites import LONGEST_TITLE, Suite, SuiteRow
 from benchmark.core.errors import UserError, quoted
 from benchmark.settings import documented
 from benchmark.training.registry import find_method
 from benchmark.training.row_settings import row_settings
 
 Kind = Literal["published", "profile", "drawn"]
+MOST = 99
 FIXED = 2
 """Trials that are not drawn: the published values, and the profile's."""
 
@@ -62,10 +63,14 @@ def plan_tuning(
 
     share: length of a trial as a share of the mean length of the profile's trainings, by the space's declared costs.
     Raises UserError for a method that the suite or the space does not have, for a setting that no training can have,
-    and for fewer trials than two.
+    and for fewer trials than two or more than `MOST`.
     """
     if trials < FIXED:
-        raise UserError(f"--trials must be at least {FIXED} (the published values and the profile's), not {trials}")
+        raise UserError(
+            f"--trials must be at least {FIXED} (the published values and the profile's), not {quoted(trials)}"
+        )
+    if trials > MOST:
+        raise UserError(f"--trials must be at most {MOST}, not {quoted(trials)}")
     if not 0 < share <= 1:
         raise UserError(f"--share must be above 0 and at most 1, not {share:g}")
     chosen = suite.only(list(methods)) if methods is not None else suite
@@ -140,7 +145,11 @@ def trials_suite(tuning: Tuning, left_out: Sequence[str] = ()) -> Suite:
         if trial.name not in left_out
         for row in tuning.rows[trial.method]
     ]
-    return Suite(f"tune-{tuning.suite.name}", f"Trials for {tuning.suite.name}: {tuning.space.title}", tuple(rows))
+    return Suite(
+        f"tune-{tuning.suite.name}",
+        f"Trials for {tuning.suite.name}: {tuning.space.title}"[:LONGEST_TITLE],
+        tuple(rows),
+    )
 
 
 def row_id(trial: Trial, row: SuiteRow) -> str:

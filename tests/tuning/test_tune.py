@@ -226,6 +226,7 @@ def test_the_choice(values: list[float | None], ties: list[float | None], why: l
     ("change", "said"),
     [
         (["--trials", "1"], "--trials must be at least 2"),
+        (["--trials", str(10**9)], "--trials must be at most 99, not 1000000000"),
         (["--share", "0"], "--share must be above 0"),
         (["--share", "nan"], "--share must be above 0"),
         (["--seed", "-1"], "--seed must be a whole number"),
