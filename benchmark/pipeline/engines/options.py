@@ -155,7 +155,7 @@ def minutes(text: str) -> int:
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:
-    pairs = {}
+    pairs: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not value:
