@@ -64,7 +64,7 @@ def store_suites(
     stored = dict(index.suites)
     store = Store(to)
     for name in suites:
-        planned = _plan(name, dataclasses.replace(options, reference=to), index)
+        planned = _plan(name, options, to, index)
         report = _make(planned, scores)
         stored[planned.plan.suite.name] = _copy(planned, store, weights, options.seeds, scores)
         if report is not None:
@@ -83,7 +83,7 @@ def store_suites(
 
 
 # ------------------------------------------------------------------------------------------------ what is finished
-def _plan(suite: str, options: RunOptions, index: Index) -> PlannedSuite:
+def _plan(suite: str, options: RunOptions, to: Path, index: Index) -> PlannedSuite:
     """The plan of the rows and seeds that need no training, of those asked for and those that are stored."""
     request, store = check_options(dataclasses.replace(options, suite=suite))
     if request.source.licensed:
@@ -96,7 +96,7 @@ def _plan(suite: str, options: RunOptions, index: Index) -> PlannedSuite:
         old = index.suites[request.suite.name].rows.values()
         seeds = {*request.seeds, *(seed for row in old for seed in row.seeds)}
         request = dataclasses.replace(request, seeds=tuple(sorted(seeds)))
-    request = dataclasses.replace(request, finished_only=True)
+    request = dataclasses.replace(request, reference=to, finished_only=True)
     steps.prepare(request, store, options)
     return steps.plan(request, store, options)
 
