@@ -227,9 +227,11 @@ def _plan_of(
     Raises UserError where no plan of this code has that stage.
     """
     near = ""
+    nothing_stored = out / "nothing-stored"  # so that no stored training stands for one that is made again
+    nothing_stored.mkdir(parents=True, exist_ok=True)
     for candidate in _candidates(run, data, understand):
         options = dataclasses.replace(
-            candidate, out=out, reference=out / "nothing", jobs=jobs, quiet=quiet, threads=None,
+            candidate, out=out, reference=nothing_stored, jobs=jobs, quiet=quiet, threads=None,
             data=data or candidate.data, checkpoints=tuple(checkpoints) or candidate.checkpoints,
         )  # fmt: skip
         try:
