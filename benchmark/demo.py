@@ -14,6 +14,7 @@ from benchmark.core.errors import UserError
 
 EXAMPLES = (
     "python -m benchmark.demo",
+    "python -m benchmark.demo --checkpoint hisd --checkpoint mtss",
     "python -m benchmark.demo --checkpoint mtss --checkpoint runs/train/DIR --port 8000",
 )
 DESCRIPTION = f"""{__doc__}
@@ -32,7 +33,7 @@ def parser() -> Parser:
         default=[],
         metavar="NAME_OR_DIR",
         help="a folder of runs/train/, an imported one, or the name of stored weights; several times for several "
-        "(default: the latest training of each method in --out, else all stored weights)",
+        "(default: the latest training of each method in --out, and the stored weights of each)",
     )
     command.add_argument(
         "--out", type=Path, default=Path("runs"), metavar="DIR", help="where trainings and judges are (default: runs)"

@@ -103,7 +103,8 @@ def board(entries: Sequence[tuple[Path, SuiteResults]], keys: Sequence[str] = ()
             if same is None:
                 group.append(entry)
             elif same.path != path:
-                also.setdefault(id(same), []).append(f"{row.label} in {source(entry)}")
+                name = "" if row.label == same.row.label else f"{row.label} "
+                also.setdefault(id(same), []).append(f"{name}in {source(entry)}")
     if not groups:
         raise UserError("these results have no row with a number")
     tables = []

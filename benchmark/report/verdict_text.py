@@ -83,7 +83,9 @@ def evidence_line(evidence: Evidence, metrics: Mapping[str, MetricDescription]) 
 
 
 def rules(results: SuiteResults) -> tuple[str, ...]:
-    """What a reader of the verdicts must know: sentences without a full stop."""
+    """What a reader of the verdicts must know: sentences without a full stop; none where no claim was tested."""
+    if not any(verdict.evidence for verdict in results.verdicts):
+        return ()
     seeds = max((len(row.seeds) for row in results.rows), default=0)
     scope = (
         "each row has one training seed, so verdicts are about these trainings and not about training again"

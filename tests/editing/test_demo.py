@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,7 +27,9 @@ from PIL import Image
 from baselines.ganimation import GANimationSettings
 from baselines.stargan import StarGANSettings
 from benchmark import demo
+from benchmark.config.reference import INDEX, Index, StoredRow, StoredSeed, StoredSuite, stored_weights
 from benchmark.core.errors import UserError
+from benchmark.core.models import dump
 from benchmark.editing.demo import sources
 from benchmark.editing.demo.app import make_app
 from benchmark.editing.demo.models import GuideRequest, Models, finished_trainings, open_models
@@ -60,7 +63,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def models(store: Path) -> Models:
-    return open_models([], store, "cpu")
+    return open_models([str(folder) for folder in finished_trainings(store)], store, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +242,31 @@ def test_the_latest_training_of_each_method_is_taken(store: Path, tmp_path: Path
         open_models([str(tmp_path / "none")], tmp_path, "cpu")
 
 
+def test_stored_weights_are_offered_by_name(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "reference"
+    rows = {}
+    for row, method in (("stargan-t", "stargan"), ("ganimation-r", "ganimation"), ("ganimation-b", "ganimation")):
+        folder = f"weights/{row}"
+        shutil.copytree(store / "train" / f"train-{method}", root / folder)
+        rows[row] = StoredRow(row, method, "T", "F", {0: StoredSeed("", "", folder), 1: StoredSeed("", "")})
+    (root / INDEX).write_text(json.dumps(dump(Index({"table1": StoredSuite("reference", rows)}))))
+    monkeypatch.setattr("benchmark.editing.demo.models.REFERENCE", root)
+    monkeypatch.setattr("benchmark.editing.editor.stored_weights", lambda name: stored_weights(name, root))
+    nothing = tmp_path / "nothing"
+    assert list(open_models([], nothing, "cpu").models) == ["ganimation", "stargan"]
+    both = open_models([], store, "cpu").models
+    assert list(both) == ["ganimation", "stargan", "ganimation, stored", "stargan, stored"]
+    assert both["stargan, stored"].editor.identity == both["stargan"].editor.identity
+    chosen = open_models(["ganimation-b", "ganimation", str(store / "train" / "train-stargan")], nothing, "cpu")
+    assert list(chosen.models) == ["ganimation-b", "ganimation", "stargan"]
+    assert list(chosen.judges) == [SIZE]  # beside the training that is given by its folder
+    with pytest.raises(UserError, match="did you mean 'stargan'"):
+        open_models(["stargann"], nothing, "cpu")
+    (root / INDEX).unlink()
+    with pytest.raises(UserError, match="no finished training, and no weights are stored"):
+        open_models([], nothing, "cpu")
+
+
 @pytest.fixture
 def served(models: Models, rendered: dict[str, Face]) -> Iterator[str]:
     """The address of the demo, served in a thread."""
@@ -293,7 +321,8 @@ def test_the_page_with_a_keyboard_and_on_a_phone(
 
 
 def test_the_command_serves_until_ctrl_c(store: Path) -> None:
-    command = [sys.executable, "-m", "benchmark.demo", "--out", str(store), "--no-browser"]
+    given = [word for folder in finished_trainings(store) for word in ("--checkpoint", str(folder))]
+    command = [sys.executable, "-m", "benchmark.demo", *given, "--no-browser"]
     environment = {**os.environ, "PYTHONPATH": str(Path(demo.__file__).parents[1])}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None

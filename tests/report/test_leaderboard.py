@@ -120,7 +120,7 @@ def test_equal_scores_are_one_row_that_names_both_results() -> None:
     again = dataclasses.replace(RUN, suite="table2", rows=RUN.rows[:1])
     (group, _) = board([(HERE, RUN), (THERE, again)])
     entry = next(entry for entry in group.rows if entry.row.id == "stargan-t")
-    assert entry.also == ("StarGAN (T) in table2, profile quick",)
+    assert entry.also == ("in table2, profile quick",)
     assert len(group.rows) == 5
 
 

@@ -16,7 +16,7 @@ from benchmark.core.artifacts import DAMAGED, PARTIAL
 from benchmark.core.errors import UserError
 from benchmark.core.paths import readable
 from benchmark.editing.demo.sources import Face
-from benchmark.editing.editor import Editor
+from benchmark.editing.editor import Editor, is_name
 from benchmark.editing.guides import DEFAULT_SEED, EditTarget, prototype_units
 from benchmark.metrics.features.dlib_network import find_identity_weights
 from benchmark.metrics.features.identity import IdentityNetwork, open_dlib_identity
@@ -122,24 +122,33 @@ class Models:
 
 
 def open_models(given: Sequence[str], out: Path, device: str) -> Models:
-    """Load the checkpoints that are given (names of stored weights, or folders), else the latest training of each
-    method below `out`, else the stored ones. Raises UserError where there are none.
+    """Load the checkpoints that are given (names of stored weights, or folders).
+
+    If none are given: the latest training of each method below `out`, and the stored weights of each method. Trainings
+    are called as their method, stored weights as they are asked for. Raises UserError where there are none.
     """
-    chosen = list(given) or list(map(str, finished_trainings(out))) or _stored_methods()
+    chosen = list(given) or [*map(str, finished_trainings(out)), *stored_methods()]
     if not chosen:
         raise UserError(
-            f"{readable(out / TRAININGS)} has no finished training: python -m benchmark.run makes some, and "
-            "--checkpoint takes the folder of one"
+            f"{readable(out / TRAININGS)} has no finished training, and no weights are stored: "
+            "python -m benchmark.run makes some, and --checkpoint takes the folder of one"
         )
-    models: list[Model] = []
+    models: dict[str, Model] = {}
     for each in chosen:
-        editor = Editor(Path(each), device)
-        taken = sum(model.editor.name == editor.name for model in models)
-        models.append(Model(f"{editor.name} {taken + 1}" if taken else editor.name, editor))
+        stored, editor = is_name(Path(each)), Editor(Path(each), device)
+        name = each if stored else editor.name
+        if stored and name in models:
+            name = f"{name}, stored"
+        count = 1
+        while name in models:
+            count += 1
+            name = f"{editor.name} {count}"
+        models[name] = Model(name, editor)
     roots = dict.fromkeys([*(Path(each).resolve().parent.parent for each in chosen), out])
     weights = find_identity_weights()
     identity = None if weights is None else open_dlib_identity(weights, device)
-    return Models(models, _judges(list(roots), {model.editor.size for model in models}), identity)
+    sizes = {model.editor.size for model in models.values()}
+    return Models(list(models.values()), _judges(list(roots), sizes), identity)
 
 
 def finished_trainings(out: Path) -> list[Path]:
@@ -155,7 +164,8 @@ def finished_trainings(out: Path) -> list[Path]:
     return [folder for _, _, folder in (latest[method] for method in sorted(latest))]
 
 
-def _stored_methods() -> list[str]:
+def stored_methods() -> list[str]:
+    """The methods of which weights are stored."""
     index = load_index(REFERENCE)
     stored = {row.method for _, row in index.rows() if any(seed.weights for seed in row.seeds.values())}
     return sorted(stored)

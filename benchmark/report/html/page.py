@@ -21,7 +21,7 @@ from benchmark.report.html.content import TIE_BREAKER, WHICH, EditExample, PageC
 from benchmark.report.html.grid import ExampleTiles, example_tiles, grid_sections
 from benchmark.report.html.loss_panels import loss_panels
 from benchmark.report.html.pictures import PagePictures
-from benchmark.report.html.plots import Plane, planes, strip_plots
+from benchmark.report.html.plots import LABELS, WIDTH, Plane, planes, strip_plots
 from benchmark.report.html.reproduce import command, row_commands, suite_options
 from benchmark.report.markdown import superscript
 from benchmark.report.notes import data_line, definitions, failure_note
@@ -107,6 +107,7 @@ def _environment() -> Environment:
     folder = files("benchmark.report.html") / TEMPLATES
     style, script = ((folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     environment.globals |= {"style": Markup(style), "script": Markup(script), "expressions": EXPRESSIONS}
+    environment.globals |= {"strip_width": WIDTH, "strip_labels": LABELS}
     return environment
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,13 @@ from benchmark.report.figures import SUBSET_NAMES
 from benchmark.report.notes import BETTER
 from benchmark.report.results import ReferenceNumber, Row, SuiteResults
 
-WIDTH, LABELS, LINE, HEAD, FOOT, PAD = 460.0, 122.0, 21.0, 10.0, 24.0, 14.0
+WIDTH, LABELS, LINE, HEAD, FOOT, PAD = 380.0, 122.0, 21.0, 10.0, 24.0, 14.0
 """A strip plot in its own units: whole width, the names' width, height of a row, above, below, right of the axis."""
 PLANE = (460.0, 380.0, 58.0, 18.0, 12.0, 46.0)
 """The plane: width, height, and the margins left, right, above, below."""
 
+LETTER = 8.0
+"""Width of a letter of a name in the plane, about."""
 TRUTH = "truth"
 """What the ids of the rows of true pictures begin with."""
 
@@ -210,10 +213,10 @@ def _plane(
     y_axis = axis_of(list(_numbers(rows, up)), height - bottom, top, 0.07)
     positions = [(x_axis.at(_mean(row, across)), y_axis.at(_mean(row, up))) for row in rows]
     label_y = apart([y for _, y in positions], 15.0, top, height - bottom)
-    points = tuple(
+    points = clear_of_points([
         _point(row, position, row in corners, (across, up), (x_axis, y_axis), at)
         for row, position, at in zip(rows, positions, label_y, strict=True)
-    )
+    ])  # fmt: skip
     truth = next((position for row, position in zip(rows, positions, strict=True) if row.id.startswith(TRUTH)), None)
     x_label, y_label = (f"{metric.label} ({BETTER[metric.direction]})" for metric in (across, up))
     return Plane(SUBSET_NAMES[subset], x_label, y_label, x_axis, y_axis, points, truth)
@@ -251,6 +254,20 @@ def _numbers(rows: Sequence[Row], metric: MetricDescription) -> Iterable[float]:
     for row in rows:
         yield _mean(row, metric)
         yield from row.interval(metric.key) or ()
+
+
+def clear_of_points(points: Sequence[PlanePoint]) -> tuple[PlanePoint, ...]:
+    """Move names along their lines past the points that they would cover, away from their own point."""
+    return tuple(_clear_of(point, points) for point in points)
+
+
+def _clear_of(point: PlanePoint, points: Sequence[PlanePoint]) -> PlanePoint:
+    way = 1 if point.anchor == "start" else -1
+    length, x = LETTER * len(point.label), point.label_x
+    for other in sorted(points, key=lambda other: way * other.x):
+        if abs(other.y - point.label_y) < 13 and -12 < way * (other.x - x) < length + 6:
+            x = other.x + way * 12
+    return dataclasses.replace(point, label_x=round(x, 2))
 
 
 def apart(wanted: Sequence[float], distance: float, low: float, high: float) -> list[float]:
