@@ -106,8 +106,8 @@ def gather(
         pictures=len(set(names.values())),
         training=part,
         targets=suite.targets,
-        columns=_of_submissions(suite.columns),
-        extra_columns=_of_submissions(suite.extra_columns),
+        columns=submission_columns(suite.columns),
+        extra_columns=submission_columns(suite.extra_columns),
         edited=edited.stage.recipe.key if edited is not trained else "",
     )
     texts[README] = readme(listing)
@@ -115,7 +115,7 @@ def gather(
     return Content(listing, texts, pictures)
 
 
-def _of_submissions(columns: tuple[str, ...]) -> tuple[str, ...]:
+def submission_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
     """The columns without those in networks of one's own, in which submissions are not measured."""
     return tuple(key for key in columns if not OWN_KEY.fullmatch(key))
 

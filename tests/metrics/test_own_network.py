@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -13,10 +14,11 @@ import yaml
 from torch import Tensor, nn
 
 from benchmark import score
-from benchmark.config.networks import is_own_network
+from benchmark.config.networks import OwnNetwork, is_own_network
 from benchmark.core.errors import UserError
 from benchmark.metrics.features import open_extractor
 from benchmark.metrics.frechet import frechet_distance
+from benchmark.metrics.own_network import column_name, own_metrics
 from tests.metrics.test_score import crops, write
 
 HALF = {"side": 16, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.25, 0.5]}
@@ -118,7 +120,8 @@ def test_two_folders_are_scored_in_it(tmp_path: Path, capsys: pytest.CaptureFixt
     ("change", "error"),
     [
         ({"side": 4}, "side must be"), ({"std": [1.0, 0.0, 1.0]}, "std"), ({"resize": "nearest"}, "resize must be"),
-        ({"mean": [0.5]}, "mean"), ({"colour": 1}, "colour"),
+        ({"mean": [0.5]}, "mean"), ({"colour": 1}, "colour"), ({"crop": "head"}, "crop must be"),
+        ({"measures": []}, "measures are none"), ({"measures": ["fid"]}, "measure 1 must be"),
     ],
 )  # fmt: skip
 def test_wrong_preprocessing_is_one_line(tmp_path: Path, change: dict[str, object], error: str) -> None:
@@ -126,6 +129,30 @@ def test_wrong_preprocessing_is_one_line(tmp_path: Path, change: dict[str, objec
         open_extractor(str(torchscript(tmp_path, **change)))
     assert "\n" not in str(caught.value)
     assert "means.yaml" in str(caught.value)
+
+
+def test_faces_are_not_cut_out_of_pictures_in_folders(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"crop: face in means\.yaml.*folders have none: cut the faces out") as caught:
+        open_extractor(str(torchscript(tmp_path, crop="face")))
+    assert "\n" not in str(caught.value)
+
+
+def test_columns_are_named_by_the_file_and_its_hash() -> None:
+    described = OwnNetwork("x", 112, [0.5] * 3, [0.5] * 3, crop="face")
+    distance, kernel, similarity = own_metrics("ar|c [fa]ce{0}.v2.onnx", "0123456789abcdef" * 4, described)
+    assert [each.label for each in (distance, kernel, similarity)] == [
+        "FD[ar-c-fa-ce-0-.v2@01234567]", "KD[ar-c-fa-ce-0-.v2@01234567] × 1000",
+        "Similarity[ar-c-fa-ce-0-.v2@01234567]",
+    ]  # fmt: skip
+    assert distance.describe("FD[lite0]").label == distance.describe("FID").label == distance.label
+    assert (distance.key, kernel.key, similarity.key) == ("fd_01234567", "kd_01234567", "similarity_01234567")
+    assert (distance.needs, similarity.needs) == (
+        ("features", "landmarks"),
+        ("source picture", "features", "landmarks"),
+    )
+    assert column_name(".pt", "f" * 64) == "network@ffffffff"
+    (alone,) = own_metrics("a.pt", "f" * 64, dataclasses.replace(described, measures=("similarity",)))
+    assert alone.label == "Similarity[a@ffffffff]"
 
 
 def test_without_preprocessing_it_is_refused_before_it_runs(tmp_path: Path) -> None:
