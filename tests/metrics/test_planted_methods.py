@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from benchmark.data.faceset import FaceSet
 from benchmark.metrics.editing_score import EDITING
+from benchmark.metrics.expression import EXPRESSION
 from benchmark.metrics.features import open_extractor
 from benchmark.metrics.features.dlib_network import find_identity_weights
 from benchmark.metrics.features.identity import open_dlib_identity
 from benchmark.metrics.frechet import frechet_distance
 from benchmark.metrics.gain import GAIN
 from benchmark.metrics.identity import IDENTITY
+from benchmark.metrics.landmark_error import LANDMARK_ERROR
 from benchmark.metrics.metric import EditMetric, Edits
 from benchmark.metrics.off_axis import OFF_AXIS
 from benchmark.metrics.readings import read_edits, read_real
@@ -24,11 +28,12 @@ from benchmark.protocol import EXPRESSIONS
 from benchmark.training.reader import ReaderSettings, reader_pictures, train_reader
 from benchmark.training.sampling import TrainingSet
 from tests.metrics.committed import committed_faces
+from tests.metrics.halfway import FILE as HALFWAY
 
 PEOPLE, TEST = 80, 16
 """Of the committed set, from the front; the last ones are tested on."""
 SETTINGS = ReaderSettings(pictures=5000)
-METRICS: tuple[EditMetric, ...] = (GAIN, IDENTITY, EDITING, OFF_AXIS)
+METRICS: tuple[EditMetric, ...] = (GAIN, EXPRESSION, IDENTITY, EDITING, OFF_AXIS, LANDMARK_ERROR)
 
 
 @dataclass(frozen=True)
@@ -71,19 +76,49 @@ def planted() -> Planted:
         "stranger": other,
     }
     real = read_real(table, faces, reader, network, {})
+
+    def measured(images: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+        some = table.iloc[rows].reset_index(drop=True)
+        readings = read_edits(images, some, faces, real.of(rows), reader, network, {})
+        edits = Edits(images, some, faces, np.zeros(len(some), int), readings)
+        found = {metric.key: metric.summary(metric.values(edits), edits.lacking).value for metric in METRICS}
+        return {key: value for key, value in found.items() if value is not None}
+
     extractor = open_extractor("efficientnet-lite0")
     distances = extractor.features(faces.images[rows])
     numbers = {}
     for name, pictures in methods.items():
         images = np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
-        readings = read_edits(images, table, faces, real, reader, network, {})
-        edits = Edits(images, table, faces, np.zeros(len(table), int), readings)
-        summaries = {metric.key: metric.summary(metric.values(edits), edits.lacking).value for metric in METRICS}
-        numbers[name] = {key: value for key, value in summaries.items() if value is not None}
+        numbers[name] = measured(images, np.arange(len(table)))
         if name in ("lazy", "honest", "exaggerating"):
             numbers[name]["fid"] = frechet_distance(extractor.features(images), distances)
+    some, halves = halfway_edits(faces, table)
+    numbers["half-way"] = measured(halves, some)
+    third = [other_expression(faces, edit.source, edit.truth) for edit in table.iloc[some].itertuples()]
+    numbers["another expression"] = measured(np.asarray(faces.images[third]), some)
+    noise = np.random.default_rng(0).integers(0, 256, halves.shape).astype(np.uint8)
+    numbers["noise"] = measured(noise, some)
+    numbers["true of these"] = measured(np.asarray(faces.images[table["truth"].iloc[some]]), some)
     torch.set_num_threads(threads)
     return Planted(numbers)
+
+
+def halfway_edits(faces: FaceSet, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the edits that were rendered half-way, and their pictures."""
+    stored = pd.read_parquet(HALFWAY)
+    stored = stored.set_index(["identity", "source", "target"])["image"]
+    shown = faces.table[["identity", "expression"]]
+    names = [(*shown.iloc[edit.source], edit.target) for edit in table.itertuples()]
+    rows = np.array([row for row, name in enumerate(names) if name in stored.index])
+    assert len(rows) == len(stored)
+    pictures = [Image.open(io.BytesIO(stored[names[row]])).convert("RGB") for row in rows]
+    return rows, np.stack([np.asarray(picture) for picture in pictures])
+
+
+def other_expression(faces: FaceSet, source: int, truth: int) -> int:
+    """A picture of the same person that shows neither of two expressions."""
+    first = source - source % len(EXPRESSIONS)
+    return next(row for row in range(first, first + len(EXPRESSIONS)) if row not in (source, truth))
 
 
 def edits_of(faces: FaceSet, rows: np.ndarray) -> pd.DataFrame:
@@ -121,6 +156,37 @@ def test_the_editing_score_ranks_them_rightly(planted: Planted) -> None:
     assert score["honest"] > score["exaggerating"]
     assert score["copy"] == pytest.approx(0)
     assert score["stranger"] < 0.35
+
+
+def test_a_half_way_edit_that_was_rendered_is_half_the_way(planted: Planted) -> None:
+    """No blend of pixels: a third picture by the renderer, of action units half-way."""
+    half, true = planted.numbers["half-way"], planted.numbers["true of these"]
+    assert half["gain"] == pytest.approx(0.5, abs=0.1)
+    assert half["expression"] == pytest.approx(0.4, abs=0.15)
+    assert half["id_similarity"] > true["id_similarity"]
+    assert half["editing"] == pytest.approx(0.55, abs=0.2)
+    assert half["off_axis"] < planted.numbers["another expression"]["off_axis"]
+    assert true["landmark_error"] < half["landmark_error"] < planted.numbers["copy"]["landmark_error"]
+
+
+def test_another_expression_keeps_the_person_and_goes_elsewhere(planted: Planted) -> None:
+    """Its gain is not 0: it leaves the source's expression behind, as a right edit does."""
+    other, true = planted.numbers["another expression"], planted.numbers["true of these"]
+    assert other["gain"] < 0.7
+    assert other["expression"] < 0.1
+    assert other["off_axis"] > 3 * true["off_axis"]
+    assert other["id_similarity"] == pytest.approx(true["id_similarity"], abs=0.06)
+    assert other["editing"] < 0.2
+
+
+def test_noise_is_nobody(planted: Planted) -> None:
+    """The reader sees a mean face in it, which is no expression; the identity network sees nobody."""
+    noise, half = planted.numbers["noise"], planted.numbers["half-way"]
+    assert noise["expression"] < half["expression"]
+    assert noise["off_axis"] > half["off_axis"]
+    assert noise["landmark_error"] > half["landmark_error"]
+    assert noise["id_similarity"] < planted.numbers["stranger"]["id_similarity"]
+    assert noise["editing"] < 0.15
 
 
 def test_the_frechet_distance_ranks_them_wrongly(planted: Planted) -> None:
