@@ -183,7 +183,8 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
     if not filled:
         raise UserError(f"{path} is empty")
     first = text[: text.find("\n")] if "\n" in text else text
-    separator = next((sign for sign in ";\t" if first.count(sign) > first.count(",")), "")
+    commas = re.sub(r"(?<=\d),(?=\d)", "", first).count(",")  # without those of decimals
+    separator = next((sign for sign in ";\t" if first.count(sign) > commas), "")
     if separator:
         decimals = ", and decimals with points" if re.search(r"\d,\d", text) else ""
         raise UserError(

@@ -154,6 +154,9 @@ def test_what_programs_of_other_countries_write(tmp_path: Path, old: str, new: s
             read_face(tmp_path / "a.csv")
         assert message in str(error.value)
     assert "and decimals with points" in str(error.value) or old == "."
+    (tmp_path / "a.csv").write_text("AU06;1,5\nAU12;2,0\n")
+    with pytest.raises(UserError, match="by semicolons: save it with commas between values, and decimals with points"):
+        read_units(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text('AU06,AU12,AU25\n"1,5",2,0\n')
     with pytest.raises(UserError, match="column AU06 is '1,5', not a number: decimals are written with a point"):
         read_units(tmp_path / "a.csv")
