@@ -100,7 +100,8 @@ def _show(verification: Verification, status: int) -> None:
     from benchmark.gate.writing import WIDTH
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-    table = Table("stage", "outcome", "", title=f"{verification.run}, made again", title_justify="left")
+    console.print(f"{verification.run}, made again:", markup=False, soft_wrap=True)
+    table = Table("stage", "outcome", "")
     for check in verification.stages:
         table.add_row(check.name, check.outcome, check.words)
     console.print(table)
@@ -116,7 +117,8 @@ def _show(verification: Verification, status: int) -> None:
         first = verification.first
         console.print(f"the first stage that differs is '{first.name}': {first.words}", markup=False)
     same = sum(number.outcome == "identical" for number in verification.numbers)
-    console.print(f"{same} of {len(verification.numbers)} numbers are identical")
+    if verification.numbers:
+        console.print(f"{same} of {len(verification.numbers)} numbers are identical")
     for sentence in (*verification.environment, *verification.notes):
         console.print(f"note: {sentence}", markup=False)
     words = {0: "verified", 1: "different", 3: "no spread is known to tell by", 4: "nothing was compared"}
