@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.core.cli import Parser, run_command
+from benchmark.core.errors import did_you_mean, quoted
 from benchmark.metrics.features.weights import INCEPTION
 
 EXAMPLES = (
@@ -112,8 +113,8 @@ def _check_features(command: Parser, features: str | None, folders: bool) -> Non
         return
     if not is_own_network(features):
         command.error(
-            f"argument --features: invalid choice: '{features}' (choose from {', '.join(EXTRACTORS)}, or give a .pt or "
-            ".onnx file)"
+            f"argument --features: invalid choice: {quoted(features)}, and no .pt or .onnx file"
+            f"{did_you_mean(features, EXTRACTORS)}"
         )
     if not folders:
         command.error("--features with a network of your own compares two folders (--real, --fake), and scores no row")

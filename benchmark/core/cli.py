@@ -130,6 +130,12 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, "a value is needed, not ''")
         return super()._get_value(action, arg_string)
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Name the nearest choice, or all where none is near."""
+        if action.choices is not None and value not in action.choices:
+            hint = did_you_mean(str(value), map(str, action.choices))
+            raise argparse.ArgumentError(action, f"invalid choice: {quoted(value)}{hint}")
+
     def error(self, message: str) -> NoReturn:
         """Write `message` in one line, cut to a screen, and exit with status 2."""
         line = printable(message)

@@ -74,3 +74,12 @@ def test_an_empty_value_is_not_the_default(capsys: pytest.CaptureFixture[str]) -
         with pytest.raises(SystemExit, match="2"):
             parser.parse_args([option, ""])
         assert capsys.readouterr().err == f"error: argument {option}: a value is needed, not ''\n"
+
+
+def test_a_wrong_choice_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser("x", "")
+    parser.add_argument("--engine", choices=("local", "ray", "slurm"))
+    for word, hint in (("slum", "; did you mean 'slurm'?"), ("zzz", "; known: local, ray, slurm")):
+        with pytest.raises(SystemExit, match="2"):
+            parser.parse_args(["--engine", word])
+        assert capsys.readouterr().err == f"error: argument --engine: invalid choice: '{word}'{hint}\n"
