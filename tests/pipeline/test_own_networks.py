@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import io
 import json
@@ -17,10 +18,18 @@ import yaml
 from mlflow import MlflowClient
 
 from benchmark import compare, run
+from benchmark.config.networks import OwnNetwork
+from benchmark.config.profiles import load_profile
+from benchmark.config.suites import load_suite
+from benchmark.data.registry import open_source
 from benchmark.metrics.crop import crop, tight_box
 from benchmark.metrics.frechet import frechet_distance
 from benchmark.metrics.kid import kernel_distance
+from benchmark.pipeline.plan import Plan
+from benchmark.pipeline.request import PlanRequest
 from benchmark.report.results import load_results
+from benchmark.stages.features import ExtractorChoice
+from benchmark.stages.network_choice import NetworkChoice
 from benchmark.stages.score import PER_EDIT
 from tests.metrics.test_own_network import Means
 from tests.pipeline.conftest import House, describe, save
@@ -205,3 +214,24 @@ def test_a_wrong_file_is_one_line_before_any_work(
         assert (status, out, err.count("\n")) == (2, "", 1), err
         assert words in err
     assert not list((tmp_path / "runs").glob("[!c]*"))
+
+
+def test_stored_scores_are_not_mixed_with_edits_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Edits that a network needs are trained for again, so all numbers of their row are of them; other keys stay."""
+    source, extractor = open_source("rendered", tmp_path), ExtractorChoice("efficientnet-lite0", "0" * 64, False)
+    network = NetworkChoice(tmp_path / "net.pt", "ab" * 32, OwnNetwork("net", 64, [0.5] * 3, [0.5] * 3))
+    plans = []
+    for networks, taken in (((), True), ((network,), False)):
+        request = PlanRequest(load_suite("smoke"), load_profile("smoke"), source, (0,), extractor, "cpu")
+        plan = Plan(dataclasses.replace(request, networks=networks))
+        score = next(score for entry in plan.rows for score in entry.scores.values())
+        with monkeypatch.context() as patch:
+            patch.setattr(plan, "_has", lambda _stage: False)
+            patch.setattr(plan._stored, "has", lambda stage, score=score: stage is score)
+            assert plan.is_taken(score) is taken
+        plans.append({stage.recipe.key: stage.kind for stage in plan.stages})
+    plain, measured = plans
+    assert {plain[key] for key in plain.keys() - measured.keys()} == {"reports"}
+    assert {measured[key] for key in measured.keys() - plain.keys()} == {
+        "reports", "network-features", "network-scores",
+    }  # fmt: skip
