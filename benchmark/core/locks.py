@@ -42,11 +42,11 @@ class Busy(UserError):  # noqa: N818 - the name says what is wrong
 
 
 class LeaseLost(Exception):  # noqa: N818 - the name says what is wrong
-    """Another process has taken over what this one was at: it was taken for dead."""
+    """Another process has taken over the artifact that this one was making, since its lease was stale."""
 
 
 def is_network(folder: Path) -> bool:
-    """Whether the file system of a folder is one that several machines share, by its type; False where unknown."""
+    """Return whether several machines share the file system of a folder, by its type; False where unknown."""
     try:
         mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -69,7 +69,7 @@ class Claim(ABC):
 
     @abstractmethod
     def lost(self) -> bool:
-        """Whether another process has taken over."""
+        """Return whether another process has taken over."""
 
 
 class Locks(ABC):
@@ -80,7 +80,7 @@ class Locks(ABC):
 
     @abstractmethod
     def take(self, key: str, name: str) -> Claim | None:
-        """Take a lock, or None where another process holds it. name: of what is locked, for people."""
+        """Take a lock; return None where another process holds it. name: of the artifact, for messages."""
 
     @abstractmethod
     def release(self, key: str, claim: Claim) -> None:
@@ -88,14 +88,14 @@ class Locks(ABC):
 
     @abstractmethod
     def where(self, key: str) -> str:
-        """Where the lock is, for people."""
+        """Name the lock in a message: its path, or its lease."""
 
     @abstractmethod
     def latest(self, key: str) -> int:
-        """The number of the last lease; 0 where there was none."""
+        """Return the number of the last lease; 0 where there was none."""
 
     def is_free(self, key: str) -> bool:
-        """Whether nobody holds the lock, as far as it was watched: ask now and then."""
+        """Return whether nobody holds the lock. A stale lease is noticed only if this is called repeatedly."""
         claim = self.take(key, "")
         if claim is not None:
             self.release(key, claim)
@@ -103,7 +103,7 @@ class Locks(ABC):
 
     @abstractmethod
     def end_stale(self, key: str) -> None:
-        """Release what `is_free` has found to be held by nobody, so that whoever takes it need not watch it first."""
+        """Release a lock that `is_free` has reported as stale, so that the next process can take it at once."""
 
     @contextmanager
     def hold(self, key: str, name: str, patience: float = 0.0, tell: Tell = lambda _: None) -> Iterator[Claim]:
@@ -134,7 +134,7 @@ class FileClaim(Claim):
         self.descriptor = descriptor
 
     def lost(self) -> bool:
-        """The kernel takes none away."""
+        """Return False: the kernel takes no lock away."""
         return False
 
 
@@ -168,15 +168,15 @@ class FileLocks(Locks):
         os.close(claim.descriptor)
 
     def where(self, key: str) -> str:
-        """The path of the file."""
+        """Return the path of the file."""
         return str(self._folder / key)
 
     def latest(self, key: str) -> int:
-        """No lock has a number."""
+        """Return 0: these locks have no numbers."""
         return 0
 
     def end_stale(self, key: str) -> None:
-        """None becomes stale."""
+        """Do nothing: these locks do not become stale."""
 
 
 @contextmanager
@@ -258,7 +258,7 @@ class Lease(Claim):
     ended: threading.Event = field(default_factory=threading.Event)
 
     def keep_fresh(self) -> None:
-        """Change the file now and then, until the lease is released or lost."""
+        """Change the file every `heartbeat` seconds until the lease is released or lost."""
         while not self.ended.wait(self.leases.heartbeat):
             self.beat += 1
             with suppress(Exception):  # a store that does not answer for a moment
@@ -267,12 +267,12 @@ class Lease(Claim):
                 self.leases.write(self, free=False)
 
     def lost(self) -> bool:
-        """Whether there is a lease of a higher number."""
+        """Return whether there is a lease of a higher number."""
         return self.leases.latest(self.key) != self.number
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Observation:
     """The content of a lease file, and since when it has been the same, by this process's own clock."""
 
     number: int
@@ -289,7 +289,7 @@ class Leases(Locks):
         """heartbeat, stale: seconds, the same for all processes of a store."""
         self._files, self.heartbeat, self._stale = files, heartbeat, stale
         self._owner = uuid4().hex
-        self._seen: dict[str, _Seen] = {}
+        self._observed: dict[str, _Observation] = {}
 
     def take(self, key: str, name: str) -> Claim | None:
         """Create the next number, where the last lease is released or stale."""
@@ -304,7 +304,7 @@ class Leases(Locks):
             return None
         if last:
             self._files.delete(_name(key, last))
-        self._seen.pop(key, None)
+        self._observed.pop(key, None)
         threading.Thread(target=lease.keep_fresh, daemon=True).start()
         return lease
 
@@ -317,22 +317,22 @@ class Leases(Locks):
                 self.write(claim, free=True)
 
     def is_free(self, key: str) -> bool:
-        """Whether nobody holds the lease, as far as it was watched: ask now and then."""
+        """Return whether nobody holds the lease. A stale one is noticed only if this is called repeatedly."""
         last = self.latest(key)
         return not last or self._over(key, last)
 
     def end_stale(self, key: str) -> None:
-        """Release a lease that `is_free` has found stale, so that whoever takes it need not watch it first."""
+        """Release a lease that `is_free` has reported as stale, so that the next process can take it at once."""
         claim = self.take(key, "")
         if claim is not None:
             self.release(key, claim)
 
     def where(self, key: str) -> str:
-        """The name of the last lease."""
+        """Return the name of the last lease."""
         return f"lease {_name(key, self.latest(key))}"
 
     def latest(self, key: str) -> int:
-        """The highest number."""
+        """Return the highest number."""
         return max((int(name) for name in self._files.names(key) if name.isdecimal()), default=0)
 
     def write(self, lease: Lease, free: bool) -> None:
@@ -340,13 +340,13 @@ class Leases(Locks):
         self._files.write(_name(lease.key, lease.number), self._content(lease, free))
 
     def _content(self, lease: Lease, free: bool) -> bytes:
-        """JSON, of one size for all beats of a lease."""
+        """Return JSON of the same size for all beats of a lease."""
         machine, process = this_process()
         entry = {"owner": self._owner, "machine": machine, "process": process, "beat": f"{lease.beat:010d}"}
         return json.dumps({**entry, "state": "free" if free else "held"}).encode()
 
     def _over(self, key: str, number: int) -> bool:
-        """Whether a lease is released, stale, or of a process of this machine that is gone."""
+        """Return whether a lease is released, stale, or of a process of this machine that has ended."""
         content = self._files.read(_name(key, number))
         try:
             entry: dict[str, Any] = json.loads(content or b"")
@@ -354,12 +354,12 @@ class Leases(Locks):
                 return True
         except (ValueError, KeyError, TypeError):
             pass  # it is being written, or whoever wrote it was cut: only its age counts
-        seen = self._seen.get(key)
+        last = self._observed.get(key)
         now = time.monotonic()
-        if seen is None or (seen.number, seen.content) != (number, content):
-            self._seen[key] = _Seen(number, content, now)
+        if last is None or (last.number, last.content) != (number, content):
+            self._observed[key] = _Observation(number, content, now)
             return False
-        return now - seen.since >= self._stale
+        return now - last.since >= self._stale
 
 
 def _name(key: str, number: int) -> str:
@@ -368,7 +368,7 @@ def _name(key: str, number: int) -> str:
 
 @cache
 def _machine() -> str:
-    """What tells a start of a machine, and a container on it, from all others; "" where that is not known."""
+    """Identify the boot of this machine and the container on it; "" where that is not known."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"  # noqa: PTH116
@@ -382,7 +382,7 @@ def this_process() -> tuple[str, str]:
 
 
 def _start_of(pid: int) -> str:
-    """When a process of this machine started, in the kernel's ticks; "" where it is gone."""
+    """Return when a process of this machine started, in the kernel's ticks; "" where it has ended."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
@@ -391,6 +391,6 @@ def _start_of(pid: int) -> str:
 
 
 def _is_gone(machine: str, process: str) -> bool:
-    """Whether a process was on this machine and has ended."""
+    """Return whether a process was on this machine and has ended."""
     pid, _, start = process.partition(" ")
     return bool(machine) and machine == _machine() and _start_of(int(pid)) != start

@@ -58,7 +58,7 @@ def find_comparison(out: Path) -> tuple[str, str]:
 
 
 def opening_path(uri: str) -> str:
-    """The path of the address of the latest finished comparison, else of the list of runs."""
+    """Return the path of the address of the latest finished comparison, else of the list of runs."""
     import_mlflow()
     probe(uri)
     from mlflow import MlflowClient
@@ -115,7 +115,7 @@ def served(uri: str, port: int, files: Path) -> Iterator[str]:
 
 
 class _StartError(Exception):
-    """Why a server does not answer."""
+    """A server that does not answer; the message says why."""
 
 
 def _wait(process: subprocess.Popen[bytes], address: str) -> None:
@@ -140,5 +140,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def default_files(out: Path) -> Path:
-    """Where MLflow's files of an output folder lie."""
+    """Return where MLflow keeps the files of an output folder."""
     return out / FILES

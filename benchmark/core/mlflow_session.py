@@ -1,4 +1,4 @@
-"""A connection to MLflow that logs a suite's state: whatever is there already is not logged again.
+"""Log a suite to MLflow; what MLflow has already is not logged again.
 
 The standard variables win: MLFLOW_TRACKING_URI over the SQLite file in the output folder, MLFLOW_EXPERIMENT_NAME over
 `fesbench`. Everything here may raise whatever MLflow, a database or a socket raises; `describe` turns it into a line.
@@ -78,10 +78,10 @@ def is_local(uri: str) -> bool:
 
 
 class Session:
-    """Logs one suite to one MLflow. Made by `connect`; after an error, a new one must be made."""
+    """Logs one suite to one MLflow. After an error, a new session must be opened."""
 
     def __init__(self, out: Path, log: SuiteLog) -> None:
-        """Connect, and take up the suite's runs or create them. log: its `runs` are filled in."""
+        """Connect, and resume the suite's runs or create them. log: its `runs` are filled in."""
         self._out, self._log = out, log
         self._steps: dict[str, dict[str, int]] = {}
         uri = os.environ.get(URI, "")
@@ -98,7 +98,7 @@ class Session:
         self._rows: dict[str, str] = {}
 
     def losses(self, row: RowLog) -> None:
-        """Log those of a row that its run has not."""
+        """Log the losses of a row that its run lacks."""
         from mlflow.entities import Metric
 
         run = self._row_run(row)
@@ -159,7 +159,7 @@ class Session:
         return view_path(self._experiment_id, view_key(run))
 
     def stopped(self) -> None:
-        """Mark what is open as killed; a later call takes it up again."""
+        """Mark the open runs as killed; a later call resumes them."""
         for run in self._log.runs.values():
             if self._client.get_run(run).info.status == "RUNNING":
                 self._client.set_terminated(run, "KILLED")
@@ -183,7 +183,7 @@ class Session:
             self._client.log_batch(run, new[start : start + BATCH])
 
     def _experiment(self) -> str:
-        """Its id. Files of a new one lie below the output folder, unless a server has its own place for them."""
+        """Return the experiment's id. Files of a new one lie below the output folder, unless a server stores them."""
         name = os.environ.get(NAME) or EXPERIMENT
         experiment = self._client.get_experiment_by_name(name)
         if experiment is not None and experiment.lifecycle_stage == "deleted":
@@ -199,7 +199,7 @@ class Session:
         return str(self._client.create_experiment(name, location, tags))
 
     def _row_run(self, row: RowLog) -> str:
-        """The run of a row, which begins when its training does: MLflow changes no beginning later."""
+        """Return a row's run. It is created when the training begins, since MLflow does not change start times."""
         if row.name not in self._rows:
             index = next(index for index, other in enumerate(self._log.rows) if other.name == row.name)
             tags = {PARENT_TAG: self._parent, ORDER_TAG: f"{index:03d}"}
@@ -214,7 +214,7 @@ class Session:
         parameters: Mapping[str, Any],
         started: int | None = None,
     ) -> str:
-        """The run that the log names, else the unfinished run of this plan and row, else a new one."""
+        """Return the run that the log names, else the unfinished run of this plan and row, else a new one; its id."""
         from mlflow.entities import Param
         from mlflow.exceptions import MlflowException
 
@@ -245,7 +245,7 @@ class Session:
 
 
 def _note(text: str, run: str, files: Mapping[str, str]) -> str:
-    """A description with the pictures that it names, as MLflow's server has them; without those that are not logged."""
+    """Put links to the logged pictures into a description; names of pictures that are not logged are removed."""
 
     def picture(match: re.Match[str]) -> str:
         if match[1] not in files:
@@ -270,7 +270,7 @@ def import_mlflow() -> None:
 
 
 def comparison_line(out: Path, path: str) -> str:
-    """Where a comparison is shown. path: of its address, below that of the server."""
+    """Return the lines that tell where a comparison is shown. path: of its address, below that of the server."""
     uri = os.environ.get(URI, "")
     if uri.startswith(("http://", "https://")):
         return f"MLflow, all rows side by side: {_without_password(uri).rstrip('/')}{path}"
@@ -309,7 +309,7 @@ def probe(uri: str) -> None:
 
 
 def describe(error: BaseException, out: Path) -> str:
-    """Why nothing can be logged and what to do, as the part of a line."""
+    """Explain an error in a part of a line: why nothing can be logged, and what to do."""
     chosen = os.environ.get(URI, "")
     where = _without_password(chosen) if chosen else str(out / DATABASE)
     text = " ".join(str(error).split())
@@ -347,7 +347,7 @@ def _now() -> int:
 
 
 def _last_steps(client: MlflowClient, run: str) -> dict[str, int]:
-    """The last iteration that the run has of each loss."""
+    """Return the last iteration that the run has of each loss."""
     names = [name for name in client.get_run(run).data.metrics if name.startswith("loss/")]
     return {
         name.removeprefix("loss/"): max(point.step for point in client.get_metric_history(run, name)) for name in names
@@ -356,7 +356,7 @@ def _last_steps(client: MlflowClient, run: str) -> dict[str, int]:
 
 # ------------------------------------------------------------------------------------------------ the SQLite file
 def sqlite_uri(path: Path) -> str:
-    """The URI of a database; where its path has signs that a URI cannot have, by a link in a temporary folder."""
+    """Return the URI of a database; a path with signs that no URI can have is linked from a temporary folder."""
     from sqlalchemy.engine import make_url
 
     uri = f"sqlite:///{path}"
@@ -369,7 +369,7 @@ def sqlite_uri(path: Path) -> str:
 
 
 def _sqlite_path(uri: str) -> Path | None:
-    """The file of an SQLite URI; None for any other."""
+    """Return the file of an SQLite URI; None for any other."""
     return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
 
 
@@ -378,7 +378,7 @@ def _files_uri(out: Path) -> str:
 
 
 def _local_path(uri: str) -> Path | None:
-    """The folder of an artifact URI that is on this machine, else None."""
+    """Return the folder of an artifact URI that is on this machine, else None."""
     parts = urlsplit(uri)
     if parts.scheme == "file" and not parts.netloc:
         return Path(unquote(parts.path))
@@ -386,7 +386,7 @@ def _local_path(uri: str) -> Path | None:
 
 
 def _create_database(path: Path) -> None:
-    """MLflow's tables, whole or not at all: it makes them in many steps, and cannot go on from the middle of them."""
+    """Create MLflow's tables, all or none: MLflow creates them in many steps and cannot resume in between."""
     if path.exists():
         return
     with locked(path.parent / ".locks" / path.name, path.name, PROBE_SECONDS):
@@ -422,7 +422,7 @@ def mend_locations(out: Path) -> None:
 
 
 def points(columns: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[int, float]]]]:
-    """Losses by name from the columns of a history, `iteration` and one for each; NaN (not computed) left out."""
+    """Yield the losses by name from the columns of a history; NaN (not computed) is left out."""
     steps = [int(step) for step in columns["iteration"]]
     for name, values in columns.items():
         if name != "iteration":

@@ -8,7 +8,7 @@ Below the URL:
     leases/KEY/00000002                                 leases (`benchmark.core.locks`)
 
 Nothing is listed but the folder of one key, so no call grows with what is there. What is downloaded is held against the
-hashes of its manifest before anybody sees it.
+hashes of its manifest before it is put into the cache.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ObjectFiles:
         self.url = url
 
     def path(self, name: str) -> str:
-        """The name as fsspec has it."""
+        """Return the path of an object for fsspec."""
         return f"{self.root}/{name}"
 
     def create(self, name: str, content: bytes) -> bool:
@@ -89,7 +89,7 @@ class ObjectFiles:
             return None
 
     def exists(self, name: str) -> bool:
-        """Whether there is such an object."""
+        """Return whether there is such an object."""
         return bool(self.fs.exists(self.path(name)))
 
     def delete(self, name: str) -> None:
@@ -139,10 +139,10 @@ class ObjectStore(Store):
     def _lease_files(self) -> LeaseFiles:
         if self.url.startswith("file://"):
             return FolderFiles(Path(self._files.path(LEASES)))
-        return _Below(self._files, LEASES)
+        return _FolderOfObjects(self._files, LEASES)
 
     def check(self) -> None:
-        """Raises UserError where objects cannot be written, or not created once only."""
+        """Raise UserError where objects cannot be written, or where a name can be created twice."""
         probe = f"{LEASES}/probe-{uuid4().hex}"
         try:
             once, twice = self._files.create(probe, b"1"), self._files.create(probe, b"2")
@@ -164,7 +164,7 @@ class ObjectStore(Store):
         return super().find_or_set_aside(recipe, tell, held) or self.find(recipe)
 
     def exists(self, recipe: Recipe) -> bool:
-        """Whether it is in the cache or in the store, by its manifest's presence alone."""
+        """Return whether its manifest is in the cache or in the store."""
         if super().exists(recipe) or recipe.key in self._remote:
             return True
         there = self._files.exists(f"{ARTIFACTS}/{recipe.folder}/{MANIFEST}")
@@ -250,7 +250,7 @@ class ObjectStore(Store):
     # ------------------------------------------------------------------------------------------------ states
     @contextmanager
     def making(self, recipe: Recipe, tell: Tell = lambda _: None) -> Iterator[Path]:
-        """The folder to work in, with the last state that any machine has uploaded; new states are uploaded."""
+        """Yield the folder to work in, with the last state that any machine has uploaded; new states are uploaded."""
         with super().making(recipe, tell) as partial:
             if not recipe.state:
                 yield partial
@@ -264,15 +264,15 @@ class ObjectStore(Store):
                 uploads.close()
 
     def begun(self, recipe: Recipe) -> bool:
-        """Whether there is something to resume from, here or in the store."""
+        """Return whether there is a state to resume from, here or in the store."""
         return super().begun(recipe) or self.saved_state(recipe) is not None
 
     def saved_state(self, recipe: Recipe) -> object:
-        """The name of the last state in the store."""
+        """Return the name of the last state in the store."""
         return max(self._files.names(_states(recipe)), default=None) if recipe.state else None
 
     def _fetch_state(self, recipe: Recipe, path: Path) -> None:
-        """Take the last whole state of the store, unless it is the one that is here."""
+        """Download the last undamaged state of the store, unless this machine has it."""
         for name in sorted(self._files.names(_states(recipe)), reverse=True):
             digest = name.rpartition("-")[2]
             if path.exists() and sha256_of(path) == digest:
@@ -290,7 +290,7 @@ class ObjectStore(Store):
 
 
 class _StateUploads:
-    """A thread that uploads the state of a training now and then, and once more at the end."""
+    """A thread that uploads the state of a training at intervals, and once more at the end."""
 
     def __init__(self, files: ObjectFiles, recipe: Recipe, path: Path, number: int) -> None:
         self._files, self._folder, self._path, self._number = files, _states(recipe), path, number
@@ -334,7 +334,7 @@ class _StateUploads:
             self._files.delete(f"{self._folder}/{name}")
 
 
-class _Below:
+class _FolderOfObjects:
     """The objects of one folder as lease files."""
 
     def __init__(self, files: ObjectFiles, folder: str) -> None:

@@ -17,7 +17,7 @@ from benchmark.core.errors import RunFailed
 from benchmark.core.progress import Bar, Pace, PlanProgress
 from benchmark.core.store_address import StoreAddress
 from benchmark.pipeline import messages
-from benchmark.pipeline.engines.executor import Died, Event, Executor, Heard, Job, Output, Refused, Resources
+from benchmark.pipeline.engines.executor import Died, Event, Executor, Job, MessageReceived, Output, Refused, Resources
 from benchmark.pipeline.engines.open import open_executor
 from benchmark.pipeline.engines.options import LOCAL, EngineOptions
 from benchmark.pipeline.schedule import Schedule
@@ -202,20 +202,20 @@ class Driver:
     def _handle(self, event: Event) -> None:
         """Act on one event. Raises what ends the run."""
         match event:
-            case Heard(None, messages.Failed(error)):
+            case MessageReceived(None, messages.Failed(error)):
                 raise error
-            case Heard(None, messages.Stopped(signum, _)):
+            case MessageReceived(None, messages.Stopped(signum, _)):
                 raise Interrupted(signum)
-            case Heard(number, message, worker) if number in self._running:
-                self._hear(number, message, worker)
+            case MessageReceived(number, message, worker) if number in self._running:
+                self._receive(number, message, worker)
             case Output(line):
                 self._reporter.pass_on(line)
             case Died():
-                self._bury(event)
+                self._handle_death(event)
             case Refused(number, why):
                 self._reporter.say(f"{self._give_up(number)[0].name}: {why}; it goes to another one")
 
-    def _hear(self, number: int, message: messages.Report, worker: int) -> None:
+    def _receive(self, number: int, message: messages.Report, worker: int) -> None:
         """Act on a message of the process that makes a job."""
         job = self._running[number]
         match message:
@@ -291,7 +291,7 @@ class Driver:
             self._progress.put_back(job.label)
         job.label = ""
 
-    def _bury(self, died: Died) -> None:
+    def _handle_death(self, died: Died) -> None:
         """Have the stages of a lost process made by another one. Raises RunFailed where that is in vain."""
         job = self._running.get(died.job) if died.job is not None else None
         name = job.stages[0].name if job is not None else "worker"

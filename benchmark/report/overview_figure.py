@@ -43,7 +43,7 @@ def draw_overview(pictures: Sequence[RowPictures], targets: Sequence[str] = ()) 
 
 
 def _line(rows: Sequence[RowPictures], index: int, targets: Sequence[str]) -> OverviewLine | None:
-    """Choose the target of a source by its index; None where it shows the only target already."""
+    """Make the line of a source by its index; None where it shows the only target already."""
     first = rows[0]
     own = first.source_expressions[index]
     wanted = [target for target in targets if target != own] if targets else [choose_target(index, own)]

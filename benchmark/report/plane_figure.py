@@ -41,7 +41,7 @@ def draw_plane(results: SuiteResults, path: Path) -> bool:
 
 
 def _rows(rows: Sequence[Row], subset: Subset) -> list[Row]:
-    """The rows of a subset that have both numbers; a run that stands in several rows counts once."""
+    """Select the rows of a subset that have both numbers; a run that stands in several rows counts once."""
     return [row for row in rows if row.subset == subset and {ACROSS, UP} <= row.summary.keys() and not row.same_as]
 
 
@@ -69,5 +69,5 @@ def _draw_panel(axes: Axes, subset: Subset, rows: Sequence[Row], corners: Sequen
 
 
 def _arms(mean: float, interval: tuple[float, float] | None) -> list[list[float]] | None:
-    """Lengths of an error bar below and above, over test identities."""
+    """Return the lengths of an error bar below and above, over test identities."""
     return None if interval is None else [[max(mean - interval[0], 0.0)], [max(interval[1] - mean, 0.0)]]

@@ -82,7 +82,7 @@ class Readings:
     landmarks: NDArray[np.float32]
 
     def of(self, rows: NDArray[np.integer]) -> Readings:
-        """Those of some pictures."""
+        """Select the readings of some pictures, by their indices."""
         return Readings(self.units[rows], self.landmarks[rows])
 
 
@@ -109,7 +109,7 @@ class ReaderNetwork(nn.Module):
         self.register_buffer("scale", torch.ones(OUTPUTS))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Read the pictures."""
+        """Read N x 3 x S x S in [-1, 1]: standardised outputs, N x (17 + 136)."""
         read: Tensor = self.out(F.relu(self.hidden(self.trunk(x).flatten(1))))
         return read
 
@@ -169,7 +169,7 @@ class Reader:
 
 
 def reader_pictures(data: TrainingSet, groups: NDArray[np.integer], side: int, seed: int) -> TrainingSet:
-    """The pictures that a reader is trained on: those of `data`, resized to `side`, and as many blends.
+    """Return the pictures that a reader is trained on: those of `data`, resized to `side`, and as many blends.
 
     Faces are posed as expressions at full strength or not at all, and a reader of these alone is a switch: it sees
     neither a weak change nor one that goes too far. A blend is X + a (Y - X) of two pictures of a group (N numbers: one
@@ -293,7 +293,7 @@ class _Training:
         return self.settings.learning_rate * one_cycle(progress, self.settings.warm_up)
 
     def finish(self) -> Reader:
-        """The reader."""
+        """Return the trained reader."""
         units, landmarks = bool(self.known[:UNITS].all()), bool(self.known[UNITS:].all())
         return Reader(self.network, self.size, self.settings, units, landmarks)
 
@@ -316,7 +316,7 @@ class _Training:
 
 
 def targets_of(data: TrainingSet, size: int) -> Tensor:
-    """Action units and landmarks of all pictures, N x (17 + 136); NaN where unknown."""
+    """Return action units and landmarks of all pictures, N x (17 + 136); NaN where unknown."""
     count = len(data)
     units = np.full((count, UNITS), np.nan) if data.units is None else data.units
     landmarks = np.full((count, LANDMARKS, 2), np.nan) if data.landmarks is None else data.landmarks
@@ -328,12 +328,12 @@ def _flat(faces: Faces, size: int) -> Tensor:
 
 
 def _shares(landmarks: Tensor, size: int) -> Tensor:
-    """Landmarks in pixels as shares of the side, N x 136."""
+    """Convert landmarks in pixels to shares of the side, N x 136."""
     return ((landmarks + 0.5) / size).flatten(1)
 
 
 def resized(images: Tensor, side: int) -> Tensor:
-    """Resize N x 3 x S x S to the reader's own side."""
+    """Resize N x 3 x S x S to N x 3 x side x side."""
     if images.shape[2] == side:
         return images
     return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True, align_corners=False)

@@ -46,7 +46,7 @@ Name = Annotated[str, Field(max_length=100)]
 
 
 class EditForm(BaseModel):
-    """An edit as the page asks for it: one of target, reference and units."""
+    """The request for an edit: one of target, reference and units."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,7 +59,7 @@ class EditForm(BaseModel):
 
 
 def make_app(models: Models, rendered: dict[str, Face], uploads: Uploads) -> FastAPI:
-    """The application."""
+    """Return the application."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
     def face_of(name: str) -> Face:
@@ -156,7 +156,7 @@ def make_app(models: Models, rendered: dict[str, Face], uploads: Uploads) -> Fas
 
 
 def _is_foreign(request: Request) -> bool:
-    """Whether a request names another host than this machine, or was sent by a page of another origin."""
+    """Return whether a request names another host, or was sent by a page of another origin."""
     host = request.headers.get("host", "")
     if host.partition(":")[0] not in HOSTS:
         return True

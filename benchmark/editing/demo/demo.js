@@ -9,9 +9,9 @@ const chosen = { source: "", reference: "", target: "happy", models: new Set() }
 let state, timer, asked = 0;
 
 async function send(path, options) {
-  const answer = await fetch(path, options);
-  const content = await answer.json().catch(() => ({ error: "The demo does not answer as it should." }));
-  if (!answer.ok) throw new Error(content.error);
+  const response = await fetch(path, options);
+  const content = await response.json().catch(() => ({ error: "The demo does not answer as it should." }));
+  if (!response.ok) throw new Error(content.error);
   return content;
 }
 function tell(text, fault = false) {
@@ -72,7 +72,7 @@ async function editAll() {
   if (guide === "reference") form.reference = chosen.reference;
   if (guide === "units") form.units = units();
   for (const card of [...at("edits").children]) if (!names.includes(card.dataset.model)) card.remove();
-  let made = 0, slowest = 0;
+  let count = 0, slowest = 0;
   for (const name of names) {
     const card = cardOf(name, names);
     const refuse = (text) => card.querySelector(".body").replaceChildren(make("p", { className: "fault", textContent: text }));
@@ -84,14 +84,14 @@ async function editAll() {
       const edit = await send("edits", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ ...form, model: name }) });
       if (round !== asked) return;
       fill(card, name, edit);
-      made += 1;
+      count += 1;
       slowest = Math.max(slowest, edit.seconds);
     } catch (error) {
       if (round !== asked) return;
       refuse(error.message);
     }
   }
-  tell(made ? `${made} ${made === 1 ? "edit" : "edits"}, the slowest in ${slowest.toFixed(2)} s.` : names.length ? "" : "Choose a method.");
+  tell(count ? `${count} ${count === 1 ? "edit" : "edits"}, the slowest in ${slowest.toFixed(2)} s.` : names.length ? "" : "Choose a method.");
 }
 function cardOf(name, names) {
   let card = [...at("edits").children].find((each) => each.dataset.model === name);

@@ -1,4 +1,4 @@
-"""The models of the demo, and what a judge and an identity network say of their edits."""
+"""The models of the demo, and the scores of their edits by a judge and an identity network."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class Model:
 
     @property
     def takes(self) -> tuple[str, ...]:
-        """Ways in which it can be guided: `expression`, `reference`, `units`."""
+        """Return how it can be guided: by `expression`, `reference`, `units`."""
         by_units = "R" in self.method.guides and self.method.reference == "units"
         named = "T" in self.method.guides or by_units
         given = {"expression": named, "reference": "R" in self.method.guides, "units": by_units}
         return tuple(way for way, known in given.items() if known)
 
     def target(self, request: GuideRequest) -> EditTarget:
-        """The request as the method takes it. Raises UserError where it cannot be guided so."""
+        """Convert a request for the method. Raises UserError where it cannot be guided so."""
         method, by_units = self.method, "units" in self.takes
         if request.units is not None:
             if not by_units:
@@ -102,7 +102,7 @@ class Models:
         self._lock = threading.Lock()
 
     def edit(self, name: str, face: Face, request: GuideRequest) -> JudgedEdit:
-        """Edit, and ask judge and identity network. Raises UserError with a sentence for the person who asks."""
+        """Edit a face and score the edit. Raises UserError with a sentence for the page."""
         model = self.models[name]
         with self._lock:
             started = time.perf_counter()
@@ -152,7 +152,7 @@ def open_models(given: Sequence[str], out: Path, device: str) -> Models:
 
 
 def finished_trainings(out: Path) -> list[Path]:
-    """The latest finished training of each method in an output folder: of frontal and posed faces, if there is one."""
+    """Return the latest finished training of each method in an output folder, of F&P if there is one."""
     latest: dict[str, tuple[bool, float, Path]] = {}
     for path in sorted((out / TRAININGS).glob(f"*/{CHECKPOINT}")):
         folder = path.parent
@@ -165,14 +165,14 @@ def finished_trainings(out: Path) -> list[Path]:
 
 
 def stored_methods() -> list[str]:
-    """The methods of which weights are stored."""
+    """Return the methods of which weights are stored."""
     index = load_index(REFERENCE)
     stored = {row.method for _, row in index.rows() if any(seed.weights for seed in row.seeds.values())}
     return sorted(stored)
 
 
 def _judges(roots: Sequence[Path], sizes: set[int]) -> dict[int, Judge]:
-    """A judge for each size, where one is found: of frontal and posed faces, if there is one."""
+    """Load a judge for each picture size that has one, of F&P if there is one."""
     judges: dict[int, Judge] = {}
     for folder in sorted(
         (path.parent for root in roots for path in (root / JUDGES).glob(f"*/{ABOUT}")),

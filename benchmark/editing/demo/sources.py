@@ -46,7 +46,7 @@ class Face:
     identity: str = ""
 
     def portrait(self, size: int, framing: Framing) -> Portrait:
-        """The face framed for a model."""
+        """Frame the face for a model."""
         framed = frame(self.landmarks, *self.picture.size, framing)
         points = np.full((LANDMARKS, 2), np.nan, np.float32)
         if self.landmarks is not None:
@@ -58,7 +58,7 @@ class Face:
 
 
 class Uploads:
-    """Uploaded faces by a name that nobody can guess. Nothing is written to a disk."""
+    """Uploaded faces by random name, in memory alone."""
 
     def __init__(self) -> None:
         try:
@@ -70,11 +70,11 @@ class Uploads:
 
     @property
     def finds_faces(self) -> bool:
-        """Whether faces are looked for; else pictures are cut to their centred square."""
+        """Return whether faces are detected; else pictures are cropped to their centred square."""
         return self._detector is not None
 
     def add(self, content: bytes) -> str:
-        """Keep a picture; returns its name. Raises NoPicture for what cannot be edited."""
+        """Store an upload in memory and return its name. Raises NoPicture for a file that cannot be edited."""
         picture = _decoded(content)
         landmarks = None
         if self._detector is not None:
@@ -92,7 +92,7 @@ class Uploads:
         return name
 
     def get(self, name: str) -> Face | None:
-        """A kept face, or None."""
+        """Return an uploaded face, or None."""
         with self._lock:
             return self._faces.get(name)
 
@@ -119,7 +119,7 @@ def _decoded(content: bytes) -> Image.Image:
 
 
 def rendered_faces() -> dict[str, Face]:
-    """Test people of the committed set, seen from the front in every expression, by name of the face."""
+    """Load test people of the committed set, frontal, in every expression, by name of the face."""
     from benchmark.data.rendered_set import COMMITTED
 
     faces = Rendered(None, COMMITTED.parent).load(SIZE, lambda _: None)

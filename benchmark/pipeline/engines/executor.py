@@ -1,4 +1,4 @@
-"""The interface of engines: submit stages with their resources, hear messages, cancel, learn of a death."""
+"""The interface of engines: submit stages with their resources, receive messages and ends of processes, cancel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.stages.base import Stage
 
 @dataclass(frozen=True)
 class Resources:
-    """What a stage needs of the machine that makes it."""
+    """The resources that a stage needs."""
 
     threads: int
     gpus: float = 0.0
@@ -32,11 +32,11 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Heard:
+class MessageReceived:
     """A message of a process."""
 
     job: int | None
-    """None where it makes none."""
+    """None where the process has no job."""
     message: messages.Report
     worker: int = 0
     """The number of the process, where several jobs share one."""
@@ -51,10 +51,10 @@ class Output:
 
 @dataclass(frozen=True)
 class Died:
-    """The process of a job ended without a last word, or its machine is gone."""
+    """The process of a job ended without a final message, or its machine is lost."""
 
     job: int | None
-    """None where it had none."""
+    """None where the process had no job."""
     ending: str
     """As the rest of a sentence: `was killed by SIGKILL`."""
     log: tuple[str, ...] = ()
@@ -63,19 +63,19 @@ class Died:
 
 @dataclass(frozen=True)
 class Refused:
-    """The machine that a job came to may not make it; the job goes to another one."""
+    """The machine that a job was sent to is unfit for it; the job goes to another one."""
 
     job: int
     why: str
 
 
-Event = Heard | Output | Died | Refused
+Event = MessageReceived | Output | Died | Refused
 
 
 class Executor(ABC):
     """Processes that make the stages of jobs.
 
-    The messages of a job arrive in the order they were sent. Its last one is `Done` of its last stage, `Failed` or
+    The messages of a job arrive in the order they were sent. The final one is `Done` of its last stage, `Failed` or
     `Stopped`; where there is none, `Died` follows.
     """
 
@@ -87,24 +87,24 @@ class Executor(ABC):
     @property
     @abstractmethod
     def room(self) -> int:
-        """How many more jobs may be submitted now."""
+        """Return how many more jobs may be submitted now."""
 
     @property
     @abstractmethod
     def running(self) -> bool:
-        """Whether there is a process or a job that has not ended."""
+        """Return whether there is a process or a job that has not ended."""
 
     @abstractmethod
     def submit(self, job: Job) -> None:
-        """Have a process make the stages of a job; never waits."""
+        """Submit a job; never waits."""
 
     @abstractmethod
     def receive(self, seconds: float) -> Iterator[Event]:
-        """Yield what has happened; wait up to `seconds` where nothing has."""
+        """Yield the new events; wait up to `seconds` for the first."""
 
     @abstractmethod
     def cancel(self) -> None:
-        """Have all processes save the states of their stages, and end."""
+        """Stop all processes after they have saved the states of their stages."""
 
     @abstractmethod
     def kill(self) -> None:
@@ -112,4 +112,4 @@ class Executor(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release everything; every process has ended, or is ended now."""
+        """Release all resources; end the processes that still run."""

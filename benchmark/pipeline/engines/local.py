@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 
 from benchmark.pipeline import messages
-from benchmark.pipeline.engines.executor import Died, Event, Executor, Heard, Job, Output
+from benchmark.pipeline.engines.executor import Died, Event, Executor, Job, MessageReceived, Output
 from benchmark.pipeline.worker_process import WorkerProcess
 
 
@@ -24,12 +24,12 @@ class LocalExecutor(Executor):
 
     @property
     def room(self) -> int:
-        """As many as there are idle workers, and workers that may still be started."""
+        """Count the idle workers, and those that may still be started."""
         return self._jobs - sum(worker.job is not None for worker in self._workers)
 
     @property
     def running(self) -> bool:
-        """Whether there is a worker that has not ended."""
+        """Return whether there is a worker that has not ended."""
         return any(worker.alive for worker in self._workers)
 
     def submit(self, job: Job) -> None:
@@ -58,7 +58,7 @@ class LocalExecutor(Executor):
         message = worker.receive()
         if message is None:
             return Died(job, end_of(worker.ended()))
-        return Heard(job, message, worker.number)
+        return MessageReceived(job, message, worker.number)
 
     def cancel(self) -> None:
         """Ask all workers to stop."""
@@ -77,7 +77,7 @@ class LocalExecutor(Executor):
 
 
 def end_of(status: int) -> str:
-    """How a process ended, from its exit status as subprocess has it."""
+    """Describe how a process ended. status: as `subprocess` has it."""
     if status >= 0:
         return f"ended with status {status}"
     killed = f"was killed by {signal.Signals(-status).name}"

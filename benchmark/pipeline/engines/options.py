@@ -47,7 +47,7 @@ class EngineOptions:
 
     @property
     def is_remote(self) -> bool:
-        """Whether stages may be made on other machines."""
+        """Return whether stages may be made on other machines."""
         return self.engine != "local"
 
 
@@ -97,7 +97,7 @@ def add_engine_arguments(command: argparse.ArgumentParser, object_store: bool = 
 
 
 def engine_options(arguments: argparse.Namespace) -> EngineOptions:
-    """The options that `add_engine_arguments` has added. Raises UserError."""
+    """Read the options that `add_engine_arguments` has added. Raises UserError."""
     given = getattr(arguments, "store", None)
     store = given if isinstance(given, str) else ""  # another command's is a path
     return EngineOptions(
@@ -107,7 +107,7 @@ def engine_options(arguments: argparse.Namespace) -> EngineOptions:
 
 
 def check_engine(options: EngineOptions) -> None:
-    """Raises UserError where options do not fit together, or a package is missing."""
+    """Raise UserError where options do not fit together, or a package is missing."""
     if options.engine not in ENGINES:
         raise unknown("engine", options.engine, ENGINES)
     package = PACKAGES.get(options.engine)
@@ -140,7 +140,7 @@ def check_sbatch() -> None:
 
 
 def minutes(text: str) -> int:
-    """A time limit as sbatch has it: minutes, M:S, H:M:S, D-H, D-H:M or D-H:M:S. Raises UserError."""
+    """Read a time limit as sbatch has it: minutes, M:S, H:M:S, D-H, D-H:M or D-H:M:S. Raises UserError."""
     match = re.fullmatch(r"(?:(\d{1,6})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?", text, re.ASCII)
     if match is None or not re.search("[1-9]", text):
         raise UserError(f"--slurm time={quoted(text)[1:-1]}: minutes, H:MM:SS or D-HH:MM:SS are wanted")

@@ -1,7 +1,7 @@
 """The Ray engine: a task for each job. Pickled stages go out, and nothing comes back but messages.
 
-Ray itself retries nothing, since it counts a machine that is taken away as a failure of the task: a lost job is told to
-the driver, which knows whether its state has advanced.
+Ray itself retries nothing, since it counts a lost machine as a failure of the task: a lost job is reported to the
+driver, which knows whether its state has advanced.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from benchmark.core.errors import RunFailed, UserError
 from benchmark.pipeline import messages
-from benchmark.pipeline.engines.executor import Died, Event, Executor, Heard, Job, Output, Refused
+from benchmark.pipeline.engines.executor import Died, Event, Executor, Job, MessageReceived, Output, Refused
 from benchmark.pipeline.engines.options import EngineOptions
 from benchmark.pipeline.engines.relay import Fitness, Relay, tied_to
 from benchmark.pipeline.request import code_of_project
@@ -42,7 +42,7 @@ class Mailbox:
         self._arrived = asyncio.Event()
 
     async def put(self, job: int, message: messages.Report | str) -> None:
-        """Add a message of a job; a text says why a machine is unfit for it."""
+        """Add a message of a job, or the reason why a machine is unfit for it."""
         self._messages.append((job, message))
         self._arrived.set()
 
@@ -74,7 +74,7 @@ def make_job(mailbox: Any, job: int, setup: bytes, keys: list[str], fitness: Fit
     finally:
         signal.signal(signal.SIGINT, before)
     if last is not None:
-        ray.get(last)  # the driver hears all before it learns that the task has ended
+        ray.get(last)  # the driver receives all messages before it sees that the task has ended
     return ""
 
 
@@ -94,9 +94,9 @@ class RayExecutor(Executor):
         self._fitness = Fitness(code_of_project(), tied_to(options.processor, setup.machine.device))
         self._tasks: dict[Any, int] = {}
         self._unfinished: dict[int, int] = {}
-        """How many stages each job has still to make; a job that has said its last word is not in it."""
+        """How many stages each job has still to make; jobs that have sent their final message are removed."""
         self._unfit: dict[str, str] = {}
-        self._told = False
+        self._warned = False
 
     @property
     def room(self) -> int:
@@ -105,7 +105,7 @@ class RayExecutor(Executor):
 
     @property
     def running(self) -> bool:
-        """Whether a task has not ended."""
+        """Return whether a task has not ended."""
         return bool(self._tasks)
 
     def submit(self, job: Job) -> None:
@@ -124,7 +124,7 @@ class RayExecutor(Executor):
         self._unfinished[job.number] = len(stages)
 
     def receive(self, seconds: float) -> Iterator[Event]:
-        """Yield messages, and the ends of tasks that have said no last word."""
+        """Yield messages, and the ends of tasks that have sent no final message."""
         yield from self._taken(seconds)
         if not self._tasks:
             return
@@ -136,7 +136,7 @@ class RayExecutor(Executor):
         for task in ended:
             number = self._tasks.pop(task)
             try:
-                unfit, ending = ray.get(task), "ended without a word"
+                unfit, ending = ray.get(task), "ended without a message"
             except TaskCancelledError:
                 unfit, ending = "", "was cancelled"
             except RayError as error:
@@ -174,13 +174,13 @@ class RayExecutor(Executor):
         if isinstance(message, messages.Died):
             yield Died(number, message.ending, message.log)
         else:
-            yield Heard(number, message)
+            yield MessageReceived(number, message)
 
     def _lack(self) -> str:
-        """A line, once, where no machine of the cluster has a GPU that stages need, or has enough threads."""
-        if self._told:
+        """Return a warning, once, where no machine of the cluster has the GPU or threads that stages need; else ""."""
+        if self._warned:
             return ""
-        self._told = True
+        self._warned = True
         nodes = [node["Resources"] for node in _machines()]
         threads = self._setup.machine.threads
         if self._setup.machine.device == "cuda" and not any(node.get("GPU") for node in nodes):
@@ -205,7 +205,7 @@ class RayExecutor(Executor):
 
 
 def _machines() -> list[dict[str, Any]]:
-    """The machines of the cluster that answer."""
+    """Return the machines of the cluster that answer."""
     nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
     return [node for node in nodes() if node["Alive"]]
 
@@ -226,7 +226,7 @@ def _connect(address: str) -> None:
 
 @contextmanager
 def _kept_handlers() -> Iterator[None]:
-    """Ray takes SIGTERM for itself, which here saves states first."""
+    """Restore the signal handlers that Ray replaces: on SIGTERM, states are saved first."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

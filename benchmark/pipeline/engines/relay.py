@@ -1,4 +1,4 @@
-"""A job on another machine: a worker process there makes its stages, and what it says is passed on to the driver.
+"""A job on another machine: a worker process there makes its stages, and its messages are passed on to the driver.
 
 The relay is small (no torch): when an engine ends it, however suddenly, the worker sees the end of the connection and
 saves the state of its training, as it does when a local parent is killed.
@@ -20,12 +20,12 @@ from benchmark.pipeline.worker_process import WorkerProcess
 
 POLL = 0.25
 LOG_LINES = 20
-"""The last lines of a worker that are told when it dies."""
+"""The last lines of a worker's output that are reported when it dies."""
 
 
 @dataclass(frozen=True)
 class Fitness:
-    """What a machine must be like, so that its results are those of any other."""
+    """Requirements of a machine, so that its results are those of any other."""
 
     code: str
     """Hash of the project's code and of the interpreter's version."""
@@ -33,7 +33,7 @@ class Fitness:
     """Kind of processor; "" for any."""
 
     def fault(self) -> str:
-        """Why this machine is unfit, as a sentence's end, or ""."""
+        """Return why this machine is unfit, as the end of a sentence, or ""."""
         if self.processor and self.processor != processor_name():
             return f"{socket.gethostname()} has another kind of processor ({processor_name()})"
         if self.code != code_of_project():
@@ -42,7 +42,7 @@ class Fitness:
 
 
 def tied_to(processor: str, device: str) -> str:
-    """The kind of processor that all machines must have, or "": the last bits of what a CPU computes depend on it.
+    """Return the kind of processor that all machines must have, or "": the last bits of a CPU's results depend on it.
 
     processor: as `--processor` has it.
     """
@@ -52,7 +52,7 @@ def tied_to(processor: str, device: str) -> str:
 
 
 class Relay:
-    """One job: its worker process, and the way back to the driver."""
+    """One job: its worker process, whose messages it sends to the driver."""
 
     def __init__(self, setup: bytes, keys: Sequence[str], send: Callable[[messages.Report], None]) -> None:
         """setup: a pickled `WorkerSetup` of the stages with these keys."""
@@ -60,7 +60,7 @@ class Relay:
         self._stopping = False
 
     def stop(self) -> None:
-        """Have the worker save its state and end; may be called by a handler of signals."""
+        """Ask the worker to save its state and end; may be called by a signal handler."""
         self._stopping = True
 
     def run(self) -> bool:
@@ -82,11 +82,11 @@ class Relay:
 
     def _pass_on(self, worker: WorkerProcess) -> bool:
         log: deque[str] = deque(maxlen=LOG_LINES)
-        asked = False
+        stop_sent = False
         while worker.job is not None:
-            if self._stopping and not asked:
+            if self._stopping and not stop_sent:
                 worker.stop()
-                asked = True
+                stop_sent = True
             sources: list[Connection | int] = [worker.connection]
             if worker.output is not None:
                 sources.append(worker.output)

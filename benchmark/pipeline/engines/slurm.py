@@ -1,7 +1,7 @@
 """The Slurm engine: a job of the queue for each training, and one for a group of short stages, by submitit.
 
-Jobs write what they say into a file of the shared folder, so the driver may end, or die, and be called again: it finds
-the jobs that are still queued or running, and hears all from the start.
+Jobs write their messages into a file of the shared folder, so the driver may end, or die, and be called again: it finds
+the jobs that are still queued or running, and reads all their messages.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from submitit.helpers import DelayedSubmission
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
 from benchmark.pipeline import messages
-from benchmark.pipeline.engines.executor import Died, Event, Executor, Heard, Job, Refused, Resources
+from benchmark.pipeline.engines.executor import Died, Event, Executor, Job, MessageReceived, Refused, Resources
 from benchmark.pipeline.engines.options import DAY, EngineOptions, check_sbatch, minutes
 from benchmark.pipeline.engines.relay import Fitness, Relay, tied_to
 from benchmark.pipeline.request import code_of_project
@@ -40,7 +40,7 @@ SIGNAL_SECONDS = 120
 MANY = 1000
 """Time limits that a training may run into: submitit takes some pre-emptions for one."""
 LOOK = 2.0
-"""Seconds between two looks at the files of jobs."""
+"""Seconds between two reads of the files of jobs."""
 MOST_UNFIT = 20
 SPOOL, STOP = "messages", "stop"
 OVER = ("COMPLETED", "FINISHED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL",
@@ -61,7 +61,7 @@ class Spool:
             stream.write(len(content).to_bytes(8, "big") + content)
 
     def new(self) -> Iterator[Any]:
-        """Yield the messages that are whole and were not read before."""
+        """Yield the complete messages that were not read before."""
         try:
             with self._path.open("rb") as stream:
                 stream.seek(self._read)
@@ -76,7 +76,7 @@ class Spool:
 
 
 class QueuedJob:
-    """What a job of the queue runs, also when it comes to the front again."""
+    """The callable that a job of the queue runs, also after it was requeued."""
 
     def __init__(self, setup: bytes, keys: Sequence[str], folder: Path, fitness: Fitness) -> None:
         """setup: a pickled `WorkerSetup`. folder: of the job, on the shared file system."""
@@ -152,12 +152,12 @@ class SlurmExecutor(Executor):
 
     @property
     def room(self) -> int:
-        """As many as `--jobs` leaves."""
+        """Return how many more `--jobs` allows."""
         return self._most - len(self._jobs) - len(self._waiting)
 
     @property
     def running(self) -> bool:
-        """Whether a job is queued or running."""
+        """Return whether a job is queued or running."""
         return bool(self._jobs)
 
     def submit(self, job: Job) -> None:
@@ -169,7 +169,7 @@ class SlurmExecutor(Executor):
         return self._root / "jobs" / f"{job.stages[0].recipe.key[:24]}.json"
 
     def _attach(self, job: Job) -> bool:
-        """Take up a job that an earlier call has submitted, if it is still queued or running."""
+        """Follow a job that an earlier call has submitted, if it is still queued or running."""
         try:
             known = json.loads(self._record(job).read_text(encoding="utf-8"))
             same = known["keys"] == [stage.recipe.key for stage in job.stages] and known["cluster"] == self._cluster
@@ -208,7 +208,7 @@ class SlurmExecutor(Executor):
         return QueuedJob(setup, list(stages), folder, self._fitness)
 
     def _parameters(self, resources: Resources) -> dict[str, Any]:
-        """What submitit is told. Raises UserError for a time that is none."""
+        """Return the parameters for submitit. Raises UserError for a time limit that cannot be read."""
         if self._cluster != "slurm":
             return {"timeout_min": DAY}
         others = {name: value for name, value in self._slurm.items() if name not in ("time", "partition")}
@@ -232,7 +232,7 @@ class SlurmExecutor(Executor):
 
     # ------------------------------------------------------------------------------------------------ listening
     def receive(self, seconds: float) -> Iterator[Event]:
-        """Yield the messages of all jobs, and the ends of those that have said no last word."""
+        """Yield the messages of all jobs, and the ends of those that have sent no final message."""
         if self._waiting:
             self._submit_waiting()
         time.sleep(seconds)
@@ -267,7 +267,7 @@ class SlurmExecutor(Executor):
         if isinstance(message, messages.Died):
             yield Died(job.number, message.ending, message.log)
         else:
-            yield Heard(job.number, message)
+            yield MessageReceived(job.number, message)
 
     # ------------------------------------------------------------------------------------------------ stopping
     def cancel(self) -> None:
@@ -294,6 +294,6 @@ def _is_over(queued: Any) -> bool:
 
 
 def _last_lines(queued: Any, most: int = 20) -> tuple[str, ...]:
-    """The end of what a job wrote to its log."""
+    """Return the last lines of a job's log."""
     text = queued.stderr() or queued.stdout() or ""
     return tuple(text.splitlines()[-most:])

@@ -34,7 +34,7 @@ class GridLine:
 
 @dataclass(frozen=True)
 class Block:
-    """One source and what was made of it."""
+    """One source and its edits."""
 
     source: Tile
     caption: str

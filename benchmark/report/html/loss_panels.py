@@ -16,7 +16,7 @@ WIDTH, HEIGHT, POINTS = 100.0, 40.0, 90
 
 @dataclass(frozen=True)
 class Curve:
-    """A seed's curve. points: for `polyline`. colour: a place in the page's palette."""
+    """A seed's curve. points: for `polyline`. colour: an index in the page's palette."""
 
     seed: str
     points: str

@@ -49,7 +49,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Mark:
-    """A point and what it says. failed: of a training that failed."""
+    """A point and its title. failed: of a training that failed."""
 
     x: float
     title: str

@@ -1,4 +1,4 @@
-"""The command that makes one row again."""
+"""The command that reproduces one row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmark.report.results import Row, SuiteResults
 
 @dataclass(frozen=True)
 class RowCommand:
-    """How a row is made again; `key` is the content key of its first score, "" where it is not known."""
+    """The command that reproduces a row; `key` is the content key of its first score, "" where it is not known."""
 
     label: str
     subset: str

@@ -13,7 +13,7 @@ from benchmark.core.errors import RunFailed
 from benchmark.core.progress import Reporter
 from benchmark.core.tracking import Tracker
 from benchmark.pipeline import messages, workers
-from benchmark.pipeline.engines.executor import Died, Event, Executor, Heard, Job, Refused
+from benchmark.pipeline.engines.executor import Died, Event, Executor, Job, MessageReceived, Refused
 from benchmark.pipeline.schedule import Schedule
 from benchmark.pipeline.workers import DEATHS, Driver
 from benchmark.stages.base import Context, Machine, Stage, make
@@ -90,11 +90,11 @@ class Run:
 
 def whole(job: Job) -> Iterator[Event]:
     for stage in job.stages:
-        yield Heard(job.number, messages.Begins(stage.recipe.key, "node-1"))
-        yield Heard(job.number, messages.BarBegins(stage.name, 3, 0))
-        yield Heard(job.number, messages.BarMoves(3, None))
-        yield Heard(job.number, messages.BarEnds())
-        yield Heard(job.number, messages.Done(1.0, 1))
+        yield MessageReceived(job.number, messages.Begins(stage.recipe.key, "node-1"))
+        yield MessageReceived(job.number, messages.BarBegins(stage.name, 3, 0))
+        yield MessageReceived(job.number, messages.BarMoves(3, None))
+        yield MessageReceived(job.number, messages.BarEnds())
+        yield MessageReceived(job.number, messages.Done(1.0, 1))
 
 
 def test_short_stages_go_together_and_bars_name_the_node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +111,7 @@ def test_three_deaths_without_progress_end_the_run(tmp_path: Path) -> None:
         if job.stages[0].name != "first":
             yield from whole(job)
             return
-        yield Heard(job.number, messages.Begins(job.stages[0].recipe.key, "node-1"))
+        yield MessageReceived(job.number, messages.Begins(job.stages[0].recipe.key, "node-1"))
         yield Died(job.number, "was killed by SIGKILL", (f"line {time}",))
 
     run = Run(tmp_path, script)
@@ -151,9 +151,9 @@ def test_deaths_with_progress_are_not_counted(tmp_path: Path) -> None:
 def test_what_is_taken_back_or_refused_goes_elsewhere(tmp_path: Path) -> None:
     def script(job: Job, time: int) -> Iterator[Event]:
         if time <= 5:
-            yield Heard(job.number, messages.Begins(job.stages[0].recipe.key, "node-1"))
-            yield Heard(job.number, messages.BarBegins(job.stages[0].name, 3, 0))
-            yield Heard(job.number, messages.Stopped(15, 1))
+            yield MessageReceived(job.number, messages.Begins(job.stages[0].recipe.key, "node-1"))
+            yield MessageReceived(job.number, messages.BarBegins(job.stages[0].name, 3, 0))
+            yield MessageReceived(job.number, messages.Stopped(15, 1))
         elif time <= 10:
             yield Refused(job.number, "node-2 has another kind of processor")
         else:
@@ -164,8 +164,8 @@ def test_what_is_taken_back_or_refused_goes_elsewhere(tmp_path: Path) -> None:
 
 def test_a_job_that_begins_again_is_not_heard_twice(tmp_path: Path) -> None:
     def script(job: Job, time: int) -> Iterator[Event]:
-        yield Heard(job.number, messages.Begins(job.stages[0].recipe.key, "node-1"))
-        yield Heard(job.number, messages.Requeued())
+        yield MessageReceived(job.number, messages.Begins(job.stages[0].recipe.key, "node-1"))
+        yield MessageReceived(job.number, messages.Requeued())
         events = [*whole(job)]
         yield from events[:-1]
         yield from events
@@ -182,8 +182,8 @@ def test_what_another_call_makes_is_waited_for(tmp_path: Path, monkeypatch: pyte
         if job.stages[0].name != "first" or time > 1:
             yield from whole(job)
         else:
-            yield Heard(job.number, messages.Begins(job.stages[0].recipe.key, "node-1"))
-            yield Heard(job.number, messages.Elsewhere())
+            yield MessageReceived(job.number, messages.Begins(job.stages[0].recipe.key, "node-1"))
+            yield MessageReceived(job.number, messages.Elsewhere())
 
     run = Run(tmp_path / "left", script)
     assert run.drive().count(["first"]) == 2  # it was left, and is made here after all

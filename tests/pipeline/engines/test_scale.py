@@ -17,7 +17,7 @@ from benchmark.core.environment import Environment
 from benchmark.core.progress import Reporter
 from benchmark.core.tracking import Tracker
 from benchmark.pipeline import messages
-from benchmark.pipeline.engines.executor import Event, Executor, Heard, Job
+from benchmark.pipeline.engines.executor import Event, Executor, Job, MessageReceived
 from benchmark.pipeline.plan import Plan
 from benchmark.pipeline.request import RunOptions, check_options
 from benchmark.pipeline.schedule import Schedule
@@ -55,11 +55,11 @@ class DummyWork(Executor):
         for stage in job.stages:
             key = stage.recipe.key
             if self.remote:
-                yield Heard(job.number, messages.Begins(key, "node"))
-            yield Heard(job.number, messages.BarBegins(stage.name, 10, 0))
-            yield Heard(job.number, messages.BarMoves(10, "loss 0.1"))
-            yield Heard(job.number, messages.BarEnds())
-            yield Heard(job.number, messages.Done(0.1, 1000))
+                yield MessageReceived(job.number, messages.Begins(key, "node"))
+            yield MessageReceived(job.number, messages.BarBegins(stage.name, 10, 0))
+            yield MessageReceived(job.number, messages.BarMoves(10, "loss 0.1"))
+            yield MessageReceived(job.number, messages.BarEnds())
+            yield MessageReceived(job.number, messages.Done(0.1, 1000))
 
     def cancel(self) -> None:
         self._running.clear()

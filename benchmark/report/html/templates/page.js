@@ -69,9 +69,9 @@
     const related = (tile) => {
       const block = tile.closest("[data-block]");
       const find = (kind) => {
-        const found = all(`[data-kind=${kind}]`, block).filter((other) => !other.dataset.to || other.dataset.to === tile.dataset.to);
-        const above = found.filter((other) => other.compareDocumentPosition(tile) & Node.DOCUMENT_POSITION_FOLLOWING);
-        return above.at(-1) ?? found[0];
+        const matches = all(`[data-kind=${kind}]`, block).filter((other) => !other.dataset.to || other.dataset.to === tile.dataset.to);
+        const above = matches.filter((other) => other.compareDocumentPosition(tile) & Node.DOCUMENT_POSITION_FOLLOWING);
+        return above.at(-1) ?? matches[0];
       };
       return { source: find("source"), reference: find("reference"), truth: find("truth") };
     };
@@ -122,8 +122,8 @@
     };
     const edits = all("[data-kind=edit]");
     const step = (by) => {
-      const place = edits.indexOf(open) + by;
-      if (edits[place]) show(edits[place]);
+      const index = edits.indexOf(open) + by;
+      if (edits[index]) show(edits[index]);
     };
     slider.addEventListener("input", cut);
     part("close").addEventListener("click", () => dialog.close());
@@ -135,9 +135,9 @@
     // One stop of the Tab key for each grid; arrow keys move inside it.
     for (const grid of all("[data-grid]")) {
       const tiles = all("[data-kind=edit]", grid);
-      tiles.forEach((tile, place) => {
+      tiles.forEach((tile, index) => {
         tile.setAttribute("role", "button");
-        tile.tabIndex = place ? -1 : 0;
+        tile.tabIndex = index ? -1 : 0;
       });
       const lines = all("[data-line]", grid).map((line) => all("[data-kind=edit]", line)).filter((line) => line.length);
       grid.addEventListener("click", (event) => {
