@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from benchmark.core.cli import DATA_HELP, Parser, run_command, writable_file
 from benchmark.core.errors import UserError, did_you_mean, quoted
-from benchmark.pipeline.engines.options import add_engine_arguments, engine_options
+from benchmark.pipeline.engines.options import add_engine_arguments, check_engine, engine_options
 from benchmark.run import parse_seeds
+from benchmark.training.device import check_jobs
 
 if TYPE_CHECKING:
     from benchmark.gate.comparison import Margins
@@ -87,7 +88,7 @@ def parser() -> Parser:
 
 def _up_to(text: str) -> int | None:
     """Raises ArgumentTypeError for what is neither a number nor `auto`."""
-    if text != "auto" and not text.isdecimal():
+    if text != "auto" and (not text.isdecimal() or len(text) > 9):
         raise argparse.ArgumentTypeError(f"{quoted(text)} is neither a number of seeds nor 'auto'")
     return None if text == "auto" else int(text)
 
@@ -113,6 +114,9 @@ def compare(arguments: argparse.Namespace) -> int:
     seeds = parse_seeds(arguments.seeds) if arguments.seeds else ()
     if arguments.up_to and arguments.up_to < max(1, len(seeds)):
         raise UserError(f"--up-to {arguments.up_to}: it must be at least the number of seeds, {max(1, len(seeds))}")
+    engine = engine_options(arguments)
+    check_engine(engine)
+    check_jobs(arguments.jobs)
     _check_files(arguments)
     options = GateOptions(
         seeds=seeds,
@@ -123,7 +127,7 @@ def compare(arguments: argparse.Namespace) -> int:
         out=arguments.out,
         jobs=arguments.jobs,
         quiet=arguments.quiet,
-        engine=engine_options(arguments),
+        engine=engine,
     )
     if arguments.results:
         from benchmark.report.results import load_results

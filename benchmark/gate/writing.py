@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -94,7 +95,10 @@ def write_summary(result: GateResult, path: Path, strip: bytes = b"") -> None:
     """
     text = summary(result, strip)
     try:
-        with path.open("a", encoding="utf-8") as stream:
+        # Without waiting for whoever reads a named pipe, which may be nobody.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o666), "a", encoding="utf-8") as stream:
+            os.set_blocking(stream.fileno(), True)
             stream.write(text)
     except OSError as error:
         raise UserError(f"--summary {path} cannot be written ({error.strerror or error})") from error

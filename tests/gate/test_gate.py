@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from benchmark import regress, run
 from benchmark.core.artifacts import Store
-from benchmark.gate import kernels
+from benchmark.core.errors import UserError
+from benchmark.gate import kernels, writing
 from benchmark.gate.plans import Suite
 from benchmark.gate.pytest_plugin import gate_in
 from benchmark.gate.reference import load_reference
@@ -228,6 +230,17 @@ def test_weights_are_small_exact_and_load(stored: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ wrong calls
+def test_a_summary_waits_for_nobody_who_reads_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result: Any = None
+    monkeypatch.setattr(writing, "summary", lambda *_: "x" * 10)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=r"--summary .*pipe cannot be written"):
+        writing.write_summary(result, tmp_path / "pipe")
+    for _ in range(2):
+        writing.write_summary(result, tmp_path / "page.md")
+    assert (tmp_path / "page.md").read_text() == "x" * 20
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -237,6 +250,9 @@ def test_weights_are_small_exact_and_load(stored: Path) -> None:
         (["--against", "{stored}", "--margin", "fdi=3"], "unknown metric 'fdi'; did you mean 'fid'?"),
         (["--against", "{stored}", "--margin", "fid=-3"], "'-3' is neither a number"),
         (["--against", "{stored}", "--margin", "fid"], "METRIC=VALUE is needed"),
+        (["--against", "{stored}", "--jobs", "0"], "--jobs must be a whole number"),
+        (["--against", "{stored}", "--gpu-share", "nan"], "--gpu-share must be above 0"),
+        (["--against", "{stored}", "--json", "/dev/null"], "is a device, not a file: choose another name"),
         (["--store", "mine", "--seeds", "0,1"], "ends in .json"),
         (["--store", "mine.json", "--seeds", "0"], "two seeds at least"),
         (["--store", "mine.json", "--gated", "fid,pnsr_true"], "unknown metric 'pnsr_true'; did you mean 'psnr_true'?"),
