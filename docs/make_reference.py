@@ -24,7 +24,7 @@ from benchmark.report.markdown import escape_markdown, markdown
 from benchmark.report.notes import listed
 from benchmark.report.results import Row, SuiteResults, load_results
 from benchmark.report.tables import EMPTY, expressions_table, headings, main_table, number
-from benchmark.report.verdict_text import SIGNS, evidence_line, heading
+from benchmark.report.verdict_text import evidence_line, grouped, heading
 from benchmark.stages.stored import TRAINING
 
 ROOT = Path(__file__).parents[1]
@@ -106,13 +106,14 @@ def _claims(stored: Stored, suite: str) -> str:
         return NOTHING
     metrics = {metric.key: metric for metric in results.metrics}
     lines = [f"{escape_markdown(heading(results))}.\n"]
-    for verdict in results.verdicts:
-        why = f": {verdict.why}" if verdict.why else ""
-        words = f"{SIGNS[verdict.outcome]} {verdict.outcome}{why}"
-        lines.append(
-            f"- {escape_markdown(words)}. “{escape_markdown(verdict.words)}” ({escape_markdown(verdict.place)})"
-        )
-        lines += [f"  - {escape_markdown(evidence_line(each, metrics))}" for each in verdict.evidence]
+    for group in sorted(grouped(results.verdicts), key=lambda group: not group.verdicts[0].evidence):
+        words = group.words + (f": {group.why}" if group.why else "")
+        claims = [f"“{escape_markdown(each.words)}” ({escape_markdown(each.place)})" for each in group.verdicts]
+        if len(claims) == 1:
+            lines.append(f"- {escape_markdown(words)}. {claims[0]}")
+        else:
+            lines += [f"- {escape_markdown(words)}:", *(f"  - {claim}" for claim in claims)]
+        lines += [f"  - {escape_markdown(evidence_line(each, metrics))}" for each in group.verdicts[0].evidence]
     return "\n".join(lines) + "\n"
 
 
@@ -158,17 +159,19 @@ def _trainings(stored: Stored, _: str) -> str:
 
 
 def _weights(stored: Stored, _: str) -> str:
-    """The stored weights, by the name that `--checkpoint` takes."""
-    lines = []
+    """The stored weights, by the names that `--checkpoint` takes."""
+    names: dict[str, list[str]] = {}
+    cells: dict[str, str] = {}
     for row_id, row in stored.rows():
         for seed, each in row.seeds.items():
             if each.weights:
                 size = (stored.root / each.weights / "weights.safetensors").stat().st_size
-                card = f"[{row_id}](../results/reference/{each.weights}/README.md)"
-                lines.append(f"| {card} | {escape_markdown(row.label)} | {row.subset} | {seed} | {size / 1e6:.2f} MB |")
-    if not lines:
+                names.setdefault(each.weights, []).append(f"[{row_id}](../results/reference/{each.weights}/README.md)")
+                cells[each.weights] = f"{row.method} | {row.subset} | {seed} | {size / 1e6:.2f} MB"
+    if not names:
         return NOTHING
-    return "\n".join(["| name | row | data | seed | size |", "|---|---|---|--:|--:|", *lines]) + "\n"
+    lines = [f"| {', '.join(links)} | {cells[weights]} |" for weights, links in names.items()]
+    return "\n".join(["| names | method | data | seed | size |", "|---|---|---|--:|--:|", *lines]) + "\n"
 
 
 def _readme(stored: Stored, suite: str) -> str | None:
@@ -217,7 +220,8 @@ def _caption(results: SuiteResults) -> str:
     spread = "; ± is half of the 95 % interval over seeds" if several else ""
     return (
         f"*Profile {results.profile}: {' or '.join(map(str, seeds))} seed{'s' if seeds != [1] else ''} a row{spread}; "
-        f"{' or '.join(f'{count:,}' for count in counts)} edits a seed, of {results.test_identities} test people. "
+        f"{' or '.join(f'{count:,}' for count in counts)} edits a seed, of {results.test_identities} test people, "
+        f"{results.size} px, {results.data_description}: no number can be compared with the paper's. "
         "[docs/reference.md](docs/reference.md) has the rest.*"
     )
 
