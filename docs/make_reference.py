@@ -24,7 +24,7 @@ from benchmark.report.markdown import escape_markdown, markdown
 from benchmark.report.notes import listed
 from benchmark.report.results import Row, SuiteResults, load_results
 from benchmark.report.tables import EMPTY, expressions_table, headings, main_table, number
-from benchmark.report.verdict_text import evidence_line, grouped, heading
+from benchmark.report.verdict_text import evidence_line, grouped, heading, rules
 from benchmark.stages.stored import TRAINING
 
 ROOT = Path(__file__).parents[1]
@@ -114,6 +114,7 @@ def _claims(stored: Stored, suite: str) -> str:
         else:
             lines += [f"- {escape_markdown(words)}:", *(f"  - {claim}" for claim in claims)]
         lines += [f"  - {escape_markdown(evidence_line(each, metrics))}" for each in group.verdicts[0].evidence]
+    lines += [f"\n{escape_markdown(rule)}." for rule in rules(results)]
     return "\n".join(lines) + "\n"
 
 
@@ -221,7 +222,7 @@ def _caption(results: SuiteResults) -> str:
     return (
         f"*Profile {results.profile}: {' or '.join(map(str, seeds))} seed{'s' if seeds != [1] else ''} a row{spread}; "
         f"{' or '.join(f'{count:,}' for count in counts)} edits a seed, of {results.test_identities} test people, "
-        f"{results.size} px, {results.data_description}: no number can be compared with the paper's. "
+        f"{results.data} faces of {results.size} px: no number can be compared with the paper's. "
         "[docs/reference.md](docs/reference.md) has the rest.*"
     )
 
