@@ -76,12 +76,20 @@ def test_the_command_declares(text: str, count: int | None) -> None:
     assert parser().parse_args(["--against", "a.json", "--up-to", text]).up_to == count
 
 
-@pytest.mark.parametrize("text", ["all", "-1", "1.5", ""])
-def test_a_wrong_declaration_is_one_line(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+WRONG = [
+    ("all", "is neither a number of seeds nor 'auto'"),
+    ("-1", "is neither"),
+    ("1.5", "is neither"),
+    ("", "a value"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG)
+def test_a_wrong_declaration_is_one_line(text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         parser().parse_args(["--against", "a.json", f"--up-to={text}"])
     error = capsys.readouterr().err
-    assert "is neither a number of seeds nor 'auto'" in error
+    assert message in error
     assert error.count("\n") == 1
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from benchmark.config.networks import is_own_network, read_own_network
 from benchmark.core.errors import UserError, unknown
 from benchmark.core.files import require_file
 from benchmark.metrics.features import weights as files
@@ -63,6 +62,8 @@ def ensure_weights(name: str, weights: Path | None = None, allow_other_weights: 
 
     To be called before long work whose last step needs them.
     """
+    from benchmark.config.networks import is_own_network  # loads pydantic, which --help does without
+
     if is_own_network(name):
         _no_weights(name, weights)
         path = require_file(Path(name), "--features")
@@ -90,6 +91,8 @@ def open_extractor(
     Raises UserError for an unknown name, weights that are missing or refused, and a file that does not hold this
     network.
     """
+    from benchmark.config.networks import is_own_network, read_own_network  # loads pydantic
+
     ensured = ensure_weights(name, weights, allow_other_weights)
     if is_own_network(name):
         from benchmark.metrics.features.own_network import open_own_network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,12 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     check_engine(LOCAL)
 
 
-def test_a_store_is_opened_as_the_options_say(tmp_path: Path) -> None:
+def test_a_store_is_opened_as_the_options_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(sbatch.parent), prepend=os.pathsep)
+
     def shared(name: str, engine: EngineOptions) -> bool:
         return check_options(RunOptions("table1", device="cpu", out=tmp_path / name, engine=engine))[1].shared
 
