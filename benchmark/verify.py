@@ -94,12 +94,11 @@ def verify(arguments: argparse.Namespace) -> int:
 
 
 def _show(verification: Verification, status: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    from benchmark.gate.writing import WIDTH
+    from benchmark.gate.writing import open_console
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    console = open_console()
     console.print(f"{verification.run}, made again:", markup=False, soft_wrap=True)
     table = Table("stage", "outcome", "")
     for check in verification.stages:

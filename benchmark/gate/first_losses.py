@@ -14,7 +14,7 @@ training, which may fall in steps that a short one never reaches.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,8 +88,7 @@ class FirstLosses(Stage[LossFacts]):
                 if number == len(BEGINNINGS) - 1:
                     rows[-1] |= trainer.clipped_norms(group[0])
                 bar.advance(len(group))
-        names = sorted({name for row in rows for name in row})
-        return StageResult(LossFacts({name: [row.get(name) for row in rows] for name in names}))
+        return StageResult(LossFacts(series_of(rows)))
 
 
 class RecordingTrainer(Trainer):
@@ -109,8 +108,7 @@ class RecordingTrainer(Trainer):
             for _ in iterations:
                 self._step()
         self._rows[-1] |= self._average_distances()
-        # Rounding grows with every update, so what follows one is compared less sharply, under names of its own.
-        return [*self._rows[:1], *({later(name): value for name, value in row.items()} for row in self._rows[1:])]
+        return renamed_after_first(self._rows)
 
     def schedules(self) -> dict[str, float]:
         """Factors of the learning rates of a long training, by optimiser and place."""
@@ -194,7 +192,21 @@ def _norm(tensors: list[Tensor]) -> float:
     return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
 
 
-def later(name: str) -> str:
+def renamed_after_first(rows: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """The rows, those after the first under names of their own.
+
+    Rounding grows with every update, so what follows one is compared less sharply.
+    """
+    return [*map(dict, rows[:1]), *({_later(name): value for name, value in row.items()} for row in rows[1:])]
+
+
+def series_of(rows: Sequence[Mapping[str, float]]) -> Series:
+    """The numbers of all rows by name, None where a row lacks one."""
+    names = sorted({name for row in rows for name in row})
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _later(name: str) -> str:
     """The name of a number of an iteration that is not the first of its group."""
     kind, _, rest = name.partition(" ")
     return f"{kind}{LATER} {rest}"

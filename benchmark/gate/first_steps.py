@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from benchmark.gate.first_losses import LossFacts, Series, hyperparameters, later, update_numbers
+from benchmark.gate.first_losses import LossFacts, hyperparameters, renamed_after_first, series_of, update_numbers
 from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.judge import TrainJudge
 from benchmark.stages.reader import TrainReader
@@ -46,10 +46,7 @@ class FirstSteps(Stage[LossFacts]):
             self.training.run(context, folder)
         for path in folder.iterdir():
             path.unlink()
-        numbers = [*rows[:1], *({later(name): value for name, value in row.items()} for row in rows[1:])]
-        names = sorted({name for row in numbers for name in row})
-        series: Series = {name: [row.get(name) for row in numbers] for name in names}
-        return StageResult(LossFacts(series))
+        return StageResult(LossFacts(series_of(renamed_after_first(rows))))
 
 
 class _Enough(BaseException):

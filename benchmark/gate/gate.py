@@ -213,7 +213,7 @@ def _runs(reference: Reference, suite: Suite, findings: _Found, options: GateOpt
         seed = further.pop(0)
         tell(f"gate: a doubt is left, so seed {seed} is run as declared")
         runs[seed], _ = suite.run(seed, _judge_seed(reference, seed))
-        checks, compared = compare_runs(reference, runs, metrics, rule if not further else onward)
+        checks, compared = compare_runs(reference, runs, metrics, onward if further else rule)
     findings.add("statistics", _words(checks), checks, started)
     return _result(reference, findings, options, runs, compared)
 

@@ -8,13 +8,16 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_bytes, write_text
 from benchmark.core.paths import printable
 from benchmark.gate.verdicts import LEVELS, Check, GateResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 SCHEMA = 1
 MOST_BYTES = 1_000_000
@@ -33,13 +36,19 @@ def as_json(result: GateResult) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def open_console() -> Console:
+    """The standard output: of the terminal's width, or of `WIDTH` characters where it is none."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+
+
 def print_result(result: GateResult) -> None:
     """Print levels, checks that did not pass, the statistics, and the verdict."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    console = open_console()
     levels = Table(
         "level", "verdict", "s", "", box=box.SIMPLE, title=f"against {result.reference}", title_justify="left"
     )

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchmark.core.errors import UserError
+from benchmark.core.hashes import write_text
 from benchmark.training.checkpoint import load_state, write_safetensors
 from benchmark.training.sampling import TrainingSet
 
@@ -92,9 +93,7 @@ def save_network(folder: Path, name: str, network: nn.Module, description: Mappi
     partial = folder / f"{name}.safetensors.tmp"
     write_safetensors(partial, weights)
     partial.replace(folder / f"{name}.safetensors")
-    partial = folder / f"{name}.json.tmp"
-    partial.write_text(json.dumps(description, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(folder / f"{name}.json")
+    write_text(folder / f"{name}.json", json.dumps(description, indent=1, sort_keys=True) + "\n")
 
 
 def load_network(folder: Path, name: str, build: Callable[[Any, dict[str, Tensor]], Loaded]) -> Loaded:

@@ -86,12 +86,9 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def test_names_of_variables_move_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("benchmark/metrics", "baselines/layers"):
-        shutil.copytree(ROOT / package, tmp_path / package)
-    monkeypatch.setattr("benchmark.core.source_code.HARNESS_FOLDER", tmp_path / "benchmark")
+def test_names_of_variables_move_the_digest(copied_code: Path) -> None:
     before = project_digest()
-    path = tmp_path / "benchmark/metrics/frechet.py"
+    path = copied_code / "benchmark/metrics/frechet.py"
     path.write_text(ast.unparse(ast.parse(path.read_text())))
     assert project_digest() == before
     assert rewrite(path) > 5

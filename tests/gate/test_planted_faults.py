@@ -7,7 +7,6 @@ by the same code, unharmed: weights of two iterations, their scores, and the fir
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -389,12 +388,9 @@ def test_other_kernels_pass(unharmed: Callable[..., Unharmed], profile: Path, tm
     assert overall([check.verdict for check in checks]) == "pass", [c for c in checks if c.verdict != "pass"]
 
 
-def test_comments_and_docstrings_are_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("benchmark/metrics", "baselines/layers"):
-        shutil.copytree(ROOT / package, tmp_path / package)
-    monkeypatch.setattr("benchmark.core.source_code.HARNESS_FOLDER", tmp_path / "benchmark")
+def test_comments_and_docstrings_are_no_change(copied_code: Path) -> None:
     before = project_digest()
-    path = tmp_path / "benchmark/metrics/psnr.py"
+    path = copied_code / "benchmark/metrics/psnr.py"
     text = path.read_text()
     path.write_text("# A comment.\n" + text.replace('"""', '"""Other words. ', 1).replace("\n\n\n", "\n\n\n\n"))
     assert project_digest() == before

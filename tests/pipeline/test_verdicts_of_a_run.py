@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
@@ -13,6 +12,7 @@ from benchmark.report.results import load_results
 from benchmark.stages.score import PER_EDIT
 from benchmark.statistics.decisions import LEVEL
 from tests.pipeline.conftest import CLAIMS, House
+from tests.statistics.by_hand import holm, sign_flip
 
 
 def by_person(out: Path, row: str, metric: str) -> tuple[pd.Series, float]:
@@ -21,22 +21,6 @@ def by_person(out: Path, row: str, metric: str) -> tuple[pd.Series, float]:
     table = pd.read_parquet(folder / PER_EDIT)
     values = table[metric] * (100 if metric == "ca" else 1)
     return values.groupby(table["identity"]).mean(), float(values.mean())
-
-
-def p_value(ahead: np.ndarray, alternative: str) -> float:
-    """Exact: the signs of whole people are flipped in all ways."""
-    test = stats.permutation_test(
-        (ahead,), np.mean, permutation_type="samples", alternative=alternative, n_resamples=np.inf
-    )
-    return float(test.pvalue)
-
-
-def holm(values: list[float]) -> list[float]:
-    adjusted, least = [0.0] * len(values), 0.0
-    for rank, index in enumerate(np.argsort(values)):
-        least = max(least, min(1.0, (len(values) - rank) * values[index]))
-        adjusted[index] = least
-    return adjusted
 
 
 def test_three_verdicts_are_those_computed_by_hand(house: House) -> None:
@@ -59,9 +43,9 @@ def test_three_verdicts_are_those_computed_by_hand(house: House) -> None:
         assert evidence.identities == len(people) == 7
         interval = stats.t.interval(0.95, len(people) - 1, difference.mean(), stats.sem(difference))
         assert (evidence.low, evidence.high) == pytest.approx(interval)
-        for_it.append(p_value(ahead, "greater"))
+        for_it.append(sign_flip(ahead, "greater"))
         assert evidence.p == pytest.approx(for_it[-1])
-        against_it.append(p_value(ahead - margin, "less"))
+        against_it.append(sign_flip(ahead - margin, "less"))
         estimates.append(ahead.mean() - margin)
     reproduced, contradicted = holm(for_it), holm(against_it)
     outcomes = []

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from scipy import stats
 
 from benchmark.metrics.metric import PerEditMetric
 from benchmark.metrics.registry import METRICS
@@ -17,6 +16,7 @@ from benchmark.stages.score import each_identity
 from benchmark.statistics.claims import load_claims
 from benchmark.statistics.decisions import LEVEL
 from benchmark.statistics.verdicts import Setting, decide
+from tests.statistics.by_hand import holm, sign_flip
 
 PEOPLE, EACH = 12, 6
 MEASURED = {metric.key: metric for metric in METRICS if metric.key in ("ca", "psnr_true", "psnr_src")}
@@ -66,18 +66,7 @@ def p_by_hand(files: dict[str, Path], metric: str, sign: float, threshold: float
     scale = 100 if metric == "ca" else 1
     paired = sign * scale * (new[metric] - old[metric])
     people = paired.groupby(new["identity"]).mean().to_numpy()
-    found = stats.permutation_test(
-        (people - threshold,), np.mean, permutation_type="samples", alternative="greater", n_resamples=np.inf
-    )
-    return float(people.mean()), float(found.pvalue)
-
-
-def holm_by_hand(values: list[float]) -> list[float]:
-    adjusted, least = [0.0] * len(values), 0.0
-    for rank, place in enumerate(np.argsort(values)):
-        least = max(least, min(1.0, (len(values) - rank) * values[place]))
-        adjusted[place] = least
-    return adjusted
+    return float(people.mean()), sign_flip(people - threshold, "greater")
 
 
 def test_three_verdicts_are_those_computed_by_hand(tmp_path: Path) -> None:
@@ -102,7 +91,7 @@ def test_three_verdicts_are_those_computed_by_hand(tmp_path: Path) -> None:
         # Contradicted where the claimed difference is significantly less than the margin.
         against_it.append(p_by_hand(files, metric, -sign, -margin)[1])
         estimates.append(estimate)
-    reproduced, contradicted = holm_by_hand(for_it), holm_by_hand(against_it)
+    reproduced, contradicted = holm(for_it), holm(against_it)
     for place, (verdict, (name, _, _, margin, expected)) in enumerate(zip(verdicts, CLAIMS, strict=True)):
         assert verdict.id == name
         assert verdict.p_reproduced == pytest.approx(reproduced[place])
