@@ -229,7 +229,11 @@ def test_the_suite_of_the_house_shares_with_table_1(tmp_path: Path) -> None:
 
     def keys(suite: str) -> dict[str, str]:
         source = open_source("rendered", tmp_path)
-        plan = Plan(PlanRequest(load_suite(suite), load_profile("quick"), source, (0,), extractor, "cpu"))
+        nothing = tmp_path / "nothing-stored"  # stored results are a part of the report's key
+        request = PlanRequest(
+            load_suite(suite), load_profile("quick"), source, (0,), extractor, "cpu", reference=nothing
+        )
+        plan = Plan(request)
         return {stage.name: stage.recipe.key for stage in plan.stages}
 
     table1, other = keys("table1"), keys("nonaligned")
