@@ -19,13 +19,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Any
 
+from benchmark.core.environment import without_store
 from benchmark.core.errors import UserError, quoted
 from benchmark.core.files import read_regular
 from benchmark.core.hashes import Stamps, sha256_of, sync, write_text
@@ -154,6 +155,11 @@ class Manifest:
     def began(self) -> datetime | None:
         """When its making would have begun without breaks."""
         return None if self.ended is None else self.ended - timedelta(seconds=self.seconds)
+
+    def for_others(self) -> Manifest:
+        """Return the manifest as it is passed on: without the address of the store it was made in."""
+        command = str(self.made.get("command", ""))
+        return replace(self, made={**self.made, "command": without_store(command)}) if command else self
 
     def dump(self) -> str:
         """Return the text of `manifest.json`."""
@@ -371,9 +377,10 @@ class Store:
                 return own
             for path in partial.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-            for name in (*artifact.manifest.files, MANIFEST):
+            for name in artifact.manifest.files:
                 shutil.copyfile(artifact.folder / name, partial / name)
                 sync(partial / name)
+            write_text(partial / MANIFEST, artifact.manifest.dump())
             partial.replace(self.root / recipe.folder)
         adopted = self.find(recipe)
         assert adopted is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import resource
+import shlex
 import subprocess
 import sys
 from contextlib import suppress
@@ -120,7 +121,21 @@ class Peaks:
 
 
 def command_line() -> str:
-    """Return the command as typed, in its module form."""
+    """Return the command as typed, in its module form and quoted for a shell."""
     program = Path(sys.argv[0])
     module = f"python -m {program.parent.name}.{program.stem}" if program.suffix == ".py" else program.name
-    return " ".join([module, *sys.argv[1:]])
+    return " ".join([module, shlex.join(sys.argv[1:])]).strip()
+
+
+def without_store(command: str) -> str:
+    """Return a command without its --out: what is passed on says nothing of the folders of its machine."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # typed with a quote in it, and written by a version that did not quote
+        return command
+    kept = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if before != "--out" and word != "--out" and not word.startswith("--out=")
+    ]
+    return shlex.join(kept)

@@ -18,15 +18,18 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmark.config.loading import names
-from benchmark.config.profiles import PROFILES
-from benchmark.config.suites import SUITES
+from benchmark.config.profiles import PROFILES, load_profile
+from benchmark.config.suites import SUITES, load_suite
 from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Manifest, Store
+from benchmark.core.cli import writable_folder
 from benchmark.core.errors import UserError
+from benchmark.data.registry import open_source
 from benchmark.gate.comparison import FAMILY
 from benchmark.gate.gate import FLIPS
 from benchmark.gate.plans import TRAINED_NEEDS, content, make_all, measured_stages
 from benchmark.gate.reference import STORED, Reference, load_reference
 from benchmark.gate.verdicts import Verdict, overall
+from benchmark.importing.stage import choose_checkpoints
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.context import open_context
 from benchmark.pipeline.plan import Plan
@@ -37,7 +40,7 @@ from benchmark.stages.base import Context, Stage
 from benchmark.stages.report import Report
 from benchmark.stages.score import Score
 from benchmark.statistics.gating import prediction_bound
-from benchmark.training.device import choose_jobs
+from benchmark.training.device import check_jobs, choose_jobs
 
 Outcome = Literal["identical", "within spread", "different", "not judged", "taken over"]
 TRAINED = frozenset({"train", "judge", "reader", "weights", "record", "imported"})
@@ -148,6 +151,7 @@ def verify(
     Raises UserError where there is no such run, NotMadeHere where no plan of this code makes it.
     """
     run = _open(path)
+    _check_call(run, out, data, checkpoints, jobs)
     options, plan, target = _plan_of(run, out, data, checkpoints, jobs, quiet, understand)
     threads = int(run.manifest.made.get("threads", 1)) if run.manifest else 1
     request, store = check_options(options)
@@ -173,7 +177,7 @@ def verify(
 def _open(path: Path) -> _Run:
     """Read a run. Raises UserError where the path holds none."""
     folder = path.parent if path.name in (RESULTS, MANIFEST) else path
-    if (folder / MANIFEST).is_file():
+    if (folder / MANIFEST).exists():
         try:
             manifest = Manifest.read(folder / MANIFEST)
             root = folder.resolve().parents[1]
@@ -190,11 +194,38 @@ def _open(path: Path) -> _Run:
     raise UserError(f"{path} is no run: a folder with a {MANIFEST} (a report, a stage) or a {RESULTS} is needed")
 
 
+def _check_call(run: _Run, out: Path, data: str | None, checkpoints: Sequence[str], jobs: str) -> None:
+    """Raises UserError for what was asked for, whatever the run: a wrong call is not "not comparable"."""
+    check_jobs(jobs)
+    writable_folder(out, "--out")
+    if data is not None:
+        open_source(data, out / "cache")
+    if checkpoints and run.results is None:
+        raise UserError(f"--checkpoint belongs to the rows of a report or a {RESULTS}, and {run.path} is neither")
+
+
+def _check_checkpoints(checkpoints: Sequence[str], options: RunOptions) -> None:
+    """Raises UserError for those that the suite cannot take; a suite or profile that is not here is another matter."""
+    try:
+        suite, profile = load_suite(options.suite), load_profile(options.profile)
+    except UserError:
+        return
+    choose_checkpoints(checkpoints, suite, profile)
+
+
+def _words(command: str) -> list[str]:
+    """The words of a recorded command; none where an earlier version recorded it without quotes that it needs."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
+
+
 def _candidates(run: _Run, data: str | None, understand: Understand) -> Iterator[RunOptions]:
     """Options that may have made the run: its command's, those its results name, then what comes with this code."""
     understood = False
     if run.manifest is not None:
-        words = shlex.split(str(run.manifest.made.get("command", "")))
+        words = _words(str(run.manifest.made.get("command", "")))
         module = next((word for word in words if word.startswith("benchmark.")), "")
         if module and (options := understand(module.partition(".")[2], words[words.index(module) + 1 :])) is not None:
             yield options
@@ -234,6 +265,8 @@ def _plan_of(
             candidate, out=out, reference=nothing_stored, jobs=jobs, quiet=quiet, threads=None,
             data=data or candidate.data, checkpoints=tuple(checkpoints) or candidate.checkpoints,
         )  # fmt: skip
+        if checkpoints:
+            _check_checkpoints(checkpoints, options)
         try:
             request, store = check_options(options)
             prepare(request, store, options)

@@ -10,7 +10,7 @@ from typing import Any
 from benchmark.metrics.metric import Direction
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Comparison, data_label
-from benchmark.report.results import JudgeResult, Row, SuiteResults
+from benchmark.report.results import JudgeResult, ReferenceRow, Row, SuiteResults
 
 FEW = 2048
 """With fewer pictures than Inception has features, a covariance has no full rank and the distance a large bias."""
@@ -183,7 +183,7 @@ def floor_note(results: SuiteResults) -> str:
     return f"{column} of real pictures to real pictures of other people: {listed(parts)}." if parts else ""
 
 
-def failure_note(row: Row) -> str:
+def failure_note(row: Row | ReferenceRow) -> str:
     """List the trainings that failed by their own measure, with the reasons."""
     if not row.failed:
         return ""

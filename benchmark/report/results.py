@@ -291,6 +291,8 @@ class ReferenceRow:
     """What the intervals are over: seeds where there are three, else test identities."""
     numbers: dict[str, ReferenceNumber]
     """By metric."""
+    failed: dict[Seed, Failures] = field(default_factory=dict)
+    """By seed, how the training failed by its own measure; seeds that did not fail are left out."""
 
 
 @dataclass(frozen=True, config=MODEL)

@@ -53,4 +53,4 @@ def _row(row: Row) -> ReferenceRow:
         for key, summary in row.summary.items()
     }
     edits = max(scores.edits for scores in row.seeds.values())
-    return ReferenceRow(tuple(row.seeds), edits, "seeds" if over_seeds else "identities", numbers)
+    return ReferenceRow(tuple(row.seeds), edits, "seeds" if over_seeds else "identities", numbers, row.failed)

@@ -22,7 +22,7 @@ from benchmark.report.notes import (
     sentence,
     settings_text,
 )
-from benchmark.report.results import ReferenceResults, Row, SuiteResults
+from benchmark.report.results import ReferenceResults, ReferenceRow, Row, SuiteResults
 
 EMPTY = "–"
 REAL = "real pictures"
@@ -268,10 +268,16 @@ def measured(cell: Cell, footnotes: Footnotes) -> Entry:
 
 
 def reference(cell: Cell, row: Row, stored: ReferenceResults, footnotes: Footnotes) -> Entry:
-    """The stored number with its interval, or a dash and why."""
+    """The stored number with its interval, or a dash and why; marked where a stored training failed."""
     if cell.reference is None:
         return Entry(EMPTY, footnotes.mark("" if row.id in stored.rows else NOT_STORED))
-    return Entry(number(cell.reference.mean, cell.metric.decimals, None, cell.reference.interval))
+    text = number(cell.reference.mean, cell.metric.decimals, None, cell.reference.interval)
+    return Entry(text, footnotes.mark(stored_failure_note(stored.rows[row.id])))
+
+
+def stored_failure_note(row: ReferenceRow) -> str:
+    """List the stored trainings that failed by their own measure."""
+    return f"Of the reference result: {note}" if (note := failure_note(row)) else ""
 
 
 def number(

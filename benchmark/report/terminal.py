@@ -30,6 +30,7 @@ from benchmark.report.tables import (
     metric_heading,
     model,
     number,
+    stored_failure_note,
     training_time,
 )
 from benchmark.report.verdict_text import heading, short_list
@@ -111,17 +112,19 @@ def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) ->
     grid.add_column("N", justify="right", no_wrap=True)
     for compared in comparison.rows:
         row = compared.row
+        label = model(row, comparison.results, footnotes)
+        stored = comparison.results.reference
+        beside = stored.rows.get(row.id) if stored is not None else None
         style = _Style(
             published,
             reference,
+            superscript(footnotes.mark(stored_failure_note(beside))) if beside is not None else "",
             any(cell.reference is not None and cell.reference.interval for cell in compared.cells),
             any(cell.spread is not None for cell in compared.cells),
             any(cell.interval for cell in compared.cells),
             any(cell.difference for cell in compared.cells),
             narrow,
         )
-        label = model(row, comparison.results, footnotes)
-        stored = comparison.results.reference
         unstored = footnotes.mark(NOT_STORED) if stored is not None and row.id not in stored.rows else ()
         cells = [style.cell(cell, width, footnotes) for cell, width in zip(compared.cells, digits, strict=True)]
         grid.add_row(
@@ -140,6 +143,8 @@ class _Style:
 
     published: bool
     reference: bool
+    reference_mark: str
+    """Behind stored numbers, where a stored training failed."""
     reference_interval: bool
     spread: bool
     interval: bool
@@ -163,7 +168,7 @@ class _Style:
             text.append(number(cell.paper, decimals).rjust(width) + "\n", "dim")
         if self.reference:
             stored = cell.reference
-            text.append(number(stored.mean if stored else None, decimals).rjust(width) + "\n")
+            text.append(number(stored.mean if stored else None, decimals).rjust(width) + self.reference_mark + "\n")
             if self.reference_interval:
                 text.append(self._half(stored.interval if stored else None, decimals, width) + "\n", "dim")
         text.append(number(cell.ours, decimals).rjust(width), "bold" if cell.ours is not None else "")

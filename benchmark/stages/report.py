@@ -85,7 +85,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 23
+    version = 24
     files = ("results.json",)
 
     def __init__(
@@ -373,7 +373,9 @@ class Report(Stage[NoFacts]):
         pictures = []
         for entry, row in zip(self.rows, results.rows, strict=True):
             if entry.reference is not None:
-                stored = _arrange(entry.row, entry.reference.folder(context), faces, failed=False)
+                beside = results.reference.rows.get(row.id) if results.reference is not None else None
+                failed = beside is not None and next(iter(beside.seeds)) in beside.failed
+                stored = _arrange(entry.row, entry.reference.folder(context), faces, failed)
                 pictures.append(replace(stored, row=f"reference {stored.row}", label=f"{stored.label}, reference"))
             if entry.gallery is not None:
                 failed = next(iter(entry.trains)) in row.failed

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from benchmark.config.profiles import StoredPrecision
-from benchmark.core.artifacts import MANIFEST
 from benchmark.core.errors import RunFailed
 from benchmark.core.hashes import write_text
 from benchmark.stages.base import Context, StageResult, Work
@@ -67,7 +66,7 @@ class TrainingRecord(OfTraining):
     def run(self, context: Context, folder: Path) -> StageResult[TrainFacts]:
         """Copy them; the seconds are the training's."""
         artifact = self.train.artifact(context)
-        shutil.copyfile(artifact.folder / MANIFEST, folder / TRAINING)
+        write_text(folder / TRAINING, artifact.manifest.for_others().dump())
         shutil.copyfile(artifact.folder / LOSSES, folder / LOSSES)
         return StageResult(self.train.facts(context), seconds=artifact.manifest.seconds)
 

@@ -13,6 +13,7 @@ from benchmark.config.loading import load
 from benchmark.config.suites import Note, Title, Word
 from benchmark.core.errors import quoted, unknown
 from benchmark.core.models import STRICT
+from benchmark.metrics.own_network import OWN_KEY
 from benchmark.metrics.registry import METRICS
 
 Direction = Literal["higher", "lower", "equal", "not higher", "not lower"]
@@ -46,7 +47,10 @@ def _margin(written: Any) -> Any:
 
 @dataclass(frozen=True, config=STRICT)
 class Part:
-    """One comparison: of `row` with the row `over`, with the number `value`, or its `rank` with the rows `among`."""
+    """One comparison: of `row` with the row `over`, with the number `value`, or its `rank` with the rows `among`.
+
+    metric: a key of docs/metrics.md, or of a column in a network of one's own, such as `similarity_1a2b3c4d`.
+    """
 
     row: Word
     metric: Word
@@ -61,7 +65,7 @@ class Part:
     @classmethod
     def _known(cls, metric: str) -> str:
         known = [each.key for each in METRICS]
-        if metric not in known:
+        if metric not in known and not OWN_KEY.fullmatch(metric):
             raise ValueError(f"is an {unknown('metric', metric, known)}")
         return metric
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmark.metrics.own_network import OWN_DISTANCE
 from benchmark.statistics.claims import Claim, Part
 from benchmark.statistics.decisions import LEVEL, holm, needed_sample
 from benchmark.statistics.estimates import Estimate
@@ -25,7 +26,6 @@ from benchmark.statistics.verdict import Evidence, Outcome, Verdict
 
 FAMILY_LEVEL = LEVEL / 2
 UNBIASED = {"fid": "kid", "fid_cropped": "kid_cropped"}
-"""A Fréchet distance of few pictures has a bias that depends on the method: the kernel distance decides for it."""
 
 Samples = Mapping[str, Mapping[str, Sample]]
 """By row, then metric."""
@@ -190,16 +190,24 @@ def _obstacle(claim: Claim, samples: Samples, setting: Setting) -> str:
 
 def _metrics(part: Part) -> tuple[str, ...]:
     """The part's metric, and the one that decides in its place where it is biased."""
-    return (part.metric, UNBIASED[part.metric]) if part.metric in UNBIASED else (part.metric,)
+    return tuple(dict.fromkeys((part.metric, unbiased(part.metric))))
+
+
+def unbiased(metric: str) -> str:
+    """The metric that decides for one. A Fréchet distance of few pictures has a bias that depends on the method: the
+    kernel distance decides for it, in a network of one's own too.
+    """
+    if OWN_DISTANCE.fullmatch(metric):
+        return metric.replace("fd_", "kd_", 1)
+    return UNBIASED.get(metric, metric)
 
 
 # ---------------------------------------------------------------------------------------------- tests
 def _test(part: Part, samples: Samples) -> PartResult:
     """All comparisons of a part, and its two p values before the correction for other claims."""
-    shown, deciding = (
-        _comparisons(part, metric, samples) if metric else ()
-        for metric in (part.metric if part.metric in UNBIASED else "", UNBIASED.get(part.metric, part.metric))
-    )
+    decides = unbiased(part.metric)
+    deciding = _comparisons(part, decides, samples)
+    shown = _comparisons(part, part.metric, samples) if decides != part.metric else ()
     p_for, count = max(each.p_for for each in deciding), len(deciding)
     if part.rank is None:
         return PartResult(deciding, shown, p_for, min(1.0, count * min(each.p_against for each in deciding)))
@@ -253,7 +261,7 @@ def _ahead(mine: Sample, other: Sample | float, sign: int) -> Estimate:
 def _against_rank(part: Part, samples: Samples) -> float:
     """p value of the rank being true, against too many rows being better, or too many being worse."""
     assert part.rank is not None
-    metric, count = UNBIASED.get(part.metric, part.metric), len(part.among)
+    metric, count = unbiased(part.metric), len(part.among)
     sign = 1 if part.direction == "higher" else -1
     mine = samples[part.row][metric]
     ahead = [_ahead(mine, samples[row][metric], sign) for row in part.among]

@@ -160,7 +160,8 @@ def _copied(stage: Stage, store: Store, to: Store) -> str:
         Store(to.root).find(stage.recipe)
     elif not _is_same(artifact, stage, to.root):
         shutil.rmtree(to.root / stage.recipe.folder, ignore_errors=True)
-        Store(to.root).adopt(artifact, stage.recipe)
+        passed_on = dataclasses.replace(artifact, manifest=artifact.manifest.for_others())
+        Store(to.root).adopt(passed_on, stage.recipe)
     return stage.recipe.folder
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -120,7 +122,7 @@ def test_results_of_somebody_else_with_their_weights(
 ) -> None:
     theirs = tmp_path / "results.json"
     content = json.loads((report_of(made) / "results.json").read_text())
-    command = json.loads((report_of(made) / "manifest.json").read_text())["made"]["command"].split()
+    command = shlex.split(json.loads((report_of(made) / "manifest.json").read_text())["made"]["command"])
     names = {"suite": command[command.index("--suite") + 1], "profile": command[command.index("--profile") + 1]}
     data = command[command.index("--data") + 1]
     theirs.write_text(json.dumps({**content, **names}))
@@ -145,6 +147,37 @@ def test_a_wrong_call_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert words in error or "JSON" in error
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--jobs", "0"), "--jobs must be"),
+        (("--data", "renderd"), "did you mean 'rendered'"),
+        (("--out", "FILE"), "--out"),
+        (("--checkpoint", "nothing"), "--checkpoint"),
+        (("--checkpoint", "hisd=nowhere"), "unknown method or row 'hisd'"),
+    ],
+)
+def test_a_wrong_option_is_a_wrong_call_and_not_incomparable(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, str], words: str
+) -> None:
+    (tmp_path / "FILE").write_text("")
+    name, value = options
+    call = [str(report_of(made)), "--quiet", name, str(tmp_path / value) if name == "--out" else value]
+    assert verify.main(call) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert words in error
+
+
+def test_a_manifest_that_is_a_pipe_is_damaged(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not results without a manifest, whose suite would be trained again."""
+    report = shutil.copytree(report_of(made), tmp_path / "reports" / "report")
+    (report / "manifest.json").unlink()
+    os.mkfifo(report / "manifest.json")
+    assert verify.main([str(report), "--quiet"]) == 2
+    assert "is damaged" in capsys.readouterr().err
 
 
 def test_a_damaged_weight_is_no_basis(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

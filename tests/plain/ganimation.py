@@ -120,6 +120,7 @@ class PlainGANimation(Method):
             log["generator/attention"] = g_attention.detach()
             log["generator/smoothness"] = g_smoothness.detach()
             log["attention/mean"] = mask.detach().mean()
+            log["attention/least"] = torch.stack([picture.min() for picture in mask.detach()]).mean()
         return log
 
     def edit(self, sources: Faces, target: Target) -> Tensor:

@@ -26,6 +26,7 @@ from benchmark.report.html.pictures import OverBudgetError, PagePictures
 from benchmark.report.html.plots import apart, planes, strip_plots
 from benchmark.report.html.reproduce import row_commands
 from benchmark.report.results import ReferenceNumber, ReferenceResults, ReferenceRow, SuiteResults
+from benchmark.report.tables import main_table
 from benchmark.run import parser
 from tests.report.made_up import certain_run, published_run, quick_run
 from tests.report.pages import FAILED, large_content, large_results
@@ -254,6 +255,20 @@ def test_stored_results_stand_in_table_and_plots(results: SuiteResults) -> None:
     assert 'data-v="88.50">88.50<span class="interval">[86.00, 91.00]</span>' in page
     assert "stored reference result" in page
     assert "stored reference result" not in report_html(results, PageContent())
+
+
+def test_a_stored_training_that_failed_is_marked_wherever_its_numbers_stand(results: SuiteResults) -> None:
+    numbers = {"ca": ReferenceNumber(88.5, (86.0, 91.0))}
+    row = ReferenceRow((0, 1), 7000, "identities", numbers, {1: ["from iteration 9: broken"]})
+    note = "Of the reference result: Training failed by its own measure (1 of 2 seeds): seed 1 from iteration 9: broken"
+    for failed in ({}, row.failed):
+        beside = ReferenceResults("reference", "FID", {"mtss-r": dataclasses.replace(row, failed=failed)})
+        run = dataclasses.replace(results, reference=beside)
+        (mark,) = {entry.reference for plot in strip_plots(run, compare(run)) for entry in plot.rows if entry.reference}
+        assert mark.failed == bool(failed)
+        assert mark.title.endswith("failed") == bool(failed)
+        assert (note in report_html(run, PageContent())) == bool(failed)
+        assert (f"{note}." in main_table(compare(run)).footnotes) == bool(failed)
 
 
 def test_the_plane_needs_both_of_its_metrics() -> None:

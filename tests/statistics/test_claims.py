@@ -69,6 +69,7 @@ GOOD = {"row": "a", "over": "b", "metric": "ca", "direction": "higher", "margin"
     ("change", "message"),
     [
         ({"metric": "caa"}, "metric is an unknown metric 'caa'; did you mean 'ca'?"),
+        ({"metric": "similarity_1a2b"}, "metric is an unknown metric 'similarity_1a2b'"),
         ({"over": "a"}, "compares row 'a' with itself"),
         ({"direction": "better"}, "direction must be 'higher', 'lower', 'equal', 'not higher' or 'not lower'"),
         ({"margin": "two"}, "margin.amount must be a number, not 'two'"),

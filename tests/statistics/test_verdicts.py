@@ -156,6 +156,18 @@ def test_where_both_distances_disagree_nothing_is_decided(kid):
     assert (actual.outcome, actual.why) == ("undecided", "FD[lite0] and KD[lite0] of a and b disagree")
 
 
+def test_in_a_network_of_ones_own_too_the_unbiased_distance_decides():
+    a = {"fd_1a2b3c4d": whole(40, 0.3), "kd_1a2b3c4d": whole(4, 0.05), "similarity_1a2b3c4d": whole(0.8, 0.001)}
+    b = {"fd_1a2b3c4d": whole(50, 0.3), "kd_1a2b3c4d": whole(6, 0.05), "similarity_1a2b3c4d": whole(0.7, 0.001)}
+    actual = verdict({"a": a, "b": b}, part(metric="fd_1a2b3c4d", direction="lower", margin="2%"))
+    assert actual.outcome == "reproduced"
+    assert [(each.metric, each.decides) for each in actual.evidence] == [("fd_1a2b3c4d", False), ("kd_1a2b3c4d", True)]
+    similar = verdict({"a": a, "b": b}, part(metric="similarity_1a2b3c4d", direction="lower", margin=0))
+    assert (similar.outcome, [each.metric for each in similar.evidence]) == ("contradicted", ["similarity_1a2b3c4d"])
+    unmeasured = verdict({"a": a, "b": b}, part(metric="similarity_00000000", direction="higher", margin=0))
+    assert (unmeasured.outcome, unmeasured.why) == ("not testable here", "row a has no similarity_00000000")
+
+
 # ---------------------------------------------------------------------------------------------- seeds
 def test_seeds_that_disagree_keep_a_claim_open_and_seeds_that_agree_do_not():
     steady = {"a": {"ca": edits(60, seeds=(0, 1, -1))}, "b": {"ca": edits(50, seeds=(0, 1, -1))}}

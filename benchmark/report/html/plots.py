@@ -11,7 +11,7 @@ from benchmark.protocol import Subset
 from benchmark.report.comparison import Comparison
 from benchmark.report.figures import SUBSET_NAMES
 from benchmark.report.notes import BETTER
-from benchmark.report.results import ReferenceNumber, Row, SuiteResults
+from benchmark.report.results import ReferenceRow, Row, SuiteResults
 
 WIDTH, LABELS, LINE, HEAD, FOOT, PAD = 380.0, 122.0, 21.0, 10.0, 24.0, 14.0
 """A strip plot in its own units: whole width, the names' width, height of a row, above, below, right of the axis."""
@@ -102,7 +102,7 @@ def _strip(results: SuiteResults, metric: MetricDescription, paper: dict[tuple[s
     numbers += [bound for row in rows for bound in row.interval(metric.key) or ()]
     numbers += [value for row in rows if (value := paper.get((row.id, metric.key))) is not None]
     stored = _stored(results, metric)
-    numbers += [stored[row.id].mean for row in rows if row.id in stored]
+    numbers += [stored[row.id].numbers[metric.key].mean for row in rows if row.id in stored]
     axis = axis_of(numbers, LABELS, WIDTH - PAD)
     drawn = tuple(
         _strip_row(row, metric, axis, HEAD + (index + 0.5) * LINE, paper.get((row.id, metric.key)), stored.get(row.id))
@@ -112,16 +112,16 @@ def _strip(results: SuiteResults, metric: MetricDescription, paper: dict[tuple[s
     return StripPlot(metric.label, metric.direction, words, HEAD + len(rows) * LINE + FOOT, axis, drawn)
 
 
-def _stored(results: SuiteResults, metric: MetricDescription) -> dict[str, ReferenceNumber]:
-    """Return the stored results by row; none of a metric of sets in other features."""
+def _stored(results: SuiteResults, metric: MetricDescription) -> dict[str, ReferenceRow]:
+    """Return the stored results that have a metric, by row; none of a metric of sets in other features."""
     stored = results.reference
     if stored is None or (metric.per == "set" and stored.column != results.features.column):
         return {}
-    return {name: row.numbers[metric.key] for name, row in stored.rows.items() if metric.key in row.numbers}
+    return {name: row for name, row in stored.rows.items() if metric.key in row.numbers}
 
 
 def _strip_row(
-    row: Row, metric: MetricDescription, axis: Axis, y: float, paper: float | None, stored: ReferenceNumber | None
+    row: Row, metric: MetricDescription, axis: Axis, y: float, paper: float | None, stored: ReferenceRow | None
 ) -> StripRow:
     digits = metric.decimals
     seeds = tuple(
@@ -138,6 +138,12 @@ def _strip_row(
     words = f"{row.marked_label} on {row.subset}: {mean:.{digits}f}"
     if interval:
         words += f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
+    reference = None
+    if stored is not None:
+        beside = stored.numbers[metric.key].mean
+        reference = Mark(
+            axis.at(beside), f"reference: {beside:.{digits}f}{', failed' if stored.failed else ''}", bool(stored.failed)
+        )
     return StripRow(
         f"{row.label} {row.subset}",
         bool(row.failed),
@@ -146,7 +152,7 @@ def _strip_row(
         Mark(axis.at(mean), words),
         (axis.at(interval[0]), axis.at(interval[1])) if interval else None,
         None if paper is None else Mark(axis.at(paper), f"paper: {paper:g}"),
-        None if stored is None else Mark(axis.at(stored.mean), f"reference: {stored.mean:.{digits}f}"),
+        reference,
     )
 
 
