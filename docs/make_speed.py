@@ -32,13 +32,15 @@ def kept(measured: dict[str, Any], versions: dict[str, str]) -> Tables:
     machine = measured["machine_info"]
     with_versions = ", ".join(f"{name} {version}" for name, version in versions.items())
     where = (
-        f"{machine['cpu']['brand_raw']}, {machine['cpu']['count']} cores; Python {machine['python_version']}, "
+        f"{machine['cpu']['count']} cores of {machine['cpu']['brand_raw']}; Python {machine['python_version']}, "
         f"{with_versions}; {measured['datetime'][:10]}"
     )
     tables: Tables = {}
     for benchmark in measured["benchmarks"]:
-        row = {name: benchmark["extra_info"][name] for name in ("table", *FIELDS)}
-        tables.setdefault(row.pop("table"), {"machine": where, "rows": []})["rows"].append(row)
+        info = benchmark["extra_info"]
+        row = {name: info[name] for name in ("table", *FIELDS)}
+        on = f"{info['threads']} of {where}"
+        tables.setdefault(row.pop("table"), {"machine": on, "rows": []})["rows"].append(row)
     return tables
 
 

@@ -60,20 +60,35 @@ def test_memory_and_rows_without_a_reference_have_no_ratio() -> None:
     assert ratios_of([row, {**row, "what": "B", "plain": None}, {**row, "unit": "B"}]) == {"steps: A": 2.0}
 
 
-def test_ratios_of_several_files_are_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def measured(path: Path, ratio: float, processor: str, threads: int = 1) -> str:
+    """A file of one row."""
+    row = {"table": "steps", "what": "A", "plain": ratio, "fast": 1.0, "unit": "s", "note": ""}
+    row |= {"processor": processor, "threads": threads}
+    path.write_text(json.dumps({"benchmarks": [{"extra_info": row}, {"extra_info": {}}]}))
+    return str(path)
+
+
+def test_ratios_of_several_files_are_stored_by_kind_of_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(check_speed, "RATIOS", tmp_path / "ratios.json")
-    files = []
-    for number in (2.0, 2.2, 2.1):
-        info = {"table": "steps", "what": "A", "plain": number, "fast": 1.0, "unit": "s", "note": ""}
-        path = tmp_path / f"{number}.json"
-        path.write_text(json.dumps({"benchmarks": [{"extra_info": info}, {"extra_info": {}}]}))
-        files.append(str(path))
+    files = [measured(tmp_path / f"{ratio}.json", ratio, "one") for ratio in (2.0, 2.2, 2.1)]
     assert check_speed.main(["--store", *files]) == 0
-    assert json.loads((tmp_path / "ratios.json").read_text()) == {"steps: A": [2.0, 2.2, 2.1]}
-    assert check_speed.main([files[0]]) == 0
+    slow = measured(tmp_path / "slow.json", 1.0, "one")
+    elsewhere = measured(tmp_path / "elsewhere.json", 1.0, "another")
+    two_threads = measured(tmp_path / "two.json", 1.0, "one", threads=2)
+    assert [check_speed.main([file]) for file in (files[0], slow, elsewhere, two_threads)] == [0, 1, 4, 4]
+    assert "no ratios of another, 1 thread are stored" in capsys.readouterr().out
+    assert check_speed.main(["--store", elsewhere]) == 0
+    assert json.loads((tmp_path / "ratios.json").read_text()) == {
+        "one, 1 thread": {"steps: A": [2.0, 2.2, 2.1]},
+        "another, 1 thread": {"steps: A": [1.0]},
+    }
+    with pytest.raises(ValueError, match="rows of one kind of machine"):
+        check_speed.main(["--store", files[0], elsewhere])
 
 
-def test_the_rows_on_the_page_can_be_compared() -> None:
-    stored = check_speed.stored_ratios()
-    assert {name.partition(":")[0] for name in stored} >= {"steps", "data", "scoring"}
-    assert all(math.isfinite(ratio) and ratio > 0 for ratios in stored.values() for ratio in ratios)
+def test_stored_ratios_are_numbers() -> None:
+    stored = json.loads(check_speed.RATIOS.read_text()) if check_speed.RATIOS.exists() else {}
+    for rows in stored.values():
+        assert all(math.isfinite(ratio) and ratio > 0 for ratios in rows.values() for ratio in ratios)

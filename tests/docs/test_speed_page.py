@@ -53,16 +53,17 @@ def test_a_table_with_a_plain_reference_and_one_without() -> None:
 
 def test_what_is_kept_of_a_file_of_pytest_benchmark() -> None:
     other = {**ROW, "what": "B, 64 px"}
+    on = {"processor": "A processor", "threads": 1}
     written = {
         "machine_info": {"cpu": {"brand_raw": "A processor", "count": 2}, "python_version": "3.11.7"},
         "datetime": "2026-11-23T23:00:00+00:00",
         "benchmarks": [
-            {"extra_info": {"table": "steps", **ROW}, "stats": {}},
-            {"extra_info": {"table": "data", **ROW}, "stats": {}},
-            {"extra_info": {"table": "steps", **other}, "stats": {}},
+            {"extra_info": {"table": "steps", **ROW, **on}, "stats": {}},
+            {"extra_info": {"table": "data", **ROW, **on}, "stats": {}},
+            {"extra_info": {"table": "steps", **other, **on}, "stats": {}},
         ],
     }
-    where = "A processor, 2 cores; Python 3.11.7, torch 2.15.0; 2026-11-23"
+    where = "1 of 2 cores of A processor; Python 3.11.7, torch 2.15.0; 2026-11-23"
     assert kept(written, {"torch": "2.15.0"}) == {
         "steps": {"machine": where, "rows": [ROW, other]},
         "data": {"machine": where, "rows": [ROW]},
