@@ -13,12 +13,16 @@ FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 LONG = 60
 """Characters from which on words are broken into lines."""
 SENTENCES = r"p{75mm}"
+INTERVAL = re.compile(r"(.*\d) (\[-?[\d.]+, -?[\d.]+\])")
+"""A number and its interval."""
+BELOW = r"\providecommand{\withinterval}[2]{\begin{tabular}[t]{@{}r@{}}#1\\[-0.3ex]{\scriptsize #2}\end{tabular}}"
+"""Sets an interval below its number. Side by side they would make a table of five metrics wider than a page."""
 SPECIAL = str.maketrans(
     {
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$",
         "×": r"$\times$", "–": "--", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "→": r"$\rightarrow$",
-        "“": "``", "”": "''",
+        "“": "``", "”": "''", "é": r"\'e",
         # A bracket after the end of a line would be taken for that line's optional argument.
         "[": "{[}", "]": "{]}",
     }
@@ -38,9 +42,11 @@ def escape_latex(text: str) -> str:
 def _table(table: Table) -> str:
     caption = re.sub(r"^Table \d+: (.)", lambda match: match[1].upper(), table.title)  # LaTeX counts tables itself
     columns = "".join(_column(table, index) for index in range(len(table.headings)))
+    rows = [_line(_entry(entry) for entry in row) for row in table.rows]
     lines = [
         r"\begin{table*}",
         r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}",
+        *([BELOW] if any(r"\withinterval{" in row for row in rows) else []),
         rf"\caption{{{escape_latex(caption)}}}",
         rf"\label{{tab:{table.label}}}",
         FIT,
@@ -48,7 +54,7 @@ def _table(table: Table) -> str:
         r"\toprule",
         *_headings(table.headings),
         r"\midrule",
-        *(_line(_entry(entry) for entry in row) for row in table.rows),
+        *rows,
         r"\bottomrule",
         r"\end{tabular}}",
     ]
@@ -85,12 +91,18 @@ def _headings(headings: Sequence[Heading]) -> list[str]:
 
 
 def _entry(entry: Entry) -> str:
-    text = re.sub(r"^-(?=\d)", "$-$", escape_latex(entry.text))  # a minus sign, no hyphen
+    interval = INTERVAL.fullmatch(entry.text)
+    text = _signed(interval[1] if interval else entry.text)
     if entry.marks:
         text += rf"\textsuperscript{{{','.join(map(str, entry.marks))}}}"
     if entry.difference:
         text += rf" (${entry.difference.value:+.{entry.difference.decimals}f}$, {entry.difference.verdict})"
-    return text
+    return rf"\withinterval{{{text}}}{{{_signed(interval[2])}}}" if interval else text
+
+
+def _signed(text: str) -> str:
+    """Escape a text, and set the signs of its numbers as minus signs."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escape_latex(text))
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import Cell, Comparison, why_not
 from benchmark.report.notes import failure_note
@@ -56,6 +57,7 @@ def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
             if summary := row.summary.get(metric.key):
                 line |= _bounds(f"{name}_seeds", summary.seeds)
                 line |= _bounds(f"{name}_identities", summary.identities)
+                line |= _standard_error(f"{name}_identities", row, metric)
                 line[f"{name}_rank"] = str(Rank(*summary.rank)) if summary.rank else None
             line[f"{name}_note"] = "" if row.missing else why_not(row, metric.key)
         cost = row.training
@@ -74,6 +76,13 @@ def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
 def _bounds(name: str, interval: tuple[float, float] | None) -> Line:
     """Both ends of an interval, where there is one."""
     return {f"{name}_low": interval[0], f"{name}_high": interval[1]} if interval else {}
+
+
+def _standard_error(name: str, row: Row, metric: MetricDescription) -> Line:
+    """Over identities, where there is an interval; of a metric of a set by the jackknife."""
+    sample = row.sample(metric) if row.interval(metric.key) else None
+    estimate = sample.over_identities if sample else None
+    return {f"{name}_se": estimate.standard_error} if estimate else {}
 
 
 def _row(row: Row) -> Line:

@@ -286,13 +286,18 @@ def number(
     """`44.20`, `44.20 ± 1.30`, `44.20 ± 1.30 [42.00, 46.40]`, or a dash."""
     if value is None:
         return EMPTY
-    text = f"{value:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread is not None else "")
+    text = _rounded(value, decimals) + (f" ± {spread:.{decimals}f}" if spread is not None else "")
     return f"{text} {bounds(interval, decimals)}" if interval else text
 
 
 def bounds(interval: tuple[float, float], decimals: int) -> str:
     """`[42.00, 46.40]`."""
-    return f"[{interval[0]:.{decimals}f}, {interval[1]:.{decimals}f}]"
+    return f"[{_rounded(interval[0], decimals)}, {_rounded(interval[1], decimals)}]"
+
+
+def _rounded(value: float, decimals: int) -> str:
+    """`0.00`, never `-0.00`."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
 def difference(compared: Difference) -> str:

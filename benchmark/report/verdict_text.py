@@ -45,9 +45,11 @@ class VerdictGroup:
 
 
 def grouped(verdicts: Sequence[Verdict]) -> list[VerdictGroup]:
-    """Join the verdicts that share a reason and have no numbers of their own; in the order of the first of each."""
+    """Join the verdicts that share a reason and have no numbers of their own; in the order of the first of each, those
+    that were tested before those that were not.
+    """
     groups: dict[tuple[str, str], list[Verdict]] = {}
-    for verdict in verdicts:
+    for verdict in sorted(verdicts, key=lambda each: each.outcome == UNTESTED):
         shared = verdict.why if verdict.why and not verdict.evidence else f"\0{verdict.id}"
         groups.setdefault((verdict.outcome, shared), []).append(verdict)
     return [VerdictGroup(tuple(members)) for members in groups.values()]

@@ -85,7 +85,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 24
+    version = 25
     files = ("results.json",)
 
     def __init__(

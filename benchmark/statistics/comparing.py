@@ -8,7 +8,7 @@ from typing import Literal
 
 from benchmark.metrics.metric import Direction, MetricDescription
 from benchmark.statistics.decisions import LEVEL, holm
-from benchmark.statistics.intervals import P_VALUE_SEEDS, seeds_difference
+from benchmark.statistics.intervals import P_VALUE_SEEDS, seeds_difference, seeds_p_value
 from benchmark.statistics.samples import Sample
 
 
@@ -18,7 +18,8 @@ class Compared:
 
     difference: first - second. low, high: of it over test identities, 95 %; for the mean over seeds. seeds_low,
     seeds_high: likewise over seeds, None where a row has one. p, p_holm: of no difference, alone and corrected for all
-    that was asked. better: "first", "second", or "" where nothing can be told. words: all of it in a line.
+    that was asked; seeds_p, seeds_p_holm: likewise over seeds, None where a row has fewer than P_VALUE_SEEDS. better:
+    "first", "second", or "" where nothing can be told over identities. words: all of it in a line.
     """
 
     metric: str
@@ -35,6 +36,8 @@ class Compared:
     seeds: tuple[int, int]
     seeds_low: float | None
     seeds_high: float | None
+    seeds_p: float | None
+    seeds_p_holm: float | None
     better: str
     words: str
 
@@ -57,11 +60,16 @@ def compare_rows(
             raise ValueError(f"{metric.label} is not known by test identity")
         differences.append(mine.minus(other))
     p_values = [difference.p_value() for difference in differences]
+    by_seed = [(list(first[each.key].by_seed.values()), list(second[each.key].by_seed.values())) for each in metrics]
+    over_seeds = [seeds_p_value(*values) for values in by_seed]
+    corrected = iter(holm([p for p in over_seeds if p is not None]))
     compared = []
-    for metric, difference, p, p_holm in zip(metrics, differences, p_values, holm(p_values), strict=True):
+    for metric, difference, values, p, p_holm, seeds_p in zip(
+        metrics, differences, by_seed, p_values, holm(p_values), over_seeds, strict=True
+    ):
         a, b = first[metric.key], second[metric.key]
         interval = difference.interval()
-        seeds = seeds_difference(list(a.by_seed.values()), list(b.by_seed.values()))
+        seeds = seeds_difference(*values)
         better = ""
         if p_holm <= LEVEL and difference.value:
             better = _better(difference.value, a.mean, b.mean, metric.direction)
@@ -69,7 +77,7 @@ def compare_rows(
             Compared(
                 metric.key, metric.label, a.mean, b.mean, difference.value, interval.low, interval.high,
                 interval.values, difference.test, p, p_holm, (len(a.by_seed), len(b.by_seed)), seeds.low, seeds.high,
-                better, "",
+                seeds_p, None if seeds_p is None else next(corrected), better, "",
             )
         )  # fmt: skip
     return [
@@ -101,7 +109,10 @@ def _words(compared: Compared, metric: MetricDescription, names: tuple[str, str]
     ]
     if compared.seeds_low is not None:
         over_seeds = _bounds(compared.seeds_low, compared.seeds_high, metric.decimals).strip()
-        parts.append(f"over {compared.seeds[0]} and {compared.seeds[1]} seeds {over_seeds}")
+        over_seeds = f"over {compared.seeds[0]} and {compared.seeds[1]} seeds {over_seeds}"
+        if compared.seeds_p is not None:
+            over_seeds += f", p = {compared.seeds_p:.2g}, after Holm {compared.seeds_p_holm:.2g} (permutation of seeds)"
+        parts.append(over_seeds)
     return "; ".join(parts)
 
 
@@ -118,6 +129,6 @@ def caution(compared: Sequence[Compared]) -> list[str]:
         )
     elif any(min(each.seeds) < P_VALUE_SEEDS for each in compared):
         notes.append(f"no p value over fewer than {P_VALUE_SEEDS} seeds: look at their interval")
-    if any(each.metric.startswith("fid") for each in compared):
+    if any(each.metric.startswith(("fid", "fd_")) for each in compared):
         notes.append("a Fréchet distance of few pictures is biased, and differently for each method: KID decides")
     return notes

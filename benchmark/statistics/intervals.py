@@ -19,6 +19,9 @@ CONFIDENCE = 0.95
 P_VALUE_SEEDS = 5
 """With fewer seeds no test can reject at 5 %, so none is made: each seed is shown, and a t interval."""
 
+RANDOM_SHARES = 9999
+"""Ways of sharing seeds out among two rows that are tried; there are 252 of five and five."""
+
 Source = Literal["seeds", "identities"]
 
 
@@ -80,6 +83,24 @@ def seeds_difference(first: ArrayLike, second: ArrayLike, confidence: float = CO
     freedom = total**2 / sum(part**2 / (len(sample) - 1) for part, sample in zip(variances, (a, b), strict=True))
     half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(total)
     return Interval("seeds", estimate, estimate - half, estimate + half, fewest)
+
+
+def seeds_p_value(first: ArrayLike, second: ArrayLike) -> float | None:
+    """p value of equal means over seeds, two-sided: how many ways of sharing the seeds out among both rows differ as
+    much (exact up to RANDOM_SHARES ways). None where a row has fewer than P_VALUE_SEEDS.
+    """
+    a, b = _sample(first), _sample(second)
+    if min(len(a), len(b)) < P_VALUE_SEEDS:
+        return None
+
+    def difference(x: NDArray[np.float64], y: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        return np.asarray(x.mean(axis=axis) - y.mean(axis=axis))
+
+    test = stats.permutation_test(
+        (a, b), difference, permutation_type="independent", n_resamples=RANDOM_SHARES, vectorized=True,
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(test.pvalue)
 
 
 def _sample(values: ArrayLike) -> NDArray[np.float64]:

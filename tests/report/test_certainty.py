@@ -20,7 +20,17 @@ from benchmark.report.page import report_page
 from benchmark.report.results import SuiteResults
 from benchmark.report.spreadsheet import extended_csv, main_csv
 from benchmark.report.summary import summary_metrics
-from benchmark.report.tables import cost_table, expressions_table, main_table, measures_table, steps_table
+from benchmark.report.tables import (
+    Entry,
+    Heading,
+    Table,
+    cost_table,
+    expressions_table,
+    main_table,
+    measures_table,
+    number,
+    steps_table,
+)
 from benchmark.report.verdict_text import evidence_line, heading, rules, short
 from benchmark.statistics.intervals import t_interval
 from benchmark.statistics.verdict import Evidence, Verdict
@@ -52,8 +62,19 @@ def test_tables_show_mean_and_interval() -> None:
         assert any(text in entry.text for entries in table.rows for entry in entries)
         assert any(note.startswith("Brackets (95 % in the terminal): ") for note in table.notes)
     assert text.replace("[", r"\[").replace("]", r"\]") in markdown(main_table(compare(RUN)))
-    assert text.replace("[", "{[}").replace("]", "{]}") in latex([main_table(compare(RUN))])
+    inside = rf"\withinterval{{90.00}}{{{{[}}{low:.2f}, {high:.2f}{{]}}}}"
+    assert f" & {inside} & " in latex([main_table(compare(RUN))])
     assert f"90.00 ± 0.00 [{low:.2f}, {high:.2f}]" in str(main_table(compare(SEEDS)).rows)
+
+
+def test_numbers_in_latex_have_a_minus_sign_and_no_number_is_minus_zero() -> None:
+    entries = (Entry(number(-0.004, 2, None, (-0.006, 0.004))), Entry(number(-1.5, 1, 0.5)), Entry("x [1, 2]"))
+    assert [entry.text for entry in entries] == ["0.00 [-0.01, 0.00]", "-1.5 ± 0.5", "x [1, 2]"]
+    text = latex([Table("Fréchet", "t", tuple(Heading("", "x") for _ in entries), (entries,), notes=("Fréchet",))])
+    assert r"\withinterval{0.00}{{[}$-$0.01, 0.00{]}} & $-$1.5 $\pm$ 0.5 & x {[}1, 2{]} \\" in text.splitlines()
+    assert text.count(r"\providecommand{\withinterval}[2]") == 1
+    assert text.isascii()
+    assert text.count(r"Fr\'echet") == 2
 
 
 def test_runs_without_identities_are_as_they_were() -> None:
@@ -68,6 +89,10 @@ def test_csv_has_all_of_it() -> None:
     low, high = next(row.summary["ca"].identities or (0, 0) for row in RUN.rows if row.id == "hisd-r")
     for actual in (main["hisd-r"], extended["hisd-r"]):
         assert (float(actual["CA_identities_low"]), float(actual["CA_identities_high"])) == (low, high)
+    kid = next(row.seeds[0].by_identity["kid"] for row in RUN.rows if row.id == "hisd-r")
+    jackknife = np.sqrt(9 / 10 * np.sum((np.array(list(kid.values())) - np.mean(list(kid.values()))) ** 2))
+    assert float(extended["hisd-r"]["KD[lite0] × 1000_identities_se"]) == pytest.approx(jackknife)
+    assert extended["ganimation-r"]["CA_identities_se"] == ""
     assert extended["hisd-r"]["FD[lite0]_rank"] == "5"
     assert extended["ganimation-r"]["CA_rank"] == ""
     many = lines(extended_csv(SEEDS, timings()))["hisd-t"]

@@ -23,6 +23,7 @@ from benchmark.report.verdict_text import grouped
 from benchmark.statistics.claims import load_claims
 from benchmark.statistics.verdict import Verdict
 from tests.report.made_up import certain_run, quick_run, timings
+from tests.report.test_formats import shown
 
 RUN = certain_run()
 
@@ -95,6 +96,20 @@ def test_claims_that_share_a_reason_are_one_line() -> None:
         verdict for verdict in RUN.verdicts if verdict.evidence
     ]
     assert all(len(group.verdicts) == 1 for group in grouped(RUN.verdicts) if group.verdicts[0].evidence)
+
+
+def test_claims_that_were_tested_come_first_each_kind_in_the_papers_order() -> None:
+    untested = [verdict.id for verdict in RUN.verdicts if verdict.outcome == "not testable here"]
+    tested = [verdict.id for verdict in RUN.verdicts if verdict.id not in untested]
+    order = [verdict.id for verdict in RUN.verdicts]
+    assert order.index(untested[0]) < order.index(tested[-1])  # of the file
+    page = report_html(RUN, PageContent())
+    for text, sign in ((report_page(RUN, timings(), []), "`{}`"), (page, "<code>{}</code>"), (shown(RUN, 200), "{}")):
+        places = {name: text.index(sign.format(name)) for name in order}
+        assert sorted(tested, key=places.__getitem__) == tested
+        assert max(places[name] for name in tested) < min(places[name] for name in untested)
+    firsts = [group.verdicts[0].id for group in grouped(RUN.verdicts) if group.verdicts[0].id in untested]
+    assert firsts == sorted(firsts, key=order.index)
 
 
 def test_each_claim_has_its_pictures_where_they_may_be_shown() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -60,7 +62,20 @@ def test_seeds_have_an_interval_and_a_caution():
     few = compare_rows(row(70, 30.0, 3), row(50, 40.0, 3), [CA], ("a", "b"))
     assert "; over 3 and 3 seeds [+" in few[0].words
     assert caution(few) == ["no p value over fewer than 5 seeds: look at their interval"]
-    assert caution(compare_rows(row(70, 30.0, 5), row(50, 40.0, 5), [CA], ("a", "b"))) == []
+    assert (few[0].seeds_p, few[0].seeds_p_holm) == (None, None)
+    ca, fid = compare_rows(row(70, 30.0, 5), row(50, 40.0, 5), [CA, FID], ("a", "b"))
+    assert caution([ca]) == []
+    assert (ca.seeds_p, fid.seeds_p) == pytest.approx((2 / 252, 2 / 252))
+    assert (ca.seeds_p_holm, fid.seeds_p_holm) == pytest.approx((4 / 252, 4 / 252))
+    assert ca.words.endswith(", p = 0.0079, after Holm 0.016 (permutation of seeds)")
+
+
+def test_every_frechet_distance_is_cautioned():
+    (own,) = compare_rows(
+        {"fd_1a2b3c4d": row(70, 30.0)["fid"]}, {"fd_1a2b3c4d": row(50, 40.0)["fid"]},
+        [dataclasses.replace(FID, key="fd_1a2b3c4d")], ("a", "b"),
+    )  # fmt: skip
+    assert caution([own])[1].startswith("a Fréchet distance of few pictures is biased")
 
 
 def test_rows_of_other_people_are_refused():

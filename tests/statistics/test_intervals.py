@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -9,6 +11,7 @@ from scipy import stats
 from benchmark.statistics.intervals import (
     prediction_interval,
     seeds_difference,
+    seeds_p_value,
     t_interval,
 )
 
@@ -76,6 +79,25 @@ def test_the_difference_of_two_rows_over_seeds_is_covered_with_unequal_spread():
     for x, y, interval in zip(a[:5], b[:5], intervals, strict=False):
         theirs = stats.ttest_ind(x, y, equal_var=False).confidence_interval(0.95)
         assert (interval.low, interval.high) == pytest.approx((theirs.low, theirs.high), rel=1e-9)
+
+
+def test_the_p_value_over_seeds_counts_all_ways_of_sharing_them_out():
+    a, b = [3.0, 4.0, 4.5, 6.0, 7.0], [1.0, 2.0, 3.5, 5.0, 2.5]
+    pool = np.array(a + b)
+    ways = [pool[list(ours)].mean() - np.delete(pool, ours).mean() for ours in combinations(range(10), 5)]
+    assert len(ways) == 252
+    assert seeds_p_value(a, b) == pytest.approx(np.mean(np.abs(ways) >= np.mean(a) - np.mean(b) - 1e-12))
+    assert seeds_p_value(np.arange(5) + 10, np.arange(5)) == pytest.approx(2 / 252)
+    assert seeds_p_value(a, b[:4]) is None
+    assert seeds_p_value([1.0] * 5, [1.0] * 5) == 1
+
+
+def test_the_p_value_over_seeds_keeps_its_level_and_the_normal_distribution_does_not():
+    rng = np.random.default_rng(4)
+    runs = rng.normal(size=(600, 2, 5))
+    assert 0.03 <= np.mean([seeds_p_value(a, b) <= 0.05 for a, b in runs]) <= 0.065
+    z = (runs[:, 0].mean(1) - runs[:, 1].mean(1)) / np.sqrt(runs.var(axis=2, ddof=1).sum(1) / 5)
+    assert np.mean(2 * stats.norm.sf(np.abs(z)) <= 0.05) > 0.07
 
 
 def test_one_value_has_no_interval():
