@@ -22,6 +22,10 @@ PACKAGES = (
 )  # fmt: skip
 
 
+STORE_OPTIONS = ("--out", "--from", "--to")
+"""Options of commands that are followed by the address of a store."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """The machine and the software of one call."""
@@ -128,7 +132,7 @@ def command_line() -> str:
 
 
 def without_store(command: str) -> str:
-    """Return a command without its --out: what is passed on says nothing of the folders of its machine."""
+    """Return a command without the stores it names: what is passed on says nothing of the folders of its machine."""
     try:
         words = shlex.split(command)
     except ValueError:  # typed with a quote in it, and written by a version that did not quote
@@ -136,6 +140,6 @@ def without_store(command: str) -> str:
     kept = [
         word
         for before, word in zip(["", *words], words, strict=False)
-        if before != "--out" and word != "--out" and not word.startswith("--out=")
+        if before not in STORE_OPTIONS and word.partition("=")[0] not in STORE_OPTIONS
     ]
     return shlex.join(kept)

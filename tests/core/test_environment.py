@@ -16,7 +16,7 @@ def test_a_command_is_quoted_so_that_a_shell_reads_it_again(monkeypatch: pytest.
     assert shlex.split(command_line()) == ["python", "-m", "benchmark.run", *arguments]
 
 
-@pytest.mark.parametrize("out", ["--out '/home/a person/runs'", "--out=/home/me", ""])
+@pytest.mark.parametrize("out", ["--out '/home/a person/runs'", "--out=/home/me", "--from /a --to=/b", ""])
 def test_a_command_that_is_passed_on_has_no_address_of_a_store(out: str) -> None:
     command = f"python -m benchmark.train {out} --seeds 0 1 --data '/data/my set'"
     assert without_store(command) == "python -m benchmark.train --seeds 0 1 --data '/data/my set'"
