@@ -16,6 +16,7 @@ from benchmark.metrics.features.weights import INCEPTION
 EXAMPLES = (
     "python -m benchmark.score --edits edits/ --results mine/ --name mine",
     "python -m benchmark.score --edits edits/ --results mine/ --name mine --json",
+    "python -m benchmark.score --edits edits/ --results mine/ --name mine --network arcface.onnx",
     "python -m benchmark.score --real test/ --fake edits/",
     "python -m benchmark.score --real test/ --fake edits/ --features efficientnet-lite0 --json",
     "python -m benchmark.score --real sources/ --fake edits/ --features arcface.onnx",
@@ -23,7 +24,7 @@ EXAMPLES = (
     "python -m benchmark.score --real test/ --save-stats test.npz",
     "python -m benchmark.score --real test.npz --fake edits/",
 )
-OF_EDITS = ("edits", "results", "name", "store", "data", "threads")
+OF_EDITS = ("edits", "results", "name", "store", "data", "threads", "network")
 OF_FOLDERS = ("real", "fake", "batch", "recursive", "save_stats")
 """The options of either kind of call; all others belong to both."""
 
@@ -44,6 +45,12 @@ def parser() -> Parser:
     )
     edits.add_argument("--data", help="the data set of the list, where it has moved since")
     edits.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
+    edits.add_argument(
+        "--network",
+        action="append",
+        metavar="FILE",
+        help="measure in a network of your own, too, as benchmark.run --network does; may be given again",
+    )
     folders = command.add_argument_group("two folders")
     statistics = "or statistics (.npz) of --save-stats or of pytorch-fid"
     folders.add_argument("--real", type=Path, metavar="DIR", help=f"the pictures to compare with, {statistics}")
@@ -117,7 +124,10 @@ def _check_features(command: Parser, features: str | None, folders: bool) -> Non
             f"{did_you_mean(features, EXTRACTORS)}"
         )
     if not folders:
-        command.error("--features with a network of your own compares two folders (--real, --fake), and scores no row")
+        command.error(
+            "--features with a network of your own compares two folders (--real, --fake), and scores no row: --network "
+            f"{features} adds its columns to a row"
+        )
 
 
 def score_row(arguments: argparse.Namespace) -> int:
@@ -136,6 +146,7 @@ def score_row(arguments: argparse.Namespace) -> int:
             fid_weights=arguments.fid_weights,
             allow_other_weights=arguments.allow_other_weights,
             allow_small=arguments.allow_small,
+            networks=arguments.network or (),
             device=arguments.device,
             quiet=arguments.quiet,
         )

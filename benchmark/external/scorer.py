@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from benchmark.report.summary import summarise
 from benchmark.stages.base import Context, Stage
 from benchmark.stages.features import ExtractorChoice, RealFeatures
 from benchmark.stages.judge import ReadByJudge, TrainJudge
+from benchmark.stages.network_choice import NetworkChoice
+from benchmark.stages.own_networks import RealInNetwork, ScoreInNetwork, with_networks
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.reader import ReadReal, TrainReader
 from benchmark.stages.score import Score
@@ -39,16 +42,26 @@ class _Stages:
     judged: ReadByJudge | None
     external: ExternalEdits
     score: Score
+    in_networks: tuple[ScoreInNetwork, ...]
 
 
 class ExternalScorer:
     """The stages that score submissions for one list of edits."""
 
     def __init__(
-        self, listing: Listing, source: DataSource, extractor: ExtractorChoice, allow_small: bool, device: str
+        self,
+        listing: Listing,
+        source: DataSource,
+        extractor: ExtractorChoice,
+        allow_small: bool,
+        device: str,
+        networks: Sequence[NetworkChoice] = (),
     ) -> None:
-        self.listing, self.extractor = listing, extractor
-        self.metrics = tuple(metric.describe(extractor.column) for metric in METRICS)
+        """networks: of one's own, which add columns."""
+        self.listing, self.extractor, self.networks = listing, extractor, networks
+        own = [metric for network in networks for metric in network.metrics]
+        self.metrics = tuple(metric.describe(extractor.column) for metric in (*METRICS, *own))
+        self._own = tuple(metric.key for metric in own)
         self.prepare = Prepare(source, listing.size)
         self._allow_small, self._device = allow_small, device
         self.edited = Prepare(source.uncropped(), listing.size) if listing.edited else self.prepare
@@ -71,7 +84,9 @@ class ExternalScorer:
         for needed in stages.values():
             judges: list[Stage] = [needed.measuring.judge, *([needed.judged] if needed.judged else [])]
             measuring_stages: list[Stage] = [needed.measuring.real, self._reader, needed.measuring.readings]
-            make_missing([*judges, *measuring_stages, needed.external, needed.score], context)
+            real: list[Stage] = [stage.real for stage in needed.in_networks]
+            scored: list[Stage] = [needed.external, needed.score, *real, *needed.in_networks]
+            make_missing([*judges, *measuring_stages, *scored], context)
         suite_rows = find_suite_rows(context.store, self.listing, self.prepare, measuring, self.metrics)
         rows = tuple(self._row(subset, finished, context) for subset, finished in stages.items())
         result = self._result(name, rows, submission, suite_rows)
@@ -117,12 +132,20 @@ class ExternalScorer:
         )  # fmt: skip
         other = self.listing.edited or self.listing.targets
         judged = ReadByJudge(measuring.judge, self.edited, self.listing.targets) if other else None
-        return _Stages(measuring, judged, external, score)
+        subset = measuring.edits.subset
+        in_networks = tuple(
+            ScoreInNetwork(
+                external, self.edited, RealInNetwork(self.edited, subset, network), self.listing.targets,
+                self._allow_small,
+            )
+            for network in self.networks
+        )  # fmt: skip
+        return _Stages(measuring, judged, external, score, in_networks)
 
     def _row(self, subset: Subset, stages: _Stages, context: Context) -> ExternalRow:
         return ExternalRow(
             subset,
-            stages.score.facts(context),
+            with_networks(stages.score.facts(context), [stage.facts(context) for stage in stages.in_networks]),
             stages.measuring.judge.facts(context),
             str(stages.score.folder(context)),
             {
@@ -131,6 +154,7 @@ class ExternalScorer:
                 "judge": stages.measuring.judge.recipe.key,
                 "real": stages.measuring.real.recipe.key,
                 "readings": stages.measuring.readings.recipe.key,
+                **{f"network {stage.network.sha256[:8]}": stage.recipe.key for stage in stages.in_networks},
             },
             stages.judged.facts(context) if stages.judged else None,
         )
@@ -160,6 +184,11 @@ class ExternalScorer:
             targets=listing.targets,
         )
 
+    def _extra_columns(self, other: SuiteResults) -> tuple[str, ...]:
+        """Those of the suite's report, and those in networks that it does not name; empty for every metric."""
+        named = (*other.columns, *other.extra_columns)
+        return other.extra_columns and (*other.extra_columns, *(key for key in self._own if key not in named))
+
     def _table(self, result: ExternalResult, suite_rows: SuiteRows | None) -> SuiteResults:
         """Return the rows as results of the suite, below its own rows where it has been run."""
         alone = result.as_results(JUDGE_SEED)
@@ -171,6 +200,7 @@ class ExternalScorer:
                 rows=summarise((*other.rows, *rows), other.metrics),
                 claims=None,
                 verdicts=(),
+                extra_columns=self._extra_columns(other),
                 judges={**other.judges, **alone.judges},
                 test_images={**other.test_images, **alone.test_images},
                 readings={**other.readings, **alone.readings},
@@ -182,5 +212,5 @@ class ExternalScorer:
             keys={},
             paper_table=self.listing.paper,
             columns=self.listing.columns,
-            extra_columns=self.listing.extra_columns,
+            extra_columns=(*self.listing.extra_columns, *self._own) if self.listing.extra_columns else (),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from benchmark.pipeline.context import open_context
 from benchmark.protocol import Subset
 from benchmark.report.results import SuiteResults
 from benchmark.stages.features import choose_extractor
+from benchmark.stages.network_choice import choose_networks
 from benchmark.training.device import check_threads, choose_device
 
 LONGEST_NAME = 40
@@ -40,6 +41,7 @@ class SubmissionOptions:
     fid_weights: Path | None
     allow_other_weights: bool
     allow_small: bool
+    networks: Sequence[str]
     device: str
     quiet: bool
 
@@ -64,9 +66,12 @@ def score_submission(options: SubmissionOptions) -> ScoredSubmission:
     source = open_source(options.data or listing.data, store / "cache")
     features = features_for(listing.profile, listing.features, options.features)
     extractor = choose_extractor(features, options.fid_weights, options.allow_other_weights)
+    networks = choose_networks(options.networks)
     device = choose_device(options.device)
+    for network in networks:
+        network.open(device)
     context = open_context(Store(store), device, options.threads, options.quiet)
-    scorer = ExternalScorer(listing, source, extractor, listing.allow_small or options.allow_small, device)
+    scorer = ExternalScorer(listing, source, extractor, listing.allow_small or options.allow_small, device, networks)
     with context.reporter.bar("check pictures", sum(map(len, asked.values()))) as bar:
         submission = examine_submission(options.results, expected, listing.size, counted(bar))
     _report_faults(options.results, submission, expected)

@@ -13,6 +13,7 @@ from benchmark.core.errors import UserError
 from benchmark.data.edit_lists import EditList
 from benchmark.external.listing import Listing
 from benchmark.metrics.metric import MetricDescription
+from benchmark.metrics.own_network import OWN_KEY
 from benchmark.protocol import Subset
 from benchmark.report.results import Row, SuiteResults, load_results
 from benchmark.stages.features import RealFeatures
@@ -22,6 +23,8 @@ from benchmark.stages.reader import ReadReal
 from benchmark.stages.report import scores_role
 
 T = TypeVar("T")
+UNMEASURED = "the suite was not run with this network (benchmark.run --network)"
+"""Why a row of a suite has no number in a network that a submission is measured in."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,12 @@ def find_suite_rows(
 ) -> SuiteRows | None:
     """Return the latest of the reports with the most rows of the list's suite, profile, data and measuring stages.
 
-    metrics: those that the rows must have.
+    metrics: those of the submission. A report has all but those in networks of one's own; one with more of these is
+    taken before a later one.
     """
+    built_in = tuple(metric for metric in metrics if not OWN_KEY.fullmatch(metric.key))
     best: SuiteRows | None = None
+    most = (1, 0)
     reports = [manifest for manifest in store.manifests("reports") if _is_of(manifest, listing, prepare)]
     for manifest in sorted(reports, key=lambda manifest: str(manifest.made.get("time", ""))):
         recipe = Recipe(manifest.kind, manifest.name, manifest.settings, manifest.inputs, manifest.version)
@@ -69,29 +75,35 @@ def find_suite_rows(
             results = load_results(report.folder / "results.json")
         except (Damaged, UserError):
             continue  # damaged, or written by another version of the benchmark
-        if results.metrics[: len(metrics)] != metrics:
+        if results.metrics[: len(built_in)] != built_in:
             continue
+        known = sum(metric in results.metrics for metric in metrics)
         results = in_metrics(results, metrics)
         rows = tuple(row for row in results.rows if row.missing or _is_measured_with(row, manifest, store, measuring))
         candidate = SuiteRows(report.folder, dataclasses.replace(results, rows=rows))
-        if candidate.measured >= (best.measured if best else 1):
-            best = candidate
+        if (candidate.measured, known) >= most:
+            best, most = candidate, (candidate.measured, known)
     return best
 
 
 def in_metrics(results: SuiteResults, metrics: tuple[MetricDescription, ...]) -> SuiteResults:
-    """The results in some of their metrics: without those in networks of one's own, which submissions have not."""
-    keys = {metric.key for metric in metrics}
-    if len(keys) == len(results.metrics):
+    """The results in a submission's metrics: without other networks of one's own, and with the reason where rows were
+    not measured in those of the submission.
+    """
+    if results.metrics == metrics:
         return results
+    there = {metric.key for metric in metrics if metric in results.metrics}
+    lacking = [metric.key for metric in metrics if metric.key not in there]
+    keys = {*there, *lacking}
 
     def kept(values: Mapping[str, T]) -> dict[str, T]:
-        return {key: value for key, value in values.items() if key in keys}
+        return {key: value for key, value in values.items() if key in there}
 
     def cut(row: Row) -> Row:
         seeds = {
             seed: dataclasses.replace(
-                scores, metrics=kept(scores.metrics), reasons=kept(scores.reasons),
+                scores, metrics=kept(scores.metrics) | dict.fromkeys(lacking),
+                reasons=kept(scores.reasons) | dict.fromkeys(lacking, UNMEASURED),
                 by_identity=kept(scores.by_identity),
             )
             for seed, scores in row.seeds.items()

@@ -116,7 +116,7 @@ def gather(
 
 
 def submission_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
-    """The columns without those in networks of one's own, in which submissions are not measured."""
+    """The columns without those in networks of one's own, which a list does not hold."""
     return tuple(key for key in columns if not OWN_KEY.fullmatch(key))
 
 

@@ -54,6 +54,8 @@ def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
         for metric in results.metrics:
             name = metric.label
             line |= {name: row.mean(metric.key), f"{name}_sd": row.spread(metric.key)}
+            if len(row.seeds) > 1:
+                line |= {f"{name}_seed_{seed}": scores.metrics.get(metric.key) for seed, scores in row.seeds.items()}
             if summary := row.summary.get(metric.key):
                 line |= _bounds(f"{name}_seeds", summary.seeds)
                 line |= _bounds(f"{name}_identities", summary.identities)

@@ -127,8 +127,9 @@ def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) ->
         )
         unstored = footnotes.mark(NOT_STORED) if stored is not None and row.id not in stored.rows else ()
         cells = [style.cell(cell, width, footnotes) for cell, width in zip(compared.cells, digits, strict=True)]
+        name = label.text.replace(", failed", ",\nfailed") if narrow else label.text
         grid.add_row(
-            Text(label.text + superscript((*label.marks, *unstored))),
+            Text(name + superscript((*label.marks, *unstored))),
             Text(row.subset),
             Text(style.labels()),
             *cells,

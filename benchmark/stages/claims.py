@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from benchmark.config.paper import claims_path
 from benchmark.config.suites import Suite
 from benchmark.report.results import SuiteResults, marked
 from benchmark.stages.base import Context
+from benchmark.stages.own_networks import ScoreInNetwork, edits_in_networks
 from benchmark.stages.prepare import Prepare, load_faces
-from benchmark.stages.score import PER_EDIT, Score
+from benchmark.stages.score import Score
 from benchmark.stages.synthesize import EDITED
 from benchmark.statistics.claims import Claims, load_claims
 
@@ -30,11 +30,16 @@ def suite_claims(suite: Suite) -> Claims | None:
 
 
 def claim_pairs(
-    results: SuiteResults, scores: Mapping[str, Mapping[int, Score]], edited: Prepare, context: Context
+    results: SuiteResults,
+    scores: Mapping[str, Mapping[int, Score]],
+    in_networks: Mapping[str, Sequence[ScoreInNetwork]],
+    edited: Prepare,
+    context: Context,
 ) -> list[ClaimPair]:
     """For each claim that was tested on single edits, the pair of edits that shows it best, of the first seeds.
 
-    scores: by row id and seed. edited: the faces that were edited.
+    scores: by row id and seed. in_networks: by the key of scores, those in networks of one's own. edited: the faces
+    that were edited.
     """
     from benchmark.report.claims_figure import ClaimPair, EditPair, best_edit, shown_evidence
     from benchmark.report.verdict_text import evidence_line
@@ -53,7 +58,7 @@ def claim_pairs(
         if any(context.store.find(stage.edits.recipe) is None for stage in stages):
             continue  # scores that were stored without their edits
         labels = [marked(rows[row].label, next(iter(scores[row])) in rows[row].failed) for row in shown]
-        tables = [pd.read_parquet(stage.folder(context) / PER_EDIT) for stage in stages]
+        tables = [edits_in_networks(stage, in_networks.get(stage.recipe.key, ()), context) for stage in stages]
         index = best_edit(evidence, *tables)
         edits = [np.load(stage.edits.folder(context) / EDITED, mmap_mode="r")[index] for stage in stages]
         edit = tables[0].iloc[index]

@@ -18,14 +18,14 @@ from benchmark.core.files import save_array
 from benchmark.data.edit_lists import list_key
 from benchmark.data.faceset import FaceSet
 from benchmark.metrics.features import FLOOR
-from benchmark.metrics.metric import REASONS, Edits, FeaturePairs, Measurement, SetMetric
+from benchmark.metrics.metric import REASONS, EditMetric, Edits, FeaturePairs, View
 from benchmark.protocol import Subset
 from benchmark.report.results import Scores
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work
 from benchmark.stages.features import crop_faces, identities, real_rows
 from benchmark.stages.network_choice import NetworkChoice
 from benchmark.stages.prepare import Prepare, load_faces
-from benchmark.stages.score import PER_EDIT, KnownFeatures, Sides, each_identity
+from benchmark.stages.score import PER_EDIT, KnownFeatures, Score, Sides, summarise_edits
 from benchmark.stages.synthesize import EDITED, EDITS
 
 FEATURES = "features.npy"
@@ -98,22 +98,13 @@ class ScoreInNetwork(Stage[Scores]):
         people, real_people = identities(faces, sources), identities(faces, test)
         sides = _sides(pairs.edits, people, real[shown], real_people[shown])
         per_edit = table.assign(identity=people)
-        measured: dict[str, Measurement] = {}
-        by_identity: dict[str, dict[str, float]] = {}
         for metric in metrics:
-            if isinstance(metric, SetMetric):
-                measured[metric.key] = metric.between(sides.edits, sides.real, self.allow_small)
-                if measured[metric.key].value is not None:
-                    by_identity[metric.key] = sides.without_each(metric)
-            else:
+            if isinstance(metric, EditMetric):
                 per_edit[metric.key] = metric.values(edits)
-                measured[metric.key] = metric.summary(per_edit[metric.key].to_numpy())
-                by_identity[metric.key] = each_identity(metric, per_edit)
         per_edit.to_parquet(folder / PER_EDIT, index=False)
-        values = {key: measurement.value for key, measurement in measured.items()}
-        reasons = {key: measurement.reason for key, measurement in measured.items() if measurement.value is None}
         key = list_key(table, faces.table["face_id"])
-        return StageResult(Scores(len(table), values, reasons, edits_key=key, by_identity=by_identity))
+        views: dict[View, Sides] = {"whole": sides, "cropped": sides}
+        return StageResult(summarise_edits(metrics, per_edit, views, self.allow_small, key))
 
     def _of_edits(
         self, images: np.ndarray, faces: FaceSet, sources: np.ndarray, real: np.ndarray, test: np.ndarray,
@@ -128,6 +119,15 @@ class ScoreInNetwork(Stage[Scores]):
             known.add(shown if whole else crop_faces(shown, faces, test[have]), real[have])
         extract = partial(self.network.features, context=context, title=self.name)
         return self.network.of_faces(images, faces, sources, partial(known.complete, extract=extract))
+
+
+def edits_in_networks(score: Score, others: Sequence[ScoreInNetwork], context: Context) -> pd.DataFrame:
+    """The list of a row's edits with their numbers in every metric of single edits, networks of one's own included."""
+    table = pd.read_parquet(score.folder(context) / PER_EDIT)
+    for stage in others:
+        own = [metric.key for metric in stage.network.metrics if metric.per == "edit"]
+        table = table.assign(**pd.read_parquet(stage.folder(context) / PER_EDIT, columns=own))
+    return table
 
 
 def _sides(edits: np.ndarray, people: np.ndarray, real: np.ndarray, real_people: np.ndarray) -> Sides:

@@ -12,6 +12,7 @@ import pandas as pd
 from benchmark.data.faceset import FaceSet
 from benchmark.report.results import Row, SuiteResults
 from benchmark.stages.base import Context
+from benchmark.stages.own_networks import ScoreInNetwork, edits_in_networks
 from benchmark.stages.prepare import Prepare, load_faces
 from benchmark.stages.score import PER_EDIT, Score
 from benchmark.stages.synthesize import EDITED
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
 
 
 def edit_examples(
-    results: SuiteResults, scores: Mapping[str, Mapping[int, Score]], edited: Prepare, context: Context
+    results: SuiteResults,
+    scores: Mapping[str, Mapping[int, Score]],
+    in_networks: Mapping[str, Sequence[ScoreInNetwork]],
+    edited: Prepare,
+    context: Context,
 ) -> list[EditExample]:
     """Choose the best, median and worst edit of each row in each metric of single edits, of the first seed.
 
-    scores: by row id and seed. edited: the faces that were edited. Rows whose edits are not stored are left out.
+    scores: by row id and seed. in_networks: by the key of scores, those in networks of one's own. edited: the faces
+    that were edited. Rows whose edits are not stored are left out.
     """
     faces = load_faces(edited.folder(context))
     examples = []
@@ -33,7 +39,7 @@ def edit_examples(
         stage = next(iter(scores[row.id].values()), None)
         if stage is None or row.same_as or context.store.find(stage.edits.recipe) is None:
             continue
-        table = pd.read_parquet(stage.folder(context) / PER_EDIT)
+        table = edits_in_networks(stage, in_networks.get(stage.recipe.key, ()), context)
         examples += _examples(row, results, table, stage.edits.folder(context) / EDITED, faces)
     return examples
 

@@ -85,7 +85,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 25
+    version = 26
     files = ("results.json",)
 
     def __init__(
@@ -181,7 +181,7 @@ class Report(Stage[NoFacts]):
         results = self.results(context)
         losses, seconds = self._trainings(context)
         pictures = self._pictures(results, context)
-        pairs = claim_pairs(results, self._scores, self.edited, context)
+        pairs = claim_pairs(results, self._scores, self.in_networks, self.edited, context)
         page = self._page(results, pictures, pairs, losses, seconds, context)
         files = write_report(folder, results, pictures, losses, seconds, self.suite.figure, pairs, page)
         write_timings(folder, {**seconds, PEAK: context.peaks.sum})  # after the figures, which need most here
@@ -211,7 +211,7 @@ class Report(Stage[NoFacts]):
         return PageContent(
             pictures=[] if withheld else pictures,
             pairs={} if withheld else {each.verdict.id: each.pair for each in pairs},
-            examples=[] if withheld else edit_examples(results, self._scores, self.edited, context),
+            examples=[] if withheld else edit_examples(results, self._scores, self.in_networks, self.edited, context),
             confusions=confusions(self._scores, context),
             losses=losses,
             timings=seconds,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from benchmark.core.progress import counted
 from benchmark.data.edit_lists import list_key
 from benchmark.metrics.ca import CA
 from benchmark.metrics.features import FLOOR
-from benchmark.metrics.metric import REASONS, Edits, Measurement, PerEditMetric, SetMetric
+from benchmark.metrics.metric import REASONS, Edits, Measurement, Metric, Need, PerEditMetric, SetMetric, View
 from benchmark.metrics.registry import METRICS
 from benchmark.protocol import EXPRESSIONS
 from benchmark.report.results import Scores
@@ -147,7 +147,7 @@ class Score(Stage[Scores]):
             known.add(real_images, real_whole)
             known.add(crop_faces(real_images, faces, real), real_cropped)
         whole, cropped = self._features(images, crops, known, context, folder)
-        sides = {
+        sides: dict[View, Sides] = {
             "whole": Sides(whole, identities(faces, sources), real_whole, identities(faces, real)),
             "cropped": Sides(
                 cropped, identities(faces, sources[have_crops(faces, sources)]),
@@ -157,26 +157,14 @@ class Score(Stage[Scores]):
                 measurable, identities(faces, sources), self.readings.real_faces(context), identities(faces, real)
             ),
         }  # fmt: skip
-        measured: dict[str, Measurement] = {}
-        by_identity: dict[str, dict[str, float]] = {}
-        for metric in METRICS:
-            if isinstance(metric, PerEditMetric):
-                measured[metric.key] = metric.summary(per_edit[metric.key].to_numpy(), measurable.lacking)
-                by_identity[metric.key] = each_identity(metric, per_edit)
-            elif isinstance(metric, SetMetric):
-                side = sides[metric.view]
-                measured[metric.key] = metric.between(side.edits, side.real, self.allow_small)
-                if measured[metric.key].value is not None:
-                    by_identity[metric.key] = side.without_each(metric)
         by_expression = {
             name: CA.average(per_edit[CA.key][edits["target"] == name].to_numpy())
             for name in EXPRESSIONS
             if (edits["target"] == name).any()
         }
-        metrics = {key: measurement.value for key, measurement in measured.items()}
-        reasons = {key: measurement.reason for key, measurement in measured.items() if measurement.value is None}
         key = list_key(edits, faces.table["face_id"])
-        return StageResult(Scores(len(edits), metrics, reasons, by_expression, key, by_identity))
+        scores = summarise_edits(METRICS, per_edit, sides, self.allow_small, key, measurable.lacking)
+        return StageResult(replace(scores, ca_by_expression=by_expression))
 
     def _features(
         self,
@@ -205,6 +193,35 @@ def _sides_of_faces(edits: Edits, people: np.ndarray, real: np.ndarray, real_peo
         return Sides(None, people, None, real_people)
     known, real_known = np.isfinite(faces).all(1), np.isfinite(real).all(1)
     return Sides(faces[known], people[known], real[real_known], real_people[real_known])
+
+
+def summarise_edits(
+    metrics: Sequence[Metric],
+    per_edit: pd.DataFrame,
+    sides: Mapping[View, Sides],
+    allow_small: bool,
+    edits_key: str,
+    lacking: Collection[Need] = tuple(REASONS),
+) -> Scores:
+    """Summarise a row in several metrics: a value or why there is none, and the values by test identity.
+
+    per_edit: identities, and a column for each metric of single edits. sides: what metrics of sets compare, by view.
+    lacking: what may be the reason for no value.
+    """
+    measured: dict[str, Measurement] = {}
+    by_identity: dict[str, dict[str, float]] = {}
+    for metric in metrics:
+        if isinstance(metric, PerEditMetric):
+            measured[metric.key] = metric.summary(per_edit[metric.key].to_numpy(), lacking)
+            by_identity[metric.key] = each_identity(metric, per_edit)
+        elif isinstance(metric, SetMetric):
+            side = sides[metric.view]
+            measured[metric.key] = metric.between(side.edits, side.real, allow_small)
+            if measured[metric.key].value is not None:
+                by_identity[metric.key] = side.without_each(metric)
+    values = {key: measurement.value for key, measurement in measured.items()}
+    reasons = {key: measurement.reason for key, measurement in measured.items() if measurement.value is None}
+    return Scores(len(per_edit), values, reasons, edits_key=edits_key, by_identity=by_identity)
 
 
 def each_identity(metric: PerEditMetric, per_edit: pd.DataFrame) -> dict[str, float]:

@@ -173,8 +173,9 @@ def _obstacle(claim: Claim, samples: Samples, setting: Setting) -> str:
     for part in claim.parts:
         for row in (part.row, *part.others):
             if row not in samples:
-                why = setting.missing.get(row)
-                return f"row {row} has no numbers" + (f" ({why})" if why else "")
+                if row not in setting.missing:
+                    return f"the suite has no row {row}"
+                return f"row {row} has no numbers ({setting.missing[row]})"
             for metric in _metrics(part):
                 sample = samples[row].get(metric)
                 if sample is None:

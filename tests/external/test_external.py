@@ -634,6 +634,8 @@ def test_a_listing_that_is_no_file_or_nested_without_end_is_one_line(
         (["--edits", "a", "--fake", "b"], "--edits and --fake belong to two kinds of call"),
         (["--real", "a", "--fake", "b", "--name", "c"], "--name and --real belong to two kinds of call"),
         (["--real", "a", "--fake", "b", "--out", "c"], "--store and --real belong to two kinds of call"),
+        (["--real", "a", "--fake", "b", "--network", "c.pt"], "--network and --real belong to two kinds of call"),
+        (["--edits", "LIST", "--results", "SUBMITTED", "--name", "b", "--network", "c.pt"], "network c.pt is missing"),
         (["--edits", "nowhere", "--results", "a", "--name", "b"], "nowhere holds no list of edits (no edits.json)"),
         (["--edits", "LIST", "--results", "nowhere", "--name", "b"], "--results nowhere is missing"),
         (["--edits", "LIST", "--results", "LIST", "--name", "b"], "has none of the 48 pictures that are asked for"),

@@ -1,11 +1,11 @@
-"""The suite's own rows beside a submission: without columns in networks of one's own, in which no submission is."""
+"""The suite's own rows beside a submission: in the networks of one's own that the submission is measured in."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from benchmark.config.networks import OwnNetwork
-from benchmark.external.suite_rows import in_metrics
+from benchmark.external.suite_rows import UNMEASURED, in_metrics
 from benchmark.external.write import submission_columns
 from benchmark.metrics.own_network import own_metrics
 from benchmark.report.results import Row, SuiteResults
@@ -45,6 +45,22 @@ def test_rows_are_those_of_a_run_without_networks() -> None:
     assert (cut.columns, cut.extra_columns) == (("fid",), ("ca",))
     assert dataclasses.replace(cut, columns=plain.columns, extra_columns=plain.extra_columns) == plain
     assert in_metrics(plain, plain.metrics) is plain
+
+
+def test_rows_say_why_they_have_no_number_in_a_submissions_network() -> None:
+    plain = certain_run()
+    metrics = (*plain.metrics, *(metric.describe("FID") for metric in OWN))
+    beside = in_metrics(plain, metrics)
+    assert beside.metrics == metrics
+    for row, before in zip(beside.all_rows, plain.all_rows, strict=True):
+        assert row.summary == before.summary
+        for seed, scores in row.seeds.items():
+            assert scores.metrics == before.seeds[seed].metrics | {metric.key: None for metric in OWN}
+            assert {scores.reasons[metric.key] for metric in OWN} == {UNMEASURED}
+    own = in_a_network(plain)
+    assert in_metrics(own, metrics) is own
+    renamed = (*plain.metrics, *(dataclasses.replace(metric.describe("FID"), definition="other") for metric in OWN))
+    assert in_metrics(own, renamed).rows[0].seeds[0].metrics[OWN[0].key] is None  # of another preparation
 
 
 def test_a_list_asks_for_no_columns_of_networks() -> None:

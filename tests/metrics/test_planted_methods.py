@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from benchmark.data.faceset import FaceSet
+from benchmark.metrics.density import coverage, density
 from benchmark.metrics.editing_score import EDITING
 from benchmark.metrics.expression import EXPRESSION
 from benchmark.metrics.features import open_extractor
@@ -86,6 +87,17 @@ def planted() -> Planted:
 
     extractor = open_extractor("efficientnet-lite0")
     distances = extractor.features(faces.images[rows])
+    described = network.describe(faces.images[rows], faces.landmarks[rows])
+
+    def as_set(images: np.ndarray, edits: np.ndarray, features: np.ndarray | None = None) -> dict[str, float]:
+        """Measures of whole sets. features: of the pictures, where they are known."""
+        seen = extractor.features(images) if features is None else features
+        points = faces.landmarks[table["source"].iloc[edits]]
+        return {
+            "density": density(seen, distances), "coverage": coverage(seen, distances),
+            "fd_faces": frechet_distance(network.describe(images, points), described),
+        }  # fmt: skip
+
     numbers = {}
     for name, pictures in methods.items():
         images = np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
@@ -94,11 +106,19 @@ def planted() -> Planted:
             numbers[name]["fid"] = frechet_distance(extractor.features(images), distances)
     some, halves = halfway_edits(faces, table)
     numbers["half-way"] = measured(halves, some)
-    third = [other_expression(faces, edit.source, edit.truth) for edit in table.iloc[some].itertuples()]
+    third = np.array([other_expression(faces, edit.source, edit.truth) for edit in table.iloc[some].itertuples()])
     numbers["another expression"] = measured(np.asarray(faces.images[third]), some)
     noise = np.random.default_rng(0).integers(0, 256, halves.shape).astype(np.uint8)
     numbers["noise"] = measured(noise, some)
     numbers["true of these"] = measured(np.asarray(faces.images[table["truth"].iloc[some]]), some)
+    numbers["half-way"] |= as_set(halves, some)
+    numbers["noise"] |= as_set(noise, some)
+    shown = np.asarray(faces.images[third])
+    numbers["another expression"] |= as_set(shown, some, distances[np.searchsorted(rows, third)])
+    for name, column in (("copy", "source"), ("true", "truth"), ("stranger", "reference")):
+        pictures, every = table[column].to_numpy(), np.arange(len(table))
+        known = distances[np.searchsorted(rows, pictures)]
+        numbers[name] |= as_set(np.asarray(faces.images[pictures]), every, known)
     torch.set_num_threads(threads)
     return Planted(numbers)
 
@@ -187,6 +207,22 @@ def test_noise_is_nobody(planted: Planted) -> None:
     assert noise["landmark_error"] > half["landmark_error"]
     assert noise["id_similarity"] < planted.numbers["stranger"]["id_similarity"]
     assert noise["editing"] < 0.15
+
+
+def test_measures_of_sets_see_noise_and_neither_a_copy_nor_a_stranger(planted: Planted) -> None:
+    """Sources, true pictures and other people's are the same real pictures in another order."""
+    numbers = planted.numbers
+    for name in ("copy", "true", "stranger"):
+        assert (numbers[name]["density"], numbers[name]["coverage"]) == pytest.approx((1, 1))
+    assert (numbers["noise"]["density"], numbers["noise"]["coverage"]) == (0, 0)
+    for name in ("half-way", "another expression"):  # real enough, a quarter as many
+        assert numbers[name]["density"] > 0.7
+        assert numbers[name]["coverage"] > 0.5
+    faces = {name: numbers[name]["fd_faces"] for name in numbers if "fd_faces" in numbers[name]}
+    assert faces["copy"] == pytest.approx(0, abs=1e-6)
+    # Cut out by the landmarks of the sources, which fit the source's own face best.
+    assert faces["copy"] < faces["true"] < faces["stranger"]
+    assert faces["noise"] > 4 * max(value for name, value in faces.items() if name != "noise")
 
 
 def test_the_frechet_distance_ranks_them_wrongly(planted: Planted) -> None:

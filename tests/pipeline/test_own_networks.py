@@ -16,8 +16,10 @@ import pytest
 import torch
 import yaml
 from mlflow import MlflowClient
+from PIL import Image
+from scipy import stats
 
-from benchmark import compare, run
+from benchmark import compare, edits, run, score
 from benchmark.config.networks import OwnNetwork
 from benchmark.config.profiles import load_profile
 from benchmark.config.suites import load_suite
@@ -27,13 +29,16 @@ from benchmark.metrics.frechet import frechet_distance
 from benchmark.metrics.kid import kernel_distance
 from benchmark.pipeline.plan import Plan
 from benchmark.pipeline.request import PlanRequest
+from benchmark.report.claims_figure import read_pairs
 from benchmark.report.results import load_results
 from benchmark.stages.features import ExtractorChoice
 from benchmark.stages.network_choice import NetworkChoice
 from benchmark.stages.score import PER_EDIT
+from tests.block_features import blocks_as_features
 from tests.metrics.test_own_network import Means
 from tests.pipeline.conftest import House, describe, save
 from tests.pipeline.test_pipeline import times
+from tests.statistics.by_hand import holm, sign_flip
 
 
 def blocks(images: np.ndarray) -> np.ndarray:
@@ -235,3 +240,106 @@ def test_stored_scores_are_not_mixed_with_edits_made_anew(tmp_path: Path, monkey
     assert {measured[key] for key in measured.keys() - plain.keys()} == {
         "reports", "network-features", "network-scores",
     }  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------- claims, submissions
+@pytest.fixture(scope="module")
+def copied(house: House, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of the house, to add to."""
+    return Path(shutil.copytree(house.out, tmp_path_factory.mktemp("copy") / "runs", symlinks=True))
+
+
+def test_claims_in_it_are_decided_by_its_numbers(house: House, copied: Path, tmp_path: Path) -> None:
+    """A suite of one's own, a file of claims that names columns of a network, and the verdicts computed by hand."""
+    fd, kd, similarity = (house.key(kind, "means") for kind in ("fd", "kd", "similarity"))
+    claims = [
+        {
+            "id": name, "suite": "claimed", "words": "It is so.", "place": "Sec. 4",
+            "parts": [{"row": "d-t", "over": "d-r", "metric": metric, "direction": direction, "margin": margin}],
+        }
+        for name, metric, direction, margin in (
+            ("looks-alike", similarity, "higher", 0.0), ("nearer", fd, "lower", "1%"),
+            ("elsewhere", "similarity_00000000", "higher", 0.0),
+        )
+    ]  # fmt: skip
+    (tmp_path / "ours.yaml").write_text(yaml.safe_dump({"title": "Claims", "source": "A paper", "claims": claims}))
+    named = yaml.safe_load(house.suite.read_text()) | {"claims": str(tmp_path / "ours.yaml")}
+    (tmp_path / "claimed.yaml").write_text(yaml.safe_dump(named))
+    call = [str(tmp_path / "claimed.yaml") if word == str(house.suite) else word for word in house.call]
+    before = times(copied)
+    with blocks_as_features():
+        assert run.main([*call, "--out", str(copied)]) == 0
+    added = {path.relative_to(copied).parts[0] for path in times(copied).keys() - before.keys()}
+    assert added - {".locks", "mlflow.db", "mlflow-files"} == {"reports"}
+    (report,) = (copied / "reports").glob("claimed-*")
+    results = load_results(report / "results.json")
+    alike, nearer, elsewhere = results.verdicts
+    assert (elsewhere.outcome, elsewhere.why) == ("not testable here", "row d-t has no similarity_00000000")
+    by_edit, people = {}, {}
+    for guide in "tr":
+        (folder,) = (path for path in scored(house, "means") if f"-0-{guide}-" in path.name)
+        by_edit[guide] = pd.read_parquet(folder / PER_EDIT)
+        people[guide] = by_edit[guide].groupby("identity")[similarity].mean()
+    ahead = (people["t"] - people["r"]).to_numpy()
+    (evidence,) = alike.evidence
+    assert (evidence.value - evidence.other, evidence.identities) == (pytest.approx(ahead.mean()), 7)
+    interval = stats.t.interval(0.95, 6, ahead.mean(), stats.sem(ahead))
+    assert (evidence.low, evidence.high) == pytest.approx(interval)
+    shown, deciding = nearer.evidence
+    assert [(each.metric, each.decides) for each in nearer.evidence] == [(fd, False), (kd, True)]
+    first, second = (row.seeds[0] for row in results.rows[:2])
+    assert shown.value - shown.other == pytest.approx((first.metrics[fd] or 0) - (second.metrics[fd] or 0))
+    without = np.array([first.by_identity[kd][name] - second.by_identity[kd][name] for name in people["t"].index])
+    behind = (second.metrics[kd] or 0) - (first.metrics[kd] or 0)
+    error = np.sqrt(6 / 7 * np.sum((without - without.mean()) ** 2))
+    p_kernel = stats.t.sf(behind / error, 6)
+    assert deciding.p == pytest.approx(p_kernel)
+    p_values = holm([sign_flip(ahead, "greater"), p_kernel])
+    assert (alike.p_reproduced, nearer.p_reproduced) == pytest.approx(tuple(p_values))
+    pairs = read_pairs(report / "claims.png")
+    assert list(pairs) == ["looks-alike"]  # the other is about distances, which no single edit has
+    gap = (by_edit["t"][similarity] - by_edit["r"][similarity]) * np.sign(ahead.mean())
+    (synth,) = (copied / "synth").glob("synthesize-tests-dummy-*-seed-0-t-*")
+    assert np.array_equal(pairs["looks-alike"].edits[0], np.load(synth / "edited.npy")[gap.argmax()])
+    text = (report / "report.md").read_text().replace("\\", "")
+    assert f"Similarity[arcface@{house.networks['means'][:8]}] of d-t and d-r: " in text
+    assert text.index("`nearer`") < text.index("`elsewhere`") < text.index("| Model")
+
+
+def test_submissions_are_measured_in_it(
+    house: House, copied: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Edits of a row of the suite, given as files, have its numbers to the bit, and stand beside it."""
+    listing, pictures = tmp_path / "list", tmp_path / "twin"
+    options = [word for word in house.call[: house.call.index("--jobs")] if word not in ("--threads", "1")]
+    assert edits.main([*options, "--store", str(copied), "--out", str(listing), "--without-training"]) == 0
+    pictures.mkdir()
+    (synth,) = (copied / "synth").glob("synthesize-tests-dummy-*-seed-0-t-*")
+    with (listing / "edits-f.csv").open(newline="") as stream:
+        for row, image in zip(csv.DictReader(stream), np.load(synth / "edited.npy"), strict=True):
+            Image.fromarray(image).save(pictures / row["file"])
+    files = {name: str(house.out.parent / file) for name, file in (("means", "arcface.pt"), ("faces", "means.onnx"))}
+    call = ["--edits", str(listing), "--results", str(pictures), "--name", "twin", "--store", str(copied), "--quiet"]
+    call += ["--threads", "1", "--network", files["means"]]
+    with blocks_as_features():
+        capfd.readouterr()
+        assert score.main([*call, "--network", files["faces"], "--json"]) == 0
+        printed = capfd.readouterr().out
+        (row,) = json.loads(printed)["rows"]
+        own = load_results(house.report / "results.json").rows[0].seeds[0]
+        assert row["scores"] == json.loads(json.dumps(dataclasses.asdict(own)))
+        assert f"network {house.networks['means'][:8]}" in row["keys"]
+        (tmp_path / "twin.json").write_text(printed)
+        key = house.key("similarity", "faces")
+        rows = [f"{tmp_path / 'twin.json'}:twin", f"{house.report}:d-t"]
+        assert compare.main([*rows, "--metric", key, "--json"]) == 0
+        assert json.loads(capfd.readouterr().out)["comparisons"][0]["difference"] == 0
+        stranger = save(tmp_path / "stranger.pt", torch.nn.Sequential(torch.nn.AvgPool2d(16)))
+        assert score.main([*call, "--network", str(stranger)]) == 0
+    shown = " ".join(capfd.readouterr().out.split())
+    assert "The suite was not run with this network (benchmark.run --network)." in shown
+    digest = hashlib.sha256(stranger.read_bytes()).hexdigest()[:8]
+    assert all(
+        f"{file}@{name}" in shown for file, name in (("stranger", digest), ("arcface", house.networks["means"][:8]))
+    )
+    assert f"means@{house.networks['faces'][:8]}" not in shown  # the suite has it, the submission has not

@@ -95,7 +95,9 @@ def test_csv_has_all_of_it() -> None:
     assert extended["ganimation-r"]["CA_identities_se"] == ""
     assert extended["hisd-r"]["FD[lite0]_rank"] == "5"
     assert extended["ganimation-r"]["CA_rank"] == ""
+    assert "FD[lite0]_seed_0" not in extended["hisd-r"]  # one seed, whose number is the mean
     many = lines(extended_csv(SEEDS, timings()))["hisd-t"]
+    assert [float(many[f"FID_seed_{seed}"]) for seed in range(3)] == [47, 48, 49]
     wanted = t_interval([47.0, 48.0, 49.0], "seeds")
     assert (float(many["FID_seeds_low"]), float(many["FID_seeds_high"])) == pytest.approx((wanted.low, wanted.high))
 
@@ -227,6 +229,17 @@ def test_the_figure_has_a_strip_for_each_claim() -> None:
     colours = {colour for _, colour in figure.image.getcolors(1 << 24) or []}
     assert {(level, 0, 0) for level in (50, 100, 150, 200)} <= colours
     assert draw_claims([]) is None
+
+
+def test_a_failed_training_cuts_nothing_in_a_narrow_terminal() -> None:
+    rows = [
+        dataclasses.replace(row, failed={0: ["from iteration 5 on"]}) if row.id == "stargan-t" else row
+        for row in RUN.rows
+    ]
+    text = shown(dataclasses.replace(RUN, rows=tuple(rows)), 80)
+    assert "…" not in text
+    assert "StarGAN (T), F&P" in text
+    assert any(line.startswith("failed¹") for line in text.splitlines())
 
 
 def test_a_failed_training_is_marked_in_every_table() -> None:

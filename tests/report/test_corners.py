@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from rich.console import Console
 
@@ -17,7 +18,7 @@ from benchmark.metrics.identity import IDENTITY
 from benchmark.report.latex import latex
 from benchmark.report.notes import reader_notes
 from benchmark.report.page import report_page
-from benchmark.report.plane_figure import draw_plane
+from benchmark.report.plane_figure import _draw_panel, draw_plane
 from benchmark.report.results import ReaderResult, Row, Scores, SuiteResults, load_results
 from benchmark.report.row_lookup import find_rows
 from benchmark.report.spreadsheet import extended_csv
@@ -151,6 +152,27 @@ def test_the_plane_is_drawn_with_a_panel_for_each_subset(tmp_path: Path) -> None
     with Image.open(tmp_path / "plane.png") as image:
         assert image.width > 1.5 * image.height
     assert "](plane.png)" in report_page(RUN, timings(), ["plane.png"])
+
+
+def test_points_stand_at_gain_and_identity_with_their_intervals() -> None:
+    """The lazy row left of the true picture and above it, the exaggerating one right of it."""
+    axes = Figure().add_subplot()
+    rows = [row for row in RUN.rows if row.subset == "F&P" and row.seeds]
+    _draw_panel(axes, "F&P", rows, [corner for corner in RUN.corners if corner.subset == "F&P"])
+    half = RUN.corners[0].summary["gain"].identities[1]  # type: ignore[index]
+    drawn = {}
+    for container in axes.containers:
+        point, _, bars = container.lines
+        drawn[container.get_label()] = tuple(float(values[0]) for values in point.get_data())
+        across, up = (bar.get_segments()[0] for bar in bars)
+        x, y = drawn[container.get_label()]
+        assert across[:, 0] == pytest.approx([x - half, x + half])
+        assert up[:, 1] == pytest.approx([y - half, y + half])
+    assert drawn["HiSD (T)"] == pytest.approx((0.3, 0.9))
+    assert drawn["StarGAN (T)"] == pytest.approx((1.6, 0.7))
+    corners = {text.get_text(): text.xy for text in axes.texts}
+    assert corners == {"source left as it is": (0.0, 1.0), "true picture": (1.0, 0.75)}
+    assert drawn["HiSD (T)"][0] < corners["true picture"][0] < drawn["StarGAN (T)"][0]
 
 
 def test_without_both_numbers_there_is_no_plane(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark.metrics.density import COVERAGE, DENSITY
 from benchmark.metrics.frechet import frechet_distance
 from benchmark.metrics.kid import kernel_distance
 from benchmark.metrics.metric import SetMetric
@@ -178,6 +179,20 @@ def test_the_jackknife_covers_a_distance_and_a_difference_of_two(measure, withou
         assert 0.9 <= np.mean([i.low <= truth <= i.high for i in intervals]) <= 0.99
         errors = np.mean([estimate.standard_error for estimate in kind])
         assert errors == pytest.approx(np.std([estimate.value for estimate in kind]), rel=0.25)
+
+
+@pytest.mark.parametrize("metric", [DENSITY, COVERAGE], ids=lambda metric: metric.key)
+def test_the_jackknife_of_density_and_coverage_errs_on_the_safe_side(metric):
+    """They count neighbours, so what leaving somebody out changes is jumpy: errors come out up to half too large."""
+    rng = np.random.default_rng(7)
+    estimates = []
+    for _ in range(40):
+        names, real, first, _ = draw(rng)
+        estimates.append(Jackknife(metric.distance(first, real), without_each(metric, first, names, real, names)))
+    values = [estimate.value for estimate in estimates]
+    intervals = [estimate.interval() for estimate in estimates]
+    assert np.mean([i.low <= np.mean(values) <= i.high for i in intervals]) >= 0.92
+    assert 0.9 < np.mean([estimate.standard_error for estimate in estimates]) / np.std(values) < 1.8
 
 
 def test_the_percentile_bootstrap_of_a_frechet_distance_fails():

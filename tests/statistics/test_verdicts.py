@@ -213,7 +213,7 @@ def test_what_cannot_be_tested_says_why():
     assert actual["data"].why == "it is about the data set rafd, and these results are of the data set rendered"
     assert actual["features"].why == "it is about FID, and these results have FD[lite0]"
     assert actual["row"].why == "row gone has no numbers (no weights)"
-    assert actual["unknown"].why == "row never has no numbers"
+    assert actual["unknown"].why == "the suite has no row never"
     assert actual["metric"].why == "row a has no ssim"
     assert actual["identities"].why == "CA of row bare is not known of two test identities"
     assert actual["pairs"].why.startswith("rows others and b are not measured on the same identities")

@@ -1,13 +1,17 @@
-"""Three verdicts recomputed by hand from per-edit files: scipy's exact test, Holm, the rules of docs/statistics.md."""
+"""Verdicts recomputed by hand from per-edit files: exact tests, Holm, the rules of docs/statistics.md."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 
 from benchmark.metrics.metric import PerEditMetric
 from benchmark.metrics.registry import METRICS
@@ -16,8 +20,10 @@ from benchmark.stages.score import each_identity
 from benchmark.statistics.claims import load_claims
 from benchmark.statistics.decisions import LEVEL
 from benchmark.statistics.verdicts import Setting, decide
-from tests.statistics.by_hand import holm, sign_flip
+from tests.statistics.by_hand import greater, holm, sign_flip
 
+RESULTS = Path(__file__).parents[2] / "results"
+REFERENCE, CLAIMS_OF_THE_PAPER = RESULTS / "reference", RESULTS / "paper" / "claims.yaml"
 PEOPLE, EACH = 12, 6
 MEASURED = {metric.key: metric for metric in METRICS if metric.key in ("ca", "psnr_true", "psnr_src")}
 CLAIMS = [
@@ -102,3 +108,95 @@ def test_three_verdicts_are_those_computed_by_hand(tmp_path: Path) -> None:
         elif contradicted[place] <= LEVEL / 2:
             by_hand = "contradicted"
         assert verdict.outcome == by_hand == expected
+
+
+def test_exact_p_values_by_hand_are_scipys() -> None:
+    rng = np.random.default_rng(0)
+    for values in (rng.normal(0.3, 1, 9), np.round(rng.normal(0.3, 1, 8), 1)):
+        assert greater(values) == pytest.approx(sign_flip(values, "greater"))
+
+
+# ---------------------------------------------------------------------------------------------- stored results
+BY_EDIT = {"ca": 100.0, "psnr_true": 1.0}
+"""Metrics of the stored edits that the paper's claims are about, and what turns their means into the table's unit."""
+
+
+@dataclass(frozen=True)
+class StoredEdits:
+    """The edits of a stored report, by row, as pandas reads them."""
+
+    report: Path
+    tables: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
+    """Of each seed."""
+
+    def of(self, row: str) -> list[pd.DataFrame]:
+        if row not in self.tables:
+            inputs = json.loads((self.report / "manifest.json").read_text())["inputs"]
+            keys = [key for role, key in inputs.items() if role.rpartition(" ")[0] == f"scores {row}"]
+            folders = [folder for key in keys for folder in REFERENCE.glob(f"scores/*-{key[:12]}")]
+            assert len(folders) == len(keys) > 0
+            self.tables[row] = [pd.read_parquet(folder / "per-edit.parquet") for folder in folders]
+        return self.tables[row]
+
+    def people(self, row: str, metric: str) -> pd.Series:
+        """The mean of each person's edits, then over seeds."""
+        means = [table[metric].astype(float).groupby(table["identity"]).mean() for table in self.of(row)]
+        return BY_EDIT[metric] * pd.concat(means, axis=1).mean(axis=1)
+
+    def ahead(self, part: dict[str, Any], sign: float) -> np.ndarray:
+        """By how much each person's edits by a row are ahead of those by another, or of a number."""
+        other = self.people(part["over"], part["metric"]) if part.get("over") else part["value"]
+        return np.asarray(sign * (self.people(part["row"], part["metric"]) - other))
+
+
+def p_values(part: dict[str, Any], edits: StoredEdits) -> tuple[float, float, bool]:
+    """Of a part of a claim: p values of its being false and true, and whether the estimate is large enough."""
+    sign = 1.0 if part["direction"] == "higher" else -1.0
+    if "rank" in part:
+        assert part["rank"] == 1
+        rows = [edits.ahead({**part, "over": row}, sign) for row in part["among"]]
+        p_for, p_against = max(greater(row) for row in rows), min(greater(-row) for row in rows)
+        return p_for, min(1.0, len(rows) * p_against), all(row.mean() > 0 for row in rows)
+    ahead, margin = edits.ahead(part, sign), part.get("margin", 0)
+    return greater(ahead), greater(margin - ahead), ahead.mean() >= margin
+
+
+@pytest.mark.parametrize("report", sorted(REFERENCE.glob("reports/*/results.json")), ids=lambda path: path.parent.name)
+def test_verdicts_of_stored_results_are_those_of_their_edits(report: Path) -> None:
+    """Each comparison of single edits, the correction after Holm, and each verdict that hangs on single edits alone."""
+    results, edits = json.loads(report.read_text()), StoredEdits(report.parent)
+    parts = {claim["id"]: claim.get("parts") for claim in yaml.safe_load(CLAIMS_OF_THE_PAPER.read_text())["claims"]}
+    tested = [verdict for verdict in results["verdicts"] if verdict["outcome"] != "not testable here"]
+    p_for, compared, decided = [], 0, 0
+    for verdict in tested:
+        p_of_parts = []
+        for each in verdict["evidence"]:
+            if each["metric"] in BY_EDIT:
+                difference = edits.ahead({**each, "value": each["other"]}, 1.0)
+                interval = stats.t.interval(0.95, len(difference) - 1, difference.mean(), stats.sem(difference))
+                assert each["value"] - each["other"] == pytest.approx(difference.mean(), abs=1e-9)
+                assert (each["low"], each["high"]) == pytest.approx(interval, abs=1e-9)
+                assert any(each["p"] == pytest.approx(greater(sign * difference)) for sign in (1, -1))
+                compared += 1
+            if each["decides"]:
+                p_of_parts.append(each["p"])
+        rank = next((part["rank"] for part in parts[verdict["id"]] if "rank" in part), 1)
+        p_for.append(min(1.0, max(p_of_parts) * (len(p_of_parts) if rank > 1 else 1)))
+    for verdict, reproduced in zip(tested, holm(p_for), strict=True):
+        assert verdict["p_reproduced"] == pytest.approx(reproduced)
+        mine = parts[verdict["id"]]
+        if any(part["metric"] not in BY_EDIT or part.get("rank", 1) > 1 for part in mine):
+            continue
+        by_hand = [p_values(part, edits) for part in mine]
+        against = min(1.0, len(mine) * min(p for _, p, _ in by_hand))
+        assert max(p for p, _, _ in by_hand) <= verdict["p_reproduced"] + 1e-12
+        assert against * (1 - 1e-9) <= verdict["p_contradicted"] <= min(1.0, len(tested) * against) * (1 + 1e-9)
+        outcome = "undecided"
+        if verdict["p_reproduced"] <= LEVEL / 2 and all(enough for _, _, enough in by_hand):
+            outcome = "reproduced"
+        elif verdict["p_contradicted"] <= LEVEL / 2:
+            outcome = "contradicted"
+        several = any(len(edits.of(part["row"])) > 1 for part in mine)
+        assert verdict["outcome"] == outcome or (several and verdict["outcome"] == "undecided")
+        decided += 1
+    assert (compared, decided) >= (3, 3) or report.parent.name != "table1"
