@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.core.cli import DATA_HELP, Parser, run_command
+from benchmark.core.cli import DATA_HELP, Parser, check_writable, run_command
+from benchmark.core.errors import UserError
+from benchmark.core.files import folder_fault_of
 from benchmark.run import items, parse_seeds
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ def store(arguments: argparse.Namespace) -> int:
     from benchmark.pipeline.request import RunOptions
     from benchmark.storing.collect import LARGEST, store_suites
 
+    if fault := folder_fault_of(arguments.store):
+        raise UserError(f"--from {arguments.store} {fault}: give the --out of the benchmark.run that has trained")
     suites = items(arguments.suite, "--suite")
     weights = None if arguments.weights == "all" else parse_seeds(arguments.weights, "--weights")
     options = RunOptions(
@@ -71,7 +75,9 @@ def store(arguments: argparse.Namespace) -> int:
         device=arguments.device, threads=arguments.threads, jobs=arguments.jobs, out=arguments.store,
         quiet=arguments.quiet,
     )  # fmt: skip
-    stored = store_suites(suites, options, arguments.to or REFERENCE, weights, not arguments.no_scores)
+    to = arguments.to or REFERENCE
+    check_writable(to, "--to")
+    stored = store_suites(suites, options, to, weights, not arguments.no_scores)
     sys.stdout.write(_as_json(stored) if arguments.json else _as_text(stored))
     if stored.bytes > LARGEST:
         Reporter(False).warn(

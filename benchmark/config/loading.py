@@ -12,7 +12,8 @@ import yaml
 
 from benchmark.core.errors import UserError, quoted, unknown
 from benchmark.core.files import read_regular
-from benchmark.core.models import parse
+from benchmark.core.models import MOST_OF_A_PATH, parse
+from benchmark.core.paths import cut, printable
 
 HERE = Path(__file__).parent
 PAPER = HERE.parents[1] / "results" / "paper"
@@ -140,12 +141,8 @@ def find(kind: str, folder: Path, name: str) -> Path:
     """Return the file of a suite or profile by name (in `folder`) or path. Raises UserError, with the nearest name."""
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
-        try:
-            there = path.exists()
-        except (OSError, ValueError):
-            there = False
-        if not there:
-            raise UserError(f"{kind} file {quoted(name)[1:-1]} does not exist")
+        if not os.path.exists(path):  # noqa: PTH110 - never raises
+            raise UserError(f"{kind} file {printable(cut(name, MOST_OF_A_PATH))} does not exist")
         return path
     if name not in names(folder):
         if os.sep in name:

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from benchmark.config.loading import REFERENCE
 from benchmark.core.errors import UserError, did_you_mean, quoted
-from benchmark.core.files import read_regular
+from benchmark.core.files import folder_fault_of, read_regular
 from benchmark.core.models import STRICT, parse_json
 from benchmark.protocol import Guide, Subset
 
@@ -82,8 +82,8 @@ def load_index(root: Path) -> Index:
 
 def check_stored(root: Path) -> None:
     """Raise UserError where what the user named is no folder; one without an index is a folder with nothing stored."""
-    if not root.is_dir():
-        raise UserError(f"--reference {root} is no folder; benchmark.reference --to DIR makes one with stored results")
+    if fault := folder_fault_of(root):
+        raise UserError(f"--reference {root} {fault}; benchmark.reference --to DIR makes one with stored results")
 
 
 def stored_weights(name: str, root: Path = REFERENCE) -> Path:

@@ -21,6 +21,7 @@ SUITES = HERE / "suites"
 METHOD = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*(\.\w+)*|\w[\w.-]*")
 """A registered name, or an import path `package.module:Class`."""
 MOST_ROWS = 1000
+MOST_ITERATIONS = 10**9
 LONGEST_TITLE = 500
 MOST_NETWORKS = 20
 EMPTY = {
@@ -79,7 +80,7 @@ class SuiteRow:
     variant: Settings = field(default_factory=dict)
     extended: bool = False
     note: Note = ""
-    iterations: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    iterations: Annotated[int, Field(ge=1, le=MOST_ITERATIONS)] | None = None
 
 
 SuiteFigure = Literal["ablation"]

@@ -416,6 +416,17 @@ class Store:
         return self._verified[recipe.key]
 
 
+def check_files(folder: Path) -> None:
+    """Hash the files of a finished artifact, wherever it lies. Raises Damaged where one is not what was written."""
+    try:
+        files = Manifest.read(folder / MANIFEST).files
+    except ValueError as error:
+        raise Damaged(folder, str(error)) from error
+    for name, file in files.items():
+        if not (folder / name).is_file() or sha256_of(folder / name) != file.sha256:
+            raise Damaged(folder, f"{name} is not what its manifest says")
+
+
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:
     """Size, time and inode of a file; None where it is missing."""
     try:

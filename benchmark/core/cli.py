@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmark.core.errors import ContractError, RunFailed, UserError, did_you_mean, quoted
-from benchmark.core.files import fault_of
+from benchmark.core.files import fault_of, folder_fault_of
 from benchmark.core.paths import cut, printable, printable_lines, readable
 
 if TYPE_CHECKING:
@@ -125,9 +125,13 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
-        """Refuse an empty value, as of an unset variable: it would stand for the default, or for this folder."""
+        """Refuse an empty value, as of an unset variable: it would stand for the default, or for this folder; and a
+        NUL character, which no path may have.
+        """
         if not arg_string and action.option_strings and action.default != "":
             raise argparse.ArgumentError(action, "a value is needed, not ''")
+        if "\0" in arg_string:
+            raise argparse.ArgumentError(action, f"a value without NUL characters is needed, not {quoted(arg_string)}")
         return super()._get_value(action, arg_string)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -250,6 +254,8 @@ def list_faults(kind: str, lines: Sequence[str]) -> None:
 
 def writable_folder(folder: Path, option: str) -> Path:
     """Return the folder given as `option`, created if missing. Raises UserError where it is not writable."""
+    if (fault := folder_fault_of(folder)) not in ("", "is missing"):
+        raise UserError(f"{option} {folder} {fault}: choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -259,6 +265,15 @@ def writable_folder(folder: Path, option: str) -> Path:
             f"{option} {folder} cannot be written ({error.strerror or error}): choose another folder"
         ) from error
     return folder
+
+
+def check_writable(folder: Path, option: str) -> None:
+    """Raise UserError where `folder`, which may be missing, could not be written; nothing is created."""
+    there = next(path for path in (folder, *folder.absolute().parents) if folder_fault_of(path) != "is missing")
+    if fault := folder_fault_of(there):
+        name = folder if there == folder else f"{folder}: {there}"
+        raise UserError(f"{option} {name} {fault}: choose another folder")
+    writable_folder(there, option)
 
 
 def writable_file(path: Path, option: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 MEGABYTE = 1 << 20
+MOST_OF_A_MEMORY = 256 * MEGABYTE
+A_FILE = "is a file, not a folder"
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -54,6 +57,14 @@ def read_regular(path: Path, limit: int) -> bytes:
     return content
 
 
+def read_memory(path: Path) -> Any:
+    """Return the content of a JSON file that is only a memory; None where it cannot be read."""
+    try:
+        return json.loads(read_regular(path, MOST_OF_A_MEMORY))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def fault_of(path: Path) -> str:
     """Why a path is no regular file, as the end of a sentence (`is missing`, `is a named pipe, not a file`), or ""."""
     try:
@@ -65,6 +76,16 @@ def fault_of(path: Path) -> str:
     except ValueError as error:
         return f"cannot be read ({error})"
     return f"is {kind}, not a file" if kind else ""
+
+
+def folder_fault_of(path: Path) -> str:
+    """Why a path is no folder, as the end of a sentence (`is missing`, `is a named pipe, not a folder`), or ""."""
+    fault = fault_of(path)
+    if not fault:
+        return A_FILE
+    if fault == "is missing" and os.path.islink(path):  # noqa: PTH114 - never raises
+        return "is a link to nowhere"
+    return "" if fault == "is a folder, not a file" else fault.replace(", not a file", ", not a folder")
 
 
 def require_file(path: Path, name: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO
 
-from benchmark.core.files import open_regular, read_regular
+from benchmark.core.files import open_regular, read_memory, read_regular
 
 SETTLED = 2_000_000_000
 """Nanoseconds after which another change of a file is sure to have another time."""
@@ -31,10 +31,7 @@ class Stamps:
 
     @cached_property
     def _known(self) -> dict[str, list[Any]]:
-        try:
-            known = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+        known = read_memory(self._path)
         return known if isinstance(known, dict) else {}
 
     def hashed(self, path: Path) -> str:

@@ -105,7 +105,8 @@ def _fault(name: str, location: Sequence[str | int], message: str, value: Any, k
         location = (*location[:-2], "a key")
     if name in ("value_error", "assertion_error"):
         return f"{_path(location, ' ')}{message.partition(', ')[2]}"
-    shown = "" if isinstance(value, Mapping | list) and len(value) > 3 else f", not {quoted(value)}"
+    long = isinstance(value, Mapping | list) and len(value) > 3
+    shown = "" if long or ", not " in message else f", not {quoted(value)}"
     text = re.sub(r"^(Input|Dictionary|List|Tuple|String) should", "must", message)
     for theirs, ours in WORDS.items():
         text = text.replace(theirs, ours)

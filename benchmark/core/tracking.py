@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.core.files import MOST_OF_A_MEMORY, read_memory, read_regular
 from benchmark.core.hashes import write_text
 from benchmark.core.mlflow_log import RowDetails, RowLog, SuiteDetails, SuiteLog
 from benchmark.core.mlflow_session import URI, Session, comparison_line, describe, import_mlflow, points
@@ -291,8 +292,8 @@ class Address:
 
     def tell(self, say: Tell) -> None:
         """Say where the comparison is, if it is in the MLflow that is logged to now."""
-        with suppress(OSError, ValueError, TypeError):
-            uri, path = json.loads(self._path.read_text(encoding="utf-8"))
+        with suppress(ValueError, TypeError):
+            uri, path = read_memory(self._path)
             if uri == os.environ.get(URI, "") and isinstance(path, str):
                 say(comparison_line(self._out, path))
 
@@ -317,7 +318,7 @@ class Journal:
     def read(self, warn: Tell) -> SuiteLog | None:
         """What is left to log. A damaged journal is removed, with a line."""
         with suppress(OSError, ValueError, TypeError, KeyError):
-            digest, text = self._path.read_text(encoding="utf-8").splitlines()
+            digest, text = read_regular(self._path, MOST_OF_A_MEMORY).decode().splitlines()
             if digest == _digest(text):
                 return SuiteLog.of(json.loads(text))
         warn(f"{self._path} is damaged and removed: what an earlier call could not log to MLflow is not logged")

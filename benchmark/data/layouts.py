@@ -14,6 +14,8 @@ from benchmark.data.spelling import expression_of
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
 LEAST_CLASSES = 2
 LIST, NUMBER = re.compile(r"([^_]+)_.+\.txt"), re.compile(r"-?\d{1,9}")
+CLASS_NUMBER = re.compile(r"\d{1,2}")
+"""A folder of a numbered class, as FER2013's and AffectNet's have."""
 HISD_TAGS = {
     "Bangs": frozenset({"with", "without"}),
     "Eyeglasses": frozenset({"with", "without"}),
@@ -98,11 +100,13 @@ def _holds_pictures(entry: os.DirEntry[str]) -> bool:
 
 
 def _class_folders(folder: Path) -> Iterator[str]:
-    """The folders named after expressions that hold pictures: those in a folder, or in its folders of a split."""
+    """The folders named after expressions, or numbered, that hold pictures: those in a folder, or in its folders of a
+    split.
+    """
     for entry in _entries(folder):
         if not entry.is_dir():
             continue
-        if expression_of(entry.name) is not None:
+        if expression_of(entry.name) is not None or CLASS_NUMBER.fullmatch(entry.name):
             if _holds_pictures(entry):
                 yield entry.name
         elif entry.name.lower() in SPLITS:

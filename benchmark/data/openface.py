@@ -231,6 +231,13 @@ def _full(name: str) -> str:
 
 def _named_columns(path: Path) -> list[tuple[str, str, str]]:
     """Where, name, value of a line of names and a line of values; presences (`AU12_c`) are passed over."""
+    first = _lines(path)[0][1]
+    if any(map(_is_number, first)) or (len(first) == 1 and " " in first[0]):
+        plural = "s" if len(first) > 1 else ""
+        raise UserError(
+            f"{path}, {first[0][:40]}: {len(first)} value{plural}, and name,value is needed: a comma between the two, "
+            "and decimals with points"
+        )
     _, rows = read_rows(path)
     if len(rows) != 1:
         raise UserError(f"{path} has {len(rows)} lines of values below its names: one is needed")

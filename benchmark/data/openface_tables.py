@@ -19,7 +19,7 @@ from benchmark.data.openface import MARKS, NoFaceError, OpenFace, Row, face_of, 
 from benchmark.data.picture_files import OPENFACE_FOLDERS, is_picture
 
 NAME_COLUMNS = ("file", "filename", "file_name", "image", "image_name", "imagename", "name", "path", "picture")
-FRAME = "frame"
+FRAME, FACE = "frame", "face_id"
 _LAST_NUMBER = re.compile(r"\d{1,18}$")
 
 
@@ -38,6 +38,12 @@ class FaceTable:
         columns, rows = _rows_by_value(self.path, self.column, _modified(self.path))
         if self.value not in rows:
             raise NoFaceError(f"{self.path} has no line of {self.column} {self.value}")
+        faces = [row.cells[FACE] for row in rows[self.value]] if self.column == FRAME and FACE in columns else []
+        if twofold := next((face for face in faces if faces.count(face) > 1), ""):
+            raise UserError(
+                f"{self.path} has face {twofold[:40]} of frame {self.value[:40]} twice: are two files in one? Keep one "
+                "of the lines"
+            )
         return face_of(self.path, columns, rows[self.value])
 
 

@@ -28,9 +28,11 @@ OPENFACE_FOLDERS = ("processed", "openface")
 """Names of OpenFace's output folder; `processed` is its default."""
 _COPIES = (
     r"(face[-_ ]?)?(align(ed)?|crops?|cropped|vis|viz|vis?ualis?z?ations?|overlays?|annotated|thumb(nail)?s?|previews?"
-    r"|masks?|heatmaps?|bbox(es)?|detect(ed|ions)|landmarks?|hog)"
+    r"|masks?|heatmaps?|bbox(es)?|detect(ed|ions)|landmarks?|hog|mtcnn|retinaface)"
 )
-DERIVED = re.compile(rf"{'|'.join(OPENFACE_FOLDERS)}|{_COPIES}|.+[-_ .]{_COPIES}", re.IGNORECASE)
+_FACES = r"[-_ .]?(faces?|imgs?|images?|pictures?|photos?|pics?)"
+_BEHIND = r"[-_ .]?(\d{1,4}(x\d{1,4}|px)?|out(put)?)"
+DERIVED = re.compile(rf"(.+[-_ .])?({'|'.join(OPENFACE_FOLDERS)}|{_COPIES})({_FACES})?({_BEHIND})?", re.IGNORECASE)
 """Names of folders that hold copies of other pictures."""
 
 COPIES = "a folder of copies by its name"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.core.errors import UserError
-from benchmark.core.files import fault_of
+from benchmark.core.files import fault_of, folder_fault_of
 from benchmark.data.picture_files import PICTURE_SUFFIXES, FolderWalk, count_suffixes, is_picture
 
 PYTORCH_FID_SUFFIXES = frozenset({".bmp", ".jpg", ".jpeg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -88,9 +88,8 @@ def find_pictures(folder: Path, role: str, recursive: bool = False) -> FolderCon
     """The picture files of a folder, or with `recursive` of those in it, too. `role` ("--real") begins the UserError
     for a folder that is missing, cannot be read or has none.
     """
-    if not os.path.isdir(folder):  # noqa: PTH112 - never raises
-        fault = fault_of(folder)
-        raise UserError(f"{role} {folder} {'is not a folder' if not fault or 'not a file' in fault else fault}")
+    if fault := folder_fault_of(folder):
+        raise UserError(f"{role} {folder} {fault}")
     walk, folders = FolderWalk(folder), []
     try:
         files = list(walk) if recursive else sorted(path for path in folder.iterdir() if path.name[0] != ".")

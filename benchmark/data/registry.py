@@ -46,7 +46,8 @@ def open_source(spec: str, cache: Path) -> DataSource:
     except PermissionError as error:
         raise UserError(f"--data {spec}: cannot be read ({error.strerror}): check its permissions") from error
     except (RuntimeError, OSError) as error:
-        raise UserError(f"--data {name}: '{folder[:80]}' is no folder's name ({error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--data {name}: '{folder[:80]}' is no folder's name ({reason})") from error
     source = source_class(name)(path, cache, chosen)
     if path is not None:
         try:

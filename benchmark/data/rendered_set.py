@@ -70,14 +70,15 @@ class Rendered(DataSource):
         if self.folder is None:
             return [self._committed]
         if not (self.folder / "faces.parquet").exists():
+            from benchmark.rendering.output import SETTINGS_FILE
+
             layout = layout_of(self.folder)
-            raise NotThisDataSetError(
-                f"{self.folder} holds {layout}"
-                if layout
-                else f"{self.folder} holds no finished rendered set (no faces.parquet): run the command that "
-                "began it again, and it continues",
-                f"{self.folder} is no rendered set: it holds",
-            )
+            if (self.folder / SETTINGS_FILE).exists():
+                layout = (
+                    "no finished rendered set (no faces.parquet): run the command that began it again, and it continues"
+                )
+            holds = layout or "no rendered set (no faces.parquet): python -m benchmark.render makes one"
+            raise NotThisDataSetError(f"{self.folder} holds {holds}", f"{self.folder} is no rendered set: it holds")
         pictures = sorted(self.folder.glob("*.png"))
         taken = [path for path in pictures if self._takes(placement_of(path.stem))]
         if pictures and not taken:

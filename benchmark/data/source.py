@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.core.errors import UserError, unknown
+from benchmark.core.files import folder_fault_of
 from benchmark.core.hashes import Stamps
 from benchmark.core.paths import readable
 from benchmark.data.faceset import IMAGES, TABLE
@@ -64,9 +65,9 @@ class DataSource(ABC):
     def __init__(self, folder: Path | None, cache: Path, chosen: Mapping[str, str] | None = None) -> None:
         if folder is None and self.needs_folder:
             raise UserError(f"--data {self.name} needs the folder of its pictures: --data {self.name}:DIR")
-        if folder is not None and not folder.is_dir():
-            fault = "that is a file, and a folder is needed" if folder.exists() else "there is no such folder"
-            raise UserError(f"--data {self.name}:{readable(folder)}: {fault}")
+        if folder is not None and (fault := folder_fault_of(folder)):
+            reason = "there is no such folder" if fault == "is missing" else f"it {fault}"
+            raise UserError(f"--data {self.name}:{readable(folder)}: {reason}")
         if folder is not None and not os.access(folder, os.R_OK | os.X_OK):
             raise UserError(f"--data {self.name}:{readable(folder)} cannot be read: check its permissions")
         for name in chosen or {}:

@@ -10,6 +10,7 @@ import torch
 from benchmark.config.reference import stored_weights
 from benchmark.core.artifacts import DAMAGED, PARTIAL
 from benchmark.core.errors import UserError
+from benchmark.core.files import A_FILE, folder_fault_of
 from benchmark.core.hashes import sha256_of
 from benchmark.data.framing import RAFD
 from benchmark.editing.guides import EditTarget
@@ -88,11 +89,11 @@ def is_name(folder: Path) -> bool:
 
 def _no_checkpoint(folder: Path) -> str:
     """The message for a folder that is no checkpoint, with where to find some."""
-    if not folder.is_dir():
-        return (
-            f"--checkpoint {folder} is {'not a folder' if folder.exists() else 'missing'}; benchmark.run --out "
-            "runs puts checkpoints into runs/train/"
-        )
+    if fault := folder_fault_of(folder):
+        hint = "benchmark.run --out runs puts checkpoints into runs/train/"
+        if fault == A_FILE:
+            hint += ", and benchmark.import_checkpoint makes one of a published file"
+        return f"--checkpoint {folder} {fault}; {hint}"
     below = sorted(path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{CHECKPOINT}"))
     below = [path for path in below if path.suffix not in (PARTIAL, DAMAGED)]
     if folder.suffix == PARTIAL:

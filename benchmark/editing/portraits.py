@@ -82,6 +82,10 @@ class PortraitReader:
         folder_table = self.openface if self.openface is not None and not self.openface.is_dir() else None
         tables = find_tables(root, pictures, folder_table=folder_table)
         self._face_tables |= tables.by_picture
+        if folder_table is not None and not tables.by_picture and not tables.unusable:
+            raise UserError(
+                f"--openface {folder_table} names none of the pictures of --source ({pictures[0].name}, ...)"
+            )
         for why in tables.unusable:
             if folder_table is not None:
                 raise UserError(f"--openface {why}")

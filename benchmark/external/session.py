@@ -9,11 +9,13 @@ from benchmark.config.profiles import load_profile
 from benchmark.config.suites import load_suite
 from benchmark.core.artifacts import Store
 from benchmark.core.cli import writable_folder
+from benchmark.core.errors import unknown
 from benchmark.data.registry import open_source
 from benchmark.external.listing import README, Listing
-from benchmark.external.write import PreparedFaces, gather, is_there, write
+from benchmark.external.write import PreparedFaces, check_out, gather, is_there, write
 from benchmark.pipeline.context import make_missing, open_context
 from benchmark.stages.prepare import Prepare, load_faces
+from benchmark.training.registry import is_known, known_methods
 
 
 def write_list(
@@ -24,6 +26,10 @@ def write_list(
     Yields lines for people. Raises UserError.
     """
     rows, stated = load_suite(suite), load_profile(profile)
+    for name in dict.fromkeys(row.method for row in rows.rows):
+        if not is_known(name):
+            raise unknown("method", name, known_methods(), f"in suite {rows.name}")
+    check_out(out)
     root = writable_folder(store, "--store")
     source = open_source(data, root / "cache")
     context = open_context(Store(root), "cpu", None, quiet)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import folder_fault_of
 from benchmark.data.photo import read_pixels
 from benchmark.data.picture_folder import READERS, BrokenFile
 from benchmark.protocol import Subset
@@ -39,8 +40,8 @@ class Submission:
 
 def find_submitted(folder: Path, expected: Mapping[Subset, Sequence[str]]) -> Mapping[Subset, Sequence[str]]:
     """Return the subsets of which the folder has a file, with their names. Raises UserError where there is none."""
-    if not folder.is_dir():
-        raise UserError(f"--results {folder} is {'not a folder' if folder.exists() else 'missing'}")
+    if fault := folder_fault_of(folder):
+        raise UserError(f"--results {folder} {fault}")
     try:
         present = {path.name for path in folder.iterdir()}
     except OSError as error:

@@ -13,7 +13,9 @@ from PIL import Image
 from benchmark.config.profiles import Profile
 from benchmark.config.suites import Suite
 from benchmark.core.artifacts import whole_folder
+from benchmark.core.cli import check_writable
 from benchmark.core.errors import UserError
+from benchmark.core.files import folder_fault_of
 from benchmark.data.faceset import FaceSet
 from benchmark.data.split import lowest_ranked
 from benchmark.external.listing import (
@@ -129,15 +131,22 @@ def _training_rows(faces: FaceSet, subsets: list[Subset], identities: list[str])
     return chosen
 
 
+def check_out(folder: Path) -> None:
+    """Raise UserError, before any work, where a folder holds anything but a list of edits, or cannot be written."""
+    if folder_fault_of(folder):
+        check_writable(folder, "--out")
+    elif any(folder.iterdir()) and not (folder / LISTING).is_file():
+        raise UserError(f"--out {folder} exists and is no list of edits: choose another folder")
+
+
 def is_there(folder: Path, content: Content) -> bool:
     """Whether a folder holds this list, undamaged; False where it is missing or empty.
 
     Raises UserError where it holds anything else.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    check_out(folder)
+    if not folder.exists() or not any(folder.iterdir()):
         return False
-    if not (folder / LISTING).is_file():
-        raise UserError(f"--out {folder} exists and is no list of edits: choose another folder")
     existing = read_listing(folder)
     if not existing.same_as(content.listing):
         raise UserError(

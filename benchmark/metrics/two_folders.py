@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.core.cli import list_faults
+from benchmark.core.cli import list_faults, writable_folder
 from benchmark.core.errors import UserError
-from benchmark.core.files import fault_of
+from benchmark.core.files import fault_of, folder_fault_of
 from benchmark.core.progress import Reporter, counted
 from benchmark.data.picture_folder import BrokenFile, FolderContent, PictureSet, examine, find_pictures
 from benchmark.metrics.feature_files import SUFFIX, FeatureSet, is_feature_file, read_features, write_features
@@ -75,8 +75,9 @@ def _check_save(path: Path | None, real: Path) -> None:
         raise UserError(f"--save-stats {path}: --real {real} is a file of statistics already")
     if (fault := fault_of(path)) not in ("", "is missing"):
         raise UserError(f"--save-stats {path} {fault}")
-    if not path.parent.is_dir():
-        raise UserError(f"--save-stats {path} cannot be written: {path.parent} is no folder")
+    if fault := folder_fault_of(path.parent):
+        raise UserError(f"--save-stats {path} cannot be written: {path.parent} {fault}")
+    writable_folder(path.parent, "--save-stats")
 
 
 def _find_all(folders: dict[str, Path], options: FolderOptions) -> dict[str, FolderContent]:

@@ -10,8 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmark.core.artifacts import MANIFEST, Store
+from benchmark.core.files import read_regular
 from benchmark.core.hashes import write_text
 from benchmark.pipeline.request import PlanRequest
+
+LONGEST = 1 << 16
+"""Bytes of a memory."""
 
 
 class FinishedSuite:
@@ -24,7 +28,7 @@ class FinishedSuite:
     def report(self) -> Path | None:
         """The folder of the report; None where the plan must be built, also where an artifact is damaged."""
         try:
-            folder, _, key = self._path.read_text(encoding="utf-8").partition("\n")
+            folder, _, key = read_regular(self._path, LONGEST).decode().partition("\n")
             report = self._store.root / folder
             if not key or not (report / MANIFEST).is_file() or self._store.damaged(self._store.lineage(key, folder)):
                 return None

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import read_memory
 from benchmark.core.hashes import recorded_sha256
 from benchmark.protocol import ACTION_UNITS, EXPRESSIONS
 from benchmark.rendering.shots import SetSettings, ShotName, ShotRenderer
@@ -37,10 +38,9 @@ def _prepare(settings: SetSettings, out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a folder to write the set into")
     if stored.is_file():
-        try:
-            present = json.loads(stored.read_text())
-        except (OSError, ValueError) as error:
-            raise UserError(f"{stored} cannot be read as a set's settings; name another folder") from error
+        present = read_memory(stored)
+        if present is None:
+            raise UserError(f"{stored} cannot be read as a set's settings; name another folder")
         if present != wanted:
             both = {**present, **wanted} if isinstance(present, dict) else wanted
             names = [name for name in both if not isinstance(present, dict) or present.get(name) != wanted.get(name)]

@@ -18,7 +18,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.errors import UserError, quoted
-from benchmark.core.files import fault_of, read_regular
+from benchmark.core.files import A_FILE, fault_of, folder_fault_of, read_regular
 from benchmark.core.models import fault_line
 from benchmark.data.framing import Framing
 from benchmark.interface import Method, Shape
@@ -225,8 +225,9 @@ class Checkpoint:
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Read what a folder's checkpoint is, without its weights. Raises UserError where the folder holds none."""
     path = folder / CHECKPOINT
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder, so it holds no checkpoint")
+    if fault := folder_fault_of(folder):
+        hint = ": benchmark.import_checkpoint makes one of a published file" if fault == A_FILE else ""
+        raise UserError(f"{folder} {fault}, so it holds no checkpoint{hint}")
     if not path.exists():
         raise UserError(f"{folder} holds no checkpoint: there is no {CHECKPOINT} in it")
     text = read_text(path)

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from benchmark.core.artifacts import MANIFEST, Manifest, Store
+from benchmark.core.files import read_memory
 from benchmark.core.hashes import write_text
 from benchmark.stages.base import Stage
 
@@ -110,9 +111,8 @@ class Rates:
         """What manifests say, each read once: what they said is kept in a file."""
         path = self._store.root / CACHE
         try:
-            written = json.loads(path.read_text(encoding="utf-8"))
-            known = {name: _measured(*entry) for name, entry in written.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
+            known = {name: _measured(*entry) for name, entry in read_memory(path).items()}
+        except (ValueError, TypeError, AttributeError):
             known = {}
         there = [name for kind in KINDS for name in self._store.finished(kind)]
         entries = {name: known[name] if name in known else self._read(name) for name in there}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmark.core.errors import RunFailed, UserError
-from benchmark.core.files import create_array
+from benchmark.core.files import create_array, read_memory
 from benchmark.core.hashes import write_text
 from benchmark.core.source_code import PROJECT, error_line
 from benchmark.data.edit_lists import EditList
@@ -101,7 +101,7 @@ def _open_images(folder: Path, shape: tuple[int, ...]) -> tuple[np.memmap, int, 
     """
     path = folder / EDITED
     with suppress(OSError, ValueError, TypeError, KeyError):
-        noted = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        noted = read_memory(folder / DONE)
         images = np.lib.format.open_memmap(path, mode="r+")
         digest = hashlib.sha256(images[: noted["done"]].tobytes())
         if images.shape == shape and digest.hexdigest() == noted["sha256"]:

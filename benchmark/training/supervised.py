@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import MEGABYTE, open_regular, read_regular
 from benchmark.core.hashes import write_text
 from benchmark.training.checkpoint import load_state, write_safetensors
 from benchmark.training.sampling import TrainingSet
@@ -102,8 +103,9 @@ def load_network(folder: Path, name: str, build: Callable[[Any, dict[str, Tensor
     Raises UserError where a file is missing, damaged or of another network.
     """
     try:
-        description = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        return build(description, load_file(folder / f"{name}.safetensors"))
+        description = json.loads(read_regular(folder / f"{name}.json", MEGABYTE))
+        with open_regular(folder / f"{name}.safetensors"):
+            return build(description, load_file(folder / f"{name}.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(

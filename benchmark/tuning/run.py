@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmark.config.spaces import load_space
 from benchmark.core.artifacts import Store
 from benchmark.core.errors import RunFailed, UserError, unknown
+from benchmark.core.files import read_memory
 from benchmark.core.hashes import write_text
 from benchmark.data.validation import Validation
 from benchmark.metrics.registry import METRICS
@@ -137,8 +138,5 @@ def _keys_of(trains: Mapping[str, list], tuning: Tuning) -> dict[str, str]:  # t
 
 
 def _noted(store: Store) -> dict[str, str]:
-    try:
-        noted = json.loads((store.root / FAILURES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return noted if isinstance(noted, dict) else {}
+    noted = read_memory(store.root / FAILURES)
+    return {str(key): str(why) for key, why in noted.items()} if isinstance(noted, dict) else {}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from benchmark.config.profiles import Profile
 from benchmark.config.spaces import MethodSpace, Space
-from benchmark.config.suites import LONGEST_TITLE, Suite, SuiteRow
+from benchmark.config.suites import LONGEST_TITLE, MOST_ITERATIONS, Suite, SuiteRow
 from benchmark.core.errors import UserError, quoted
 from benchmark.settings import documented
 from benchmark.training.registry import find_method
@@ -112,6 +112,11 @@ def _trials(
         row_settings(method, profile, settings)  # raises UserError for what no training can have
         batch = settings.get(space.batch, present[space.batch])
         iterations = seconds / space.seconds_per_iteration * defaults[space.batch] / batch
+        if not 0.5 <= iterations <= MOST_ITERATIONS:
+            raise UserError(
+                f"trial {number} of {method} would have {iterations:,.3g} iterations ({seconds:.3g} s of one core, at "
+                f"{space.seconds_per_iteration:g} s each): give another --share, or mend the space"
+            )
         yield Trial(method, number, kind, settings, max(1, round(iterations)))
 
 

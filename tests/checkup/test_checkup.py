@@ -212,7 +212,7 @@ def test_names_that_no_terminal_can_show_are_shown_all_the_same(
 def test_a_store_that_is_in_the_way_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "checkups").write_text("a file")
     error = said(capfd, "--data", "rendered", "--store", str(tmp_path), status=2)
-    assert error == f"error: --store {tmp_path / 'checkups'} cannot be written (File exists): choose another folder\n"
+    assert error == f"error: --store {tmp_path / 'checkups'} is a file, not a folder: choose another folder\n"
 
 
 def test_files_of_openface_that_are_of_no_use_are_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

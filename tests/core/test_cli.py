@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.core.cli import EXIT_FAILED, EXIT_USAGE, Parser, run_command, writable_file
+from benchmark.core.cli import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    Parser,
+    check_writable,
+    run_command,
+    writable_file,
+    writable_folder,
+)
 from benchmark.core.errors import ContractError, UserError
 from benchmark.core.hashes import write_bytes
 
@@ -83,3 +91,32 @@ def test_a_wrong_choice_names_the_nearest(capsys: pytest.CaptureFixture[str]) ->
         with pytest.raises(SystemExit, match="2"):
             parser.parse_args(["--engine", word])
         assert capsys.readouterr().err == f"error: argument --engine: invalid choice: '{word}'{hint}\n"
+
+
+def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name, fault in (
+        ("file", "is a file, not a folder"),
+        ("loop", "cannot be read (Too many levels"),
+        ("file/x", ""),
+    ):
+        for check in (writable_folder, check_writable):
+            with pytest.raises(UserError) as error:
+                check(tmp_path / name, "--out")
+            assert str(error.value).startswith(f"--out {tmp_path / name} {fault}")
+            assert str(error.value).endswith(": choose another folder")
+    for path in (Path("/proc/x"), Path("/proc/x/y")):
+        with pytest.raises(UserError, match="cannot be written"):
+            check_writable(path, "--out")
+    check_writable(tmp_path / "new" / "deep", "--out")
+    assert not (tmp_path / "new").exists()
+    assert writable_folder(tmp_path / "new" / "deep", "--out").is_dir()
+
+
+def test_a_nul_character_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser("x", "")
+    parser.add_argument("--out", type=Path)
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args(["--out", "a\0b"])
+    assert capsys.readouterr().err == "error: argument --out: a value without NUL characters is needed, not 'a\\x00b'\n"

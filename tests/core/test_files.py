@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.core.errors import UserError
-from benchmark.core.files import fault_of, open_regular, read_regular, require_file
+from benchmark.core.files import fault_of, folder_fault_of, open_regular, read_memory, read_regular, require_file
 
 
 @pytest.fixture
@@ -75,3 +75,23 @@ def test_sizes_are_limited_before_anything_is_read(tmp_path: Path) -> None:
         read_regular(path, 1 << 20)
     with pytest.raises(OSError, match="are read"):
         read_regular(Path("/proc/self/status"), 10)  # a regular file that tells no size
+
+
+def test_what_is_no_folder(special: dict[str, Path], tmp_path: Path) -> None:
+    for kind, path in special.items():
+        assert folder_fault_of(path) == ("" if kind.strip() == "a folder" else f"is {kind.strip()}, not a folder")
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "none")
+    assert folder_fault_of(tmp_path / "file") == "is a file, not a folder"
+    assert folder_fault_of(tmp_path / "dangling") == "is a link to nowhere"
+    assert folder_fault_of(tmp_path / "none") == "is missing"
+
+
+def test_a_memory_that_cannot_be_read_is_none(special: dict[str, Path], tmp_path: Path) -> None:
+    for path in (*special.values(), tmp_path / "none"):
+        assert read_memory(path) is None
+    for content in (b"", b"{", b"[" * 100_000, bytes(range(256)), b"9" * 5_000):
+        (tmp_path / "memory.json").write_bytes(content)
+        assert read_memory(tmp_path / "memory.json") is None
+    (tmp_path / "memory.json").write_bytes(b'{"a": [1]}')
+    assert read_memory(tmp_path / "memory.json") == {"a": [1]}

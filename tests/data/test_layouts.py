@@ -59,6 +59,12 @@ def test_other_folders_are_no_layout(tmp_path: Path, files: list[str]) -> None:
     assert layout_of(lay_out(tmp_path, files)) == ""
 
 
+def test_numbered_classes(tmp_path: Path) -> None:
+    assert layout_of(lay_out(tmp_path, ["train/0/1.jpg", "train/1/2.jpg"])).startswith(
+        "class folders (train/0/, train/1/,"
+    )
+
+
 def test_class_folders_of_pictures_with_names_are_what_the_names_say(tmp_path: Path) -> None:
     root = write_rafd(tmp_path / "rafd", range(2))
     for path in list(root.rglob("*.jpg")):

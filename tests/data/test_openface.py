@@ -209,6 +209,9 @@ def test_units_of_openface(tmp_path: Path) -> None:
         ("AU06,AU12,AU25\n1,2,3\n1,2,3\n", "u.csv has 2 lines of values"),
         ("unit,value\n", "u.csv names no action unit"),
         ("smile\n3\n", "no action unit 'smile'"),
+        ("AU12,3,5\n", "u.csv, AU12: 3 values, and name,value is needed: a comma between the two, and decimals with"),
+        ("AU12,3,5\nAU06,2,5\n", "decimals with points"),
+        ("AU12 3.5\n", "u.csv, AU12 3.5: 1 value, and name,value is needed"),
     ],
 )
 def test_plain_units_with_faults(tmp_path: Path, text: str, message: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark.core.errors import UserError
 from benchmark.data.openface import NoFaceError
 from benchmark.data.openface_tables import find_tables
 from tests.data.openface_files import IMAGE_COLUMNS, row, write
@@ -106,3 +107,13 @@ def test_a_picture_without_a_line_has_no_face(tmp_path: Path) -> None:
     assert units(tmp_path, [path], folder_table=one) == [1]
     (why,) = find_tables(tmp_path, [path, other], folder_table=one).unusable
     assert "has no column that names pictures, and not several frames" in why
+
+
+def test_two_files_in_one_are_refused(tmp_path: Path) -> None:
+    paths = pictures(tmp_path, "1.png", "2.png")
+    faces = [line(face, frame=frame, face_id=face) for frame in (1, 2) for face in (1, 2)]
+    table = write(tmp_path / "all.csv", faces, VIDEO)
+    assert find_tables(tmp_path, paths, folder_table=table).by_picture[paths[0]].read().others == 1
+    table = write(tmp_path / "both.csv", [*faces, *faces], VIDEO)
+    with pytest.raises(UserError, match=r"both.csv has face 1 of frame 1 twice: are two files in one\?"):
+        find_tables(tmp_path, paths, folder_table=table).by_picture[paths[0]].read()

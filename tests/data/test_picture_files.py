@@ -22,13 +22,16 @@ def touch(*paths: Path) -> None:
     [
         *("processed", "openface", "p01_aligned", "aligned", "crops", "face_crops", "cropped", "out_vis", "Thumbnails"),
         *("annotated", "run-overlays", "masks", "x.landmarks", "rafd_cropped", "visualization", "bbox"),
+        *("OpenFace_processed", "processed2", "aligned_faces", "aligned-112x112", "cropped_faces", "rafd_mtcnn"),
     ],
 )
 def test_folders_of_copies(name: str) -> None:
     assert DERIVED.fullmatch(name)
 
 
-@pytest.mark.parametrize("name", ["train", "happy", "090", "Images1", "faces", "unprocessed", "crowd", "RaFD", "visit"])
+@pytest.mark.parametrize(
+    "name", ["train", "happy", "090", "Images1", "faces", "unprocessed", "crowd", "RaFD", "visit", "RaFD_128px"]
+)
 def test_other_folders(name: str) -> None:
     assert not DERIVED.fullmatch(name)
 

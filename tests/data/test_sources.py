@@ -87,6 +87,9 @@ def test_rendered_folder_with_faults(make_faces: Callable[..., Path], tmp_path: 
     with pytest.raises(UserError, match="is damaged"):
         open_source(f"rendered:{folder}", tmp_path).load(32, lambda count: None)
     (folder / "faces.parquet").unlink()
+    with pytest.raises(UserError, match=r"holds no rendered set .*benchmark.render makes one"):
+        open_source(f"rendered:{folder}", tmp_path).files()
+    (folder / "settings.json").touch()  # a set's first file
     with pytest.raises(UserError, match="holds no finished rendered set"):
         open_source(f"rendered:{folder}", tmp_path).files()
 

@@ -28,7 +28,9 @@ from baselines.ganimation import GANimationSettings
 from baselines.stargan import StarGANSettings
 from benchmark import demo
 from benchmark.config.reference import INDEX, Index, StoredRow, StoredSeed, StoredSuite, stored_weights
+from benchmark.core.artifacts import MANIFEST, File, Manifest
 from benchmark.core.errors import UserError
+from benchmark.core.hashes import sha256_of
 from benchmark.core.models import dump
 from benchmark.editing.demo import sources
 from benchmark.editing.demo.app import make_app
@@ -345,3 +347,18 @@ def test_the_command_serves_until_ctrl_c(store: Path) -> None:
 def test_nothing_to_edit_with_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.main(["--checkpoint", str(tmp_path), "--no-browser"]) == 2
     assert "holds no checkpoint" in capsys.readouterr().err
+
+
+def test_a_damaged_judge_gives_no_opinion(store: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(store, tmp_path / "runs")
+    judge, (training, _) = out / "judge" / "judge-fp-0", finished_trainings(out)
+    files = {path.name: File(path.stat().st_size, sha256_of(path)) for path in judge.iterdir()}
+    manifest = Manifest("0" * 64, "judge", "judge", {}, {}, 1, files, {}, 1.0, {})
+    (judge / MANIFEST).write_text(manifest.dump())
+    assert open_models([str(training)], out, "cpu").judges
+    weights = judge / "judge.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(UserError, match=r"judge.safetensors is not what its manifest says"):
+        open_models([str(training)], out, "cpu")

@@ -643,6 +643,9 @@ def test_one_file_of_openface_for_a_folder(tmp_path: Path, animated: Path, capfd
     save(photos / "c.png")
     assert call(animated, "--source", photos, "--openface", table, *common, tmp_path / "more") == 2
     assert "all.csv has 2 frames, and" in capfd.readouterr().err
+    others = write(tmp_path / "others.csv", rows, ["filename", *columns])
+    assert call(animated, "--source", photos, "--openface", others, *common, tmp_path / "more") == 2
+    assert "others.csv names none of the pictures of --source (a.png, ...)" in capfd.readouterr().err
 
 
 def test_several_faces_and_several_pages_are_reported(

@@ -185,7 +185,9 @@ def test_units_and_landmarks_that_nobody_knows_are_empty(tmp_path: Path, house: 
     ]  # fmt: skip
 
 
-def test_a_list_is_written_once(house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_list_is_written_once(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     call = [*house.call, "--quiet", "--store", str(house.out), "--out"]
     before = contents(house.listing)
     assert edits.main([*call, str(house.listing)]) == 0
@@ -198,6 +200,11 @@ def test_a_list_is_written_once(house: House, tmp_path: Path, capfd: pytest.Capt
     assert edits.main([*call, str(tmp_path / "mine")]) == 2
     assert "is no list of edits" in capfd.readouterr().err
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+    monkeypatch.setattr("benchmark.external.session.make_missing", None)  # nothing is prepared for what cannot be
+    for wrong, said in (("mine", "is no list of edits"), ("mine/thesis.txt", "is a file, not a folder")):
+        assert edits.main([*call, str(tmp_path / wrong)]) == 2
+        assert said in capfd.readouterr().err
+    monkeypatch.undo()
     copy = shutil.copytree(house.listing, tmp_path / "copy")
     next((copy / "pictures").iterdir()).unlink()
     assert edits.main([*call, str(copy)]) == 2

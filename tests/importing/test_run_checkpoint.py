@@ -257,7 +257,8 @@ def test_damage_is_one_line(
         ("d-t={}", "it is a checkpoint of 'stargan', not of 'tests.dummy:Dummy'"),
         ("stargan", "METHOD=DIR or ROW_ID=DIR is needed"),
         ("={}", "METHOD=DIR or ROW_ID=DIR is needed"),
-        ("stargan={}/nowhere", "is no folder, so it holds no checkpoint"),
+        ("stargan={}/nowhere", "is missing, so it holds no checkpoint"),
+        ("stargan={}/weights.safetensors", "benchmark.import_checkpoint makes one of a published file"),
     ],
 )
 def test_wrong_arguments_are_one_line(

@@ -209,7 +209,7 @@ def test_folders_that_are_none(folders: tuple[Path, Path], tmp_path: Path, capsy
     real, fake = folders
     (tmp_path / "empty").mkdir()
     assert "--real" in refused(capsys, tmp_path / "gone", fake, *LITE0)
-    assert "is not a folder" in refused(capsys, real, fake / "000.png", *LITE0)
+    assert "is a file, not a folder" in refused(capsys, real, fake / "000.png", *LITE0)
     assert "has no pictures" in refused(capsys, tmp_path / "empty", fake, *LITE0)
     assert "folders in it (empty, ...) are not searched" in refused(capsys, tmp_path, fake, *LITE0)
 
@@ -492,4 +492,5 @@ def test_files_of_statistics_that_are_none(
     save = ("--allow-small", "--save-stats")
     assert "a name that ends so" in refused(capsys, *folders, *LITE0, *save, "x.pt")
     assert "is a file of statistics already" in refused(capsys, path, folders[1], *LITE0, *save, "x.npz")
-    assert "is no folder" in refused(capsys, *folders, *LITE0, *save, str(tmp_path / "none" / "x.npz"))
+    assert "none is missing" in refused(capsys, *folders, *LITE0, *save, str(tmp_path / "none" / "x.npz"))
+    assert "--save-stats /proc cannot be written" in refused(capsys, *folders, *LITE0, *save, "/proc/x.npz")

@@ -82,7 +82,7 @@ def test_the_frame_has_a_line_for_each_row_and_seed(config: Path, faces: Path, t
         ({"jobs": 0}, "--jobs must be a whole number of at least 1, or auto"),
         ({"threads": -1}, "--threads must be at least 1, not -1"),
         ({"threads": 10**6}, "--threads must be at most 1,024, not 1000000"),
-        ({"reference": Path("/dev/zero")}, "--reference /dev/zero is no folder"),
+        ({"reference": Path("/dev/zero")}, "--reference /dev/zero is a device, not a folder"),
         ({"methods": []}, "no method is named: leave methods out for all of them"),
         ({"data": "nowhere"}, "unknown data set 'nowhere'"),
         ({"checkpoints": ["mtss"]}, "METHOD=DIR or ROW_ID=DIR is needed"),

@@ -261,6 +261,9 @@ def test_a_name_stands_for_stored_weights(
         (["--profile", "quick"], "does not say in which precision"),
         (["--seeds", "7"], "no finished training"),
         (["--weights", "x"], "--weights: 'x' is no seed"),
+        (["--from", "/dev/null"], "--from /dev/null is a device, not a folder"),
+        (["--from", "nowhere"], "--from nowhere is missing"),
+        (["--to", "/dev/null/x"], "--to /dev/null/x"),
     ],
 )
 def test_what_cannot_be_stored_is_reported(

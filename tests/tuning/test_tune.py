@@ -229,6 +229,7 @@ def test_the_choice(values: list[float | None], ties: list[float | None], why: l
         (["--trials", str(10**9)], "--trials must be at most 99, not 1000000000"),
         (["--share", "0"], "--share must be above 0"),
         (["--share", "nan"], "--share must be above 0"),
+        (["--share", "1e-9"], "would have"),
         (["--seed", "-1"], "--seed must be a whole number"),
         (["--methods", "dumy"], "unknown method 'dumy'"),
         (["--space", "optimization"], "did you mean 'optimisation'?"),
@@ -253,6 +254,19 @@ def test_wrong_options_are_one_line(
 def test_a_range_is_one_thing(fields: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"one of log|comes first|two values"):
         Range(**fields)  # type: ignore[arg-type]
+
+
+def test_costs_that_give_endless_trials_are_refused() -> None:
+    suite, profile = load_suite("table1").only(["hisd"]), load_profile("reference")
+    space = load_space("optimisation")
+    cheap = dataclasses.replace(space.methods["hisd"], seconds_per_iteration=1e-300)
+    dear = dataclasses.replace(space.methods["hisd"], seconds_per_iteration=1e300)
+    for method, other in ((cheap, space.methods["mtss"]), (space.methods["hisd"], dear)):
+        wrong = dataclasses.replace(space, methods={**space.methods, "hisd": method, "mtss": other})
+        both = load_suite("table1").only(["hisd", "mtss"])
+        with pytest.raises(UserError, match=r"trial 0 of hisd would have [\d.e+]+ iterations"):
+            plan_tuning(both, profile, wrong, 2, 0.33, 0, ["hisd"])
+    assert suite.rows
 
 
 def test_a_space_without_a_setting_of_the_method_is_refused() -> None:

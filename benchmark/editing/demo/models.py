@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 from benchmark.config.loading import REFERENCE
 from benchmark.config.reference import load_index
-from benchmark.core.artifacts import DAMAGED, PARTIAL
+from benchmark.core.artifacts import DAMAGED, MANIFEST, PARTIAL, check_files
 from benchmark.core.errors import UserError
 from benchmark.core.paths import readable
 from benchmark.editing.demo.sources import Face
@@ -179,6 +180,8 @@ def _judges(roots: Sequence[Path], sizes: set[int]) -> dict[int, Judge]:
         key=lambda folder: ("-fp-" not in folder.name, folder.name),
     ):
         if folder.suffix not in (PARTIAL, DAMAGED):
+            if os.path.lexists(folder / MANIFEST):
+                check_files(folder)
             judge = Judge.load(folder)
             if judge.size in sizes:
                 judges.setdefault(judge.size, judge)

@@ -426,7 +426,7 @@ def test_other_data_sets_are_named_both_ways(tmp_path: Path) -> None:
             open_source(f"{name}:{mine}", tmp_path / "cache").files()
     with pytest.raises(UserError, match=f"is no rendered set: it holds RaFD: --data rafd:{rafd}"):
         open_source(f"rendered:{rafd}", tmp_path / "cache").files()
-    with pytest.raises(UserError, match="that is a file, and a folder is needed"):
+    with pytest.raises(UserError, match="it is a file, not a folder"):
         open_source(f"folder:{mine / 'faces.csv'}", tmp_path / "cache")
 
 
