@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +78,17 @@ class FigureText:
     pairs: dict[str, PairBoxes]
 
 
-def shown_evidence(verdict: Verdict, per_edit: set[str]) -> Evidence | None:
-    """The first comparison of two rows in a metric of single edits (`per_edit`); None where the claim has none."""
-    return next((each for each in verdict.evidence if each.over and each.metric in per_edit), None)
+def shown_evidence(verdict: Verdict, labels: Mapping[str, str]) -> Evidence | None:
+    """The comparison of two rows in single edits that a verdict hangs on; None where the claim has none.
+
+    It is the one that the reason names, of an undecided claim the least sure one, else the first. labels: of metrics of
+    single edits, by key.
+    """
+    single = [each for each in verdict.evidence if each.over and each.metric in labels]
+    if verdict.outcome == "undecided":
+        return max(single, key=lambda each: each.p, default=None)
+    named = (each for each in single if verdict.why.startswith(f"{labels[each.metric]} of {each.row} and {each.over} "))
+    return next(named, next(iter(single), None))
 
 
 def best_edit(evidence: Evidence, first: pd.DataFrame, second: pd.DataFrame) -> int:
