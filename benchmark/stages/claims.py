@@ -45,12 +45,12 @@ def claim_pairs(
     from benchmark.report.verdict_text import evidence_line
 
     metrics = {metric.key: metric for metric in results.metrics}
-    labels = {metric.key: metric.label for metric in results.metrics if metric.per == "edit"}
+    headings = {metric.key: metric.label for metric in results.metrics if metric.per == "edit"}
     rows = {row.id: row for row in results.rows}
     faces = load_faces(edited.folder(context))
     pairs = []
     for verdict in results.verdicts:
-        evidence = shown_evidence(verdict, labels)
+        evidence = shown_evidence(verdict, headings)
         if evidence is None:
             continue
         shown = evidence.row, evidence.over
