@@ -190,6 +190,10 @@ def run_command(work: Callable[[], int | None]) -> int:
         if error.errno == errno.ENAMETOOLONG:
             _tell(f"error: {cut(readable(os.fsdecode(error.filename or '')), 100)} is too long for a file's name")
             return EXIT_USAGE
+        if error.errno == errno.ELOOP:
+            link = cut(readable(os.fsdecode(error.filename or "")), LONGEST_ERROR)
+            _tell(f"error: {link} is a link that leads to itself: give another path, or mend it")
+            return EXIT_USAGE
         path = error.filename2 or error.filename  # of a rename, the new name
         name = f"{readable(os.fsdecode(path))} " if isinstance(path, (str, bytes)) and path else ""
         if error.errno not in FULL:

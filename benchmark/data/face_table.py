@@ -12,13 +12,17 @@ import numpy as np
 
 from benchmark.core.files import read_regular
 from benchmark.core.hashes import recorded_sha256
-from benchmark.protocol import ACTION_UNITS, CAMERAS, EXPRESSIONS, GAZES, LANDMARKS
+from benchmark.protocol import ACTION_UNIT_MAX, ACTION_UNITS, CAMERAS, EXPRESSIONS, GAZES, LANDMARKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_BYTES, MOST_ROWS = 1 << 31, 10_000_000
 """Of a table's file, and of a table."""
+LARGEST_UNIT = 2 * ACTION_UNIT_MAX
+"""Of an action unit: beyond it no scale of intensities goes."""
+FARTHEST = 1e5
+"""Pixels by which a landmark may lie from the picture's corner; pictures have at most 16,384."""
 KNOWN = ("face_id", "expression", *ACTION_UNITS, "landmarks")
 """The columns that say what is known of a face."""
 NEEDED = ("face_id", "identity", "group", "expression", "camera", "gaze", *ACTION_UNITS, "landmarks", "visible")
@@ -92,20 +96,23 @@ def _check_numbers(table: pd.DataFrame) -> None:
         except (ValueError, TypeError) as error:
             raise ValueError(f"column {column} has texts for numbers ({_in_short(error)})") from error
         _check_all(table, np.isfinite(values), f"has no finite number as {column}")
+        _check_all(table, (values >= 0) & (values <= LARGEST_UNIT), f"has {column} outside 0 to {LARGEST_UNIT:g}")
     for column, length in (("landmarks", 2 * LANDMARKS), ("visible", LANDMARKS)):
         if column not in table:
             continue
-        usable = [_is_list_of_numbers(value, length) for value in table[column]]
-        fault = f"{LANDMARKS} landmarks in finite numbers" if column == "landmarks" else f"{length} values of {column}"
+        largest = FARTHEST if column == "landmarks" else 1.0
+        usable = [_is_list_of_numbers(value, length, largest) for value in table[column]]
+        points = f"{LANDMARKS} landmarks in finite numbers of up to {FARTHEST:,.0f}"
+        fault = points if column == "landmarks" else f"{length} values of {column} from 0 to 1"
         _check_all(table, np.array(usable), f"has not {fault}")
 
 
-def _is_list_of_numbers(value: object, length: int) -> bool:
+def _is_list_of_numbers(value: object, length: int, largest: float) -> bool:
     try:
         numbers = np.asarray(value, np.float64)
     except (ValueError, TypeError):
         return False
-    return numbers.shape == (length,) and bool(np.isfinite(numbers).all())
+    return numbers.shape == (length,) and bool((np.abs(numbers) <= largest).all())  # NaN is not
 
 
 def _check_all(table: pd.DataFrame, right: np.ndarray, fault: str) -> None:

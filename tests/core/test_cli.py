@@ -50,6 +50,16 @@ def test_a_path_that_the_system_refuses_is_one_line(tmp_path: Path, capsys: pyte
         raising(OSError(errno.ECONNREFUSED, "refused"))
 
 
+def test_a_loop_of_links_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+
+    def read() -> None:
+        (tmp_path / "loop").read_bytes()
+
+    assert run_command(read) == EXIT_USAGE
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'loop'} is a link that leads to itself:")
+
+
 def test_files_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")

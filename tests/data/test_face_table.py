@@ -35,6 +35,11 @@ DAMAGES: dict[str, Damage] = {
     "has not 68 landmarks in finite numbers": short,
     "has not 68 landmarks in finite numbers ": infinite,
     "has not 68 landmarks in finite numbers  ": lambda table: table.assign(landmarks="none"),
+    "has not 68 landmarks in finite numbers of up to 100,000": lambda table: table.assign(
+        landmarks=[[1e6] * 136] * len(table)
+    ),
+    "has AU12_r outside 0 to 10": lambda table: table.assign(AU12_r=1e30),
+    "has AU12_r outside 0 to 10 ": lambda table: table.assign(AU12_r=-0.5),
     "has not 68 values of visible": lambda table: table.assign(visible=None),
     "has expression 'bored'": lambda table: table.assign(expression="bored"),
     "has camera 'left'": lambda table: table.assign(camera="left"),
