@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -144,6 +145,12 @@ def test_references_and_units_guide_where_the_method_takes_them(client: TestClie
         answer = client.post("/edits", json={"model": "stargan", "source": neutral, **extra})
         assert answer.status_code == 422
         assert said in answer.json()["error"]
+
+
+def test_action_units_are_called_as_in_the_documentation(client: TestClient) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rendered.md").read_text(encoding="utf-8")
+    expected = re.findall(r"^\| (AU\d\d) \| ([^|]+) \|", page, re.MULTILINE)
+    assert [(unit["name"], unit["words"]) for unit in client.get("/state").json()["units"]] == expected
 
 
 def photograph() -> bytes:
@@ -306,10 +313,14 @@ def test_the_page_with_a_keyboard_and_on_a_phone(
     page.focus("#slider")
     page.keyboard.press("Home")
     assert page.evaluate("document.querySelector('.top').style.clipPath") == "inset(0px 100% 0px 0px)"
+    assert page.locator(".pair i").first.is_hidden()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.querySelector('.pair i').style.left") == "1%"
+    assert page.locator(".pair i").first.is_visible()
     page.focus("input[name=way]")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    page.wait_for_selector("#edits .fault:has-text('not guided by action units')")
+    page.wait_for_selector("#edits .quiet:has-text('not guided by action units')")
     page.focus("#unit-AU12")
     page.keyboard.press("End")
     until(lambda: page.text_content("#unit-AU12 + span") == "5.0")
@@ -319,7 +330,14 @@ def test_the_page_with_a_keyboard_and_on_a_phone(
     picture.write_bytes(photograph())
     page.set_input_files("#file", picture)
     until(lambda: page.get_attribute("#chosen", "src") != chosen)
-    until(lambda: "1 edit," in page.text_content("#status"))
+    until(lambda: "1 edit in" in page.text_content("#status"))
+    picture.write_bytes(b"no picture")
+    page.set_input_files("#file", picture)
+    page.wait_for_selector("#source-told.fault:has-text('no picture that can be read')")
+    top, bottom = (page.locator(name).bounding_box()["y"] for name in ("#drop", "#person"))
+    assert top < page.locator("#source-told").bounding_box()["y"] < bottom  # beside the button, not below the edits
+    page.click("#faces button:first-child")
+    page.wait_for_selector("#source-told", state="hidden")
 
 
 def test_the_command_serves_until_ctrl_c(store: Path) -> None:

@@ -11,8 +11,6 @@ import shlex
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark.metrics.ca import CA
@@ -23,7 +21,7 @@ from benchmark.report.html.content import PageContent, choose_edits, count_confu
 from benchmark.report.html.loss_panels import HEIGHT, WIDTH, loss_panels
 from benchmark.report.html.page import BUDGET, parts, plane_metrics, report_html, sort_key
 from benchmark.report.html.pictures import OverBudgetError, PagePictures
-from benchmark.report.html.plots import apart, planes, strip_plots
+from benchmark.report.html.plots import planes, strip_plots
 from benchmark.report.html.reproduce import row_commands
 from benchmark.report.results import ReferenceNumber, ReferenceResults, ReferenceRow, SuiteResults
 from benchmark.report.tables import main_table
@@ -197,17 +195,6 @@ def test_pictures_keep_to_the_budget() -> None:
 
 
 # ---------------------------------------------------------------------------------------------- plots
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=9))
-def test_labels_are_apart_and_in_order(wanted: list[float]) -> None:
-    placed = apart(wanted, 10, 0, 100)
-    order = np.argsort(wanted, kind="stable")
-    assert all(b - a >= 9.98 for a, b in zip(np.array(placed)[order], np.array(placed)[order][1:], strict=False))
-    assert min(placed) >= -0.01
-    assert max(placed) <= 100.01
-    if len(wanted) == 1:
-        assert placed == [round(wanted[0], 2)]
-
-
 def test_marks_lie_where_their_numbers_are(results: SuiteResults) -> None:
     comparison = compare(results)
     plot = next(plot for plot in strip_plots(results, comparison) if plot.heading == "CA")

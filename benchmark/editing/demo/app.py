@@ -32,6 +32,12 @@ FILES = {
     "demo.js": ("demo.js", "text/javascript; charset=utf-8"),
     "demo.css": ("demo.css", "text/css; charset=utf-8"),
 }
+UNIT_WORDS = (
+    "inner brow raiser", "outer brow raiser", "brow lowerer", "upper lid raiser", "cheek raiser", "lid tightener",
+    "nose wrinkler", "upper lip raiser", "lip corner puller", "dimpler", "lip corner depressor", "chin raiser",
+    "lip stretcher", "lip tightener", "lips part", "jaw drop", "blink",
+)  # fmt: skip
+"""Ekman and Friesen's names of `ACTION_UNITS`."""
 HOSTS = frozenset({"127.0.0.1", "localhost"})
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -93,7 +99,10 @@ def make_app(models: Models, rendered: dict[str, Face], uploads: Uploads) -> Fas
                 for model in models.models.values()
             ],
             "expressions": EXPRESSIONS,
-            "units": [name.removesuffix("_r") for name in ACTION_UNITS],
+            "units": [
+                {"name": name.removesuffix("_r"), "words": words}
+                for name, words in zip(ACTION_UNITS, UNIT_WORDS, strict=True)
+            ],
             "prototypes": {name: prototype_units(name).tolist() for name in EXPRESSIONS},
             "faces": [
                 {"name": name, "expression": face.expression, "identity": face.identity}

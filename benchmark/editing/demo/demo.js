@@ -14,9 +14,9 @@ async function send(path, options) {
   if (!response.ok) throw new Error(content.error);
   return content;
 }
-function tell(text, fault = false) {
-  at("status").textContent = text;
-  at("status").className = fault ? "fault" : "";
+function tell(text, fault = false, line = at("status")) {
+  line.textContent = text;
+  line.classList.toggle("fault", fault);
 }
 const way = () => document.querySelector("input[name=way]:checked").value;
 
@@ -25,19 +25,20 @@ function press(group, button) {
 }
 function choose(kind, name) {
   chosen[kind] = name;
+  tell("", false, at(`${kind}-told`));
   at(kind === "source" ? "chosen" : "reference").src = `faces/${encodeURIComponent(name)}`;
   later();
 }
 async function upload(kind, file) {
   if (!file) return;
-  if (file.size > state.largest_upload) return tell(`This file is too large: at most ${state.largest_upload >> 20} MB.`, true);
-  tell("Looking for the face ...");
+  const line = at(`${kind}-told`); // beside the button: on a phone the edits are far below
+  if (file.size > state.largest_upload) return tell(`This file is too large: at most ${state.largest_upload >> 20} MB.`, true, line);
+  tell("Looking for the face ...", false, line);
   try {
     const { name } = await send("uploads", { method: "POST", body: file });
     press(at(kind === "source" ? "faces" : "references"), null);
-    tell("");
     choose(kind, name);
-  } catch (error) { tell(error.message, true); }
+  } catch (error) { tell(error.message, true, line); }
 }
 function gallery(kind, select, group) {
   const show = () => {
@@ -75,9 +76,9 @@ async function editAll() {
   let count = 0, slowest = 0;
   for (const name of names) {
     const card = cardOf(name, names);
-    const refuse = (text) => card.querySelector(".body").replaceChildren(make("p", { className: "fault", textContent: text }));
+    const refuse = (text, className = "fault") => card.querySelector(".body").replaceChildren(make("p", { className, textContent: text }));
     if (!state.models.find((model) => model.name === name).takes.includes(guide)) {
-      refuse(`${name} is not guided by ${{ expression: "an expression's name", reference: "references", units: "action units" }[guide]}.`);
+      refuse(`${name} is not guided by ${{ expression: "an expression's name", reference: "references", units: "action units" }[guide]}.`, "quiet");
       continue;
     }
     try {
@@ -91,7 +92,7 @@ async function editAll() {
       refuse(error.message);
     }
   }
-  tell(count ? `${count} ${count === 1 ? "edit" : "edits"}, the slowest in ${slowest.toFixed(2)} s.` : names.length ? "" : "Choose a method.");
+  tell(count ? `${count === 1 ? "1 edit" : `${count} edits, the slowest`} in ${slowest.toFixed(2)} s.` : names.length ? "" : "Choose a method.");
 }
 function cardOf(name, names) {
   let card = [...at("edits").children].find((each) => each.dataset.model === name);
@@ -105,7 +106,7 @@ function cardOf(name, names) {
 }
 function fill(card, name, edit) {
   const top = make("img", { src: edit.edit, alt: `Edit by ${name}`, className: "top" });
-  const pair = make("div", { className: "pair" }, make("img", { src: edit.source, alt: "Source" }), top);
+  const pair = make("div", { className: "pair" }, make("img", { src: edit.source, alt: "Source" }), top, make("i"));
   const rows = [];
   const line = (label, value, text, kind) => rows.push(make("dt", { textContent: label }),
     make("dd", { className: "bar" }, Object.assign(make("meter"), { min: 0, max: 1, value, ariaLabel: `${kind} ${label}` })),
@@ -117,7 +118,12 @@ function fill(card, name, edit) {
   blend();
 }
 function blend() {
-  for (const top of document.querySelectorAll(".top")) top.style.clipPath = `inset(0 ${100 - at("slider").value}% 0 0)`;
+  const cut = at("slider").value;
+  for (const top of document.querySelectorAll(".top")) top.style.clipPath = `inset(0 ${100 - cut}% 0 0)`;
+  for (const edge of document.querySelectorAll(".pair i")) {
+    edge.style.left = `${cut}%`;
+    edge.hidden = cut === "0" || cut === "100";
+  }
 }
 
 async function begin() {
@@ -140,11 +146,11 @@ async function begin() {
     at("by-expression").append(button);
     at("prototype").append(make("option", { value: name, textContent: name, selected: name === "happy" }));
   }
-  state.units.forEach((name) => {
+  state.units.forEach(({ name, words }) => {
     const input = make("input", { type: "range", min: 0, max: 5, step: 0.1, id: `unit-${name}` });
     const number = make("span");
     input.addEventListener("input", () => { number.textContent = Number(input.value).toFixed(1); later(); });
-    at("units").append(make("div", { className: "unit" }, make("label", { htmlFor: input.id, textContent: name }), input, number));
+    at("units").append(make("div", { className: "unit" }, make("label", { htmlFor: input.id }, `${name} `, make("span", { textContent: words })), input, number));
   });
   setUnits(state.prototypes.happy);
   at("prototype").addEventListener("change", (event) => { setUnits(state.prototypes[event.target.value]); later(); });

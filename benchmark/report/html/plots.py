@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from benchmark.metrics.metric import MetricDescription
 from benchmark.protocol import Subset
 from benchmark.report.comparison import Comparison
 from benchmark.report.figures import SUBSET_NAMES
+from benchmark.report.html.labels import Label, place_labels
 from benchmark.report.notes import BETTER
 from benchmark.report.results import ReferenceRow, Row, SuiteResults
 
@@ -18,8 +18,6 @@ WIDTH, LABELS, LINE, HEAD, FOOT, PAD = 380.0, 122.0, 21.0, 10.0, 24.0, 14.0
 PLANE = (460.0, 380.0, 58.0, 18.0, 12.0, 46.0)
 """The plane: width, height, and the margins left, right, above, below."""
 
-LETTER = 8.0
-"""Width of a letter of a name in the plane, about."""
 TRUTH = "truth"
 """What the ids of the rows of true pictures begin with."""
 
@@ -166,16 +164,14 @@ def axis_of(numbers: Sequence[float], start: float, end: float, padding: float =
 # ---------------------------------------------------------------------------------------------- the plane
 @dataclass(frozen=True)
 class PlanePoint:
-    """A row in the plane. label_y: where its name stands, apart from the others'."""
+    """A row in the plane, and its name."""
 
     label: str
     failed: bool
     corner: bool
     x: float
     y: float
-    label_x: float
-    label_y: float
-    anchor: str
+    name: Label
     across: tuple[float, float] | None
     up: tuple[float, float] | None
     title: str
@@ -218,11 +214,11 @@ def _plane(
     x_axis = axis_of(list(_numbers(rows, across)), left, width - right, 0.09)
     y_axis = axis_of(list(_numbers(rows, up)), height - bottom, top, 0.07)
     positions = [(x_axis.at(_mean(row, across)), y_axis.at(_mean(row, up))) for row in rows]
-    label_y = apart([y for _, y in positions], 15.0, top, height - bottom)
-    points = clear_of_points([
-        _point(row, position, row in corners, (across, up), (x_axis, y_axis), at)
-        for row, position, at in zip(rows, positions, label_y, strict=True)
-    ])  # fmt: skip
+    names = place_labels(positions, [row.marked_label for row in rows], (left, top, width, height - bottom))
+    points = tuple(
+        _point(row, position, row in corners, (across, up), (x_axis, y_axis), name)
+        for row, position, name in zip(rows, positions, names, strict=True)
+    )
     truth = next((position for row, position in zip(rows, positions, strict=True) if row.id.startswith(TRUTH)), None)
     x_label, y_label = (f"{metric.label} ({BETTER[metric.direction]})" for metric in (across, up))
     return Plane(SUBSET_NAMES[subset], x_label, y_label, x_axis, y_axis, points, truth)
@@ -234,19 +230,18 @@ def _point(
     corner: bool,
     metrics: tuple[MetricDescription, MetricDescription],
     axes: tuple[Axis, Axis],
-    label_y: float,
+    name: Label,
 ) -> PlanePoint:
-    """Make the point of a row; its name stands towards the middle."""
+    """Make the point of a row."""
     x, y = position
-    on_the_left = x > axes[0].start + 0.62 * (axes[0].end - axes[0].start)
     arms = []
     for metric, axis in zip(metrics, axes, strict=True):
         interval = row.interval(metric.key)
         arms.append((axis.at(interval[0]), axis.at(interval[1])) if interval and not corner else None)
     numbers = (f"{metric.label} {_mean(row, metric):.{metric.decimals}f}" for metric in metrics)
     return PlanePoint(
-        row.marked_label, bool(row.failed), corner, x, y, x - 12 if on_the_left else x + 12, label_y,
-        "end" if on_the_left else "start", arms[0], arms[1], f"{row.marked_label}: {', '.join(numbers)}",
+        row.marked_label, bool(row.failed), corner, x, y, name, arms[0], arms[1],
+        f"{row.marked_label}: {', '.join(numbers)}",
     )  # fmt: skip
 
 
@@ -260,30 +255,3 @@ def _numbers(rows: Sequence[Row], metric: MetricDescription) -> Iterable[float]:
     for row in rows:
         yield _mean(row, metric)
         yield from row.interval(metric.key) or ()
-
-
-def clear_of_points(points: Sequence[PlanePoint]) -> tuple[PlanePoint, ...]:
-    """Move names along their lines past the points that they would cover, away from their own point."""
-    return tuple(_clear_of(point, points) for point in points)
-
-
-def _clear_of(point: PlanePoint, points: Sequence[PlanePoint]) -> PlanePoint:
-    way = 1 if point.anchor == "start" else -1
-    length, x = LETTER * len(point.label), point.label_x
-    for other in sorted(points, key=lambda other: way * other.x):
-        if abs(other.y - point.label_y) < 13 and -12 < way * (other.x - x) < length + 6:
-            x = other.x + way * 12
-    return dataclasses.replace(point, label_x=round(x, 2))
-
-
-def apart(wanted: Sequence[float], distance: float, low: float, high: float) -> list[float]:
-    """Move coordinates apart to at least `distance`, in their order, between `low` and `high` if there is room."""
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    placed = [0.0] * len(wanted)
-    above = low - distance
-    for index in order:
-        above = placed[index] = max(wanted[index], above + distance)
-    below = high + distance
-    for index in reversed(order):
-        below = placed[index] = min(placed[index], below - distance)
-    return [round(value, 2) for value in placed]
