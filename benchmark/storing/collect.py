@@ -25,6 +25,7 @@ from benchmark.pipeline.steps import PlannedSuite
 from benchmark.report.html.leaderboard_page import leaderboard_html
 from benchmark.report.leaderboard import board
 from benchmark.report.results import SuiteResults, load_results
+from benchmark.report.row_lookup import RESULTS
 from benchmark.stages.base import Stage
 from benchmark.stages.report import RowStages
 from benchmark.stages.stored import OfTraining, TrainingRecord
@@ -202,7 +203,7 @@ def stored_results(root: Path) -> dict[str, SuiteResults]:
     """The stored results, by suite."""
     names = sorted(load_index(root).suites)
     folders = {name: root / REPORTS / name for name in names}
-    return {name: load_results(folder / "results.json") for name, folder in folders.items() if folder.is_dir()}
+    return {name: load_results(folder / RESULTS) for name, folder in folders.items() if folder.is_dir()}
 
 
 def write_cards(root: Path, index: Index) -> None:
@@ -214,7 +215,7 @@ def write_cards(root: Path, index: Index) -> None:
 
 def write_leaderboard(root: Path) -> None:
     """Write the page over all stored reports; none where there are no reports."""
-    entries = [(root / REPORTS / name, results) for name, results in stored_results(root).items()]
+    entries = [(root / REPORTS / name / RESULTS, results) for name, results in stored_results(root).items()]
     if not entries:
         return
     page = leaderboard_html("Reference results", board(entries), entries, ())

@@ -15,6 +15,7 @@ import yaml
 from PIL import Image
 
 from benchmark import reference, run, synthesize
+from benchmark.config.loading import REFERENCE
 from benchmark.config.reference import load_index, stored_weights
 from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.errors import UserError
@@ -223,7 +224,16 @@ def test_trainings_alone_are_stored_within_seconds(arguments: list[str], runs: P
 def test_the_leaderboard_has_every_stored_row(stored: Path) -> None:
     page = (stored / "leaderboard.html").read_text(encoding="utf-8")
     for row in load_results(stored / "reports" / "dummies" / "results.json").rows:
-        assert f'<th scope="row">{row.label}</th>' in page
+        assert f'<th scope="row">{row.label}<span' in page
+
+
+def test_the_leaderboard_shows_the_edits_of_its_claims(tmp_path: Path) -> None:
+    shutil.copy(REFERENCE / "index.json", tmp_path)
+    for file in ("results.json", "claims.png"):
+        (tmp_path / "reports/table1").mkdir(parents=True, exist_ok=True)
+        shutil.copy(REFERENCE / "reports/table1" / file, tmp_path / "reports/table1")
+    collect.write_leaderboard(tmp_path)
+    assert "url(data:image/webp;base64," in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
 
 
 def test_a_card_has_the_numbers_of_its_weights(stored: Path) -> None:

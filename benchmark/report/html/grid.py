@@ -106,10 +106,10 @@ def _block(rows: Sequence[RowPictures], index: int, columns: Sequence[str], albu
     return Block(source, f"{own}, {caption}" if caption else own, tuple(lines))
 
 
-def example_tiles(example: EditExample, decimals: int, album: PagePictures) -> ExampleTiles:
-    """Make the tiles of a single edit."""
+def example_tiles(example: EditExample, label: str, decimals: int, album: PagePictures) -> ExampleTiles:
+    """Make the tiles of a single edit. label: of its row."""
     change = f"{example.source_expression} to {example.target}"
-    words = f"{example.row}, {example.which}: {change}"
+    words = f"{label}, {example.which}: {change}"
     truth = None if example.truth is None else Tile(album.add(example.truth), f"{words}, true picture", "truth")
     return ExampleTiles(
         f"{example.value:.{decimals}f}",

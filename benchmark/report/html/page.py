@@ -153,7 +153,7 @@ def _measures(results: SuiteResults, examples: Sequence[EditExample], album: Pag
         rows = []
         for row in results.rows:
             shown = [
-                (which, example_tiles(by_cell[metric.key, row.id, which], metric.decimals, album))
+                (which, example_tiles(by_cell[metric.key, row.id, which], row.marked_label, metric.decimals, album))
                 for which in WHICH
                 if (metric.key, row.id, which) in by_cell
             ]
