@@ -327,17 +327,16 @@ def test_the_page_with_a_keyboard_and_on_a_phone(
     assert accessibility_faults(page) == []
     chosen = page.get_attribute("#chosen", "src")
     picture = tmp_path / "face.png"
+    picture.write_bytes(bytes((20 << 20) + 1))
+    page.set_input_files("#file", picture)
+    page.wait_for_selector("#source-told.fault:has-text('at most 20 MB')")
+    above, told, below = (page.locator(name).bounding_box()["y"] for name in ("#drop", "#source-told", "#person"))
+    assert above < told < below, "beside the button, not below the edits"
     picture.write_bytes(photograph())
     page.set_input_files("#file", picture)
     until(lambda: page.get_attribute("#chosen", "src") != chosen)
+    assert page.locator("#source-told").is_hidden()
     until(lambda: "1 edit in" in page.text_content("#status"))
-    picture.write_bytes(b"no picture")
-    page.set_input_files("#file", picture)
-    page.wait_for_selector("#source-told.fault:has-text('no picture that can be read')")
-    top, bottom = (page.locator(name).bounding_box()["y"] for name in ("#drop", "#person"))
-    assert top < page.locator("#source-told").bounding_box()["y"] < bottom  # beside the button, not below the edits
-    page.click("#faces button:first-child")
-    page.wait_for_selector("#source-told", state="hidden")
 
 
 def test_the_command_serves_until_ctrl_c(store: Path) -> None:
