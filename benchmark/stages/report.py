@@ -85,7 +85,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 27
+    version = 28
     files = ("results.json",)
 
     def __init__(
