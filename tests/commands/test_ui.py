@@ -9,17 +9,25 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmark import ui
-from tests.core.test_mlflow_view import log_suite
-from tests.core.test_tracking import out, template
+from tests.core.test_mlflow_view import HEADLINE, log_suite
+from tests.core.test_tracking import ROWS, out, template
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 __all__ = ["out", "template"]
 
 
-def test_it_serves_on_loopback_until_ctrl_c(out: Path) -> None:
+PATIENCE = 120_000
+"""Milliseconds for MLflow's page: a second on an idle machine."""
+
+
+def test_it_serves_on_loopback_until_ctrl_c(out: Path, browser: Browser) -> None:
     log_suite(out, [])
     before = {path.name for path in out.iterdir()}
     command = [sys.executable, "-m", "benchmark.ui", "--out", str(out), "--no-browser"]
@@ -32,6 +40,20 @@ def test_it_serves_on_loopback_until_ctrl_c(out: Path) -> None:
     assert "viewStateShareKey=" in address
     with urllib.request.urlopen(server, timeout=30) as answer:
         assert b"<html" in answer.read()
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
+    for name, _ in HEADLINE:
+        page.get_by_text(name, exact=True).first.wait_for()
+    first, second = (page.get_by_text(name, exact=True).first.bounding_box() for name, _ in HEADLINE)
+    assert first is not None
+    assert second is not None
+    assert first["y"] < 1000, "the headline metrics are what is seen first"
+    assert (first["y"], first["x"]) < (second["y"], second["x"])
+    for row in ROWS:
+        assert page.get_by_text(row.name).first.is_visible()
+    assert "title" not in page.locator("[role=row]").all_inner_texts()
+    page.close()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, "Ctrl-C ends the server\n")
