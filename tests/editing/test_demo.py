@@ -332,9 +332,8 @@ def test_the_page_with_a_keyboard_and_on_a_phone(
     page.wait_for_selector("#source-told.fault:has-text('at most 20 MB')")
     above, told, below = (page.locator(name).bounding_box()["y"] for name in ("#drop", "#source-told", "#person"))
     assert above < told < below, "beside the button, not below the edits"
-    other = tmp_path / "other.png"
-    other.write_bytes(photograph())
-    page.set_input_files("#file", other)
+    picture.write_bytes(photograph())
+    page.set_input_files("#file", picture)
     until(lambda: page.get_attribute("#chosen", "src") != chosen)
     assert page.locator("#source-told").is_hidden()
     until(lambda: "1 edit in" in page.text_content("#status"))

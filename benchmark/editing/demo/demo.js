@@ -29,6 +29,13 @@ function choose(kind, name) {
   at(kind === "source" ? "chosen" : "reference").src = `faces/${encodeURIComponent(name)}`;
   later();
 }
+// The file of an input, which forgets it: a browser tells nothing where the same name is chosen again.
+function taken(input) {
+  const [file] = input.files;
+  input.value = "";
+  return file;
+}
+
 async function upload(kind, file) {
   if (!file) return;
   const line = at(`${kind}-told`); // beside the button: on a phone the edits are far below
@@ -161,8 +168,8 @@ async function begin() {
   });
   at("seed").addEventListener("input", later);
   at("slider").addEventListener("input", blend);
-  at("file").addEventListener("change", (event) => upload("source", event.target.files[0]));
-  at("reference-file").addEventListener("change", (event) => upload("reference", event.target.files[0]));
+  at("file").addEventListener("change", (event) => upload("source", taken(event.target)));
+  at("reference-file").addEventListener("change", (event) => upload("reference", taken(event.target)));
   const drop = at("drop");
   for (const kind of ["dragover", "dragleave", "drop"]) document.addEventListener(kind, (event) => {
     event.preventDefault();
