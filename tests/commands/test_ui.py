@@ -27,12 +27,14 @@ PATIENCE = 120_000
 """Milliseconds for MLflow's page: a second on an idle machine."""
 
 
-def test_it_serves_on_loopback_until_ctrl_c(out: Path, browser: Browser) -> None:
+def test_it_serves_on_loopback_until_ctrl_c(out: Path, browser: Browser, request: pytest.FixtureRequest) -> None:
     log_suite(out, [])
     before = {path.name for path in out.iterdir()}
     command = [sys.executable, "-m", "benchmark.ui", "--out", str(out), "--no-browser"]
     environment = {**os.environ, "PYTHONPATH": str(Path(ui.__file__).parents[1])}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    request.addfinalizer(process.wait)  # the last to be called: after a failure, too, the server ends
+    request.addfinalizer(lambda: process.send_signal(signal.SIGINT))
     assert process.stdout is not None
     address = process.stdout.readline().strip()
     server = address.partition("/#/")[0]
