@@ -131,11 +131,18 @@ def command_line() -> str:
     return " ".join([module, shlex.join(sys.argv[1:])]).strip()
 
 
+def words_of(command: str) -> list[str] | None:
+    """Return the words of a recorded command; None where a version that did not quote wrote one with a quote in it."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return None
+
+
 def without_store(command: str) -> str:
     """Return a command without the stores it names: what is passed on says nothing of the folders of its machine."""
-    try:
-        words = shlex.split(command)
-    except ValueError:  # typed with a quote in it, and written by a version that did not quote
+    words = words_of(command)
+    if words is None:
         return command
     kept = [
         word

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shlex
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from benchmark.config.profiles import PROFILES, load_profile
 from benchmark.config.suites import SUITES, load_suite
 from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Manifest, Store
 from benchmark.core.cli import writable_folder
+from benchmark.core.environment import words_of
 from benchmark.core.errors import UserError
 from benchmark.data.registry import open_source
 from benchmark.gate.comparison import FAMILY
@@ -213,19 +213,11 @@ def _check_checkpoints(checkpoints: Sequence[str], options: RunOptions) -> None:
     choose_checkpoints(checkpoints, suite, profile)
 
 
-def _words(command: str) -> list[str]:
-    """The words of a recorded command; none where an earlier version recorded it without quotes that it needs."""
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return []
-
-
 def _candidates(run: _Run, data: str | None, understand: Understand) -> Iterator[RunOptions]:
     """Options that may have made the run: its command's, those its results name, then what comes with this code."""
     understood = False
     if run.manifest is not None:
-        words = _words(str(run.manifest.made.get("command", "")))
+        words = words_of(str(run.manifest.made.get("command", ""))) or []
         module = next((word for word in words if word.startswith("benchmark.")), "")
         if module and (options := understand(module.partition(".")[2], words[words.index(module) + 1 :])) is not None:
             yield options

@@ -115,6 +115,7 @@ def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) ->
         label = model(row, comparison.results, footnotes)
         stored = comparison.results.reference
         beside = stored.rows.get(row.id) if stored is not None else None
+        unstored = footnotes.mark(NOT_STORED) if stored is not None and beside is None else ()
         style = _Style(
             published,
             reference,
@@ -125,7 +126,6 @@ def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) ->
             any(cell.difference for cell in compared.cells),
             narrow,
         )
-        unstored = footnotes.mark(NOT_STORED) if stored is not None and row.id not in stored.rows else ()
         cells = [style.cell(cell, width, footnotes) for cell, width in zip(compared.cells, digits, strict=True)]
         name = label.text.replace(", failed", ",\nfailed") if narrow else label.text
         grid.add_row(

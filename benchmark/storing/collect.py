@@ -107,11 +107,14 @@ def _make(planned: PlannedSuite, scores: bool) -> Path | None:
     plan, context = planned.plan, planned.context
     if not any(entry.trains for entry in plan.rows):
         return None
+    report = None
     if scores:
-        return steps.make(planned)
-    plan.take_stored(context)
-    make_missing([stage for stage in plan.stages if isinstance(stage, OfTraining)], context)
-    return None
+        report = steps.make(planned)
+    else:
+        plan.take_stored(context)
+    of_trainings = [stage for stage in plan.stages if isinstance(stage, OfTraining)]  # a finished report needs none
+    make_missing([stage for stage in of_trainings if context.store.exists(stage.train.recipe)], context)
+    return report
 
 
 def _copy(
@@ -154,11 +157,16 @@ def _copy_seed(entry: RowStages, seed: int, store: Store, to: Store, keep: bool,
 def _copied(stage: Stage, store: Store, to: Store) -> str:
     """Copy an artifact, in the place of another of the same key; returns its folder.
 
-    What is stored and is not in the store was copied from another one. Raises Damaged where that is damaged.
+    What is stored and is not in the store was copied from another one. Raises Damaged where that is damaged, UserError
+    where there is nothing.
     """
     artifact = store.find(stage.recipe)
     if artifact is None:
-        Store(to.root).find(stage.recipe)
+        if Store(to.root).find(stage.recipe) is None:
+            raise UserError(
+                f"{stage.recipe.folder} is missing in {store.root} and in {to.root}, and what it is made from, too: "
+                "train again with --retrain, or restore it"
+            )
     elif not _is_same(artifact, stage, to.root):
         shutil.rmtree(to.root / stage.recipe.folder, ignore_errors=True)
         passed_on = dataclasses.replace(artifact, manifest=artifact.manifest.for_others())

@@ -20,6 +20,7 @@ from baselines.efgan import EFGAN, EFGANSettings, networks
 from baselines.efgan import method as method_module
 from baselines.efgan.crops import POINTS, REGIONS, Window, crop_size, stitch, window, windows
 from baselines.efgan.losses import generator_losses
+from baselines.efgan.method import attention_log
 from baselines.efgan.networks import BRANCHES, Cascade, Edit, ExpressionTransformer, Initial, Refiner, Stage, path
 from baselines.ganimation import networks as ganimation
 from baselines.ganimation.method import draw_targets
@@ -365,7 +366,8 @@ def test_each_phase_trains_its_own_parameters() -> None:
     assert phases.given("cascade") == names - judging
     assert phases.given("discriminator") == judging
     assert phases.updates == {"discriminator": 6, "generator": 5, "cascade": 1}
-    assert {f"attention/{name}" for name in ("global", "eyes", "nose", "mouth")} < set(log)
+    branches = ("global", "eyes", "nose", "mouth")
+    assert {f"{key}/{name}" for key in ("attention", "greatest_attention") for name in branches} < set(log)
     assert all(p.requires_grad for p in method.parameters())
 
 
@@ -500,16 +502,31 @@ def test_settings_come_back_from_json() -> None:
 def test_saturated_attention_is_reported() -> None:
     method = small()
 
-    def said(*means: float) -> list[str]:
-        return method.warnings({f"attention/{name}": mean for name, mean in zip(BRANCHES, means, strict=True)})
+    def said(name: str, *values: float) -> list[str]:
+        return method.warnings({f"{name}/{branch}": value for branch, value in zip(BRANCHES, values, strict=True)})
 
-    assert said(0.3, 0.001, 0.5, 0.9) == []
+    assert said("attention", 0.3, 0.001, 0.5, 0.9) == []
+    assert said("attention", 0.01, 0.001, 0.019, 0.0) == []
+    assert said("greatest_attention", 0.05, 0.05, 0.05, 0.12) == []
     assert method.warnings({"generator/cycle": 1.0}) == []
-    (copies,) = said(0.01, 0.001, 0.019, 0.0)
+    (copies,) = said("greatest_attention", 0.05, 0.09, 0.05, 0.01)
     assert "copies of their sources" in copies
-    nose, mouth = said(0.5, 0.5, 0.96, 0.99)
+    nose, mouth = said("attention", 0.5, 0.5, 0.96, 0.99)
     assert "attention of the nose branch is saturated" in nose
-    assert said(0.5, 0.5, 0.5, 0.99) == [mouth]
+    assert said("attention", 0.5, 0.5, 0.5, 0.99) == [mouth]
+
+
+def test_attention_to_a_small_part_of_the_face_does_not_vanish() -> None:
+    """Lips and brows are a few percent of the pixels: masks that open there alone have means of 0.01."""
+    mask = torch.full((2, 1, 64, 64), 0.001)
+    mask[:, :, 40:44, 24:40] = 0.9
+    edit = Edit(mask, Initial(mask, mask, (mask,) * 4))
+    log = {name: value.item() for name, value in attention_log([edit, edit]).items()}
+    assert log["attention/mouth"] < 0.02
+    assert log["greatest_attention/mouth"] == pytest.approx(0.9)
+    assert small().warnings(log) == []
+    copies = attention_log([Edit(mask, Initial(mask, mask, (mask / 10,) * 4))])
+    assert "copies" in small().warnings({name: value.item() for name, value in copies.items()})[0]
 
 
 # --------------------------------------------------------------------------------------------------- exact resume

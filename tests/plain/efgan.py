@@ -195,6 +195,8 @@ class PlainEFGAN(Method):
             for index, name in enumerate(("global", "eyes", "nose", "mouth")):
                 means = [stage[index].detach().mean() for stage in masks]
                 log[f"attention/{name}"] = torch.stack(means).mean()
+                greatest = [picture.max() for stage in masks for picture in stage[index].detach()]
+                log[f"greatest_attention/{name}"] = torch.stack(greatest).mean()
         return log
 
     def generator_terms(

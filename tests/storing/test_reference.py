@@ -209,6 +209,29 @@ def test_stored_again_damage_is_mended_and_seeds_of_others_are_kept(
     ).read_text()
 
 
+def test_what_somebody_removed_is_made_again_or_named(
+    arguments: list[str], runs: Path, stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The report is finished, so that a run would need neither."""
+    out, to = tmp_path / "runs", tmp_path / "reference"
+    shutil.copytree(runs, out)
+    shutil.copytree(stored, to)
+    folder = load_index(to).suites["dummies"].rows["d-t"].seeds[0].record
+    call = [*arguments, "--from", str(out), "--to", str(to), "--seeds", "0"]
+    for root in (out, to):
+        shutil.rmtree(root / folder)
+    assert reference.main(call) == 0
+    assert (to / folder / "losses.parquet").read_bytes() == (stored / folder / "losses.parquet").read_bytes()
+
+    scores = next(to.glob("scores/*")).relative_to(to)
+    for root in (out, to):
+        shutil.rmtree(root / scores)
+    capsys.readouterr()
+    assert reference.main(call) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{scores} is missing in {out} and in {to}" in line
+
+
 def test_trainings_alone_are_stored_within_seconds(arguments: list[str], runs: Path, tmp_path: Path) -> None:
     out, to = tmp_path / "runs", tmp_path / "reference"
     for kind in ("train", "faces"):
