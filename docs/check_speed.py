@@ -6,8 +6,10 @@
 `tox -e speed` compares by itself. A ratio of two times measured side by side on the same cores holds on any machine of
 the same kind: processor and threads (a step of StarGAN at 128 px takes 2.1 times less than the plain one's on one
 processor, 1.4 times on another). It fails beyond the bound that repeated runs give: t s sqrt(1 + 1/n) of n stored
-logarithms, at 1 % for all rows together, and at least `MARGIN`; s is the spread of all rows, or a row's own where that
-is larger. Where no row was repeated there is no bound, and nothing passes. Exit status: 0 pass, 1 slower, 3 no bound,
+logarithms, at 1 % for all rows together, and at least `MARGIN`; s is the spread of the rows of a table (a batch of
+pictures takes a tenth of a millisecond and varies more than a step), or a row's own where that is larger. Rows of a
+table in which none was repeated have the spread of all tables. Where no row was repeated there is no bound, and nothing
+passes. Exit status: 0 pass, 1 slower, 3 no bound,
 4 nothing to compare.
 """
 
@@ -77,20 +79,31 @@ def ratios_of(rows: Sequence[Row]) -> dict[str, float]:
 def compare(stored: Ratios, now: Mapping[str, float]) -> list[SpeedCheck]:
     """Compare each ratio that is stored."""
     known = {name: value for name, value in now.items() if stored.get(name)}
-    repeated = [[math.log(ratio) for ratio in ratios] for ratios in stored.values() if len(ratios) > 1]
-    freedom = sum(len(logarithms) - 1 for logarithms in repeated)
-    variances = [(len(logarithms) - 1) * statistics.variance(logarithms) for logarithms in repeated]
-    typical = math.sqrt(sum(variances) / freedom) if freedom else None
     checks = []
     for name, value in known.items():
         logarithms = [math.log(ratio) for ratio in stored[name]]
+        spread, freedom = _spread({row: ratios for row, ratios in stored.items() if _table(row) == _table(name)})
+        if not freedom:
+            spread, freedom = _spread(stored)
         bound = None
-        if typical is not None:
+        if freedom:
             own = statistics.stdev(logarithms) if len(logarithms) > 1 else 0.0
-            chance = prediction_bound(max(typical, own), len(logarithms), 1, FAMILY / len(known), freedom)
+            chance = prediction_bound(max(spread, own), len(logarithms), 1, FAMILY / len(known), freedom)
             bound = math.exp(max(chance, math.log1p(MARGIN)))
         checks.append(SpeedCheck(name, math.exp(statistics.fmean(logarithms)), value, bound))
     return checks
+
+
+def _table(name: str) -> str:
+    return name.partition(":")[0]
+
+
+def _spread(stored: Mapping[str, Sequence[float]]) -> tuple[float, int]:
+    """Standard deviation of the logarithms within rows that were repeated, and its degrees of freedom."""
+    repeated = [[math.log(ratio) for ratio in ratios] for ratios in stored.values() if len(ratios) > 1]
+    freedom = sum(len(logarithms) - 1 for logarithms in repeated)
+    squares = sum((len(logarithms) - 1) * statistics.variance(logarithms) for logarithms in repeated)
+    return (math.sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
 
 
 def status(checks: Sequence[SpeedCheck]) -> int:

@@ -50,6 +50,20 @@ def test_runs_in_which_nothing_changed_fail_rarely_and_a_slowdown_by_half_always
     assert alarms <= 12  # 1 % is stated: 3 of 300
 
 
+def test_the_spread_of_another_table_widens_no_bound() -> None:
+    noisy = {"data: A": [9.0, 12.0, 10.0]}
+    for name in ("steps: A", "steps: B"):
+        alone, both = (
+            {check.name: check.bound for check in compare(stored, {name: 2.0})}[name]
+            for stored in (STORED, STORED | noisy)
+        )
+        assert alone == both
+    once, noisier = (compare(stored, {"scoring: C": 5.0})[0].bound for stored in (STORED, STORED | noisy))
+    assert once is not None
+    assert noisier is not None
+    assert noisier > once
+
+
 def test_a_bound_is_never_below_the_margin() -> None:
     (check,) = compare({"steps: A": [2.0, 2.0, 2.0]}, {"steps: A": 2.0})
     assert check.bound == pytest.approx(1 + MARGIN)
