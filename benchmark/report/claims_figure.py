@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,17 +78,16 @@ class FigureText:
     pairs: dict[str, PairBoxes]
 
 
-def shown_evidence(verdict: Verdict, labels: Mapping[str, str]) -> Evidence | None:
+def shown_evidence(verdict: Verdict, metrics: Collection[str]) -> Evidence | None:
     """The comparison of two rows in single edits that a verdict hangs on; None where the claim has none.
 
-    It is the one that the reason names, of an undecided claim the least sure one, else the first. labels: of metrics of
-    single edits, by key.
+    It is the one that contradicts the claim, of an undecided claim the least sure one, else the first. metrics: keys of
+    those of single edits.
     """
-    single = [each for each in verdict.evidence if each.over and each.metric in labels]
+    single = [each for each in verdict.evidence if each.over and each.metric in metrics]
     if verdict.outcome == "undecided":
         return max(single, key=lambda each: each.p, default=None)
-    named = (each for each in single if verdict.why.startswith(f"{labels[each.metric]} of {each.row} and {each.over} "))
-    return next(named, next(iter(single), None))
+    return next((each for each in single if each.contradicts), next(iter(single), None))
 
 
 def best_edit(evidence: Evidence, first: pd.DataFrame, second: pd.DataFrame) -> int:

@@ -45,12 +45,12 @@ def claim_pairs(
     from benchmark.report.verdict_text import evidence_line
 
     metrics = {metric.key: metric for metric in results.metrics}
-    headings = {metric.key: metric.label for metric in results.metrics if metric.per == "edit"}
+    of_edits = {metric.key for metric in results.metrics if metric.per == "edit"}
     rows = {row.id: row for row in results.rows}
     faces = load_faces(edited.folder(context))
     pairs = []
     for verdict in results.verdicts:
-        evidence = shown_evidence(verdict, headings)
+        evidence = shown_evidence(verdict, of_edits)
         if evidence is None:
             continue
         shown = evidence.row, evidence.over

@@ -85,7 +85,7 @@ class Report(Stage[NoFacts]):
 
     kind = "reports"
     facts_type = NoFacts
-    version = 28
+    version = 29
     files = ("results.json",)
 
     def __init__(

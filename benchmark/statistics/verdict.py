@@ -43,6 +43,8 @@ class Evidence:
     """p value of the row not being ahead as claimed, one-sided, before any correction."""
     decides: bool
     """False where the next evidence decides in its place, since this metric is biased."""
+    contradicts: bool = False
+    """True for the comparison that contradicts the claim."""
 
 
 @dataclass(frozen=True)

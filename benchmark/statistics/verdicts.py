@@ -109,7 +109,7 @@ class Comparison:
         # No sign flip of fewer can have so small a p value.
         return identities and max(identities, math.ceil(-math.log2(level))), seeds
 
-    def evidence(self, decides: bool) -> Evidence:
+    def evidence(self, decides: bool, contradicts: bool) -> Evidence:
         """In plain data."""
         interval = self.ahead.interval()
         over_seeds = (None, None) if self.seeds is None else (self.seeds.low, self.seeds.high)
@@ -117,7 +117,7 @@ class Comparison:
         identities, test = interval.values, self.ahead.test
         return Evidence(
             self.row, self.over, self.metric, self.value, self.other, low, high, *_turned(self.sign, *over_seeds),
-            identities, test, self.p_for, decides,
+            identities, test, self.p_for, decides, contradicts,
         )  # fmt: skip
 
 
@@ -302,8 +302,8 @@ def _verdict(
     else:
         why, needed = _what_would_decide(parts, reproduced or contradicted, level, setting)
     evidence = tuple(
-        each.evidence(decides) for part in parts for group, decides in ((part.shown, False), (part.deciding, True))
-        for each in group
+        each.evidence(decides, outcome == "contradicted" and each is failing)
+        for part in parts for group, decides in ((part.shown, False), (part.deciding, True)) for each in group
     )  # fmt: skip
     return Verdict(claim.id, claim.words, claim.place, outcome, why, evidence, p_for, p_against, *needed)
 

@@ -218,24 +218,25 @@ def test_the_pair_shown_is_the_one_that_differs_most_in_the_direction_of_the_who
 def test_the_comparison_shown_is_the_one_that_the_verdict_hangs_on() -> None:
     first = Evidence("a", "b", "psnr_true", 25.0, 24.0, None, None, None, None, 10, "", 0.001, True)
     second = dataclasses.replace(first, metric="ca", p=0.2)
-    labels = {"psnr_true": "PSNR-true", "ca": "CA"}
-    for outcome, why, shown_first in (
-        ("reproduced", "", True),
-        ("contradicted", "CA of a and b are equal within the margin of 20", False),
-        ("contradicted", "PSNR-true of a and b differ the other way", True),
-        ("contradicted", "KD[lite0] of c and d differ the other way", True),
-        ("undecided", "about 30 test identities would decide (10 here)", False),
+    distance = dataclasses.replace(first, metric="kid", contradicts=True)
+    against = dataclasses.replace(second, contradicts=True)
+    single = {"psnr_true", "ca"}
+    for outcome, evidence, expected in (
+        ("reproduced", (first, second), first),
+        ("contradicted", (first, against), against),
+        ("contradicted", (distance, first, second), first),
+        ("undecided", (first, second), second),
     ):
-        verdict = Verdict("x", "w", "p", outcome, why, (first, second))  # type: ignore[arg-type]
-        assert shown_evidence(verdict, labels) == (first if shown_first else second)
-    assert shown_evidence(Verdict("x", "w", "p", "undecided", ""), labels) is None
+        verdict = Verdict("x", "w", "p", outcome, "", evidence)  # type: ignore[arg-type]
+        assert shown_evidence(verdict, single) == expected
+    assert shown_evidence(Verdict("x", "w", "p", "undecided", ""), single) is None
 
 
 def test_the_figure_has_a_strip_for_each_claim() -> None:
     evidence = Evidence("a", "b", "ca", 75.0, 25.0, None, None, None, None, 10, "", 0.1, True)
     verdict = Verdict("x", "w", "p", "reproduced", "", (dataclasses.replace(evidence, metric="fid"), evidence))
-    assert shown_evidence(verdict, {"ca": "CA"}) == evidence
-    assert shown_evidence(verdict, {"ssim": "SSIM"}) is None
+    assert shown_evidence(verdict, {"ca"}) == evidence
+    assert shown_evidence(verdict, {"ssim"}) is None
     reds = np.zeros((4, 32, 32, 3), np.uint8)
     reds[..., 0] = np.array([50, 100, 150, 200])[:, None, None]
     edits = EditPair(("first", "second"), ("sad", "happy"), reds[0], (reds[1], reds[2]), reds[3])

@@ -55,6 +55,7 @@ def test_a_clear_difference_is_reproduced_and_its_opposite_contradicted():
     up, down = verdict(samples, part()), verdict(samples, part(direction="lower"))
     assert (up.outcome, up.why) == ("reproduced", "")
     assert (down.outcome, down.why) == ("contradicted", "CA of a and b differ the other way")
+    assert [each.contradicts for each in (*up.evidence, *down.evidence)] == [False, True]
     assert up.p_reproduced == 2**-10
     assert up.p_contradicted == 1
     evidence = up.evidence[0]
@@ -107,7 +108,9 @@ def test_undecided_says_what_sample_would_decide_and_that_sample_does():
 def test_all_parts_must_hold_and_one_that_fails_contradicts():
     samples = {"a": {"ca": edits(60)}, "b": {"ca": edits(50)}, "c": {"ca": edits(52, 5)}}
     assert verdict(samples, part(), part("c", "b")).outcome == "undecided"
-    assert verdict(samples, part(), part("b", "a")).outcome == "contradicted"
+    contradicted = verdict(samples, part(), part("b", "a"))
+    assert contradicted.outcome == "contradicted"
+    assert [each.contradicts for each in contradicted.evidence] == [False, True]
 
 
 def test_a_number_as_the_other_side():
