@@ -221,7 +221,7 @@ class Store:
         try:
             return self.find(recipe)
         except Damaged:
-            with suppress(Busy), nullcontext() if held else self._locks.hold(_lock(recipe), recipe.name):
+            with suppress(Busy), nullcontext() if held else self._locks.hold(lock_of(recipe), recipe.name):
                 try:  # another process may have made it anew meanwhile
                     return self.find(recipe)
                 except Damaged as error:
@@ -303,14 +303,14 @@ class Store:
 
         What a process on another machine was at is free once its lease has been seen to be stale.
         """
-        free = self._locks.is_free(_lock(recipe))
+        free = self._locks.is_free(lock_of(recipe))
         if free:
-            self._locks.end_stale(_lock(recipe))
+            self._locks.end_stale(lock_of(recipe))
         return free
 
     def _partial(self, recipe: Recipe, number: int | None = None) -> Path | None:
         """The folder that was last worked in, by the holder of a lease up to a number, or without one."""
-        last = self._locks.latest(_lock(recipe)) if number is None else number
+        last = self._locks.latest(lock_of(recipe)) if number is None else number
         names = (f"{recipe.folder}.{count}{PARTIAL}" for count in range(last, 0, -1))
         paths = (self.root / name for name in (*names, recipe.folder + PARTIAL))
         return next((path for path in paths if os.path.lexists(path)), None)
@@ -341,7 +341,7 @@ class Store:
         another process has taken over meanwhile.
         """
         patience = self._patience if self._patience is not None else inf if self.shared else PATIENCE
-        with self._locks.hold(_lock(recipe), recipe.name, patience, tell) as claim:
+        with self._locks.hold(lock_of(recipe), recipe.name, patience, tell) as claim:
             partial = self._folder_of(recipe, claim)
             partial.mkdir(exist_ok=True)
             try:
@@ -436,7 +436,8 @@ def _stamp_of(path: Path) -> tuple[int, int, int] | None:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _lock(recipe: Recipe) -> str:
+def lock_of(recipe: Recipe) -> str:
+    """Return the name of an artifact's lock."""
     return recipe.key[:24]
 
 

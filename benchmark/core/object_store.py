@@ -9,10 +9,14 @@ Below the URL:
 
 Nothing is listed but the folder of one key, so no call grows with what is there. What is downloaded is held against the
 hashes of its manifest before it is put into the cache.
+
+A store that does not answer is asked again for `PATIENCE` seconds. What was finished, and could not be uploaded, stays
+in the cache with a mark in `cache/to-upload/`, and is uploaded by the next process that wants it.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -20,26 +24,33 @@ import shutil
 import tarfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from benchmark.core.artifacts import MANIFEST, Artifact, Manifest, Recipe, Store, Tell
-from benchmark.core.errors import UserError, quoted
+from benchmark.core.artifacts import MANIFEST, PARTIAL, Artifact, Manifest, Recipe, Store, Tell, lock_of
+from benchmark.core.errors import RunFailed, UserError, quoted
 from benchmark.core.hashes import sha256_of
-from benchmark.core.locks import FolderFiles, LeaseFiles, Leases
+from benchmark.core.locks import FolderFiles, LeaseFiles, LeaseLost, Leases
 
 ARTIFACTS, STATES, LEASES = "artifacts", "states", "leases"
 STATE_SECONDS = 30.0
 """Least time between two uploads of one training's state; ten times as long as an upload takes, if that is more."""
 SHARE = 10
+PATIENCE = 120.0
+"""Seconds for which a store that does not answer is asked again."""
+PAUSES = (0.5, 10.0)
+"""Seconds between two tries: at first, and at most."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+"""Errors of this machine's disk."""
 DAMAGED_MANIFEST = f"{MANIFEST}.damaged"
 PROTOCOLS = ("s3", "file")
 NAMED = {"s3": re.compile(r"[a-zA-Z0-9._-]{1,255}(/|$)"), "file": re.compile("/.")}
 WANTED = {"s3": "s3://BUCKET/FOLDER", "file": "file:///FOLDER, from the root on,"}
 """What is behind `://`: a bucket as boto3 takes them, or an absolute path."""
+Answer = TypeVar("Answer")
 
 
 class ObjectFiles:
@@ -60,47 +71,84 @@ class ObjectFiles:
         except ImportError as error:
             raise UserError(f"--store {url} needs s3fs: pip install 'fesbench[s3]'") from error
         self.url = url
+        self.patience = PATIENCE if protocol == "s3" else 0.0
+        """Seconds for which a store that does not answer is asked again."""
+        self._silent = False
+        """Whether it did not answer for as long as that when it was last asked: then it is asked once."""
+
+    def _ask(self, what: Callable[[], Answer]) -> Answer:
+        """Ask the store, again where it does not answer. Raises RunFailed where that is in vain for `patience` seconds.
+
+        Errors of other stores, of this machine's disk, and those that say what is there, are raised as they are.
+        """
+        if not self.patience:
+            return what()
+        until, pause = time.monotonic() + (0.0 if self._silent else self.patience), PAUSES[0]
+        while True:
+            try:
+                answer = what()
+            except (FileNotFoundError, FileExistsError):
+                raise
+            except Exception as error:  # of any of the layers below fsspec
+                if isinstance(error, OSError) and error.errno in FULL:
+                    raise
+                denied = isinstance(error, PermissionError) or "Credentials" in type(error).__name__
+                if denied or time.monotonic() >= until:
+                    self._silent = True
+                    raise RunFailed(
+                        f"the store {self.url} cannot be used ({_first_line(error)}); the same command goes on from "
+                        "what is saved"
+                    ) from error
+            else:
+                self._silent = False
+                return answer
+            time.sleep(pause)
+            pause = min(2 * pause, PAUSES[1])
 
     def path(self, name: str) -> str:
         """Return the path of an object for fsspec."""
         return f"{self.root}/{name}"
 
     def create(self, name: str, content: bytes) -> bool:
-        """Create an object by a conditional write."""
-        try:
-            self.fs.pipe_file(self.path(name), content, mode="create")
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if "PreconditionFailed" in str(error) or "ConditionalRequestConflict" in str(error):
+        """Create an object by a conditional write; True also where an earlier try had created it unnoticed."""
+
+        def try_it() -> bool:
+            try:
+                self.fs.pipe_file(self.path(name), content, mode="create")
+            except FileExistsError:
                 return False
-            raise
-        return True
+            except OSError as error:
+                if "PreconditionFailed" in str(error) or "ConditionalRequestConflict" in str(error):
+                    return False
+                raise
+            return True
+
+        return self._ask(try_it) or self.read(name) == content
 
     def write(self, name: str, content: bytes) -> None:
         """Replace an object."""
-        self.fs.pipe_file(self.path(name), content)
+        self._ask(lambda: self.fs.pipe_file(self.path(name), content))
 
     def read(self, name: str) -> bytes | None:
         """Return an object, or None."""
         try:
-            return bytes(self.fs.cat_file(self.path(name)))
+            return bytes(self._ask(lambda: self.fs.cat_file(self.path(name))))
         except FileNotFoundError:
             return None
 
     def exists(self, name: str) -> bool:
         """Return whether there is such an object."""
-        return bool(self.fs.exists(self.path(name)))
+        return bool(self._ask(lambda: self.fs.exists(self.path(name))))
 
     def delete(self, name: str) -> None:
         """Delete an object, if it is there."""
         with suppress(FileNotFoundError):
-            self.fs.rm_file(self.path(name))
+            self._ask(lambda: self.fs.rm_file(self.path(name)))
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the objects of a folder."""
         try:
-            listing = self.fs.ls(self.path(folder), detail=False, refresh=True)
+            listing = self._ask(lambda: self.fs.ls(self.path(folder), detail=False, refresh=True))
         except FileNotFoundError:
             return []
         return [name.rpartition("/")[2] for name in listing if not name.endswith("/")]
@@ -108,12 +156,16 @@ class ObjectFiles:
     def upload(self, file: Path, name: str) -> None:
         """Upload a file."""
         path = self.path(name)
-        self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        self.fs.put_file(str(file), path)
+
+        def put() -> None:
+            self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self.fs.put_file(str(file), path)
+
+        self._ask(put)
 
     def download(self, name: str, file: Path) -> None:
         """Download an object."""
-        self.fs.get_file(self.path(name), str(file))
+        self._ask(lambda: self.fs.get_file(self.path(name), str(file)))
 
 
 FRESH: Mapping[str, Mapping[str, Any]] = {
@@ -144,28 +196,33 @@ class ObjectStore(Store):
     def check(self) -> None:
         """Raise UserError where objects cannot be written, or where a name can be created twice."""
         probe = f"{LEASES}/probe-{uuid4().hex}"
+        patience, self._files.patience = self._files.patience, 0.0
         try:
             once, twice = self._files.create(probe, b"1"), self._files.create(probe, b"2")
             self._files.delete(probe)
         except Exception as error:  # of any of the layers below fsspec
-            reason = str(error).strip().partition("\n")[0]
             hint = "; credentials and AWS_ENDPOINT_URL are those of boto3" if self.url.startswith("s3:") else ""
-            raise UserError(f"--store {self.url} cannot be written ({type(error).__name__}: {reason}){hint}") from error
+            raise UserError(f"--store {self.url} cannot be written ({_first_line(error)}){hint}") from error
+        finally:
+            self._files.patience = patience
         if not once or (twice and not self.url.startswith("file://")):
             raise UserError(f"--store {self.url}: it has no conditional writes, which keep two machines apart")
 
     # ------------------------------------------------------------------------------------------------ artifacts
     def find(self, recipe: Recipe) -> Artifact | None:
         """Return the artifact, downloaded where it is not in the cache. Raises Damaged for one in the cache."""
-        return super().find(recipe) or (super().find(recipe) if self._fetch(recipe) else None)
+        artifact = super().find(recipe)
+        if artifact is not None and self._mark(recipe).exists():
+            return self._deliver(recipe, artifact)
+        return artifact or (super().find(recipe) if self._fetch(recipe) else None)
 
     def find_or_set_aside(self, recipe: Recipe, tell: Tell, held: bool = False) -> Artifact | None:
         """Return the artifact; a damaged one in the cache is downloaded again."""
         return super().find_or_set_aside(recipe, tell, held) or self.find(recipe)
 
     def exists(self, recipe: Recipe) -> bool:
-        """Return whether its manifest is in the cache or in the store."""
-        if super().exists(recipe) or recipe.key in self._remote:
+        """Return whether its manifest is in the store; of one in the cache that is known."""
+        if recipe.key in self._remote or (super().exists(recipe) and not self._mark(recipe).exists()):
             return True
         there = self._files.exists(f"{ARTIFACTS}/{recipe.folder}/{MANIFEST}")
         if there:
@@ -176,14 +233,40 @@ class ObjectStore(Store):
         self, recipe: Recipe, partial: Path, keep: list[str], facts: Mapping[str, Any], seconds: float,
         made: Mapping[str, Any],
     ) -> Artifact:  # fmt: skip
-        """Finish it in the cache, and upload it: the pack, then the manifest."""
-        artifact = super().finish(recipe, partial, keep, facts, seconds, made)
-        self._push(recipe, artifact.folder)
+        """Finish it in the cache, and upload it: the pack, then the manifest. Raises LeaseLost."""
+        if self._locks.latest(lock_of(recipe)) != _number_of(partial):
+            raise LeaseLost(f"{recipe.name}: another process has taken it over")
+        self._set_mark(recipe)
+        return self._deliver(recipe, super().finish(recipe, partial, keep, facts, seconds, made))
+
+    def adopt(self, artifact: Artifact, recipe: Recipe, tell: Tell = lambda _: None) -> Artifact:
+        """Copy a finished artifact of another store, and upload it, unless this store has it. Raises Busy."""
+        if not self.exists(recipe):
+            self._set_mark(recipe)
+        return super().adopt(artifact, recipe, tell)
+
+    def _mark(self, recipe: Recipe) -> Path:
+        """Return the mark of an artifact of the cache that is to be uploaded."""
+        return self.root / "cache" / "to-upload" / recipe.key
+
+    def _set_mark(self, recipe: Recipe) -> None:
+        self._mark(recipe).parent.mkdir(parents=True, exist_ok=True)
+        self._mark(recipe).touch()
+
+    def _deliver(self, recipe: Recipe, artifact: Artifact) -> Artifact:
+        """Upload an artifact of the cache; return it, or the one that another machine has uploaded before."""
+        while not self._push(recipe, artifact.folder):
+            if self._fetch(recipe, replace=True):
+                self._verified.pop(recipe.key, None)
+                artifact = super().find(recipe) or artifact
+                break
+        self._mark(recipe).unlink(missing_ok=True)
         for name in self._files.names(_states(recipe)):
             self._files.delete(f"{_states(recipe)}/{name}")
         return artifact
 
-    def _push(self, recipe: Recipe, folder: Path) -> None:
+    def _push(self, recipe: Recipe, folder: Path) -> bool:
+        """Upload an artifact of the cache; return False where there is one of another machine."""
         manifest = (folder / MANIFEST).read_bytes()
         pack = self._incoming()
         try:
@@ -193,11 +276,17 @@ class ObjectStore(Store):
             self._files.upload(pack, f"{ARTIFACTS}/{recipe.folder}/{_pack_name(manifest)}")
         finally:
             pack.unlink(missing_ok=True)
-        self._files.write(f"{ARTIFACTS}/{recipe.folder}/{MANIFEST}", manifest)
+        if not self._files.create(f"{ARTIFACTS}/{recipe.folder}/{MANIFEST}", manifest):
+            self._files.delete(f"{ARTIFACTS}/{recipe.folder}/{_pack_name(manifest)}")
+            return False
         self._remote.add(recipe.key)
+        return True
 
-    def _fetch(self, recipe: Recipe) -> bool:
-        """Download an artifact into the cache, if it is there and whole; a damaged one is renamed."""
+    def _fetch(self, recipe: Recipe, replace: bool = False) -> bool:
+        """Download an artifact into the cache, if it is there and whole; a damaged one is renamed.
+
+        replace: also where the cache has one.
+        """
         at = f"{ARTIFACTS}/{recipe.folder}"
         content = self._files.read(f"{at}/{MANIFEST}")
         if content is None:
@@ -212,8 +301,12 @@ class ObjectStore(Store):
             self._unpack(f"{at}/{_pack_name(content)}", folder, manifest)
             target = self.root / recipe.folder
             target.parent.mkdir(parents=True, exist_ok=True)
+            if replace:
+                shutil.rmtree(target)
             with suppress(OSError):  # another process of this machine was faster
                 folder.rename(target)
+            for left in target.parent.glob(f"{target.name}.*{PARTIAL}"):  # of a lease that was taken over
+                shutil.rmtree(left, ignore_errors=True)
             return True
         except (ValueError, FileNotFoundError, tarfile.TarError):
             self._files.write(f"{at}/{DAMAGED_MANIFEST}", content)
@@ -255,9 +348,12 @@ class ObjectStore(Store):
             if not recipe.state:
                 yield partial
                 return
-            number = int(partial.name.split(".")[-2])
+            number = _number_of(partial)
             self._fetch_state(recipe, partial / recipe.state)
-            uploads = _StateUploads(self._files, recipe, partial / recipe.state, number)
+            uploads = _StateUploads(
+                self._files, recipe, partial / recipe.state, number,
+                lambda: self._locks.latest(lock_of(recipe)) != number,
+            )  # fmt: skip
             try:
                 yield partial
             finally:
@@ -290,9 +386,14 @@ class ObjectStore(Store):
 
 
 class _StateUploads:
-    """A thread that uploads the state of a training at intervals, and once more at the end."""
+    """A thread that uploads the state of a training at intervals, and once more at the end.
 
-    def __init__(self, files: ObjectFiles, recipe: Recipe, path: Path, number: int) -> None:
+    Where another process has taken over the training, its folder is removed: this process has nothing to write to.
+    """
+
+    def __init__(self, files: ObjectFiles, recipe: Recipe, path: Path, number: int, lost: Callable[[], bool]) -> None:
+        """number, lost: of the lease."""
+        self._lost = lost
         self._files, self._folder, self._path, self._number = files, _states(recipe), path, number
         self._count = 0
         self._digest = sha256_of(path) if path.exists() else ""
@@ -311,6 +412,8 @@ class _StateUploads:
         while not self._ended.wait(self._pause):
             with suppress(Exception):  # a store that does not answer for a moment costs no training
                 started = time.monotonic()
+                if self._lost():
+                    shutil.rmtree(self._path.parent, ignore_errors=True)
                 self._upload()
                 self._pause = max(STATE_SECONDS, SHARE * (time.monotonic() - started))
 
@@ -356,8 +459,17 @@ class _FolderOfObjects:
         return self._files.names(f"{self._folder}/{folder}")
 
 
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
 def _states(recipe: Recipe) -> str:
     return f"{STATES}/{recipe.key[:24]}"
+
+
+def _number_of(partial: Path) -> int:
+    """Return the number of the lease that a folder is worked in with."""
+    return int(partial.name.split(".")[-2])
 
 
 def _pack_name(manifest: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,9 @@ from uuid import uuid4
 import pytest
 
 from benchmark.core import object_store
-from benchmark.core.artifacts import MANIFEST, Artifact, Recipe
-from benchmark.core.errors import UserError
-from benchmark.core.locks import Busy
+from benchmark.core.artifacts import MANIFEST, Artifact, Recipe, Store, lock_of
+from benchmark.core.errors import RunFailed, UserError
+from benchmark.core.locks import Busy, LeaseLost
 from benchmark.core.object_store import ARTIFACTS, DAMAGED_MANIFEST, ObjectFiles, ObjectStore
 
 STATE = "state.safetensors"
@@ -152,6 +153,155 @@ def test_the_state_of_a_training_goes_on_on_another_machine(
         assert (partial / STATE).read_bytes() == b"iteration 5"
     make(two)
     assert two._files.names(f"states/{RECIPE.key[:24]}") == []
+
+
+@pytest.mark.parametrize("opened", ["memory"], indirect=True)
+def test_a_finished_artifact_that_could_not_be_uploaded_is_uploaded_later(
+    opened: Callable[[str], ObjectStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = opened("one"), opened("two")
+
+    def away(*_: object) -> None:
+        raise RunFailed("the store cannot be used")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ObjectFiles, "upload", away)
+        with pytest.raises(RunFailed):
+            make(one)
+    assert not two.exists(RECIPE)
+    again = opened("one")
+    assert not again.exists(RECIPE)  # it has to be made, or uploaded, before others can use it
+    with again.making(RECIPE):
+        found = again.find_or_set_aside(RECIPE, print, held=True)
+    assert found is not None
+    assert again.exists(RECIPE)
+    assert two.find(RECIPE) is not None
+    assert not list((again.root / "cache" / "to-upload").iterdir())
+
+
+@pytest.mark.parametrize("opened", ["memory", "s3"], indirect=True)
+def test_of_two_who_upload_the_first_counts(opened: Callable[[str], ObjectStore]) -> None:
+    """One that is slower, or wakes up, takes what the other has made."""
+    one, two = opened("one"), opened("two")
+    first = make(one)
+    second = Store.finish(two, RECIPE, partial_of(two), ["one.bin", "two.txt"], {"count": 4}, 2.5, {"by": "another"})
+    two._set_mark(RECIPE)
+    assert second.manifest != first.manifest
+    found = opened("two").find(RECIPE)
+    assert found is not None
+    assert found.manifest == first.manifest
+    at = f"{ARTIFACTS}/{RECIPE.folder}"
+    assert len(one._files.names(at)) == 2
+
+
+def partial_of(store: ObjectStore) -> Path:
+    partial = store.root / f"{RECIPE.folder}.1.partial"
+    partial.mkdir(parents=True)
+    for name in ("one.bin", "two.txt"):
+        (partial / name).write_bytes(CONTENT)
+    return partial
+
+
+@pytest.mark.parametrize("opened", ["memory"], indirect=True)
+def test_one_whose_lease_was_taken_over_has_nothing_to_write_to(
+    opened: Callable[[str], ObjectStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "STATE_SECONDS", 0.05)
+    one, two = opened("one"), opened("two")
+
+    def work() -> None:
+        with one.making(RECIPE) as mine:
+            (mine / STATE).write_bytes(b"iteration 5")
+            lease = f"leases/{lock_of(RECIPE)}/00000001"
+            two._files.write(lease, (two._files.read(lease) or b"").replace(b"held", b"free"))
+            with two.making(RECIPE) as theirs:
+                late = time.monotonic() + 10
+                while mine.exists():
+                    assert time.monotonic() < late
+                    time.sleep(0.02)
+                (theirs / "one.bin").write_bytes(CONTENT)
+                two.finish(RECIPE, theirs, ["one.bin"], {}, 0.0, {})
+            (mine / STATE).write_bytes(b"iteration 6")
+
+    with pytest.raises(LeaseLost):
+        work()
+    assert one.find(RECIPE) is not None
+
+
+@pytest.mark.parametrize("opened", ["memory"], indirect=True)
+def test_one_whose_lease_was_taken_over_finishes_nothing(opened: Callable[[str], ObjectStore]) -> None:
+    one, two = opened("one"), opened("two")
+
+    def work() -> None:
+        with one.making(RECIPE) as mine:
+            (mine / "one.bin").write_bytes(CONTENT)
+            two._files.create(f"leases/{lock_of(RECIPE)}/00000002", b"")
+            one.finish(RECIPE, mine, ["one.bin"], {}, 0.0, {})
+
+    with pytest.raises(LeaseLost, match="train it: another process has taken it over"):
+        work()
+    assert not two.exists(RECIPE)
+    assert not one.exists(RECIPE)
+
+
+def test_what_comes_from_another_store_is_uploaded(opened: Callable[[str], ObjectStore], tmp_path: Path) -> None:
+    other = Store(tmp_path / "other")
+    with other.making(RECIPE) as partial:
+        (partial / "one.bin").write_bytes(CONTENT)
+        artifact = other.finish(RECIPE, partial, ["one.bin"], {}, 0.0, {})
+    one, two = opened("one"), opened("two")
+    one.adopt(artifact, RECIPE)
+    found = two.find(RECIPE)
+    assert found is not None
+    assert (found.folder / "one.bin").read_bytes() == CONTENT
+    two.adopt(artifact, RECIPE)
+    assert not list((two.root / "cache").glob("to-upload/*"))
+
+
+class Away:
+    """A store's file system that does not answer a few times."""
+
+    def __init__(self, fs: Any, times: int, error: Exception) -> None:
+        self._fs, self.times, self._error = fs, times, error
+
+    def __getattr__(self, name: str) -> Any:
+        def ask(*arguments: Any, **more: Any) -> Any:
+            if self.times:
+                self.times -= 1
+                raise self._error
+            return getattr(self._fs, name)(*arguments, **more)
+
+        return ask
+
+
+@pytest.mark.parametrize("opened", ["memory"], indirect=True)
+def test_a_store_that_does_not_answer_is_asked_again(
+    opened: Callable[[str], ObjectStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "PAUSES", (0.01, 0.02))
+    files = opened("one")._files
+    files.patience = 0.3
+    working = files.fs
+    files.fs = Away(working, 3, ConnectionError("refused\nat length"))
+    files.write("name", b"content")
+    assert files.read("name") == b"content"
+    files.fs = away = Away(working, 10_000, ConnectionError("refused\nat length"))
+    with pytest.raises(
+        RunFailed, match=r"the store memory://\S+ cannot be used \(ConnectionError: refused\); "
+    ) as error:
+        files.read("name")
+    assert "\n" not in str(error.value)
+    before = away.times
+    with pytest.raises(RunFailed):  # it is asked once, until it has answered
+        files.exists("name")
+    assert before - away.times == 1
+    files.fs = Away(working, 1, PermissionError("denied"))
+    with pytest.raises(RunFailed, match=r"cannot be used \(PermissionError: denied\)"):
+        files.write("name", b"content")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    files.fs = Away(working, 1, full)
+    with pytest.raises(OSError, match="No space left"):
+        files.write("name", b"content")
 
 
 def test_no_call_lists_more_than_one_key(opened: Callable[[str], ObjectStore], monkeypatch: pytest.MonkeyPatch) -> None:
