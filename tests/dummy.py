@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,12 +30,16 @@ def disturb(iteration: int) -> None:
     DUMMY_PAUSE: seconds that every iteration takes longer. DUMMY_MEET: a folder; iteration 1 waits until another
     training is there as well. DUMMY_CUT: `4 parent 9`, say: once, a process's iteration 4 sends signal 9 to the process
     that started this one (or to its own: `self`; or to all of the group: `group`); the mark of it is in DUMMY_MEET.
+    DUMMY_STEPS: a file to which every iteration adds a line: machine, process, iteration.
     """
+    if "DUMMY_STEPS" in os.environ:
+        with Path(os.environ["DUMMY_STEPS"]).open("a") as steps:
+            steps.write(f"{socket.gethostname()} {os.getpid()} {iteration}\n")
     time.sleep(float(os.environ.get("DUMMY_PAUSE", "0")))
     meet = Path(os.environ.get("DUMMY_MEET", ""))
     if iteration == 1 and "DUMMY_MEET" in os.environ:
-        (meet / f"there-{os.getpid()}").touch()
-        late = time.monotonic() + 60
+        (meet / f"there-{socket.gethostname()}-{os.getpid()}").touch()
+        late = time.monotonic() + 240
         while len(list(meet.glob("there-*"))) < 2:
             assert time.monotonic() < late, "nobody came"
             time.sleep(0.02)

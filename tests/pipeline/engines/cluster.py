@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ class Suite:
 
     command: list[str]
     results: bytes
+    out: Path
+    """Of the undisturbed call."""
 
     def start(self, out: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
         """Call it, in a group of processes of its own."""
@@ -61,7 +64,30 @@ def make_suite(folder: Path, faces: Path) -> Suite:
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return Suite(command, (report_of(folder / "out") / "results.json").read_bytes())
+    return Suite(command, (report_of(folder / "out") / "results.json").read_bytes(), folder / "out")
+
+
+def without_trainings(suite: Suite, out: Path) -> Path:
+    """Copy the store of the undisturbed call, without the trainings and all that is made from them."""
+    shutil.copytree(suite.out, out)
+    for kind in ("train", "synth", "scores", "reports", "cache"):
+        shutil.rmtree(out / kind, ignore_errors=True)
+    return out
+
+
+@dataclass(frozen=True)
+class Step:
+    """An iteration of a training, as the process that did it has noted it (`tests.dummy.disturb`)."""
+
+    machine: str
+    process: str
+    iteration: int
+
+
+def steps_of(file: Path) -> list[Step]:
+    """All iterations that were done so far."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [Step(machine, process, int(number)) for machine, process, number in map(str.split, lines)]
 
 
 class Nodes:
