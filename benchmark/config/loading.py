@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
@@ -11,7 +12,7 @@ from typing import Any
 import yaml
 
 from benchmark.core.errors import UserError, quoted, unknown
-from benchmark.core.files import read_regular
+from benchmark.core.files import fault_of, read_regular
 from benchmark.core.models import MOST_OF_A_PATH, parse
 from benchmark.core.paths import cut, printable
 
@@ -142,7 +143,9 @@ def find(kind: str, folder: Path, name: str) -> Path:
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
         if not os.path.exists(path):  # noqa: PTH110 - never raises
-            raise UserError(f"{kind} file {printable(cut(name, MOST_OF_A_PATH))} does not exist")
+            closed = os.strerror(errno.EACCES) in fault_of(path)
+            fault = "cannot be read: check the permissions of its folder" if closed else "does not exist"
+            raise UserError(f"{kind} file {printable(cut(name, MOST_OF_A_PATH))} {fault}")
         return path
     if name not in names(folder):
         if os.sep in name:

@@ -268,6 +268,8 @@ class Store:
         try:
             manifest = Manifest.read(folder / MANIFEST)
         except ValueError as error:
+            if isinstance(error.__cause__, PermissionError):
+                raise error.__cause__ from None  # it may be whole
             raise Damaged(folder, str(error)) from error
         if manifest.key != key:
             raise Damaged(folder, "its manifest is of another artifact")

@@ -20,7 +20,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -33,6 +33,7 @@ from benchmark.core.mlflow_view import ORDER_TAG, PARENT_TAG, VIEW_TAG, view_key
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from sqlalchemy import Connection
 
 URI, NAME = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
 PLAN_TAG, ROW_TAG, FAILED_TAG = "fesbench.plan", "fesbench.row", "fesbench.failed"
@@ -60,11 +61,16 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
 """Of MLflow's variables: its own are two minutes for a request, and seven more tries."""
+DATABASES = frozenset({"sqlite", "postgresql", "mysql", "mssql"})
 PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 class TrackingError(Exception):
     """MLflow cannot be logged to; the message says why and what to do."""
+
+
+DELETED = ("deleted", "must be in the 'active' state", "RESOURCE_DOES_NOT_EXIST", "Run with id=")
+"""Of messages about a run that is not there any more."""
 
 
 def is_local(uri: str) -> bool:
@@ -92,7 +98,13 @@ class Session:
             _create_database(path)
             if path.absolute() == database:
                 mend_locations(out)
-        self._client = _client(uri or sqlite_uri(database))
+        self._uri = uri or sqlite_uri(database)
+        if _is_database(self._uri):
+            import_mlflow()
+            with _connected(self._uri) as connection:
+                _check_schema(connection, self._uri)
+                _mend_moved(connection, out)
+        self._client = _client(self._uri)
         self._experiment_id = self._experiment()
         self._parent = self._take_up("", log.title, {}, log.parameters)
         self._rows: dict[str, str] = {}
@@ -183,7 +195,7 @@ class Session:
             self._client.log_batch(run, new[start : start + BATCH])
 
     def _experiment(self) -> str:
-        """Return the experiment's id. Files of a new one lie below the output folder, unless a server stores them."""
+        """Return the experiment's id. Files of a new one in a database lie below the output folder."""
         name = os.environ.get(NAME) or EXPERIMENT
         experiment = self._client.get_experiment_by_name(name)
         if experiment is not None and experiment.lifecycle_stage == "deleted":
@@ -193,7 +205,7 @@ class Session:
             )
         if experiment is not None:
             return str(experiment.experiment_id)
-        location = _files_uri(self._out) if is_local(os.environ.get(URI, "")) else None
+        location = _files_uri(self._out) if _is_database(self._uri) else None
         # Without this tag the web page opens on views for language models.
         tags = {"mlflow.experimentKind": "custom_model_development"}
         return str(self._client.create_experiment(name, location, tags))
@@ -216,32 +228,58 @@ class Session:
     ) -> str:
         """Return the run that the log names, else the unfinished run of this plan and row, else a new one; its id."""
         from mlflow.entities import Param
-        from mlflow.exceptions import MlflowException
 
-        if known := self._log.runs.get(row):
-            with suppress(MlflowException):  # it is not in this MLflow
-                if self._client.get_run(known).info.lifecycle_stage == "active":
-                    return known
-        wanted = (
-            f"tags.`{PLAN_TAG}` = '{self._log.plan}' and tags.`{ROW_TAG}` = '{row}' and attributes.status != 'FINISHED'"
-        )
-        runs: list[Run] = self._client.search_runs([self._experiment_id], wanted, max_results=1)
-        known_parameters: Mapping[str, str] = {}
-        if runs:
-            run, known_parameters = str(runs[0].info.run_id), runs[0].data.params
-            self._client.update_run(run, status="RUNNING")
-        else:
+        run = self._known(row) or self._unfinished(row)
+        if run is None:
             source = {
                 "mlflow.source.name": self._log.command, "mlflow.source.type": "LOCAL", "mlflow.user": _user()
             }  # fmt: skip
             given = {tag: self._log.parameters.get(parameter, "") for tag, parameter in COMMON_TAGS.items()}
             common = {tag: value for tag, value in given.items() if value}
-            tags = {PLAN_TAG: self._log.plan, ROW_TAG: row, **source, **common, **tags}
-            run = str(self._client.create_run(self._experiment_id, started, tags, name).info.run_id)
-        new = {key: value for key, value in parameters.items() if key not in known_parameters}
-        self._client.log_batch(run, params=[Param(key, str(value)[:6000]) for key, value in new.items()])
-        self._log.runs = {**self._log.runs, row: run}  # another thread may be reading the old one
-        return run
+            all_tags = {PLAN_TAG: self._log.plan, ROW_TAG: row, **source, **common, **tags}
+            run = self._client.create_run(self._experiment_id, started, all_tags, name)
+        number = str(run.info.run_id)
+        for tag, value in tags.items():
+            if run.data.tags.get(tag) != value:  # the suite's run may be another one since
+                self._client.set_tag(number, tag, value)
+        self._keep_files_here(run)
+        new = {key: value for key, value in parameters.items() if key not in run.data.params}
+        if new:
+            self._client.log_batch(number, params=[Param(key, str(value)[:6000]) for key, value in new.items()])
+        self._log.runs = {**self._log.runs, row: number}  # another thread may be reading the old one
+        return number
+
+    def _known(self, row: str) -> Run | None:
+        """Return the run that the log names, unless it was deleted or is in another MLflow."""
+        from mlflow.exceptions import MlflowException
+
+        if number := self._log.runs.get(row):
+            with suppress(MlflowException):
+                run: Run = self._client.get_run(number)
+                return run if run.info.lifecycle_stage == "active" else None
+        return None
+
+    def _unfinished(self, row: str) -> Run | None:
+        """Return the unfinished run of this plan and row, running again."""
+        wanted = (
+            f"tags.`{PLAN_TAG}` = '{self._log.plan}' and tags.`{ROW_TAG}` = '{row}' and attributes.status != 'FINISHED'"
+        )
+        runs: list[Run] = self._client.search_runs([self._experiment_id], wanted, max_results=1)
+        if not runs:
+            return None
+        self._client.update_run(runs[0].info.run_id, status="RUNNING")
+        return runs[0]
+
+    def _keep_files_here(self, run: Run) -> None:
+        """Have a run's files lie below this output folder, where its experiment keeps them below another one, which
+        may be gone: MLflow gives a run the place of its experiment.
+        """
+        end = f"/{run.info.run_id}/artifacts"
+        place = run.info.artifact_uri.removesuffix(end)
+        here = _files_uri(self._out)
+        if _is_database(self._uri) and place.endswith(f"/{FILES}") and place != here:
+            with _connected(self._uri) as connection:
+                _relocate(connection, run.info.run_id, here + end)
 
 
 def _note(text: str, run: str, files: Mapping[str, str]) -> str:
@@ -317,21 +355,23 @@ def describe(error: BaseException, out: Path) -> str:
         return f"MLflow at {where}: {text}"
     if "database is locked" in text:
         return f"the MLflow database {where} is locked by another process: end that, or wait for it"
-    if "out-of-date database schema" in text or "Can't locate revision" in text:
-        return (
-            f"the MLflow database {where} was written by another version of MLflow: `mlflow db upgrade "
-            f"{where if chosen else f'sqlite:///{where}'}` brings an older one up to date (make a copy first)"
-        )
+    if "readonly database" in text:
+        return f"the MLflow database {where} cannot be written: it is read-only, or was removed or replaced"
+    if "disk is full" in text:
+        return f"there is no room for the MLflow database {where}: make room"
     if "not a database" in text or "malformed" in text:
         return f"the MLflow database {where} is damaged: move it away, and a new one is made"
-    if "deleted" in text or "must be in the 'active' state" in text or "RESOURCE_DOES_NOT_EXIST" in text:
+    if any(words in text for words in DELETED):
         return f"a run in MLflow at {where} was deleted: a new one is made"
     hint = f": check {URI}" if chosen else ""
     return f"MLflow at {where} does not answer ({text[:160] or type(error).__name__}){hint}"
 
 
 def _without_password(uri: str) -> str:
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # it is no address, and `describe` says so
+        return uri
     return uri.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if "@" in parts.netloc else uri
 
 
@@ -371,6 +411,13 @@ def sqlite_uri(path: Path) -> str:
 def _sqlite_path(uri: str) -> Path | None:
     """Return the file of an SQLite URI; None for any other."""
     return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
+
+
+def _is_database(uri: str) -> bool:
+    """Whether a tracking URI names a database, whose clients say where files lie; servers and folders say so
+    themselves.
+    """
+    return uri.partition(":")[0].partition("+")[0] in DATABASES
 
 
 def _files_uri(out: Path) -> str:
@@ -419,6 +466,69 @@ def mend_locations(out: Path) -> None:
             connection.execute(
                 "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (files, location)
             )
+
+
+def _check_schema(connection: Connection, uri: str) -> None:
+    """Raise TrackingError where another version of MLflow has made the tables, which MLflow upgrades at times, without
+    a question.
+    """
+    from sqlalchemy import inspect, text
+
+    if not inspect(connection).has_table("alembic_version"):
+        return
+    import mlflow.store
+    from alembic.script import ScriptDirectory
+    from mlflow.version import VERSION
+
+    script = ScriptDirectory(str(Path(mlflow.store.__path__[0], "db_migrations")))
+    version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if version is None or version in script.get_heads():
+        return
+    if version in {revision.revision for revision in script.walk_revisions()}:
+        advice = (
+            f"an older MLflow: `mlflow db upgrade {_without_password(uri)}` brings it up to date (make a copy first)"
+        )
+    else:
+        advice = f"a newer MLflow than {VERSION}, which is installed here: upgrade that, or choose another with {URI}"
+    raise TrackingError(f"its database was written by {advice}")
+
+
+def _mend_moved(connection: Connection, out: Path) -> None:
+    """Have runs of a database of one's own keep their files in this output folder, where it was moved with them."""
+    from sqlalchemy import inspect, text
+
+    if not inspect(connection).has_table("runs"):
+        return
+    here = _files_uri(out)
+    locations = connection.execute(
+        text("SELECT run_uuid, artifact_uri FROM runs WHERE artifact_uri LIKE :files"), {"files": f"%/{FILES}/%"}
+    ).all()
+    for run, location in locations:
+        folder, _, below = location.rpartition(f"/{FILES}/")
+        old = _local_path(location)
+        moved = old is not None and not old.exists() and (out / FILES / unquote(below)).exists()
+        if moved and f"{folder}/{FILES}" != here:
+            _relocate(connection, run, f"{here}/{below}")
+
+
+@contextmanager
+def _connected(uri: str) -> Iterator[Connection]:
+    """Connect to MLflow's database, for what its clients cannot change; what the block does is committed as a whole."""
+    from sqlalchemy import create_engine
+
+    engine = create_engine(uri)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _relocate(connection: Connection, run: str, location: str) -> None:
+    from sqlalchemy import text
+
+    change = text("UPDATE runs SET artifact_uri = :location WHERE run_uuid = :run")
+    connection.execute(change, {"location": location, "run": run})
 
 
 def points(columns: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[int, float]]]]:

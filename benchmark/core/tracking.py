@@ -245,6 +245,7 @@ class MlflowTracker(Tracker):
         if self._session is None:
             self._session = Session(self._out, self._log)
             if self._finished:
+                self._changed |= {row.name for row in self._log.rows}
                 self._journal.write(self._log)  # with the ids of the runs
         for row in self._log.rows:
             if row.name in self._changed:

@@ -18,7 +18,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.errors import UserError, quoted
-from benchmark.core.files import A_FILE, fault_of, folder_fault_of, read_regular
+from benchmark.core.files import A_FILE, fault_of, folder_fault_of, open_regular, read_regular
 from benchmark.core.models import fault_line
 from benchmark.data.framing import Framing
 from benchmark.interface import Method, Shape
@@ -172,6 +172,10 @@ class Checkpoint:
         path = self.folder / WEIGHTS
         if fault := fault_of(path):
             raise UserError(f"the checkpoint {self.folder} is not whole: {WEIGHTS} {fault}")
+        try:
+            open_regular(path).close()  # safetensors says of every file that cannot be opened that it is missing
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
         model = self._skeleton()
         wanted = prefixed("model", model.state_dict())
         for name, network in model.averaged().items() if not self.text.for_editing else ():
@@ -228,7 +232,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if fault := folder_fault_of(folder):
         hint = ": benchmark.import_checkpoint makes one of a published file" if fault == A_FILE else ""
         raise UserError(f"{folder} {fault}, so it holds no checkpoint{hint}")
-    if not path.exists():
+    if fault_of(path) == "is missing":
         raise UserError(f"{folder} holds no checkpoint: there is no {CHECKPOINT} in it")
     text = read_text(path)
     try:

@@ -69,9 +69,6 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], text: Mapping[str, A
     write_safetensors(partial, on_cpu, {TEXT: content})
     if sealed:
         _seal(partial)
-    mask = os.umask(0)
-    os.umask(mask)
-    partial.chmod(0o666 & ~mask)  # safetensors gives the owner alone access
     with partial.open("rb") as stream:
         os.fsync(stream.fileno())
     partial.replace(path)
@@ -86,6 +83,9 @@ def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str
         code = re.search(r"(?:code: |os error )(\d+)", str(error))
         number = int(code[1]) if code else errno.EIO
         raise OSError(number, os.strerror(number), os.fspath(path)) from error
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)  # safetensors gives the owner alone access
 
 
 def _seal(path: Path) -> None:
@@ -137,7 +137,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_state(path: Path, warn: Callable[[str], None]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read a sealed state; None if there is none. A damaged file is renamed, and `warn` gets a line."""
+    """Read a sealed state; None if there is none. A damaged file is renamed, and `warn` gets a line.
+
+    Raises PermissionError.
+    """
     if not os.path.lexists(path):
         return None
     try:
@@ -145,6 +148,8 @@ def load_state(path: Path, warn: Callable[[str], None]) -> tuple[dict[str, Tenso
             raise ValueError(f"it {fault}")
         _check_seal(path)
         return _read(path)
+    except PermissionError:  # it may be whole
+        raise
     except DAMAGE as error:
         aside = free_name(path, DAMAGED)
         path.rename(aside)

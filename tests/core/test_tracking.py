@@ -15,14 +15,18 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
+from mlflow.version import VERSION
 
 from benchmark.core import mlflow_session, tracking
-from benchmark.core.mlflow_session import DATABASE, EXPERIMENT, FILES, NAME, URI, sqlite_uri
+from benchmark.core.mlflow_session import DATABASE, EXPERIMENT, FILES, NAME, PLAN_TAG, URI, sqlite_uri
+from benchmark.core.mlflow_view import PARENT_TAG
 from benchmark.core.tracking import JOURNALS, LATER, MlflowTracker, TrackedRow, deliver_missed
 
 PLAN = "0123456789abcdef" * 4
 ROWS = [TrackedRow("a seed 0", "t0", {"method": "m"}), TrackedRow("b seed 0", "t0", {"method": "m"})]
 FILE, FACE = "table.md", "faces.png"
+REVISIONS = {"older": "451aebb31d03", "newer": "0123456789ab"}
+"""Of a database's tables: MLflow's of 2019, and one that it does not know."""
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +87,11 @@ def until(met: Callable[[], Any]) -> None:
     while not met():
         assert time.monotonic() < late
         time.sleep(0.05)
+
+
+def files_of(folder: Path) -> dict[Path, int]:
+    """When each file was written."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
 def client_of(out: Path, uri: str = "") -> MlflowClient:
@@ -217,6 +226,74 @@ def test_a_moved_or_copied_folder_keeps_its_files(out: Path, how: Callable[[Path
         check_complete(out)
 
 
+@pytest.fixture
+def own(out: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a database of one's own, beside the output folder."""
+    (out / DATABASE).rename(out.parent / "own.db")
+    uri = f"sqlite:///{out.parent / 'own.db'}"
+    monkeypatch.setenv(URI, uri)
+    return uri
+
+
+@pytest.mark.parametrize("how", [shutil.move, shutil.copytree])
+def test_files_go_with_the_folder_where_the_database_is_ones_own(
+    out: Path, own: str, how: Callable[[Path, Path], Any]
+) -> None:
+    Suite(out).finish()
+    there = out.with_name("there")
+    how(out, there)
+    before = files_of(out)
+    second = Suite(there, PLAN[::-1])
+    second.finish()
+    assert second.warnings == []
+    assert files_of(out) == before
+    assert out.exists() is (how is shutil.copytree)
+    client = client_of(out, own)
+    parents = [run for run in client.search_runs(["1"]) if PARENT_TAG not in run.data.tags]
+    folders = {run.data.tags[PLAN_TAG]: run.info.artifact_uri for run in parents}
+    assert folders[PLAN[::-1]].startswith(f"{there.as_uri()}/")
+    assert folders[PLAN].startswith(f"{(out if out.exists() else there).as_uri()}/")
+    for run in parents:
+        names = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "report")}
+        assert names == {FILE, FACE}  # these show faces, which stay below the output folder
+
+
+def test_each_folder_keeps_its_own_files_where_two_share_a_database(out: Path, own: str) -> None:
+    del own
+    other = out.with_name("other")
+    for number, folder in enumerate((out, other)):
+        folder.mkdir(exist_ok=True)
+        suite = Suite(folder, f"{number}" * 64)
+        suite.finish()
+        assert suite.warnings == []
+    for folder in (out, other):
+        assert sorted(path.name for path in files_of(folder / FILES)) == sorted([FILE, FACE])
+
+
+def test_an_interrupted_suite_that_was_moved_goes_on_in_its_new_place(out: Path, own: str) -> None:
+    first = Suite(out)
+    first.train(3)
+    until(lambda: len(runs_of(client_of(out, own))) == 3)
+    first.tracker.interrupted()
+    there = out.with_name("there")
+    shutil.move(out, there)
+    Suite(there).finish()
+    check_complete(there, own)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("uri", "location"),
+    [
+        ("sqlite:////x/y.db", True), ("postgresql://me@host/x", True), ("mysql+pymysql://me@host/x", True),
+        ("http://host:5000", False), ("databricks", False), ("/x/mlruns", False), ("file:///x/mlruns", False),
+    ],
+)  # fmt: skip
+def test_files_lie_below_the_output_folder_unless_another_program_keeps_them(uri: str, location: bool) -> None:
+    """A database has no place for files, and MLflow would take ./mlruns of the calling folder."""
+    assert mlflow_session._is_database(uri) is location
+
+
 # ------------------------------------------------------------------------------------------------ and what does not
 def test_a_locked_database_is_one_warning_and_logged_when_it_is_free(out: Path) -> None:
     with closing(locked(out / DATABASE)):
@@ -302,6 +379,42 @@ def test_a_deleted_run_is_made_again(out: Path) -> None:
     check_complete(out)
 
 
+def test_rows_go_below_the_new_run_of_a_suite_whose_run_alone_was_deleted(out: Path) -> None:
+    suite = Suite(out)
+    suite.train_and_log(3)
+    client = client_of(out)
+    client.delete_run(runs_of(client)["title"].info.run_id)
+    suite.finish()
+    assert len(suite.warnings) == 1
+    check_complete(out)
+
+
+def test_a_database_that_was_removed_is_one_line(out: Path) -> None:
+    suite = Suite(out)
+    suite.train_and_log(3)
+    (out / DATABASE).unlink()
+    suite.finish()
+    (warning,) = suite.warnings
+    assert warning == (
+        f"the MLflow database {out / DATABASE} cannot be written: it is read-only, or was removed or replaced; {LATER}"
+    )
+    assert len(journals(out)) == 1
+
+
+@pytest.mark.parametrize("uri", ["http://[::1", "http://localhost:99999", "http://localhost:port", "ftp://host/x", " "])
+def test_what_is_no_address_is_one_line(out: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(URI, uri)
+    suite = Suite(out)
+    suite.finish()
+    (warning,) = suite.warnings
+    assert f"check {URI}" in warning
+    assert "\n" not in warning
+    monkeypatch.delenv(URI)
+    deliver_missed(out, PLAN, suite.warnings.append)
+    assert len(suite.warnings) == 1
+    check_complete(out)
+
+
 def test_a_deleted_experiment_is_named_with_what_brings_it_back(out: Path) -> None:
     suite = Suite(out)
     suite.train_and_log(3)
@@ -321,7 +434,8 @@ def test_a_deleted_experiment_is_named_with_what_brings_it_back(out: Path) -> No
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("older", "was written by another version of MLflow: `mlflow db upgrade sqlite:///"),
+        ("older", "its database was written by an older MLflow: `mlflow db upgrade sqlite:///"),
+        ("newer", f"its database was written by a newer MLflow than {VERSION}, which is installed here: upgrade that"),
         ("garbage", "is damaged: move it away"),
         ("folder", "unable to open database file"),
     ],
@@ -330,10 +444,12 @@ def test_a_database_that_cannot_be_used(out: Path, content: str, message: str) -
     path = out / DATABASE
     kept = path.read_bytes()
     path.unlink()
-    if content == "older":
+    if content in REVISIONS:
         path.write_bytes(kept)
         with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute("UPDATE alembic_version SET version_num = '0123456789ab'")
+            connection.execute("UPDATE alembic_version SET version_num = ?", [REVISIONS[content]])
+            connection.execute("DROP TABLE trace_tags")  # MLflow would make it, and upgrade the rest
+        changed = path.read_bytes()
     elif content == "garbage":
         path.write_bytes(b"no database" * 1000)
     else:
@@ -343,9 +459,11 @@ def test_a_database_that_cannot_be_used(out: Path, content: str, message: str) -
     suite.finish()
     (warning,) = suite.warnings
     assert message in warning
-    assert URI not in warning
+    assert f"check {URI}" not in warning
     assert "\n" not in warning
     assert len(journals(out)) == 1
+    if content in REVISIONS:
+        assert path.read_bytes() == changed
     if path.is_dir():
         path.rmdir()
     path.write_bytes(kept)
