@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.core.cli import DATA_HELP, Parser, run_command, writable_file
+from benchmark.core.cli import DATA_HELP, Parser, run_command, writable_file, writable_folder
 from benchmark.core.errors import UserError, did_you_mean, quoted
+from benchmark.core.files import fault_of
 from benchmark.pipeline.engines.options import add_engine_arguments, check_engine, engine_options
 from benchmark.run import parse_seeds
 from benchmark.training.device import check_jobs
@@ -199,6 +201,17 @@ def _check_files(arguments: argparse.Namespace) -> None:
         path = getattr(arguments, name)
         if path is not None and not (name == "json" and str(path) == "-"):
             writable_file(path, f"--{name}")
+    if arguments.summary is not None:
+        _check_appendable(arguments.summary, "--summary")
+
+
+def _check_appendable(path: Path, option: str) -> None:
+    """Raise UserError where nothing can be appended to a path; it may be a pipe or a device, such as /dev/stdout."""
+    fault = fault_of(path)
+    if fault == "is missing":
+        writable_folder(path.parent, option)
+    elif fault == "is a folder, not a file" or not os.access(path, os.W_OK):
+        raise UserError(f"{option} {path} {fault or 'cannot be written (Permission denied)'}: choose another name")
 
 
 def _tell(quiet: bool) -> Callable[[str], None]:

@@ -199,6 +199,9 @@ def run_command(work: Callable[[], int | None]) -> int:
         if error.errno not in FULL:
             if not name:
                 raise
+            if isinstance(error, PermissionError):
+                _tell(f"error: {cut(name, LONGEST_ERROR)}cannot be used ({error.strerror}): check its permissions")
+                return EXIT_USAGE
             _tell(f"failed: {cut(name, LONGEST_ERROR)}cannot be used ({error.strerror}): give another path, or mend it")
             return EXIT_FAILED
         _discard_stdout()

@@ -322,6 +322,8 @@ def comparison_line(out: Path, path: str) -> str:
 
 def _client(uri: str) -> MlflowClient:
     import_mlflow()
+    if _sqlite_path(uri) is not None:  # a pool keeps connections to a file that has been removed or replaced since
+        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
@@ -356,7 +358,9 @@ def describe(error: BaseException, out: Path) -> str:
     if "database is locked" in text:
         return f"the MLflow database {where} is locked by another process: end that, or wait for it"
     if "readonly database" in text:
-        return f"the MLflow database {where} cannot be written: it is read-only, or was removed or replaced"
+        return f"the MLflow database {where} cannot be written: it is read-only"
+    if "no such table" in text:
+        return f"the MLflow database {where} was removed or replaced: a new one is made"
     if "disk is full" in text:
         return f"there is no room for the MLflow database {where}: make room"
     if "not a database" in text or "malformed" in text:
@@ -433,15 +437,18 @@ def _local_path(uri: str) -> Path | None:
 
 
 def _create_database(path: Path) -> None:
-    """Create MLflow's tables, all or none: MLflow creates them in many steps and cannot resume in between."""
-    if path.exists():
+    """Create MLflow's tables, all or none: MLflow creates them in many steps and cannot resume in between.
+
+    An empty file counts as none: SQLite makes one of a database that is gone.
+    """
+    if path.exists() and (path.stat().st_size or not path.is_file()):
         return
     with locked(path.parent / ".locks" / path.name, path.name, PROBE_SECONDS):
-        if path.exists():
+        if path.exists() and path.stat().st_size:
             return
         for left in path.parent.glob(f"{path.name}.partial*"):
             left.unlink()
-        # SQLAlchemy keeps connections by name, also to files that are gone.
+        # MLflow keeps its view of a database by name, also of one that is gone.
         partial = path.with_name(f"{path.name}.partial-{uuid4().hex}")
         _client(sqlite_uri(partial)).search_experiments(max_results=1)
         partial.replace(path)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 Schema = Literal[6]
 SCHEMA: Schema = get_args(Schema)[0]
 MODEL = ConfigDict(**STRICT, use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
-Count = Annotated[int, Field(ge=0)]
-Seed = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Failures = Annotated[list[str], Field(min_length=1)]
 
@@ -323,7 +323,7 @@ class SuiteResults:
     """Name of the data set."""
     data_description: str
     """The data set in words."""
-    size: Annotated[int, Field(ge=1)]
+    size: Annotated[int, Field(ge=1, le=10**5)]
     """Side of the pictures in pixels."""
     seeds: tuple[Seed, ...]
     """The training seeds."""

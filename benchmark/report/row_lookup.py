@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.config.reference import REPORTS
 from benchmark.core.errors import UserError, did_you_mean, quoted, unknown
+from benchmark.core.files import fault_of
 from benchmark.metrics.metric import MetricDescription
 from benchmark.metrics.registry import METRICS
 from benchmark.report.files import FILES
@@ -70,15 +72,28 @@ def _readable(files: Sequence[Path]) -> list[tuple[Path, SuiteResults]]:
 
 
 def result_files(path: Path) -> list[Path]:
-    """The results at a path: itself, those of a report's folder, or of all reports below the --out of a run."""
+    """The results at a path: itself, those of a report's folder, or of all reports below the --out of a run.
+
+    One that may not be read is among them. Raises PermissionError where a folder of reports may not be read.
+    """
     if path.is_file():
         return [path]
     if (path / RESULTS).is_file():
         return [path / RESULTS]
-    below = [*path.glob(f"*/{RESULTS}"), *path.glob(f"reports/*/{RESULTS}")]
+    above = [folder for folder in (path, path / REPORTS) if folder.is_dir()]
+    folders = [each for folder in above for each in folder.iterdir() if each.is_dir()]
+    below = [folder / RESULTS for folder in folders if fault_of(folder / RESULTS) != "is missing"]
     if not below:
         raise UserError(f"{path} holds no {RESULTS}: give a report's folder, or the --out of benchmark.run")
-    return sorted(below, key=lambda file: (-file.stat().st_mtime, str(file)))
+    return sorted(below, key=lambda file: (-_modified(file), str(file)))
+
+
+def _modified(file: Path) -> float:
+    """When a file was last written; 0 where that may not be read."""
+    try:
+        return file.stat().st_mtime
+    except PermissionError:
+        return 0.0
 
 
 def results_file(path: Path) -> Path:

@@ -15,6 +15,7 @@ import torch
 from benchmark.config.loading import find
 from benchmark.core.artifacts import MANIFEST, Store
 from benchmark.core.errors import UserError
+from benchmark.report.row_lookup import result_files
 from benchmark.stages.checkpoints import open_checkpoint
 from benchmark.training import checkpoint
 from tests.core.test_artifacts import RECIPE, make
@@ -78,6 +79,16 @@ def test_a_profile_in_a_closed_folder_is_not_called_missing(folder: Path) -> Non
         find("profile", folder, str(path))
     with pytest.raises(UserError, match="does not exist"):
         find("profile", folder, f"{path}.yaml")
+
+
+def test_a_report_is_not_passed_over(folder: Path) -> None:
+    report = folder / "runs" / "reports" / "r"
+    report.mkdir(parents=True)
+    (report / "results.json").touch()
+    with closed(report):
+        assert result_files(folder / "runs") == [report / "results.json"]  # which is then told as not readable
+    with closed(report.parent), pytest.raises(PermissionError, match=str(report.parent)):
+        result_files(folder / "runs")
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,10 @@ def test_a_path_that_the_system_refuses_is_one_line(tmp_path: Path, capsys: pyte
         write_bytes(tmp_path / "folder", b"x")
 
     assert run_command(rename) == EXIT_FAILED
-    assert raising(PermissionError(errno.EACCES, "Permission denied", b"a\x1b")) == EXIT_FAILED
+    assert raising(PermissionError(errno.EACCES, "Permission denied", b"a\x1b")) == EXIT_USAGE
     assert capsys.readouterr().err == (
         f"failed: {tmp_path}/folder cannot be used (Is a directory): give another path, or mend it\n"
-        "failed: a\\x1b cannot be used (Permission denied): give another path, or mend it\n"
+        "error: a\\x1b cannot be used (Permission denied): check its permissions\n"
     )
     assert list(tmp_path.iterdir()) == [tmp_path / "folder"]  # nothing half written
     with pytest.raises(OSError, match="refused"):

@@ -364,6 +364,9 @@ def test_the_command_serves_until_ctrl_c(store: Path) -> None:
 def test_nothing_to_edit_with_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.main(["--checkpoint", str(tmp_path), "--no-browser"]) == 2
     assert "holds no checkpoint" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert demo.main(["--checkpoint", "mtss", "--out", str(tmp_path / "file"), "--no-browser"]) == 2
+    assert "is a file, not a folder: give the --out of benchmark.run" in capsys.readouterr().err
 
 
 def test_a_damaged_judge_gives_no_opinion(store: Path, tmp_path: Path) -> None:

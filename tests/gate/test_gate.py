@@ -28,7 +28,7 @@ from benchmark.metrics.ssim import SSIM
 from benchmark.stages import synthesize
 from tests.block_features import blocks_as_features
 from tests.dummy import Dummy
-from tests.pipeline.test_pipeline import configure
+from tests.pipeline.test_pipeline import ROOT, configure
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -239,6 +239,19 @@ def test_a_summary_waits_for_nobody_who_reads_a_pipe(tmp_path: Path, monkeypatch
     for _ in range(2):
         writing.write_summary(result, tmp_path / "page.md")
     assert (tmp_path / "page.md").read_text() == "x" * 20
+
+
+@pytest.mark.parametrize("name", ["", "file/x", "/proc/nowhere/x"])
+def test_a_summary_that_cannot_be_written_is_told_before_any_work(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    call = ["--against", str(ROOT / "results" / "reference" / "smoke.json"), "--out", str(tmp_path / "out")]
+    assert regress.main([*call, "--summary", str(tmp_path / name)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: --summary ")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    regress._check_appendable(Path(os.devnull), "--summary")  # as /dev/stdout
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,8 @@ def damaged(raw: dict[str, Any], *path: str | int, value: Any = None, drop: bool
         (("judges", "F", "0", "accuracy"), {"value": 101}, "accuracy must be at most 100, not 101"),
         (("features", "comparable"), {"value": 1}, "features.comparable must be true or false, not 1"),
         (("seeds", 0), {"value": True}, "must be a whole number, not True"),
+        (("size",), {"value": 10**400}, "size must be at most 100000, not 1000"),
+        (("seeds", 0), {"value": 2**32}, "must be at most 4294967295, not 4294967296"),
         (("keys",), {"drop": True}, "'keys' is missing"),
         (("columns",), {"value": ["sim"]}, "unknown metric 'sim' in the columns; did you mean 'ssim'?"),
         (("columns",), {"value": ["ca", "ca"]}, "metric 'ca' is named twice in the columns"),

@@ -15,6 +15,7 @@ from benchmark.config.loading import REFERENCE
 from benchmark.config.reference import load_index
 from benchmark.core.artifacts import DAMAGED, MANIFEST, PARTIAL, check_files
 from benchmark.core.errors import UserError
+from benchmark.core.files import folder_fault_of
 from benchmark.core.paths import readable
 from benchmark.editing.demo.sources import Face
 from benchmark.editing.editor import Editor, is_name
@@ -128,6 +129,8 @@ def open_models(given: Sequence[str], out: Path, device: str) -> Models:
     If none are given: the latest training of each method below `out`, and the stored weights of each method. Trainings
     are called as their method, stored weights as they are asked for. Raises UserError where there are none.
     """
+    if (fault := folder_fault_of(out)) not in ("", "is missing"):
+        raise UserError(f"--out {readable(out)} {fault}: give the --out of benchmark.run")
     chosen = list(given) or [*map(str, finished_trainings(out)), *stored_methods()]
     if not chosen:
         raise UserError(
