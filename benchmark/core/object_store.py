@@ -146,9 +146,12 @@ class ObjectFiles:
             self._ask(lambda: self.fs.rm_file(self.path(name)))
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the objects of a folder."""
+        """Return the names of the objects of a folder.
+
+        `ls` would list the folder above, which has all keys, where this one is empty.
+        """
         try:
-            listing = self._ask(lambda: self.fs.ls(self.path(folder), detail=False, refresh=True))
+            listing = self._ask(lambda: self.fs.find(self.path(folder), refresh=True))
         except FileNotFoundError:
             return []
         return [name.rpartition("/")[2] for name in listing if not name.endswith("/")]
