@@ -236,9 +236,13 @@ class ObjectStore(Store):
         self, recipe: Recipe, partial: Path, keep: list[str], facts: Mapping[str, Any], seconds: float,
         made: Mapping[str, Any],
     ) -> Artifact:  # fmt: skip
-        """Finish it in the cache, and upload it: the pack, then the manifest. Raises LeaseLost."""
-        if self._locks.latest(lock_of(recipe)) != _number_of(partial):
-            raise LeaseLost(f"{recipe.name}: another process has taken it over")
+        """Finish it in the cache, and upload it: the pack, then the manifest. Raises LeaseLost.
+
+        Where the store does not answer, it stays in the cache until it does.
+        """
+        with suppress(RunFailed):
+            if self._locks.latest(lock_of(recipe)) != _number_of(partial):
+                raise LeaseLost(f"{recipe.name}: another process has taken it over")
         self._set_mark(recipe)
         return self._deliver(recipe, super().finish(recipe, partial, keep, facts, seconds, made))
 

@@ -160,15 +160,16 @@ def test_the_state_of_a_training_goes_on_on_another_machine(
 def test_a_finished_artifact_that_could_not_be_uploaded_is_uploaded_later(
     opened: Callable[[str], ObjectStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(object_store, "PAUSES", (0.01, 0.02))
     one, two = opened("one"), opened("two")
-
-    def away(*_: object) -> None:
-        raise RunFailed("the store cannot be used")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(ObjectFiles, "upload", away)
-        with pytest.raises(RunFailed):
-            make(one)
+    with one.making(RECIPE) as partial:
+        (partial / "one.bin").write_bytes(CONTENT)
+        one._files.patience = 0.05
+        one._files.fs = Away(one._files.fs, 10_000, ConnectionError("refused"))
+        with pytest.raises(RunFailed, match="cannot be used"):
+            one.finish(RECIPE, partial, ["one.bin"], {}, 1.5, {})
+    (lease,) = two._files.names(f"leases/{lock_of(RECIPE)}")
+    two._files.delete(f"leases/{lock_of(RECIPE)}/{lease}")  # its process has ended
     assert not two.exists(RECIPE)
     again = opened("one")
     assert not again.exists(RECIPE)  # it has to be made, or uploaded, before others can use it
