@@ -11,13 +11,13 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.pipeline.engines.cluster import RELAY, WORKER, Nodes, Suite, make_suite, processes, three_nodes
+from tests.pipeline.engines.cluster import RELAY, WORKER, Nodes, Suite, processes, three_nodes
 
 DISTURBANCES = int(os.environ.get("DISTURBANCES", "30"))
 SEED = int(os.environ.get("DISTURBANCE_SEED", "0"))
@@ -28,11 +28,6 @@ LATEST = 300.0
 ALL_WAYS = "node,worker,relay,stop,driver 9,driver 15,driver 2"
 WAYS = os.environ.get("DISTURBANCE_WAYS", ALL_WAYS).split(",")
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600 + LATEST * DISTURBANCES)]
-
-
-@pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory, make_faces: Callable[..., Path]) -> Suite:
-    return make_suite(tmp_path_factory.mktemp("suite"), make_faces(identities=5))
 
 
 @pytest.fixture(scope="module")
