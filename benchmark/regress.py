@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,11 @@ EXAMPLES = (
 STATUSES = "exit status: 0 pass, 1 regressed, 2 wrong call, 3 inconclusive, 4 not comparable"
 SUITE, PROFILE, SEEDS = "smoke", "smoke", 8
 """What --store runs if nothing else is asked for."""
+TO_STORE = frozenset({"gated", "probes_only"})
+TO_RUN = frozenset({"seeds", "up_to", "always", "all_levels", "strip"})
+TO_COMPARE = frozenset({"margin", "assume_normal", "results", "json", "junit", "summary"}) | TO_RUN - {"seeds"}
+"""Options by what they are for: to store results, to run the suite for a comparison, to compare."""
+WHY = {"--results": ": what is finished is compared as it is", "--against": ": it is declared with --store"}
 
 
 def parser() -> Parser:
@@ -97,8 +102,24 @@ def _up_to(text: str) -> int | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
-    arguments = parser().parse_args(argv)
-    return run_command(lambda: store(arguments) if arguments.store else compare(arguments))
+    command = parser()
+    arguments = command.parse_args(argv)
+
+    def run() -> int:
+        given = {name for name, value in vars(arguments).items() if value != command.get_default(name)}
+        _check_mode(arguments, given)
+        return store(arguments) if arguments.store else compare(arguments)
+
+    return run_command(run)
+
+
+def _check_mode(arguments: argparse.Namespace, given: Set[str]) -> None:
+    """Raise UserError for an option that has no part in what was asked for. given: those without their default."""
+    mode, foreign = ("--store", TO_COMPARE) if arguments.store else ("--against", TO_STORE)
+    if arguments.results and not arguments.store:
+        mode, foreign = "--results", TO_STORE | TO_RUN
+    if strange := sorted(given & foreign):
+        raise UserError(f"--{strange[0].replace('_', '-')} has no part in {mode}{WHY.get(mode, '')}")
 
 
 def compare(arguments: argparse.Namespace) -> int:

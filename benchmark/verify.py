@@ -31,6 +31,8 @@ STATUSES = (
     "exit status: 0 the same, or within the known spread; 1 different; 2 wrong call; 3 no spread is known; "
     "4 not comparable"
 )
+SHOWN = 10
+"""Contradictions that are printed."""
 
 
 def parser() -> Parser:
@@ -115,6 +117,10 @@ def _show(verification: Verification, status: int) -> None:
     if verification.first is not None:
         first = verification.first
         console.print(f"the first stage that differs is '{first.name}': {first.words}", markup=False)
+    for phrase in verification.contradictions[:SHOWN]:
+        console.print(f"results.json: {phrase}", markup=False, soft_wrap=True)
+    if len(verification.contradictions) > SHOWN:
+        console.print(f"{len(verification.contradictions) - SHOWN} more such phrases; --json has them all")
     same = sum(number.outcome == "identical" for number in verification.numbers)
     if verification.numbers:
         console.print(f"{same} of {len(verification.numbers)} numbers are identical")

@@ -2,9 +2,10 @@
 
 A training is begun several times, as if it were at other places of its schedule (a rate that falls, a second stage),
 and left after an update of each network. Beside each loss, every update of an optimiser gives its total (the loss that
-is back-propagated), the norms of gradient and step, and how far the step descends (the cosine between the two). So
-early, another processor changes them by little more than rounding; ten iterations on, training has amplified that to a
-hundredth.
+is back-propagated), the norms of gradient and step, and how far the step descends (the cosine between the two); the
+norm of the gradient also for each part of a network, since one loss that stops short of a small part changes the norm
+of all by little. So early, another processor changes them by little more than rounding; ten iterations on, training has
+amplified that to a hundredth.
 
 What a first step hides is looked at directly: Adam's decays (which the first step does not depend on), how fast an
 average follows, at which norm gradients are clipped (by losses large enough to be clipped), and the schedule of a long
@@ -30,9 +31,9 @@ from benchmark.training.trainer import Budget, Trainer
 
 LENGTH = 100
 """Of the schedule that the iterations are of."""
-BEGINNINGS: tuple[tuple[int, ...], ...] = ((0, 1), (9,), (49,), (79,), (99,))
-"""Iterations of the schedule that are run, each group from initial weights. In all but the first group a network that
-is updated every second or fifth iteration has its turn.
+BEGINNINGS: tuple[tuple[int, ...], ...] = ((0, 1), (9,), (49,), (50,), (75,), (79,), (99,))
+"""Iterations of the schedule that are run, each group from initial weights. In those that end in 9 a network that is
+updated every second or fifth iteration has its turn; at a half or three quarters the cascade of EF-GAN begins.
 """
 ITERATIONS = tuple(iteration for group in BEGINNINGS for iteration in group)
 AMPLIFIED = 2.0**20
@@ -58,7 +59,7 @@ class FirstLosses(Stage[LossFacts]):
     """The first losses of one training."""
 
     kind = "first-losses"
-    version = 3
+    version = 4
     facts_type = LossFacts
 
     def __init__(self, train: Train) -> None:
@@ -102,6 +103,7 @@ class RecordingTrainer(Trainer):
         self._begun = {
             name: [each.detach().double() for each in average.parameters()] for name, average in self._averages.items()
         }
+        self._parts = {id(weight): part_of(name) for name, weight in self.method.named_parameters()}
         self.position.iteration = iterations[0]
         self.method.train()
         with arithmetic(self.precision):
@@ -129,7 +131,7 @@ class RecordingTrainer(Trainer):
         return {
             name.replace("gradient", "clipped", 1): value
             for name, value in self._rows[0].items()
-            if name.startswith("gradient ")
+            if name.startswith("gradient ") and name.count(" ") == 2  # of all parts of a network together
         }
 
     def _step(self) -> dict[str, Tensor]:
@@ -147,6 +149,17 @@ class RecordingTrainer(Trainer):
         row = self._rows[-1]
         count = 1 + sum(known.startswith(f"total {name} ") for known in row)
         row |= {f"{kind} {name} {count}": value for kind, value in update.items()}
+        row |= {f"gradient {name} {count} {part}": norm for part, norm in self._part_gradients(parameters).items()}
+
+    def _part_gradients(self, parameters: Sequence[Tensor]) -> dict[str, float]:
+        """The norm of the gradient of each part of the networks that an optimiser steps; none where there is one part
+        or no gradient.
+        """
+        gradients: dict[str, list[Tensor]] = {}
+        for weight in parameters:
+            if weight.grad is not None:
+                gradients.setdefault(self._parts[id(weight)], []).append(weight.grad)
+        return {part: _norm(each) for part, each in gradients.items()} if len(gradients) > 1 else {}
 
     def _average_distances(self) -> dict[str, float]:
         """How far each averaged network is from its own weights, and which share of their way it has gone with them."""
@@ -161,6 +174,11 @@ class RecordingTrainer(Trainer):
             )
             distances[f"followed {name}"] = along / way if way else 0.0
         return distances
+
+
+def part_of(name: str) -> str:
+    """The part of a network that a parameter belongs to: `generator.encoder` of `generator.encoder.blocks.0.weight`."""
+    return ".".join(name.split(".")[:2])
 
 
 def update_numbers(parameters: Sequence[Tensor], before: Sequence[Tensor]) -> dict[str, float]:

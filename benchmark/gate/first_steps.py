@@ -2,7 +2,8 @@
 shows in seconds.
 
 The stage itself is run, and left after two steps of its optimiser. Of each step the norms of gradient and step, the
-cosine between the two, and the optimiser's numbers are noted, as of the first losses of methods.
+cosine between the two, and the optimiser's numbers are noted, as of the first losses of methods. The cycle of the
+learning rate, of which two steps show but the rise, is noted apart.
 """
 
 from __future__ import annotations
@@ -16,10 +17,18 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from benchmark.gate.first_losses import LossFacts, hyperparameters, renamed_after_first, series_of, update_numbers
+from benchmark.gate.first_losses import (
+    PLACES,
+    LossFacts,
+    hyperparameters,
+    renamed_after_first,
+    series_of,
+    update_numbers,
+)
 from benchmark.stages.base import Context, Stage, StageResult, Work
 from benchmark.stages.judge import TrainJudge
 from benchmark.stages.reader import TrainReader
+from benchmark.training.supervised import one_cycle
 
 STEPS = 2
 
@@ -28,6 +37,7 @@ class FirstSteps(Stage[LossFacts]):
     """The first steps of one training of a judge or a reader."""
 
     kind = "first-steps"
+    version = 2
     facts_type = LossFacts
 
     def __init__(self, training: TrainJudge | TrainReader) -> None:
@@ -46,6 +56,9 @@ class FirstSteps(Stage[LossFacts]):
             self.training.run(context, folder)
         for path in folder.iterdir():
             path.unlink()
+        if rows:
+            warm_up = self.training.settings.warm_up
+            rows[0] |= {f"schedule {share}": one_cycle(share, warm_up) for share in PLACES}
         return StageResult(LossFacts(series_of(renamed_after_first(rows))))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from benchmark.core.environment import versions
@@ -22,7 +24,7 @@ class Machine:
     processor: str
     """Model and instruction set."""
     device: str
-    threads: int
+    threads: Annotated[int, Field(ge=1)]
     """Of each stage."""
     python: str
     packages: dict[str, str]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmark.core.artifacts import Artifact, canonical
+from benchmark.gate.drawn_features import measure_drawn
 from benchmark.gate.first_losses import FirstLosses
 from benchmark.gate.first_steps import FirstSteps
 from benchmark.gate.fixed_networks import FixedJudge, FixedReader
@@ -32,10 +33,12 @@ from benchmark.pipeline.workers import make_stages
 from benchmark.protocol import JUDGE_SEED, Subset
 from benchmark.report.results import SuiteResults
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work, with_threads
+from benchmark.stages.corners import Corner
 from benchmark.stages.judge import TrainJudge
 from benchmark.stages.prepare import load_faces
 from benchmark.stages.rates import Rates
 from benchmark.stages.reader import TrainReader
+from benchmark.stages.score import Score
 from benchmark.stages.synthesize import EDITED, Synthesize
 from benchmark.stages.train import Train
 from benchmark.training.registry import find_method
@@ -87,19 +90,38 @@ def make_all(name: str, stages: Sequence[Stage], context: Context, jobs: int, en
         make_stages(schedule, last, context, jobs, engine, rates.memory)
 
 
-def measured_stages(plan: Plan) -> list[Stage]:
-    """The stages that numbers come from: no report, no gallery."""
+def measured_stages(plan: Plan, corners: bool = False) -> list[Stage]:
+    """The stages that numbers come from: no report, no gallery. corners: also of the rows that need no method."""
+    scores = [score for entry in plan.rows for score in entry.scores.values()]
+    return behind([*scores, *plan.report.corners] if corners else scores)
+
+
+def behind(stages: Iterable[Stage], given: Collection[str] = ()) -> list[Stage]:
+    """The stages, each once and after all that it is made from. given: keys of those that are made from nothing, since
+    they are there.
+    """
     needed: dict[str, Stage] = {}
 
     def need(stage: Stage) -> None:
-        for other in stage.inputs.values():
+        if stage.recipe.key in needed:
+            return
+        for other in () if stage.recipe.key in given else stage.inputs.values():
             need(other)
-        needed.setdefault(stage.recipe.key, stage)
+        needed[stage.recipe.key] = stage
 
-    for entry in plan.rows:
-        for score in entry.scores.values():
-            need(score)
+    for stage in stages:
+        need(stage)
     return list(needed.values())
+
+
+def true_pictures(plan: Plan) -> list[tuple[str, Score]]:
+    """By name the scores of true pictures in place of edits: good ones, of which even a short training makes none."""
+    corners = ((score, score.edits) for score in plan.report.corners)
+    return [
+        (f"{corner.answer} {corner.edits.subset}", score)
+        for score, corner in corners
+        if isinstance(corner, Corner) and corner.answer == "truth"
+    ]
 
 
 def trainings(plan: Plan) -> list[Train]:
@@ -197,20 +219,28 @@ class Suite:
 
     def row_versions(self) -> dict[str, list[str]]:
         """Versions of what edits of stored weights depend on, by row."""
-        trained = [entry.row for entry in self.plan(0, JUDGE_SEED).rows if entry.trains]
-        return {
+        plan = self.plan(0, JUDGE_SEED)
+        trained = [entry.row for entry in plan.rows if entry.trains]
+        versions = {
             row.id: [f"method {row.method} {find_method(row.method).version}", f"synthesize {Synthesize.version}"]
             for row in trained
         }
+        versions |= {name: [] for name in measure_drawn()}
+        return versions | {name: [f"corner {Corner.version}"] for name, _ in true_pictures(plan)}
 
     def scores(self, weights: Mapping[str, Path]) -> Numbers:
-        """The scores of stored weights by row, judged by the judge that needs no training.
+        """The scores of stored weights by row, judged by the judge that needs no training; those of true pictures by
+        subset; those of drawn features.
 
         weights: a file of `pack` by row.
         """
         plan = self.probe_plan(weights)
-        make_all("stored weights", measured_stages(plan), self.context, self.jobs, self.options.engine)
-        numbers: Numbers = {}
+        truths = true_pictures(plan)
+        stages = behind([*measured_stages(plan), *(score for _, score in truths)])
+        make_all("stored weights", stages, self.context, self.jobs, self.options.engine)
+        numbers = measure_drawn()
+        for name, score in truths:
+            numbers[name] = {key: [value] for key, value in score.facts(self.context).metrics.items()}
         for entry in plan.rows:
             for score in entry.scores.values():
                 facts = score.facts(self.context)

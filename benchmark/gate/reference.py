@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from pydantic.dataclasses import dataclass
 
-from benchmark.core.errors import UserError, quoted
+from benchmark.core.errors import UserError, quoted, unknown
 from benchmark.core.files import fault_of
 from benchmark.core.models import STRICT, parse_json, read_json
 from benchmark.gate.machine import Machine
@@ -150,7 +150,13 @@ def load_reference(path: Path) -> Reference:
         raise UserError(
             f"{path} has schema {quoted(content.get('schema'))} and this version reads {SCHEMA}: store it again"
         )
-    return parse_json(Reference, text, path)
+    reference = parse_json(Reference, text, path)
+    for name in reference.gated:
+        if name not in reference.metrics:
+            raise UserError(f"{path}: gated has {unknown('metric', name, reference.metrics)}")
+    if wrong := [name for name in reference.weights.values() if Path(name).name != name]:
+        raise UserError(f"{path}: weights has {quoted(wrong[0])}, which is no name of a file in the folder beside")
+    return reference
 
 
 def weights_folder(path: Path) -> Path:

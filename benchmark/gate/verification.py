@@ -2,49 +2,54 @@
 
 A run is an artifact of a store (a report, or any stage), or a `results.json` alone. Its plan is built again from the
 command in its manifest, or from its names; what it was made from is found by the manifests' keys.
+
+Where only trained weights are taken over and the judge is not there, as beside stored results, the networks of the gate
+that need no training stand in for judge and reader, and what those read is left out.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from benchmark.config.loading import names
 from benchmark.config.profiles import PROFILES, load_profile
 from benchmark.config.suites import SUITES, load_suite
-from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Manifest, Store
+from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Manifest, Store, check_files
 from benchmark.core.cli import writable_folder
 from benchmark.core.environment import words_of
 from benchmark.core.errors import UserError
 from benchmark.data.registry import open_source
 from benchmark.gate.comparison import FAMILY
+from benchmark.gate.differences import contradictions, difference
 from benchmark.gate.gate import FLIPS
-from benchmark.gate.plans import TRAINED_NEEDS, content, make_all, measured_stages
+from benchmark.gate.plans import TRAINED_NEEDS, ProbePlan, behind, content, make_all, measured_stages
 from benchmark.gate.reference import STORED, Reference, load_reference
 from benchmark.gate.verdicts import Verdict, overall
 from benchmark.importing.stage import choose_checkpoints
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.context import open_context
 from benchmark.pipeline.plan import Plan
-from benchmark.pipeline.request import RunOptions, check_options
+from benchmark.pipeline.request import PlanRequest, RunOptions, check_options
 from benchmark.pipeline.steps import prepare
 from benchmark.report.results import SuiteResults, load_results
 from benchmark.stages.base import Context, Stage
+from benchmark.stages.corners import Corner
 from benchmark.stages.report import Report
 from benchmark.stages.score import Score
+from benchmark.stages.synthesize import Synthesize
 from benchmark.statistics.gating import prediction_bound
 from benchmark.training.device import check_jobs, choose_jobs
 
-Outcome = Literal["identical", "within spread", "different", "not judged", "taken over"]
+Outcome = Literal["identical", "within spread", "different", "not judged", "taken over", "not compared"]
 TRAINED = frozenset({"train", "judge", "reader", "weights", "record", "imported"})
 """Kinds of stages that `--quick` takes over."""
+READERS = frozenset({"judge", "reader"})
+"""Those of them that measure."""
 SAME_WEIGHTS = 1e-3
 """Share by which scores of the same weights may differ between processors; half a printed digit is allowed, too."""
 RESULTS = "results.json"
@@ -94,6 +99,8 @@ class Verification:
     elsewhere: bool = False
     """Whether processor, threads or versions differ, so that bytes may."""
     notes: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
+    """What a `results.json` says besides these numbers that is not so, or does not follow from them."""
     verdict: Verdict = field(init=False)
 
     def __post_init__(self) -> None:
@@ -107,14 +114,14 @@ class Verification:
             outcomes = {"not judged" if outcome == "different" else outcome for outcome in outcomes}
         verdicts: dict[Outcome, Verdict] = {
             "identical": "pass", "within spread": "pass", "different": "regressed", "not judged": "inconclusive",
-            "taken over": "new",
+            "taken over": "new", "not compared": "new",
         }  # fmt: skip
-        return overall([verdicts[outcome] for outcome in outcomes])
+        return overall([verdicts[outcome] for outcome in outcomes] + ["regressed"] * bool(self.contradictions))
 
     @property
     def first(self) -> StageCheck | None:
         """The first stage whose bytes differ."""
-        return next((check for check in self.stages if check.outcome not in ("identical", "taken over")), None)
+        return next((check for check in self.stages if check.outcome == "different"), None)
 
 
 @dataclass(frozen=True)
@@ -157,20 +164,51 @@ def verify(
     request, store = check_options(options)
     count = choose_jobs(jobs, request.device, threads * 2, request.profile.width)
     context = open_context(store, request.device, threads * count, quiet, count)
-    stages = measured_stages(plan) if isinstance(target, Report) or target is None else _behind(target)
-    taken = set()
+    taken: set[str] = set()
     if quick:
-        taken = _take_over(stages, run, store, tell)
+        taken = _take_over(_measured(plan, target), run, store, tell)
         if not taken and not checkpoints:
             raise UserError(f"--quick: {path} has no weights beside it: name them with --checkpoint ROW=DIR")
+    same_weights = quick or bool(checkpoints)
+    stages = behind(_measured(plan, target), taken)
+    notes = []
+    if same_weights and any(stage.kind in READERS and stage.recipe.key not in run.folders for stage in stages):
+        notes.append("what judge and reader read is left out: there are others here")
+        plan, target = _without_readers(plan, target, request, store)
+        stages = behind(_measured(plan, target), taken)
     tell(f"verify: {len(stages)} stages of {options.suite}, {options.profile}, in {out}")
     make_all("what is verified", stages, context, count)
-    checks = tuple(_stage(stage, run, context, taken) for stage in stages)
-    numbers = tuple(_numbers(run, plan, stages, context, quick or bool(checkpoints)))
-    notes = ["what judge and reader read is left out: there are others here"] if checkpoints else []
+    checks = {stage.recipe.key: _stage(stage, run, context, taken) for stage in stages}
+    numbers = tuple(_numbers(run, plan, checks, context, same_weights, not notes))
     environment = _environment(run.manifest, context) if run.manifest else ["the run does not say where it was made"]
     elsewhere = any(not phrase.startswith(("commit ", "fesbench ", "platform ")) for phrase in environment)
-    return Verification(str(path), checks, numbers, tuple(environment), elsewhere, tuple(notes))
+    found: Iterable[str] = ()
+    if run.results is not None and (target is None or isinstance(target, Report)):
+        outcomes = {check.outcome for check in checks.values()}
+        whole = isinstance(target, Report) and not checkpoints
+        exact = whole and outcomes <= {"identical", "taken over"}
+        found = contradictions(run.results, plan.report, context, whole, exact)
+    return Verification(
+        str(path), tuple(checks.values()), numbers, tuple(environment), elsewhere, tuple(notes), tuple(found)
+    )
+
+
+def _measured(plan: Plan, target: Stage | None) -> list[Stage]:
+    """The stages that the run's numbers come from, without what they are made from: of results all that a report reads
+    but its galleries.
+    """
+    if target is not None and not isinstance(target, Report):
+        return [target]
+    return [stage for stage in plan.report.inputs.values() if not isinstance(stage, Synthesize)]
+
+
+def _without_readers(plan: Plan, target: Stage | None, request: PlanRequest, store: Store) -> tuple[Plan, Stage | None]:
+    """The same plan and stage with a judge and a reader that need no training."""
+    other = ProbePlan(request, store)
+    if target is None or isinstance(target, Report):
+        return other, target and other.report
+    same = [stage for stage in other.stages if (stage.kind, stage.name) == (target.kind, target.name)]
+    return other, same[0] if same else target
 
 
 # ------------------------------------------------------------------------------------------------ the run
@@ -184,6 +222,7 @@ def _open(path: Path) -> _Run:
             lineage = Store(root).lineage(manifest.key, str(folder.resolve().relative_to(root)))
         except ValueError as error:
             raise UserError(f"{path} is damaged: {error}") from error
+        _check_whole(folder)
         folders = {key: root / name for key, name in lineage.items()}
         results = load_results(folder / RESULTS) if (folder / RESULTS).is_file() else None
         return _Run(path, manifest, results, folders)
@@ -322,128 +361,93 @@ def _changed(here: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
     return changed
 
 
-def _behind(stage: Stage) -> list[Stage]:
-    """A stage after all that it is made from, each once."""
-    stages: dict[str, Stage] = {}
-
-    def need(one: Stage) -> None:
-        for other in one.inputs.values():
-            need(other)
-        stages.setdefault(one.recipe.key, one)
-
-    need(stage)
-    return list(stages.values())
-
-
-def _take_over(stages: Sequence[Stage], run: _Run, store: Store, tell: Tell) -> set[str]:
+def _take_over(wanted: Sequence[Stage], run: _Run, store: Store, tell: Tell) -> set[str]:
     """Copy what was trained from the run's store; returns the keys. Raises UserError where it is damaged."""
-    taken = set()
-    for stage in stages:
+    taken: set[str] = set()
+    for stage in behind(wanted):
         folder = run.folders.get(stage.recipe.key)
         if stage.kind in TRAINED and folder is not None:
-            try:
-                artifact = Store(folder.parents[1]).find(stage.recipe)
-            except Damaged as error:
-                raise UserError(f"{error.folder} is damaged ({error.why}): nothing rests on it") from error
-            if artifact is not None:
-                store.adopt(artifact, stage.recipe, tell)
-                taken.add(stage.recipe.key)
+            _check_whole(folder)
+            store.adopt(Artifact(folder, Manifest.read(folder / MANIFEST)), stage.recipe, tell)
+            taken.add(stage.recipe.key)
     return taken
+
+
+def _check_whole(folder: Path) -> None:
+    """Raises UserError where a file of an artifact is not the one that its manifest names."""
+    try:
+        check_files(folder)
+    except Damaged as error:
+        raise UserError(f"{error.folder} is damaged ({error.why}): nothing rests on it") from error
 
 
 # ------------------------------------------------------------------------------------------------ comparisons
 def _stage(stage: Stage, run: _Run, context: Context, taken: set[str]) -> StageCheck:
-    """Compare the bytes of a stage with the run's, where that still has them."""
+    """Compare the bytes of a stage with the run's, where it still has them. Raises UserError where they are damaged."""
     if stage.recipe.key in taken:
         return StageCheck(stage.name, stage.kind, "taken over")
     folder = run.folders.get(stage.recipe.key)
     if folder is None:
         known = run.results is not None and stage.recipe.key in run.results.keys.values()
         words = "equal key; its files are not there" if known else "it is not beside the run"
-        return StageCheck(stage.name, stage.kind, "taken over", words)
+        return StageCheck(stage.name, stage.kind, "not compared", words)
+    _check_whole(folder)
     then, now = Artifact(folder, Manifest.read(folder / MANIFEST)), stage.artifact(context)
     if content(then) == content(now):
         return StageCheck(stage.name, stage.kind, "identical")
     return StageCheck(stage.name, stage.kind, "different", difference(then, now))
 
 
-def difference(then: Artifact, now: Artifact) -> str:
-    """By how much two artifacts of one recipe differ, in a phrase."""
-    phrases = []
-    for name in sorted(then.manifest.files.keys() | now.manifest.files.keys()):
-        files = [artifact.manifest.files.get(name) for artifact in (then, now)]
-        if files[0] is not None and files[0] == files[1]:
-            continue
-        if None in files:
-            phrases.append(f"{name} is in one alone")
-        elif name.endswith(".npy"):
-            phrases.append(f"{name}: {_arrays(np.load(then.folder / name), np.load(now.folder / name))}")
-        elif name.endswith(".safetensors"):
-            phrases.append(f"{name}: {_tensors(then.folder / name, now.folder / name)}")
-        else:
-            phrases.append(f"{name} differs")
-    return "; ".join(phrases) or "facts differ"
-
-
-def _arrays(then: np.ndarray, now: np.ndarray) -> str:
-    if then.shape != now.shape:
-        return f"shape {then.shape} became {now.shape}"
-    off = np.abs(then.astype(np.float64) - now.astype(np.float64))
-    return f"off by {off.max():.3g} at most, {off.mean():.3g} on average"
-
-
-def _tensors(then: Path, now: Path) -> str:
-    from safetensors.numpy import load_file
-
-    first, second = load_file(then), load_file(now)
-    if first.keys() != second.keys():
-        return "other tensors"
-    squared = sum(float(np.square(first[name].astype(np.float64) - second[name]).sum()) for name in first)
-    whole = sum(float(np.square(first[name].astype(np.float64)).sum()) for name in first)
-    return f"weights off by {math.sqrt(squared / whole) if whole else math.inf:.2g} of their norm"
-
-
 def _numbers(
-    run: _Run, plan: Plan, stages: Sequence[Stage], context: Context, same_weights: bool
+    run: _Run, plan: Plan, checks: Mapping[str, StageCheck], context: Context, same_weights: bool, read: bool
 ) -> Iterator[NumberCheck]:
-    """Compare every metric of every row and seed that was made again."""
-    keys = {stage.recipe.key for stage in stages}
+    """Compare every metric of every row and seed that was made again. read: also what judge and reader read."""
     judged = {metric.key for metric in METRICS if not TRAINED_NEEDS.isdisjoint(metric.needs)}
-    judge_taken = all(stage.recipe.key in run.folders for stage in stages if stage.kind in ("judge", "reader"))
     digits = {metric.key: metric.decimals for metric in METRICS}
-    rows = sum(score.recipe.key in keys for entry in plan.rows for score in entry.scores.values())
-    share = FAMILY / (2 * max(1, rows) * len(METRICS))  # of all numbers together, on both sides
+    scored = [(row, seed, score) for row, seed, score in _scores(plan) if score.recipe.key in checks]
+    share = FAMILY / (2 * max(1, len(scored)) * len(METRICS))  # of all numbers together, on both sides
+    for row, seed, score in scored:
+        identical = checks[score.recipe.key].outcome == "identical"
+        corner = isinstance(score.edits, Corner)  # whose pictures depend on no training
+        facts = score.facts(context)
+        for key, value in _then(run, row, seed, score).items():
+            here = facts.metrics.get(key)
+            if value is None or here is None or (key in judged and not read):
+                continue
+            if identical:
+                bound: float | None = 0.0  # the same bytes have the same numbers
+            elif corner and key in judged and not same_weights:
+                continue  # read by networks that were trained anew, whose spread nobody knows
+            elif same_weights or corner:
+                flips = FLIPS * 100 / max(1, facts.edits) if key in judged else 0.0
+                bound = max(SAME_WEIGHTS * abs(value), 0.5 * 10.0 ** -digits.get(key, 9), flips)
+            else:
+                bound = _spread(run, row, key, share)
+            yield NumberCheck(row, seed, key, value, here, bound)
+
+
+def _scores(plan: Plan) -> Iterator[tuple[str, int, Score]]:
+    """Rows by id with their seeds and scores, then those that need no method."""
     for entry in plan.rows:
         for seed, score in entry.scores.items():
-            if score.recipe.key not in keys:
-                continue
-            then = _then(run, entry.row.id, seed, score)
-            now = score.facts(context).metrics
-            for key, value in then.items():
-                here = now.get(key)
-                if value is None or here is None or (same_weights and key in judged and not judge_taken):
-                    continue  # another judge reads otherwise
-                bound = (
-                    max(SAME_WEIGHTS * abs(value), 0.5 * 10.0 ** -digits.get(key, 9))
-                    if same_weights
-                    else _spread(run, entry.row.id, key, share)
-                )
-                if same_weights and key in judged:
-                    bound = max(bound or 0.0, FLIPS * 100 / max(1, score.facts(context).edits))
-                yield NumberCheck(entry.row.id, seed, key, value, here, bound)
+            yield entry.row.id, seed, score
+    for score in plan.report.corners:
+        if isinstance(score.edits, Corner):
+            yield f"{score.edits.answer} {score.edits.edits.subset}", 0, score
 
 
 def _then(run: _Run, row: str, seed: int, score: Score) -> Mapping[str, float | None]:
     """The run's numbers of a row and seed."""
     if run.results is not None:
-        rows = [each for each in run.results.rows if each.id == row]
+        rows = [each for each in run.results.all_rows if each.id == row]
         if rows and rows[0].seeds:
             return rows[0].seeds.get(seed, next(iter(rows[0].seeds.values()))).metrics
-    folder = run.folders.get(score.recipe.key)
-    if folder is None:
-        return {}
-    metrics: Mapping[str, float | None] = Manifest.read(folder / MANIFEST).facts.get("metrics", {})
-    return metrics
+    for folder in run.folders.values():  # by its name, since under another judge it has another key
+        manifest = Manifest.read(folder / MANIFEST)
+        if (manifest.kind, manifest.name) == (score.kind, score.name):
+            metrics: Mapping[str, float | None] = manifest.facts.get("metrics", {})
+            return metrics
+    return {}
 
 
 def _spread(run: _Run, row: str, metric: str, rate: float) -> float | None:
@@ -452,7 +456,7 @@ def _spread(run: _Run, row: str, metric: str, rate: float) -> float | None:
     """
     values: list[float] = []
     if run.results is not None:
-        values = [value for each in run.results.rows if each.id == row for value in each.values(metric)]
+        values = [value for each in run.results.all_rows if each.id == row for value in each.values(metric)]
         if len(values) < 2 and (reference := _reference(run.results)) is not None:
             values = reference.values(row, metric)
     if len(values) < 2:

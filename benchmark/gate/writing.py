@@ -164,7 +164,8 @@ def _sentences(result: GateResult) -> list[str]:
         sentences.append(
             "a change that is meant raises the version of what it changes and renews what is stored: regress --store"
         )
-    unseen = [level for level in LEVELS if level not in {each.level for each in result.levels}]
+    order = list(LEVELS)
+    unseen = order[max((order.index(each.level) + 1 for each in result.levels), default=0) :]
     if unseen and result.verdict == "regressed":
         sentences.append(f"not looked at any more: {', '.join(unseen)} (--all-levels goes on)")
     return sentences

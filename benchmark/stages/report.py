@@ -271,8 +271,12 @@ class Report(Stage[NoFacts]):
             corners=tuple(_corner_row(score, self._measured(score, context)) for score in self.corners),
             reference=None if self.reference is None else reference_results(self.reference),
         )
-        undecidable = "" if self.profile.decides_claims else f"profile {self.profile.name} trains too briefly to decide"
-        return with_statistics(results, self.claims, undecidable)
+        return with_statistics(results, self.claims, self.undecided)
+
+    @property
+    def undecided(self) -> str:
+        """Why these results decide no claim, or ""."""
+        return "" if self.profile.decides_claims else f"profile {self.profile.name} trains too briefly to decide"
 
     def _measured(self, score: Score, context: Context) -> Scores:
         """A row's scores in all columns."""

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchmark.gate.comparison import Margins, Rule, Tolerance, compare_probe, compare_runs, seeds_needed, spread_of
+from benchmark.gate.drawn_features import measure_drawn
 from benchmark.gate.reference import SeedRun, StoredMetric
 from benchmark.gate.verdicts import Check, GateResult, LevelResult, overall
+from benchmark.gate.writing import summary
+from benchmark.metrics.registry import METRICS as METRICS_OF_ALL
 from benchmark.statistics.gating import prediction_bound, visible_change
 from tests.gate.made_up import METRICS, ROWS, changed, drawn, reference
 
@@ -260,6 +263,15 @@ def test_the_spread_is_the_largest_difference() -> None:
         spread_of(first, [{"a": {"x": [1.0, 1.0, 2.0]}}])
 
 
+def test_drawn_sets_are_neither_far_apart_nor_the_same() -> None:
+    """Where density and coverage are at an end of their scale, what is wrong with them does not show."""
+    numbers = measure_drawn()
+    for series in numbers.values():
+        assert series.keys() == {metric.key for metric in METRICS_OF_ALL if metric.per == "set"}
+        assert all(0.05 < (series[key][0] or 0.0) < 0.95 for key in ("density", "coverage"))
+    assert numbers == measure_drawn()
+
+
 # ------------------------------------------------------------------------------------------------ verdicts
 @pytest.mark.parametrize(
     ("verdicts", "status"),
@@ -275,3 +287,18 @@ def test_the_spread_is_the_largest_difference() -> None:
 def test_exit_statuses(verdicts: list[str], status: int) -> None:
     levels = tuple(LevelResult("statistics", verdict, "") for verdict in verdicts)  # type: ignore[arg-type]
     assert GateResult("x", levels, ()).status == status
+
+
+@pytest.mark.parametrize(
+    ("levels", "unseen"),
+    [
+        ([("keys", "different"), ("losses", "regressed")], "scores, bytes, statistics"),
+        ([("statistics", "regressed")], ""),  # of finished results
+        ([("keys", "different"), ("losses", "pass"), ("scores", "pass")], ""),
+    ],
+)
+def test_levels_that_were_not_looked_at_are_those_after_the_last(levels: list[tuple[str, str]], unseen: str) -> None:
+    results = tuple(LevelResult(level, verdict, "") for level, verdict in levels)  # type: ignore[arg-type]
+    text = summary(GateResult("x", results, ()))
+    assert ("not looked at any more" in text) == bool(unseen)
+    assert not unseen or f"not looked at any more: {unseen} (--all-levels goes on)" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ import torch
 from torch.optim import Adam, Optimizer
 
 from benchmark.gate.comparison import compare_probe, spread_of
-from benchmark.gate.first_losses import RecordingTrainer
+from benchmark.gate.first_losses import ITERATIONS, LENGTH, PLACES, RecordingTrainer
 from benchmark.gate.first_steps import STEPS, _Enough, _recording
 from benchmark.gate.gate import LOSSES
 from benchmark.gate.reference import Probe
 from benchmark.gate.verdicts import overall
 from benchmark.interface import Progress, Shape
 from benchmark.training.judge import JudgeSettings, train_judge
+from benchmark.training.registry import find_method
 from benchmark.training.sampling import TrainingSet
+from benchmark.training.supervised import one_cycle
 from benchmark.training.trainer import Budget
 from tests.dummy import Dummy, DummySettings
 
@@ -53,6 +56,55 @@ def test_what_a_first_step_hides_is_noted(tmp_path: Path) -> None:
     assert 0.1 < followed < 0.2
     assert numbers["clipped colours 1"][1] == pytest.approx(10.0, rel=1e-4)
     assert [numbers[f"schedule colours {share}"][0] for share in (0.0, 0.5, 0.75)] == [1.0, 0.5, 0.25]
+
+
+def test_the_gradient_of_each_part_is_noted(tmp_path: Path) -> None:
+    numbers = recorded(tmp_path)
+    parts = [numbers[f"gradient colours 1 {part}"][0] for part in ("colours.weight", "mix.weight", "mix.bias")]
+    whole = numbers["gradient colours 1"][0]
+    assert whole is not None
+    assert np.square(parts).sum() == pytest.approx(whole**2)
+    assert "clipped colours 1" in numbers
+    assert not [name for name in numbers if name.startswith("clipped colours 1 ")]
+
+
+class FewColours(Dummy):
+    """Its colours have the same values, and a hundredth of the gradient."""
+
+    share = 0.01
+
+    def _paint(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        colours = self.colours(labels)[:, :, None, None]
+        return self.mix(images) + colours.detach().lerp(colours, self.share)
+
+
+class FewerColours(FewColours):
+    share = 0.005
+
+
+def test_a_gradient_that_stops_short_of_a_small_part_is_seen_in_that_part_alone(tmp_path: Path) -> None:
+    stored, now = recorded(tmp_path, FewColours), recorded(tmp_path, FewerColours)
+    values = {"train": {name: [values[0]] for name, values in stored.items()}}
+    probe = Probe([], values, spread_of(values, []), {"train": []})  # type: ignore[arg-type]
+    here = {"train": {name: [values[0]] for name, values in now.items()}}
+    checks = compare_probe("losses", probe, here, {}, LOSSES)  # type: ignore[arg-type]
+    off = {check.quantity for check in checks if check.verdict == "regressed" and "gradient" in check.quantity}
+    assert off == {"gradient colours 1 colours.weight"}
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75])
+def test_the_iteration_in_which_a_cascade_begins_is_run(share: float) -> None:
+    """At 0.5 as its settings have it, at 0.75 as profiles do."""
+    method = find_method("efgan")
+    settings = dataclasses.replace(method.Settings(), width=1 / 64, first_stage_share=share)
+    assert method(settings, Shape(32)).switch(LENGTH) in ITERATIONS  # type: ignore[operator]
+
+
+def test_the_cycle_of_the_learning_rate_is_noted_beyond_the_first_steps() -> None:
+    """Of judge and reader two steps are run, in which the rate still rises."""
+    assert [one_cycle(share, 0.1) for share in PLACES] == pytest.approx(
+        [0.0, *((1 + np.cos(np.pi * (np.array(PLACES[1:]) - 0.1) / 0.9)) / 2)]
+    )
 
 
 class OtherBetas(Dummy):

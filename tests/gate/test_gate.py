@@ -266,6 +266,12 @@ def test_a_summary_that_cannot_be_written_is_told_before_any_work(
         (["--against", "{stored}", "--jobs", "0"], "--jobs must be a whole number"),
         (["--against", "{stored}", "--gpu-share", "nan"], "--gpu-share must be above 0"),
         (["--against", "{stored}", "--json", "/dev/null"], "is a device, not a file: choose another name"),
+        (["--against", "{stored}", "--summary", "/"], "--summary / is a folder: name a file"),
+        (["--against", "{stored}", "--summary", "/nowhere/a.md"], "there is no folder /nowhere"),
+        (["--against", "{stored}", "--gated", "fid"], "--gated has no part in --against: it is declared with --store"),
+        (["--against", "{stored}", "--results", ".", "--up-to", "auto"], "--up-to has no part in --results: what is"),
+        (["--against", "{stored}", "--results", ".", "--strip", "a.png"], "--strip has no part in --results"),
+        (["--store", "mine.json", "--seeds", "0,1", "--margin", "fid=3"], "--margin has no part in --store"),
         (["--store", "mine", "--seeds", "0,1"], "ends in .json"),
         (["--store", "mine.json", "--seeds", "0"], "two seeds at least"),
         (["--store", "mine.json", "--gated", "fid,pnsr_true"], "unknown metric 'pnsr_true'; did you mean 'psnr_true'?"),
@@ -288,6 +294,9 @@ def test_damaged_references_are_one_line(stored: Path, tmp_path: Path, capsys: p
         (text[:-100], "cannot be read as JSON"),
         (text.replace('"schema": 1', '"schema": 7'), "has schema 7"),
         (text.replace('"commit"', '"comit"'), "'commit' is missing"),
+        (text.replace('"threads": 1', '"threads": 0'), "threads must be at least 1"),
+        (json.dumps({**json.loads(text), "gated": ["fdi"]}), "gated has unknown metric 'fdi'; did you mean 'fid'?"),
+        (json.dumps({**json.loads(text), "weights": {"d-t": "../a"}}), "'../a', which is no name of a file"),
         ('{"rows": []}', "is the results of a run"),
     ):
         (tmp_path / "a.json").write_text(damage)

@@ -320,6 +320,64 @@ def labels_of_the_judge_out_of_order(patch: pytest.MonkeyPatch) -> None:
     )  # fmt: skip
 
 
+def penalty_at_real_pictures(patch: pytest.MonkeyPatch) -> None:
+    from baselines import stargan
+
+    losses = stargan.discriminator_losses
+    patch.setattr(stargan, "discriminator_losses", lambda *given: losses(*given[:-1], torch.ones_like(given[-1])))
+
+
+def gradient_stops_short_of_the_mapper(patch: pytest.MonkeyPatch) -> None:
+    """The values of all losses are the same."""
+    from baselines.hisd import method
+
+    losses = method.generator_losses
+
+    def wrong(discriminator: Any, edits: Any, *others: Any) -> Any:
+        style = torch.nn.functional.l1_loss(edits.recovered_style, edits.target_style.detach())
+        return dataclasses.replace(losses(discriminator, edits, *others), style=style)
+
+    patch.setattr(method, "generator_losses", wrong)
+
+
+def cascade_of_stages_that_are_no_copies(patch: pytest.MonkeyPatch) -> None:
+    from baselines.efgan.networks import Cascade
+
+    patch.setattr(Cascade, "spread", lambda _: None)
+
+
+def rate_of_the_judge_never_falls(patch: pytest.MonkeyPatch) -> None:
+    for module in ("training.supervised", "training.judge", "training.reader", "gate.first_steps"):
+        patch.setattr(f"benchmark.{module}.one_cycle", lambda progress, warm_up: min(1.0, progress / warm_up))
+
+
+def references_of_the_own_face(patch: pytest.MonkeyPatch) -> None:
+    from benchmark.data.edit_lists import EditList
+
+    def wrong(table: Any, candidates: np.ndarray, identity: str, seed: int, target: str) -> int:
+        own = candidates[(table["identity"].iloc[candidates] == identity).to_numpy()]
+        return int(own[np.random.default_rng(seed).integers(len(own))])
+
+    patch.setattr(EditList, "_reference", staticmethod(wrong))
+
+
+def density_of_three_neighbours(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("benchmark.metrics.density.NEIGHBOURS", 3)
+
+
+def coverage_of_the_edits(patch: pytest.MonkeyPatch) -> None:
+    from benchmark.metrics import density
+
+    def wrong(edits: np.ndarray, real: np.ndarray) -> float:
+        return float(density._inside(edits, real)[0].any(axis=0).mean())
+
+    patch.setitem(density.COVERAGE.__dict__, "distance", wrong)
+
+
+def psnr_capped_at_50(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("benchmark.metrics.psnr.CAP_DB", 50.0)
+
+
 FAULTS: dict[str, tuple[Plant, tuple[str, ...], str]] = {
     "sign of a loss": (sign_of_a_loss, ("stargan",), "losses"),
     "weight of a loss halved": (setting("hisd", "style_weight", 0.5), ("hisd",), "losses"),
@@ -350,6 +408,15 @@ FAULTS: dict[str, tuple[Plant, tuple[str, ...], str]] = {
     "expressions permuted in CA": (expressions_permuted, ("stargan",), "scores"),
     "features centred over the wrong axis": (features_centred_over_the_wrong_axis, ("stargan",), "scores"),
     "photographs resized with another filter": (photographs_resized_with_another_filter, ("stargan",), "scores"),
+    # What only a part of a network, a later iteration, or a picture as good as a real one shows.
+    "penalty at real pictures": (penalty_at_real_pictures, ("stargan",), "losses"),
+    "gradient that stops short of the mapper": (gradient_stops_short_of_the_mapper, ("hisd",), "losses"),
+    "cascade of stages that are no copies": (cascade_of_stages_that_are_no_copies, ("efgan",), "losses"),
+    "rate of the judge that never falls": (rate_of_the_judge_never_falls, ("stargan",), "losses"),
+    "references of the own face": (references_of_the_own_face, ("hisd",), "scores"),
+    "density of three neighbours": (density_of_three_neighbours, ("stargan",), "scores"),
+    "coverage of the edits": (coverage_of_the_edits, ("stargan",), "scores"),
+    "PSNR capped at 50 dB": (psnr_capped_at_50, ("stargan",), "scores"),
 }
 """What is planted, the methods whose rows are looked at, and the level that is to see it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shlex
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 
 from benchmark import run, verify
+from benchmark.core.artifacts import MANIFEST, File, Manifest
+from benchmark.core.hashes import sha256_of
 from benchmark.metrics.psnr import PSNR_TRUE
 from benchmark.stages.score import Score
 from tests.block_features import blocks_as_features
@@ -48,6 +51,8 @@ def test_a_report_made_again_is_identical(made: Path, capsys: pytest.CaptureFixt
     assert len(found["numbers"]) > 10
     assert all(number["then"] == number["now"] for number in found["numbers"])
     assert found["environment"] == []
+    assert found["contradictions"] == []
+    assert {number["row"] for number in found["numbers"]} == {"d-t", "d-r", "source F", "truth F"}
 
 
 def test_one_stage_is_made_again_with_what_it_is_made_from(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,6 +76,115 @@ def test_quick_trains_nothing(made: Path, capsys: pytest.CaptureFixture[str], mo
     outcomes = {stage["kind"]: stage["outcome"] for stage in found["stages"]}
     assert outcomes["train"] == outcomes["judge"] == "taken over"
     assert outcomes["scores"] == outcomes["synth"] == "identical"
+
+
+def with_results(made: Path, folder: Path, change: Callable[[dict[str, Any]], None], mended: bool = True) -> Path:
+    """The report in a copy of its store, with other results; mended: with their hash in the manifest."""
+    report = report_of(shutil.copytree(made, folder / "store"))
+    content = json.loads((report / "results.json").read_text())
+    change(content)
+    (report / "results.json").write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    if mended:
+        manifest = Manifest.read(report / MANIFEST)
+        file = File((report / "results.json").stat().st_size, sha256_of(report / "results.json"))
+        mended_manifest = dataclasses.replace(manifest, files={**manifest.files, "results.json": file})
+        (report / MANIFEST).write_text(mended_manifest.dump())
+    return report
+
+
+def a_little_better(results: dict[str, Any]) -> None:
+    results["rows"][0]["seeds"]["0"]["metrics"]["psnr_true"] *= 1 + 1e-5
+
+
+def narrower(results: dict[str, Any]) -> None:
+    results["rows"][0]["summary"]["psnr_true"]["identities"][0] += 1.0
+
+
+def better_judge(results: dict[str, Any]) -> None:
+    results["judges"]["F"]["0"]["accuracy"] = 100.0
+
+
+def never_failed(results: dict[str, Any]) -> None:
+    results["rows"][1]["label"] = "Dummy (R), at its best"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (narrower, "rows d-t, summary, psnr_true, identities 1 is "),
+        (better_judge, "judges, F, 0, accuracy is 100.0, made again it is "),
+        (never_failed, "rows d-r, label is 'Dummy (R), at its best', made again it is 'Dummy (R)'"),
+    ],
+)
+def test_what_results_say_beside_their_numbers_is_made_again(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Callable[..., None], words: str
+) -> None:
+    status, found = verified(with_results(made, tmp_path, change), capsys, "--quick")
+    assert status == 1
+    assert {number["then"] == number["now"] for number in found["numbers"]} == {True}
+    assert [phrase for phrase in found["contradictions"] if phrase.startswith(words)], found["contradictions"]
+
+
+def test_a_number_changed_by_a_thousandth_of_a_percent_is_another_number(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = with_results(made, tmp_path, a_little_better)
+    status, found = verified(report, capsys, "--quick")
+    assert status == 1
+    (off,) = [number for number in found["numbers"] if number["then"] != number["now"]]
+    assert (off["row"], off["metric"], off["bound"]) == ("d-t", "psnr_true", 0.0)
+    # Elsewhere it is within what processors differ by, but intervals and means do not follow from it.
+    monkeypatch.setattr("benchmark.core.environment.processor_name", lambda: "another")
+    measured = object.__getattribute__(PSNR_TRUE, "compare")
+    monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: measured(a, b) * 1.00001)
+    status, found = verified(report, capsys, "--quick")
+    assert status == 1
+    assert found["contradictions"][0].startswith("rows d-t, summary, psnr_true, mean is ")
+    assert "from its own numbers follows" in found["contradictions"][0]
+
+
+@pytest.mark.parametrize("name", ["results.json", "per-edit.parquet", "weights.safetensors"])
+def test_a_file_that_its_manifest_does_not_name_so_is_damaged(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    if name == "results.json":
+        report = with_results(made, tmp_path, a_little_better, mended=False)
+    else:
+        report = report_of(shutil.copytree(made, tmp_path / "store"))
+        path = sorted(report.parents[1].glob(f"*/*/{name}"))[0]
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert verify.main([str(report), "--quick", "--quiet", "--jobs", "1"]) == 2
+    error = capsys.readouterr().err
+    assert f"{name} is not what its manifest says" in error
+    assert error.count("\n") == 1
+
+
+def test_quick_trains_no_judge_where_there_is_none(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As beside stored results: what judge and reader read is left out."""
+    report = report_of(shutil.copytree(made, tmp_path / "store"))
+    for kind in ("judge", "reader"):
+        shutil.rmtree(report.parents[1] / kind)
+
+    def never(*_: object) -> None:
+        raise AssertionError("a training")
+
+    monkeypatch.setattr(Dummy, "training_step", never)
+    monkeypatch.setattr("benchmark.stages.judge.train_judge", never)
+    monkeypatch.setattr("benchmark.stages.reader.train_reader", never)
+    status, found = verified(report, capsys, "--quick")
+    assert status == 0, found
+    assert found["notes"] == ["what judge and reader read is left out: there are others here"]
+    metrics = {number["metric"] for number in found["numbers"]}
+    assert metrics >= {"fid", "psnr_true"}
+    assert not metrics & {"ca", "gain"}
+    assert found["contradictions"] == []
+    outcomes = {stage["kind"]: stage["outcome"] for stage in found["stages"]}
+    assert (outcomes["synth"], outcomes["scores"]) == ("identical", "not compared")
+    (score,) = (report.parents[1] / "scores").glob("*-d-*-t-*") or [None]
+    status, found = verified(score, capsys, "--quick")
+    assert (status, {number["row"] for number in found["numbers"]}) == (0, {"d-t"})
 
 
 def test_other_edits_are_named_first_and_by_how_much(

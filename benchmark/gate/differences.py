@@ -1,0 +1,105 @@
+"""How what was made again differs from what was there: artifacts, and what results say beside their numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.core.artifacts import Artifact
+from benchmark.core.errors import quoted
+from benchmark.report.results import SuiteResults
+from benchmark.report.summary import with_statistics
+from benchmark.stages.base import Context
+from benchmark.stages.report import Report
+
+SAME_NUMBER = 1e-6
+"""Relative difference of what is computed from equal numbers by other versions of a library."""
+MEASURED = frozenset({"seeds", "summary", "judges", "readings", "readers", "floors", "verdicts", "keys", "reference"})
+"""Fields of results that depend on judge and machine, or on what else is stored."""
+
+
+def difference(then: Artifact, now: Artifact) -> str:
+    """By how much two artifacts of one recipe differ, in a phrase."""
+    phrases = []
+    for name in sorted(then.manifest.files.keys() | now.manifest.files.keys()):
+        files = [artifact.manifest.files.get(name) for artifact in (then, now)]
+        if files[0] is not None and files[0] == files[1]:
+            continue
+        if None in files:
+            phrases.append(f"{name} is in one alone")
+        elif name.endswith(".npy"):
+            phrases.append(f"{name}: {_arrays(np.load(then.folder / name), np.load(now.folder / name))}")
+        elif name.endswith(".safetensors"):
+            phrases.append(f"{name}: {_tensors(then.folder / name, now.folder / name)}")
+        else:
+            phrases.append(f"{name} differs")
+    return "; ".join(phrases) or "facts differ"
+
+
+def _arrays(then: np.ndarray, now: np.ndarray) -> str:
+    if then.shape != now.shape:
+        return f"shape {then.shape} became {now.shape}"
+    off = np.abs(then.astype(np.float64) - now.astype(np.float64))
+    return f"off by {off.max():.3g} at most, {off.mean():.3g} on average"
+
+
+def _tensors(then: Path, now: Path) -> str:
+    from safetensors.numpy import load_file
+
+    first, second = load_file(then), load_file(now)
+    if first.keys() != second.keys():
+        return "other tensors"
+    squared = sum(float(np.square(first[name].astype(np.float64) - second[name]).sum()) for name in first)
+    whole = sum(float(np.square(first[name].astype(np.float64)).sum()) for name in first)
+    return f"weights off by {math.sqrt(squared / whole) if whole else math.inf:.2g} of their norm"
+
+
+def contradictions(stated: SuiteResults, report: Report, context: Context, whole: bool, exact: bool) -> Iterator[str]:
+    """What results state that is not so, a phrase each.
+
+    whole: the report itself was made again, so that its words are the same. exact: and all behind it, so that
+    everything is. Else intervals, ranks and verdicts must follow from the numbers of rows and people that stand there.
+    """
+    if whole:
+        again = _plain(report.results(context), {"reference"} if exact else MEASURED)
+        yield from _differences(_plain(stated, {"reference"} if exact else MEASURED), again, "made again it is")
+    if not exact:
+        follows = _plain(restated(stated, report), set())
+        yield from _differences(_plain(stated, set()), follows, "from its own numbers follows")
+
+
+def restated(results: SuiteResults, report: Report) -> SuiteResults:
+    """Results with the intervals, ranks and (if they have any) verdicts that follow from their numbers."""
+    return with_statistics(results, report.claims if results.verdicts else None, report.undecided)
+
+
+def _plain(results: SuiteResults, without: Collection[str]) -> Any:
+    """Results as JSON has them, without some fields."""
+
+    def less(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: less(each) for key, each in value.items() if key not in without}
+        return [less(each) for each in value] if isinstance(value, list) else value
+
+    return less(json.loads(results.dump()))
+
+
+def _differences(stated: Any, other: Any, words: str, where: str = "") -> Iterator[str]:
+    """The places where results differ from others, a phrase each: `rows mtss-r, label is 'a', made again it is 'b'`."""
+    if isinstance(stated, float | int) and isinstance(other, float | int):
+        if not math.isclose(stated, other, rel_tol=SAME_NUMBER, abs_tol=SAME_NUMBER):
+            yield f"{where} is {stated}, {words} {other}"
+    elif isinstance(stated, dict) and isinstance(other, dict) and stated.keys() == other.keys():
+        for key in stated:
+            yield from _differences(stated[key], other[key], words, f"{where}, {key}" if where else key)
+    elif isinstance(stated, list) and isinstance(other, list) and len(stated) == len(other):
+        for index, (one, another) in enumerate(zip(stated, other, strict=True)):
+            name = one["id"] if isinstance(one, dict) and "id" in one else index + 1
+            yield from _differences(one, another, words, f"{where} {name}")
+    elif stated != other:
+        yield f"{where} is {quoted(stated)}, {words} {quoted(other)}"
