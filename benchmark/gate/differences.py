@@ -19,8 +19,12 @@ from benchmark.stages.report import Report
 
 SAME_NUMBER = 1e-6
 """Relative difference of what is computed from equal numbers by other versions of a library."""
-MEASURED = frozenset({"seeds", "summary", "judges", "readings", "readers", "floors", "verdicts", "keys", "reference"})
-"""Fields of results that depend on judge and machine, or on what else is stored."""
+NEVER = frozenset({"reference"})
+"""Fields of results that are about something else: what was stored when they were made."""
+MEASURED = NEVER | {"seeds", "summary", "judges", "readings", "readers", "floors", "verdicts", "keys"}
+"""Fields that may be others where the machine or the judge is another."""
+MADE = MEASURED | {"failed"}
+"""Fields that may be others where the weights are, too."""
 
 
 def difference(then: Artifact, now: Artifact) -> str:
@@ -59,18 +63,20 @@ def _tensors(then: Path, now: Path) -> str:
     return f"weights off by {math.sqrt(squared / whole) if whole else math.inf:.2g} of their norm"
 
 
-def contradictions(stated: SuiteResults, report: Report, context: Context, whole: bool, exact: bool) -> Iterator[str]:
+def contradictions(
+    stated: SuiteResults, report: Report, context: Context, without: Collection[str] | None
+) -> Iterator[str]:
     """What results state that is not so, a phrase each.
 
-    whole: the report itself was made again, so that its words are the same. exact: and all behind it, so that
-    everything is. Else intervals, ranks and verdicts must follow from the numbers of rows and people that stand there.
+    without: fields that may be others than those of the report made again; None where it is another report. But for
+    `NEVER`, intervals, ranks and verdicts must then follow from the numbers of rows and people that stand there.
     """
-    if whole:
-        again = _plain(report.results(context), {"reference"} if exact else MEASURED)
-        yield from _differences(_plain(stated, {"reference"} if exact else MEASURED), again, "made again it is")
-    if not exact:
-        follows = _plain(restated(stated, report), set())
-        yield from _differences(_plain(stated, set()), follows, "from its own numbers follows")
+    if without is not None:
+        again = _plain(report.results(context), without)
+        yield from _differences(_plain(stated, without), again, "made again it is")
+    if without != NEVER:
+        follows = _plain(restated(stated, report), ())
+        yield from _differences(_plain(stated, ()), follows, "from its own numbers follows")
 
 
 def restated(results: SuiteResults, report: Report) -> SuiteResults:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,7 @@ from benchmark.core.environment import words_of
 from benchmark.core.errors import UserError
 from benchmark.data.registry import open_source
 from benchmark.gate.comparison import FAMILY
-from benchmark.gate.differences import contradictions, difference
+from benchmark.gate.differences import MADE, MEASURED, NEVER, contradictions, difference
 from benchmark.gate.gate import FLIPS
 from benchmark.gate.plans import TRAINED_NEEDS, ProbePlan, behind, content, make_all, measured_stages
 from benchmark.gate.reference import STORED, Reference, load_reference
@@ -184,13 +184,19 @@ def verify(
     elsewhere = any(not phrase.startswith(("commit ", "fesbench ", "platform ")) for phrase in environment)
     found: Iterable[str] = ()
     if run.results is not None and (target is None or isinstance(target, Report)):
-        outcomes = {check.outcome for check in checks.values()}
-        whole = isinstance(target, Report) and not checkpoints
-        exact = whole and outcomes <= {"identical", "taken over"}
-        found = contradictions(run.results, plan.report, context, whole, exact)
+        another = not isinstance(target, Report) or bool(checkpoints)
+        found = contradictions(run.results, plan.report, context, None if another else _may_differ(checks.values()))
     return Verification(
         str(path), tuple(checks.values()), numbers, tuple(environment), elsewhere, tuple(notes), tuple(found)
     )
+
+
+def _may_differ(checks: Collection[StageCheck]) -> frozenset[str]:
+    """The fields of a report's results that may be others than before, by how its stages came out."""
+    same = {"identical", "taken over"}
+    if all(check.outcome in same for check in checks):
+        return NEVER
+    return MEASURED if all(check.outcome in same for check in checks if check.kind in TRAINED - READERS) else MADE
 
 
 def _measured(plan: Plan, target: Stage | None) -> list[Stage]:
