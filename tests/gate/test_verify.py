@@ -182,7 +182,7 @@ def test_quick_trains_no_judge_where_there_is_none(
     assert found["contradictions"] == []
     outcomes = {stage["kind"]: stage["outcome"] for stage in found["stages"]}
     assert (outcomes["synth"], outcomes["scores"]) == ("identical", "not compared")
-    (score,) = (report.parents[1] / "scores").glob("*-d-*-t-*") or [None]
+    (score,) = (report.parents[1] / "scores").glob("*-seed-0-t-*")
     status, found = verified(score, capsys, "--quick")
     assert (status, {number["row"] for number in found["numbers"]}) == (0, {"d-t"})
 
