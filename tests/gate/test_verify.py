@@ -213,7 +213,13 @@ def test_a_run_elsewhere_is_judged_by_its_numbers(
     monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: measured(a, b) * 1.002)
     status, found = verified(report_of(made), capsys, "--quick")
     assert status == 1
-    # Trained again, with one seed and nothing stored of this suite, no spread is known.
+    # Trained again, with one seed and nothing stored of this suite, no spread is known: true pictures and sources alone,
+    # which no training changes, tell another metric.
+    status, found = verified(report_of(made), capsys)
+    assert status == 1
+    off = [each for each in found["numbers"] if each["metric"] == "psnr_true" and each["then"] != each["now"]]
+    assert {each["row"]: each["bound"] is None for each in off} == {"d-t": True, "d-r": True, "source F": False}
+    monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: measured(a, b) * 1.0005)
     status, found = verified(report_of(made), capsys)
     assert status == 3
 
