@@ -266,8 +266,6 @@ def test_a_summary_that_cannot_be_written_is_told_before_any_work(
         (["--against", "{stored}", "--jobs", "0"], "--jobs must be a whole number"),
         (["--against", "{stored}", "--gpu-share", "nan"], "--gpu-share must be above 0"),
         (["--against", "{stored}", "--json", "/dev/null"], "is a device, not a file: choose another name"),
-        (["--against", "{stored}", "--summary", "/"], "--summary / is a folder: name a file"),
-        (["--against", "{stored}", "--summary", "{stored}/a.md"], "--summary"),
         (["--against", "{stored}", "--gated", "fid"], "--gated has no part in --against: it is declared with --store"),
         (["--against", "{stored}", "--results", ".", "--up-to", "auto"], "--up-to has no part in --results: what is"),
         (["--against", "{stored}", "--results", ".", "--strip", "a.png"], "--strip has no part in --results"),
