@@ -213,8 +213,8 @@ def test_a_run_elsewhere_is_judged_by_its_numbers(
     monkeypatch.setitem(PSNR_TRUE.__dict__, "compare", lambda a, b: measured(a, b) * 1.002)
     status, found = verified(report_of(made), capsys, "--quick")
     assert status == 1
-    # Trained again, with one seed and nothing stored of this suite, no spread is known: true pictures and sources alone,
-    # which no training changes, tell another metric.
+    # Trained again, with one seed and nothing stored of this suite, no spread is known: another metric is told by the
+    # rows that no training changes.
     status, found = verified(report_of(made), capsys)
     assert status == 1
     off = [each for each in found["numbers"] if each["metric"] == "psnr_true" and each["then"] != each["now"]]
