@@ -70,14 +70,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all. The OSError of a full disk has its path."""
     partial = path.with_name(f"{path.name}.{os.getpid()}-{token_hex(4)}.tmp")
     try:
         partial.write_bytes(content)
         sync(partial)
         partial.replace(path)
-    except OSError:
+    except OSError as error:
         partial.unlink(missing_ok=True)
+        error.filename = error.filename or os.fspath(path)
         raise
 
 

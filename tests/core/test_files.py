@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import socket
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from benchmark.core.errors import UserError
 from benchmark.core.files import fault_of, folder_fault_of, open_regular, read_memory, read_regular, require_file
+from benchmark.core.hashes import write_bytes
 
 
 @pytest.fixture
@@ -95,3 +98,17 @@ def test_a_memory_that_cannot_be_read_is_none(special: dict[str, Path], tmp_path
         assert read_memory(tmp_path / "memory.json") is None
     (tmp_path / "memory.json").write_bytes(b'{"a": [1]}')
     assert read_memory(tmp_path / "memory.json") == {"a": [1]}
+
+
+def test_a_full_disk_keeps_the_file_that_was_there_and_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_bytes(b"kept")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limit[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as error:
+            write_bytes(path, bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert (error.value.errno, error.value.filename) == (errno.EFBIG, str(path))
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("page.html", b"kept")]
