@@ -218,7 +218,7 @@ def write_cards(root: Path, index: Index) -> None:
     """Write a model card beside all stored weights."""
     results = stored_results(root)
     for folder in sorted({seed.weights for _, row in index.rows() for seed in row.seeds.values() if seed.weights}):
-        (root / folder / CARD).write_text(model_card(root, folder, index, results), encoding="utf-8", newline="\n")
+        write_text(root / folder / CARD, model_card(root, folder, index, results))
 
 
 def write_leaderboard(root: Path) -> None:
