@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.config.reference import INDEX, REPORTS, Index, StoredRow, StoredSeed, StoredSuite, load_index
-from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Store, whole_folder
+from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Manifest, Store, whole_folder
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
 from benchmark.core.models import dump
@@ -184,11 +184,14 @@ def _is_same(artifact: Artifact, stage: Stage, root: Path) -> bool:
 
 
 def _copy_report(report: Path, to: Path) -> None:
-    """Copy a report's files, in the place of an earlier one's."""
+    """Copy a report in the place of an earlier one; its manifest names the files that are stored."""
+    manifest = Manifest.read(report / MANIFEST).for_others()
+    kept = {name: digest for name, digest in manifest.files.items() if name not in LEFT_OUT}
     with whole_folder(to.with_name(f"{to.name}.new"), "--to") as partial:
         for path in sorted(report.iterdir()):
             if path.name not in LEFT_OUT:
                 shutil.copyfile(path, partial / path.name)
+        write_text(partial / MANIFEST, dataclasses.replace(manifest, files=kept).dump())
     shutil.rmtree(to, ignore_errors=True)
     to.with_name(f"{to.name}.new").rename(to)
 

@@ -19,6 +19,7 @@ from benchmark.config.loading import REFERENCE
 from benchmark.config.reference import load_index, stored_weights
 from benchmark.core.artifacts import MANIFEST, Manifest
 from benchmark.core.errors import UserError
+from benchmark.core.hashes import sha256_of
 from benchmark.interface import Shape
 from benchmark.pipeline.request import RunOptions
 from benchmark.report.results import load_results
@@ -113,7 +114,11 @@ def test_what_is_finished_is_stored_and_the_rest_is_named(stored: Path) -> None:
 
 
 def test_the_stored_report_is_that_of_the_run(stored: Path, runs: Path) -> None:
-    assert (stored / "reports" / "dummies" / "results.json").read_text() == results_of(runs)
+    folder = stored / "reports" / "dummies"
+    assert (folder / "results.json").read_text() == results_of(runs)
+    files = {name: file.sha256 for name, file in Manifest.read(folder / MANIFEST).files.items()}
+    assert files == {path.name: sha256_of(path) for path in folder.iterdir() if path.name != MANIFEST}
+    assert "losses.png" not in files
 
 
 def test_weights_are_the_averages_rounded(stored: Path, runs: Path) -> None:
