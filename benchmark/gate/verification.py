@@ -133,6 +133,18 @@ class _Run:
     results: SuiteResults | None
     folders: Mapping[str, Path] = field(default_factory=dict)
     """Of it and of what it was made from, by key."""
+    root: Path | None = None
+    """Of its store."""
+
+    def with_stages(self, stages: Iterable[Stage]) -> _Run:
+        """Add those stages of its plan that lie in its store: beside stored results are weights, and no edits whose
+        manifests would name them.
+        """
+        if self.root is None:
+            return self
+        places = {stage.recipe.key: self.root / stage.recipe.folder for stage in stages}
+        there = {key: folder for key, folder in places.items() if (folder / MANIFEST).is_file()}
+        return dataclasses.replace(self, folders={**there, **self.folders})
 
 
 Tell = Callable[[str], None]
@@ -160,6 +172,7 @@ def verify(
     run = _open(path)
     _check_call(run, out, data, checkpoints, jobs)
     options, plan, target = _plan_of(run, out, data, checkpoints, jobs, quiet, understand)
+    run = run.with_stages(behind(_measured(plan, target)))
     threads = int(run.manifest.made.get("threads", 1)) if run.manifest else 1
     request, store = check_options(options)
     count = choose_jobs(jobs, request.device, threads * 2, request.profile.width)
@@ -231,7 +244,7 @@ def _open(path: Path) -> _Run:
         _check_whole(folder)
         folders = {key: root / name for key, name in lineage.items()}
         results = load_results(folder / RESULTS) if (folder / RESULTS).is_file() else None
-        return _Run(path, manifest, results, folders)
+        return _Run(path, manifest, results, folders, root)
     if path.is_file() and path.name.endswith(".json"):
         return _Run(path, None, load_results(path))
     if (folder / RESULTS).is_file():

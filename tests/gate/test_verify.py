@@ -159,12 +159,13 @@ def test_a_file_that_its_manifest_does_not_name_so_is_damaged(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("edits", [True, False])
 def test_quick_trains_no_judge_where_there_is_none(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, edits: bool
 ) -> None:
-    """As beside stored results: what judge and reader read is left out."""
+    """As beside stored results: what judge and reader read is left out. No edits lead from scores to weights there."""
     report = report_of(shutil.copytree(made, tmp_path / "store"))
-    for kind in ("judge", "reader"):
+    for kind in ("judge", "reader", *([] if edits else ["synth"])):
         shutil.rmtree(report.parents[1] / kind)
 
     def never(*_: object) -> None:
@@ -181,7 +182,7 @@ def test_quick_trains_no_judge_where_there_is_none(
     assert not metrics & {"ca", "gain"}
     assert found["contradictions"] == []
     outcomes = {stage["kind"]: stage["outcome"] for stage in found["stages"]}
-    assert (outcomes["synth"], outcomes["scores"]) == ("identical", "not compared")
+    assert (outcomes["synth"], outcomes["scores"]) == ("identical" if edits else "not compared", "not compared")
     (score,) = (report.parents[1] / "scores").glob("*-seed-0-t-*")
     status, found = verified(score, capsys, "--quick")
     assert (status, {number["row"] for number in found["numbers"]}) == (0, {"d-t"})
