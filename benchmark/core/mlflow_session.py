@@ -352,7 +352,7 @@ def describe(error: BaseException, out: Path) -> str:
     """Explain an error in a part of a line: why nothing can be logged, and what to do."""
     chosen = os.environ.get(URI, "")
     where = _without_password(chosen) if chosen else str(out / DATABASE)
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).partition(" [SQL: ")[0]  # statements speak of what is "deleted" as well
     if isinstance(error, TrackingError):
         return f"MLflow at {where}: {text}"
     if "database is locked" in text:

@@ -96,7 +96,7 @@ class ObjectFiles:
                 if denied or time.monotonic() >= until:
                     self._silent = True
                     raise RunFailed(
-                        f"the store {self.url} cannot be used ({_first_line(error)}); the same command goes on from "
+                        f"the store {self.url} cannot be used ({_reason(error)}); the same command goes on from "
                         "what is saved"
                     ) from error
             else:
@@ -205,7 +205,7 @@ class ObjectStore(Store):
             self._files.delete(probe)
         except Exception as error:  # of any of the layers below fsspec
             hint = "; credentials and AWS_ENDPOINT_URL are those of boto3" if self.url.startswith("s3:") else ""
-            raise UserError(f"--store {self.url} cannot be written ({_first_line(error)}){hint}") from error
+            raise UserError(f"--store {self.url} cannot be written ({_reason(error)}){hint}") from error
         finally:
             self._files.patience = patience
         if not once or (twice and not self.url.startswith("file://")):
@@ -466,7 +466,7 @@ class _FolderOfObjects:
         return self._files.names(f"{self._folder}/{folder}")
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 

@@ -16,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 from mlflow.version import VERSION
+from sqlalchemy.exc import OperationalError
 
 from benchmark.core import mlflow_session, tracking
 from benchmark.core.mlflow_session import DATABASE, EXPERIMENT, FILES, NAME, PLAN_TAG, URI, sqlite_uri
@@ -531,3 +532,11 @@ def _no_thread_is_left() -> Iterator[None]:
     for thread in threading.enumerate():
         if thread.name == "tracking":
             thread.join(1)
+
+
+def test_the_statement_that_failed_is_no_part_of_the_reason(out: Path) -> None:
+    statement = "SELECT * FROM runs WHERE lifecycle_stage = 'deleted'"
+    error = OperationalError(statement, {}, OSError("unable to open database file"))
+    assert mlflow_session.describe(error, out) == (
+        f"MLflow at {out / DATABASE} does not answer ((builtins.OSError) unable to open database file)"
+    )
