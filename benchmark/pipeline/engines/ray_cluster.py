@@ -12,8 +12,10 @@ import logging
 import pickle
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -30,23 +32,37 @@ from benchmark.pipeline.request import code_of_project
 TOGETHER = 60.0
 """Expected seconds of short stages in one task: a task takes three seconds to start."""
 REACH_SECONDS = 10.0
+LOOK_SECONDS = 5.0
+"""Between two looks at which machines answer."""
 SPARE_MEMORY = 1.1
 """Of what was measured."""
+
+
+@dataclass(frozen=True)
+class Starts:
+    """A job starts on a machine."""
+
+    node: str
+    """Ray's id of it."""
+
+
+Post = messages.Report | Starts | str
+"""What a task sends: messages of its job, where it runs, or why its machine is unfit."""
 
 
 class Mailbox:
     """An actor on the driver's machine that keeps messages until they are taken."""
 
     def __init__(self) -> None:
-        self._messages: list[tuple[int, messages.Report | str]] = []
+        self._messages: list[tuple[int, Post]] = []
         self._arrived = asyncio.Event()
 
-    async def put(self, job: int, message: messages.Report | str) -> None:
+    async def put(self, job: int, message: Post) -> None:
         """Add a message of a job, or the reason why a machine is unfit for it."""
         self._messages.append((job, message))
         self._arrived.set()
 
-    async def take(self, seconds: float) -> list[tuple[int, messages.Report | str]]:
+    async def take(self, seconds: float) -> list[tuple[int, Post]]:
         """Return all messages; wait up to `seconds` for the first."""
         with suppress(TimeoutError):
             if seconds and not self._messages:
@@ -60,13 +76,14 @@ def make_job(mailbox: Any, job: int, setup: bytes, keys: list[str], fitness: Fit
     """Make the stages of a job on this machine; returns the machine's Ray id if it is unfit, else ""."""
     last = None
 
-    def send(message: messages.Report | str) -> None:
+    def send(message: Post) -> None:
         nonlocal last
         last = mailbox.put.remote(job, message)
 
     if fault := fitness.fault():
         ray.get(mailbox.put.remote(job, fault))
         return str(ray.get_runtime_context().get_node_id())
+    send(Starts(ray.get_runtime_context().get_node_id()))
     relay = Relay(setup, keys, send)
     before = signal.signal(signal.SIGINT, lambda *_: relay.stop())  # what `ray.cancel` raises
     try:
@@ -95,6 +112,9 @@ class RayExecutor(Executor):
         self._tasks: dict[Any, int] = {}
         self._unfinished: dict[int, int] = {}
         """How many stages each job has still to make; jobs that have sent their final message are removed."""
+        self._nodes: dict[int, str] = {}
+        """Ray's id of the machine where each job has started."""
+        self._next_look = 0.0
         self._unfit: dict[str, str] = {}
         self._warned = False
 
@@ -130,11 +150,14 @@ class RayExecutor(Executor):
             return
         if line := self._lack():
             yield Output(line)
+        yield from self._lost()
+        if not self._tasks:
+            return
         ended, _ = ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0)
         if ended:
             yield from self._taken(0)
         for task in ended:
-            number = self._tasks.pop(task)
+            number = self._forget(task)
             try:
                 unfit, ending = ray.get(task), "ended without a message"
             except TaskCancelledError:
@@ -145,6 +168,27 @@ class RayExecutor(Executor):
                 del self._unfinished[number]
                 yield Died(number, ending)
 
+    def _lost(self) -> Iterator[Event]:
+        """Yield the ends of jobs on machines that Ray has declared dead.
+
+        Ray ends a task of such a machine when the connection to it breaks, which takes minutes where a link was cut.
+        """
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        alive = {node["NodeID"] for node in _machines()}
+        for task, number in list(self._tasks.items()):
+            if number in self._nodes and self._nodes[number] not in alive:
+                self._forget(task)
+                if self._unfinished.pop(number, 0):
+                    yield Died(number, "was lost, since its machine does not answer")
+
+    def _forget(self, task: Any) -> int:
+        """Drop a task that has ended, or whose machine is lost; returns the number of its job."""
+        number = self._tasks.pop(task)
+        self._nodes.pop(number, None)
+        return number
+
     def _taken(self, seconds: float) -> Iterator[Event]:
         try:
             taken = ray.get(self._mailbox.take.remote(seconds))
@@ -154,7 +198,12 @@ class RayExecutor(Executor):
         for number, message in taken:
             yield from self._event(number, message)
 
-    def _event(self, number: int, message: messages.Report | str) -> Iterator[Event]:
+    def _event(self, number: int, message: Post) -> Iterator[Event]:
+        if number not in self._unfinished:
+            return  # its machine was lost, and comes back
+        if isinstance(message, Starts):
+            self._nodes[number] = message.node
+            return
         if isinstance(message, str):
             self._unfinished.pop(number, None)
             task = next(task for task, job in self._tasks.items() if job == number)

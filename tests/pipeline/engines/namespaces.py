@@ -23,6 +23,7 @@ from tests.pipeline.test_pipeline import ROOT
 PROGRAMS = ("ip", "unshare", "nsenter", "setpriv")
 NEW = ("unshare", "--net", "--pid", "--mount", "--uts", "--fork", "--kill-child", "--mount-proc")
 PORT = 6379
+STORE_PORT = 5000
 ROUTE = "default via 10.77.0.254"
 """To nowhere; Ray wants to have one."""
 MEMORY = 80_000_000
@@ -83,7 +84,9 @@ class Machine:
                     os.kill(int(path.parts[2]), number)
 
     def kill(self) -> None:
-        """End all its processes by SIGKILL."""
+        """End all its processes by SIGKILL, if they have not ended."""
+        if self._process.poll() is not None:
+            return
         self._process.kill()  # and with it, at once, the first process of the namespace, whose end is that of all
         self._process.communicate()
         wait_for(lambda: not Path(f"/proc/{self.pid}").exists())
@@ -172,6 +175,21 @@ class Network:
             f"--temp-dir={self.temporary}", f"--node-ip-address={self.address(machine.name)}",
             f"--object-store-memory={MEMORY}", "--disable-usage-stats", **variables,
         )  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------------ objects
+    def serve_objects(self, bucket: str) -> dict[str, str]:
+        """Start a server of objects on the head's machine; returns the variables that its clients need."""
+        head, url = self.machines["head"], f"http://{self.address('head')}:{STORE_PORT}"
+        words = (sys.executable, "-m", "moto.server", "-H", self.address("head"), "-p", str(STORE_PORT))
+        with (self.folder / "objects.log").open("w") as log:
+            subprocess.Popen(head.command(*words), stdout=log, stderr=log)
+        code = f"import urllib.request as u; u.urlopen(u.Request('{url}/{bucket}', method='PUT'))"
+
+        def made() -> bool:
+            return subprocess.run(head.command(sys.executable, "-c", code), capture_output=True).returncode == 0
+
+        wait_for(made, 120)
+        return {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
     def close(self) -> None:
         """End all machines."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.core.locks import HEARTBEAT, STALE
 from tests.pipeline.engines.cluster import ITERATIONS, Step, Suite, steps_of, wait_for, without_trainings
 from tests.pipeline.engines.namespaces import Network, fault, network
 
@@ -140,6 +142,35 @@ def test_what_a_killed_machine_was_at_goes_on_elsewhere(
     (begun_again,) = (first for first in firsts(steps) if first)
     assert 0 < begun_again <= len(of_killed)
     assert repeated(steps) == len(of_killed) - begun_again
+
+
+def test_a_machine_that_is_cut_off_and_one_that_is_killed(
+    suite: Suite, machines: Network, shared: Path, tmp_path: Path
+) -> None:
+    """The store is cut off as well: it is one of objects, on the head's machine, and nothing else is shared."""
+    url, out = "s3://bucket/runs", tmp_path / "own"
+    credentials = machines.serve_objects("bucket")
+    head = machines.machines["head"]
+    head.run(sys.executable, "-m", "tests.pipeline.engines.upload", str(shared), str(out), url, **credentials)
+    call = Call(suite, machines, tmp_path, out, "--store", url, **credentials)
+    call.wait(lambda: len(call.at_least(45)) == SEEDS)  # so long that states are uploaded
+    cut, killed = call.at_least(45)
+    first_two = {(step.machine, step.process) for step in call.steps()}
+    machines.link(cut, "down")
+    down = time.monotonic()
+    machines.remove(killed)
+    call.wait(lambda: len(firsts(call.steps())) == 2 * SEEDS)
+    assert time.monotonic() - down >= STALE - HEARTBEAT
+    machines.link(cut, "up")
+    steps = call.check(machines.folder / "head-1-own")
+    begun_again = [first for first in firsts(steps) if first]
+    assert len(begun_again) == SEEDS
+    of_lost = [step for step in steps if (step.machine, step.process) in first_two]
+    assert repeated(steps) == len(of_lost) - sum(begun_again)
+    states = f"{credentials['AWS_ENDPOINT_URL']}/bucket?list-type=2&prefix=runs/states"
+    listing = head.run(sys.executable, "-c", f"import urllib.request as u; print(u.urlopen('{states}').read())")
+    assert "ListBucketResult" in listing
+    assert "<Key>" not in listing
 
 
 def firsts(steps: list[Step]) -> list[int]:
