@@ -101,8 +101,8 @@ def _series(
 ) -> Check:
     if now is None:
         return Check(level, subject, name, "regressed", note="it is computed no more")
-    if level == "scores" and all(value is None for value in now) and not all(value is None for value in stored):
-        return Check(level, subject, name, "not comparable", note="it has no number here")
+    if level == "scores" and all(value is None for value in stored) and not all(value is None for value in now):
+        return Check(level, subject, name, "new", note="it had no number")
     if [value is None for value in stored] != [value is None for value in now]:
         return Check(level, subject, name, "regressed", note="it is computed elsewhere than it was, or not at all")
     known = [(index, value) for index, value in enumerate(stored) if value is not None]

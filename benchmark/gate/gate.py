@@ -27,8 +27,10 @@ from benchmark.gate.comparison import (
     seeds_needed,
 )
 from benchmark.gate.machine import software
-from benchmark.gate.reference import EDITS, PHOTOGRAPHS, Reference, SeedRun, StoredMetric, weights_folder
+from benchmark.gate.reference import EDITS, FEATURES, PHOTOGRAPHS, Reference, SeedRun, StoredMetric, weights_folder
 from benchmark.gate.verdicts import Check, GateResult, Level, LevelResult, Verdict, overall
+from benchmark.metrics.features.dlib_network import find_identity_weights
+from benchmark.metrics.metric import REASONS
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline.engines.options import LOCAL, EngineOptions
 from benchmark.pipeline.request import RunOptions, check_options
@@ -49,6 +51,8 @@ is rounded to the other side of zero changes a gradient by a hundredth, and Adam
 after a step may be near 0, and is then off by 1e-4.
 """
 SCORES_RELATIVE = 1e-3
+FEATURES_RELATIVE = 1e-4
+"""Of the largest projection of features of true pictures."""
 COLOURS = 0.25
 """Levels that the mean colour of a field of an edit may be off."""
 FLIPS = 2.5
@@ -185,7 +189,7 @@ def _scores(reference: Reference, path: Path, suite: Suite, findings: _Found) ->
     if not weights:
         findings.notes.append("no weights are stored: edits and metrics are not probed")
         return "pass"
-    tolerance, raised = score_tolerance(reference), _other_versions(reference)
+    tolerance, raised = score_tolerance(reference), _incomparable(reference)
     now = suite.scores(weights)
     checks = compare_probe("scores", reference.scores, now, suite.row_versions(), tolerance, raised)
     return findings.add("scores", _probe_words(checks), checks, started)
@@ -280,7 +284,10 @@ def score_tolerance(reference: Reference) -> dict[str, Tolerance]:
     """How far scores of stored weights may be off: a thousandth, or half a printed digit; of what the judge names, some
     edits.
     """
-    tolerance = {"": Tolerance(SCORES_RELATIVE), EDITS: Tolerance(0.0, COLOURS), PHOTOGRAPHS: Tolerance(0.0, COLOURS)}
+    tolerance = {
+        "": Tolerance(SCORES_RELATIVE), EDITS: Tolerance(0.0, COLOURS), PHOTOGRAPHS: Tolerance(0.0, COLOURS),
+        FEATURES: Tolerance(FEATURES_RELATIVE),
+    }  # fmt: skip
     edits = min(reference.edits.values(), default=0)
     for metric in METRICS:
         flips = FLIPS * 100 / edits if "judge" in metric.needs and edits else 0.0
@@ -288,13 +295,16 @@ def score_tolerance(reference: Reference) -> dict[str, Tolerance]:
     return tolerance
 
 
-def _other_versions(reference: Reference) -> dict[str, str]:
-    """Metrics whose version was raised, with the reason that nothing can be compared."""
-    return {
-        metric.key: f"its version was {reference.metrics[metric.key].version} and is {metric.version}"
-        for metric in METRICS
-        if metric.key in reference.metrics and reference.metrics[metric.key].version != metric.version
-    }
+def _incomparable(reference: Reference) -> dict[str, str]:
+    """Return the metrics that cannot be compared, with the reason: another version, or no identity network here."""
+    reasons = {}
+    for metric in METRICS:
+        stored = reference.metrics.get(metric.key)
+        if stored is not None and stored.version != metric.version:
+            reasons[metric.key] = f"its version was {stored.version} and is {metric.version}"
+        elif "identity network" in metric.needs and find_identity_weights() is None:
+            reasons[metric.key] = REASONS["identity network"]
+    return reasons
 
 
 def _changed_software(stored: Mapping[str, str], here: Mapping[str, str]) -> list[str]:

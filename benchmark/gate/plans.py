@@ -18,7 +18,7 @@ from benchmark.gate.first_steps import FirstSteps
 from benchmark.gate.fixed_networks import FixedJudge, FixedReader
 from benchmark.gate.machine import Machine, this_machine
 from benchmark.gate.photographs import edit_photographs, write_photographs
-from benchmark.gate.reference import EDITS, PHOTOGRAPHS, Numbers, SeedRun, StoredMetric
+from benchmark.gate.reference import EDITS, FEATURES, PHOTOGRAPHS, Numbers, SeedRun, StoredMetric
 from benchmark.gate.stored_weights import SUFFIX, pack, unpack
 from benchmark.importing.stage import Imported
 from benchmark.metrics.metric import MetricDescription
@@ -34,6 +34,7 @@ from benchmark.protocol import JUDGE_SEED, Subset
 from benchmark.report.results import SuiteResults
 from benchmark.stages.base import Context, NoFacts, Stage, StageResult, Work, with_threads
 from benchmark.stages.corners import Corner
+from benchmark.stages.features import load_features
 from benchmark.stages.judge import TrainJudge
 from benchmark.stages.prepare import load_faces
 from benchmark.stages.rates import Rates
@@ -47,6 +48,8 @@ TRAINED_NEEDS = frozenset({"judge", "action units", "landmarks read"})
 """What a metric needs where it reads the judge or the reader, which are trainings of their own."""
 SHOWN = 12
 """Edits of each row whose colours are compared one by one."""
+AXES = 4
+"""On which features of so many true pictures are projected."""
 GRID = 4
 """Fields of such an edit, each way, whose mean colour is kept."""
 
@@ -241,6 +244,9 @@ class Suite:
         numbers = measure_drawn()
         for name, score in truths:
             numbers[name] = {key: [value] for key, value in score.facts(self.context).metrics.items()}
+            for view, features in zip(("", " cropped"), load_features(score.real.folder(self.context)), strict=True):
+                if features is not None:
+                    numbers[name][FEATURES + view] = projections(features)
         for entry in plan.rows:
             for score in entry.scores.values():
                 facts = score.facts(self.context)
@@ -321,6 +327,17 @@ def content(artifact: Artifact) -> str:
     files = {name: file.sha256 for name, file in manifest.files.items()}
     facts: dict[str, Any] = dict(manifest.facts)
     return hashlib.sha256(canonical([files, facts]).encode()).hexdigest()
+
+
+def projections(features: np.ndarray) -> list[float | None]:
+    """Projections of some pictures' features (of N x D) on drawn axes.
+
+    Distances hardly change with a network's input that is shifted alike on both sides; the features do.
+    """
+    chosen = np.linspace(0, len(features) - 1, min(SHOWN, len(features))).astype(int)
+    dimensions = features.shape[1]
+    axes = np.random.default_rng(0).choice([-1.0, 1.0], (dimensions, AXES)) / np.sqrt(dimensions)
+    return [float(f"{value:.9g}") for value in (np.asarray(features[chosen], np.float64) @ axes).ravel()]
 
 
 def colours(edits: np.ndarray) -> list[float | None]:

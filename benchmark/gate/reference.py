@@ -30,6 +30,8 @@ EDITS = "edits"
 """The name of the colours of edits among the numbers of a row."""
 PHOTOGRAPHS = "photographs"
 """That of the colours of photographs that were edited."""
+FEATURES = "features"
+"""That of the projections of true pictures' features."""
 
 
 @dataclass(frozen=True, config=STRICT)

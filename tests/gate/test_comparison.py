@@ -12,7 +12,7 @@ from scipy import stats
 
 from benchmark.gate.comparison import Margins, Rule, Tolerance, compare_probe, compare_runs, seeds_needed, spread_of
 from benchmark.gate.drawn_features import measure_drawn
-from benchmark.gate.reference import SeedRun, StoredMetric
+from benchmark.gate.reference import Probe, SeedRun, StoredMetric
 from benchmark.gate.verdicts import Check, GateResult, LevelResult, overall
 from benchmark.gate.writing import summary
 from benchmark.metrics.registry import METRICS as METRICS_OF_ALL
@@ -237,6 +237,18 @@ def now(**series: list[float | None]) -> dict[str, dict[str, list[float | None]]
 def test_a_series_may_be_off_by_what_kernels_make_of_it(series: dict[str, list[float | None]], verdict: str) -> None:
     checks = compare_probe("losses", reference().losses, now(**series), VERSIONS, TIGHT)
     assert overall([check.verdict for check in checks]) == verdict
+
+
+@pytest.mark.parametrize(
+    ("stored", "now", "verdict"),
+    [([2.0], [None], "regressed"), ([None], [2.0], "new"), ([None], [None], "pass"), ([2.0], [2.0], "pass")],
+)
+def test_a_score_that_has_no_number_any_more_is_a_regression(
+    stored: list[float | None], now: list[float | None], verdict: str
+) -> None:
+    probe = Probe([], {"hisd-r": {"gain": stored}}, {}, {"hisd-r": []})
+    (check,) = compare_probe("scores", probe, {"hisd-r": {"gain": now}}, {}, TIGHT)
+    assert check.verdict == verdict
 
 
 def test_the_noise_of_early_iterations_is_expected_of_later_ones() -> None:

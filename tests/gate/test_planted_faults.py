@@ -23,20 +23,21 @@ from benchmark.core.artifacts import Artifact, Manifest, Store
 from benchmark.core.source_code import project_digest
 from benchmark.gate import gate as gate_module
 from benchmark.gate.comparison import Tolerance, compare_probe, spread_of
-from benchmark.gate.gate import COLOURS, FLIPS, LOSSES, SCORES_RELATIVE
+from benchmark.gate.gate import COLOURS, FEATURES_RELATIVE, FLIPS, LOSSES, SCORES_RELATIVE
 from benchmark.gate.kernels import OTHERS, probe_elsewhere
 from benchmark.gate.plans import Suite, make_all, trainings
-from benchmark.gate.reference import EDITS, PHOTOGRAPHS, Probe
+from benchmark.gate.reference import EDITS, FEATURES, PHOTOGRAPHS, Probe
 from benchmark.gate.verdicts import overall
 from benchmark.metrics.frechet import FID, FID_CROPPED
 from benchmark.metrics.psnr import PSNR_REF, PSNR_SRC, PSNR_TRUE
 from benchmark.pipeline.request import RunOptions
 from benchmark.training.registry import find_method
-from tests.block_features import blocks_as_features
+from tests.block_features import Blocks, blocks_as_features
 
 ROOT = Path(__file__).parents[2]
 SCORES = {
     "": Tolerance(SCORES_RELATIVE), EDITS: Tolerance(0.0, COLOURS), PHOTOGRAPHS: Tolerance(0.0, COLOURS),
+    FEATURES: Tolerance(FEATURES_RELATIVE),
     "ca": Tolerance(SCORES_RELATIVE, FLIPS * 100 / 160)
 }  # fmt: skip
 
@@ -378,6 +379,18 @@ def psnr_capped_at_50(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("benchmark.metrics.psnr.CAP_DB", 50.0)
 
 
+def pictures_shifted_before_the_extractor(patch: pytest.MonkeyPatch) -> None:
+    """Both sides of a Fréchet distance are shifted alike."""
+    features = Blocks.features
+    patch.setattr(Blocks, "features", lambda self, images, progress: features(self, images, progress) + 0.5)
+
+
+def metric_without_a_number(patch: pytest.MonkeyPatch) -> None:
+    from benchmark.metrics.gain import GAIN
+
+    patch.setitem(GAIN.__dict__, "measure", lambda edits: np.full(len(edits.table), np.nan))
+
+
 FAULTS: dict[str, tuple[Plant, tuple[str, ...], str]] = {
     "sign of a loss": (sign_of_a_loss, ("stargan",), "losses"),
     "weight of a loss halved": (setting("hisd", "style_weight", 0.5), ("hisd",), "losses"),
@@ -417,6 +430,8 @@ FAULTS: dict[str, tuple[Plant, tuple[str, ...], str]] = {
     "density of three neighbours": (density_of_three_neighbours, ("stargan",), "scores"),
     "coverage of the edits": (coverage_of_the_edits, ("stargan",), "scores"),
     "PSNR capped at 50 dB": (psnr_capped_at_50, ("stargan",), "scores"),
+    "pictures shifted before the extractor": (pictures_shifted_before_the_extractor, ("stargan",), "scores"),
+    "metric without a number": (metric_without_a_number, ("stargan",), "scores"),
 }
 """What is planted, the methods whose rows are looked at, and the level that is to see it."""
 
