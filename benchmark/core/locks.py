@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -35,6 +36,8 @@ NETWORK = frozenset({
     "fuse.glusterfs", "fuse.sshfs", "fuse.juicefs", "afs", "orangefs", "pvfs2", "panfs", "wekafs", "ocfs2", "gfs2",
 })  # fmt: skip
 """Types of file systems that several machines share."""
+ESCAPED = re.compile(r"\\([0-7]{3})")
+"""A space, tab, newline or backslash in the path of a mount, as the kernel writes it."""
 
 
 class Busy(UserError):  # noqa: N818 - the name says what is wrong
@@ -55,7 +58,7 @@ def is_network(folder: Path) -> bool:
     deepest = ("", "")
     for line in mounts:
         _, point, kind, *_ = line.split()
-        point = point.encode("latin-1", "replace").decode("unicode_escape")
+        point = ESCAPED.sub(lambda match: chr(int(match[1], 8)), point)
         if here.is_relative_to(point) and len(point) >= len(deepest[0]):
             deepest = point, kind
     return deepest[1] in NETWORK
@@ -256,6 +259,8 @@ class Lease(Claim):
     number: int
     beat: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the file is changed: the last change is that of `Leases.release`."""
 
     def keep_fresh(self) -> None:
         """Change the file every `heartbeat` seconds until the lease is released or lost."""
@@ -264,7 +269,9 @@ class Lease(Claim):
             with suppress(Exception):  # a store that does not answer for a moment
                 if self.lost():
                     return
-                self.leases.write(self, free=False)
+                with self.writing:
+                    if not self.ended.is_set():
+                        self.leases.write(self, free=False)
 
     def lost(self) -> bool:
         """Return whether there is a lease of a higher number."""
@@ -314,7 +321,8 @@ class Leases(Locks):
         claim.ended.set()
         with suppress(Exception):  # it becomes stale
             if not claim.lost():
-                self.write(claim, free=True)
+                with claim.writing:
+                    self.write(claim, free=True)
 
     def is_free(self, key: str) -> bool:
         """Return whether nobody holds the lease. A stale one is noticed only if this is called repeatedly."""

@@ -427,6 +427,7 @@ class _StateUploads:
     def _upload(self) -> None:
         """Upload the state if it is new, and delete all but the one before it."""
         kept = self._path.with_name(f"{self._path.name}.upload")
+        kept.unlink(missing_ok=True)  # of a process that was killed while it uploaded
         try:
             os.link(self._path, kept)  # the file may be replaced meanwhile
         except FileNotFoundError:

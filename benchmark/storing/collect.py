@@ -187,13 +187,15 @@ def _copy_report(report: Path, to: Path) -> None:
     """Copy a report in the place of an earlier one; its manifest names the files that are stored."""
     manifest = Manifest.read(report / MANIFEST).for_others()
     kept = {name: digest for name, digest in manifest.files.items() if name not in LEFT_OUT}
-    with whole_folder(to.with_name(f"{to.name}.new"), "--to") as partial:
+    new = to.with_name(f"{to.name}.new")
+    shutil.rmtree(new, ignore_errors=True)  # of a call that was killed before it renamed the folder
+    with whole_folder(new, "--to") as partial:
         for path in sorted(report.iterdir()):
             if path.name not in LEFT_OUT:
                 shutil.copyfile(path, partial / path.name)
         write_text(partial / MANIFEST, dataclasses.replace(manifest, files=kept).dump())
     shutil.rmtree(to, ignore_errors=True)
-    to.with_name(f"{to.name}.new").rename(to)
+    new.rename(to)
 
 
 def _remove_stale(to: Path, index: Index) -> list[str]:

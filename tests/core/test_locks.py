@@ -63,6 +63,31 @@ def test_one_holds_a_lease_until_it_releases_it(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / KEY).iterdir()] == [f"{again.number:08d}"]
 
 
+class SlowFiles(FolderFiles):
+    """A store in which a heartbeat takes a while to arrive."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def write(self, name: str, content: bytes) -> None:
+        if b'"held"' in content:
+            self.begun.set()
+            self.go_on.wait(5)
+        super().write(name, content)
+
+
+def test_a_heartbeat_on_its_way_does_not_undo_a_release(tmp_path: Path) -> None:
+    files = SlowFiles(tmp_path)
+    one = Leases(files, BEAT, STALE)
+    held = take(one)
+    assert files.begun.wait(5)
+    threading.Timer(2 * BEAT, files.go_on.set).start()
+    one.release(KEY, held)
+    time.sleep(4 * BEAT)
+    assert leases(tmp_path).is_free(KEY)
+
+
 def test_a_lease_whose_heart_stops_is_taken_over_after_a_while(tmp_path: Path) -> None:
     one, two = leases(tmp_path), leases(tmp_path)
     held = take(one)
@@ -166,6 +191,7 @@ def test_a_store_that_was_shared_once_stays_so(tmp_path: Path, monkeypatch: pyte
     assert Store(tmp_path / "shared").shared
     mounts = (
         f"/dev/a / ext4 rw 0 0\nserver:/x {tmp_path}/n\\040fs nfs4 rw 0 0\ntmpfs {tmp_path}/n\\040fs/t tmpfs rw 0 0\n"
+        f"server:/y {tmp_path}/Größe\\040данные nfs4 rw 0 0\n"
     )
     read = Path.read_text
     monkeypatch.setattr(
@@ -174,6 +200,7 @@ def test_a_store_that_was_shared_once_stays_so(tmp_path: Path, monkeypatch: pyte
     assert is_shared(tmp_path / "n fs" / "runs")
     assert not is_shared(tmp_path / "n fs" / "t" / "runs")
     assert not is_shared(tmp_path / "n fs2")
+    assert is_shared(tmp_path / "Größe данные" / "runs")
 
 
 def test_what_is_at_work_elsewhere_is_busy_and_then_there(stores: tuple[Store, Store]) -> None:

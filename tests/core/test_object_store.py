@@ -157,6 +157,20 @@ def test_the_state_of_a_training_goes_on_on_another_machine(
 
 
 @pytest.mark.parametrize("opened", ["memory"], indirect=True)
+def test_an_upload_that_was_killed_does_not_end_the_uploads(opened: Callable[[str], ObjectStore]) -> None:
+    one, two = opened("one"), opened("two")
+    partial = one.root / f"{RECIPE.folder}.partial"
+    partial.mkdir(parents=True)
+    (partial / STATE).write_bytes(b"iteration 5")
+    (partial / f"{STATE}.upload").hardlink_to(partial / STATE)
+    with one.making(RECIPE) as partial:
+        (partial / f"{STATE}.tmp").write_bytes(b"iteration 9")
+        (partial / f"{STATE}.tmp").replace(partial / STATE)
+    with two.making(RECIPE) as partial:
+        assert (partial / STATE).read_bytes() == b"iteration 9"
+
+
+@pytest.mark.parametrize("opened", ["memory"], indirect=True)
 def test_a_finished_artifact_that_could_not_be_uploaded_is_uploaded_later(
     opened: Callable[[str], ObjectStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
