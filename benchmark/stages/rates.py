@@ -48,11 +48,12 @@ GUESSED: dict[str, float] = {
     "train": 1.0,
 }
 """By kind of stage, for work that was never measured: enough to begin the long ones first."""
-KINDS = tuple(GUESSED)
-
-
+KINDS = (
+    *GUESSED, "corner", "external", "network-features", "network-scores", "reader", "readings", "record", "weights",
+)  # fmt: skip
+"""Kinds of stages whose manifests are read."""
 CACHE = "cache/rates.json"
-"""Below the store's root: what each finished artifact's manifest says."""
+"""Below the store's root: the rate of each finished artifact, from its manifest."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Rates:
 
     @cached_property
     def _measured(self) -> list[_Measured]:
-        """What manifests say, each read once: what they said is kept in a file."""
+        """The costs of all finished artifacts. Each manifest is read once; `CACHE` keeps the result."""
         path = self._store.root / CACHE
         try:
             known = {name: _measured(*entry) for name, entry in read_memory(path).items()}
@@ -117,13 +118,13 @@ class Rates:
         there = [name for kind in KINDS for name in self._store.finished(kind)]
         entries = {name: known[name] if name in known else self._read(name) for name in there}
         if entries != known:
-            with suppress(OSError):  # only a memory
+            with suppress(OSError):  # only a cache
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_text(path, json.dumps({name: astuple(entry) for name, entry in entries.items()}))
         return [entry for entry in entries.values() if entry.rate]
 
     def _read(self, name: str) -> _Measured:
-        """What one manifest says; without a rate where it says nothing."""
+        """The cost in one manifest; its rate is "" where the manifest has none."""
         try:
             manifest = Manifest.read(self._store.root / name / MANIFEST)
             made = manifest.made
