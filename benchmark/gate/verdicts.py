@@ -1,4 +1,4 @@
-"""What a gate finds: checks, their verdicts, and the exit status that follows."""
+"""The result of a gate: checks, their verdicts, and the exit status that follows."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Check:
 
 @dataclass(frozen=True)
 class LevelResult:
-    """What a level says."""
+    """The verdict of one level."""
 
     level: Level
     verdict: Verdict
@@ -54,7 +54,7 @@ class LevelResult:
 
 @dataclass(frozen=True)
 class GateResult:
-    """All that a gate found."""
+    """The result of a gate."""
 
     reference: str
     levels: tuple[LevelResult, ...]
@@ -68,7 +68,8 @@ class GateResult:
     """Numbers that the rate is shared by."""
     needed: int = 0
     """New seeds that can tell a regression by statistics."""
-    machine: str = ""
+    commit: str = ""
+    """The commit whose results are stored."""
     verdict: Verdict = field(init=False)
 
     def __post_init__(self) -> None:

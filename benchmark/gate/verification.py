@@ -1,4 +1,4 @@
-"""Make a finished run again elsewhere, and say of each stage whether it came out the same.
+"""Make a finished run again, and report of each stage whether its result is the same.
 
 A run is an artifact of a store (a report, or any stage), or a `results.json` alone. Its plan is built again from the
 command in its manifest, or from its names; what it was made from is found by the manifests' keys.
@@ -89,18 +89,18 @@ class NumberCheck:
 
 @dataclass(frozen=True)
 class Verification:
-    """What came out."""
+    """The comparison of a run with the same run made again."""
 
     run: str
     stages: tuple[StageCheck, ...]
     numbers: tuple[NumberCheck, ...]
     environment: tuple[str, ...]
-    """What of the environment differs."""
+    """Differences of the environment, one phrase each."""
     elsewhere: bool = False
     """Whether processor, threads or versions differ, so that bytes may."""
     notes: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
-    """What a `results.json` says besides these numbers that is not so, or does not follow from them."""
+    """Statements of a `results.json`, beside these numbers, that are wrong or do not follow from them."""
     verdict: Verdict = field(init=False)
 
     def __post_init__(self) -> None:
@@ -187,7 +187,7 @@ def verify(
     notes = []
     if same_weights and any(stage.kind in READERS and stage.recipe.key not in run.folders for stage in stages):
         notes.append("what judge and reader read is left out: there are others here")
-        plan, target = _without_readers(plan, target, request, store)
+        plan, target = _without_readers(target, request, store)
         stages = behind(_measured(plan, target), taken)
     tell(f"verify: {len(stages)} stages of {options.suite}, {options.profile}, in {out}")
     make_all("what is verified", stages, context, count)
@@ -221,8 +221,8 @@ def _measured(plan: Plan, target: Stage | None) -> list[Stage]:
     return [stage for stage in plan.report.inputs.values() if not isinstance(stage, Synthesize)]
 
 
-def _without_readers(plan: Plan, target: Stage | None, request: PlanRequest, store: Store) -> tuple[Plan, Stage | None]:
-    """The same plan and stage with a judge and a reader that need no training."""
+def _without_readers(target: Stage | None, request: PlanRequest, store: Store) -> tuple[Plan, Stage | None]:
+    """The plan of a request, and the target in it, with a judge and a reader that need no training."""
     other = ProbePlan(request, store)
     if target is None or isinstance(target, Report):
         return other, target and other.report
