@@ -153,7 +153,7 @@ class Manifest:
 
     @property
     def began(self) -> datetime | None:
-        """When its making would have begun without breaks."""
+        """The time at which it was begun, if it was made without breaks; None where that is unknown."""
         return None if self.ended is None else self.ended - timedelta(seconds=self.seconds)
 
     def for_others(self) -> Manifest:
@@ -181,7 +181,7 @@ class Artifact:
 
 
 def is_shared(root: Path) -> bool:
-    """Whether several machines use a store: it was said before, or its file system is of such a kind."""
+    """Whether several machines use a store: it is marked as shared, or lies on a network file system."""
     return (root / SHARED).exists() or is_network(root)
 
 
@@ -189,12 +189,12 @@ class Store:
     """All artifacts below one folder."""
 
     def __init__(self, root: Path, shared: bool = False, patience: float | None = None) -> None:
-        """shared: several machines use it, from now on; else that is found out. patience: seconds to wait for an
-        artifact that another process makes; if not given, `PATIENCE`, and of a shared store as long as it takes.
+        """shared: mark the store as used by several machines; if not given, `is_shared` decides. patience: seconds to
+        wait for an artifact that another process makes; by default `PATIENCE`, and without limit in a shared store.
         """
         self.root = root
         self.url = ""
-        """Of the object store that the folder is a cache of."""
+        """URL of the object store that the folder is a cache of; "" where it is none."""
         self.shared = shared or is_shared(root)
         if shared:
             (root / SHARED).parent.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 
 def read_memory(path: Path) -> Any:
-    """Return the content of a JSON file that is only a memory; None where it cannot be read."""
+    """Return the content of a JSON file that is only a cache; None where it cannot be read."""
     try:
         return json.loads(read_regular(path, MOST_OF_A_MEMORY))
     except (OSError, ValueError, RecursionError):
@@ -143,7 +143,7 @@ def _check(path: Path, status: os.stat_result, limit: int | None) -> None:
 
 
 def _kind(mode: int) -> str:
-    """What is no regular file in words, "" for a regular file."""
+    """Name the kind of what is no regular file (`a folder`); "" for a regular file."""
     if stat.S_ISREG(mode):
         return ""
     return next((words for test, words in _KINDS if test(mode)), "no regular file")

@@ -1,4 +1,4 @@
-"""Other people's code: digests of its source, found by reading imports and never by importing, and its errors.
+"""Digests of source code, found by reading imports and never by importing; errors of foreign code in one line.
 
 An artifact's key has the digest of a method from outside this repository in it, so that an edited method is trained
 and edits anew. Comments and formatting have no part in a digest.

@@ -1,4 +1,4 @@
-"""Where a store is, as one process tells another."""
+"""The address of a store: what another process needs to open it."""
 
 from __future__ import annotations
 

@@ -50,13 +50,13 @@ class TrackedRow:
 
 
 class Tracker:
-    """Logs nothing: what stages are given where there is no suite behind them."""
+    """Logs nothing: the tracker of stages that belong to no suite."""
 
     def start(self) -> None:
-        """Connect now, so that a wrong address is told before any work."""
+        """Connect now, so that a wrong address is reported before any work."""
 
     def losses(self, training: str) -> Callable[[pd.DataFrame], None]:
-        """Where the training of that key sends its history, or what is new in it."""
+        """Return the sink to which the training of that key sends its history, or the new rows of it."""
         return lambda history: None
 
     def row(
@@ -312,7 +312,7 @@ class Journal:
     def write(self, log: SuiteLog) -> None:
         """Keep it, with a hash of itself."""
         text = json.dumps(log.content())
-        with suppress(OSError):  # a full disk is told by what is worth more
+        with suppress(OSError):  # a full disk is reported where results are written
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_text(self._path, f"{_digest(text)}\n{text}\n")
 
@@ -327,7 +327,7 @@ class Journal:
         return None
 
     def remove(self) -> None:
-        """Everything is logged."""
+        """Remove the file, since everything is logged."""
         self._path.unlink(missing_ok=True)
         with suppress(OSError):  # others are left
             self._path.parent.rmdir()

@@ -100,7 +100,7 @@ def gather(
         targets_per_source=profile.targets_per_source,
         seed=EDIT_SEED,
         data=data,
-        data_description="; edited: ".join(dict.fromkeys(part.stage.source.describe() for part in (trained, edited))),
+        data_description="; edited: ".join(dict.fromkeys(one.stage.source.describe() for one in (trained, edited))),
         faces=trained.stage.recipe.key,
         test_identities=len(faces.identities("test")),
         train_identities=len(identities),

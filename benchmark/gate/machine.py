@@ -19,7 +19,7 @@ KERNELS = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL
 
 @dataclass(frozen=True, config=STRICT)
 class Machine:
-    """What bytes depend on."""
+    """The machine and software that bytes depend on."""
 
     processor: str
     """Model and instruction set."""

@@ -45,7 +45,7 @@ from benchmark.stages.train import Train
 from benchmark.training.registry import find_method
 
 TRAINED_NEEDS = frozenset({"judge", "action units", "landmarks read"})
-"""What a metric needs where it reads the judge or the reader, which are trainings of their own."""
+"""Needs of metrics that depend on the judge or the reader, which are trained."""
 SHOWN = 12
 """Edits of each row whose colours are compared one by one."""
 AXES = 4
@@ -153,7 +153,7 @@ class Suite:
 
     @property
     def machine(self) -> Machine:
-        """What it is computed with."""
+        """The machine that its stages are computed on."""
         return this_machine(self.request.device, self.threads)
 
     def plan(self, seed: int, judge_seed: int) -> Plan:

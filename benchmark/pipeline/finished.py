@@ -15,7 +15,7 @@ from benchmark.core.hashes import write_text
 from benchmark.pipeline.request import PlanRequest
 
 LONGEST = 1 << 16
-"""Bytes of a memory."""
+"""Largest size of a remembered entry in bytes."""
 
 
 class FinishedSuite:
@@ -32,12 +32,12 @@ class FinishedSuite:
             report = self._store.root / folder
             if not key or not (report / MANIFEST).is_file() or self._store.damaged(self._store.lineage(key, folder)):
                 return None
-        except (OSError, ValueError):  # only a memory
+        except (OSError, ValueError):  # only a cache
             return None
         return report
 
     def remember(self, key: str, folder: str) -> None:
-        """The suite is done: key of its report, and its folder below the store's root."""
+        """Remember the report of a finished suite by its key and its folder below the store's root."""
         with suppress(OSError):  # a full disk costs no result
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_text(self._path, f"{folder}\n{key}")

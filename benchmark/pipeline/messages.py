@@ -86,7 +86,7 @@ class Begins:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """The stage was left to another process, which makes it for another call; the worker goes on with the next."""
+    """Another process, of another call, is making the stage; the worker goes on with the next one."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Died:
-    """The worker ended without a word, as whoever started it on its machine says; `log` is its last lines."""
+    """The worker ended without a final message, as the relay on its machine reports; `log` is its last lines."""
 
     ending: str
     log: tuple[str, ...] = ()

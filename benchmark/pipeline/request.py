@@ -1,4 +1,4 @@
-"""What a suite is run with: the options as given, and the plan request that they are checked into."""
+"""The options of a run as given, and the plan request that they are checked into."""
 
 from __future__ import annotations
 

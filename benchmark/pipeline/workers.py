@@ -26,9 +26,9 @@ from benchmark.stages.base import Context, Stage, make
 POLL = 0.25
 """Seconds between two checks for received signals."""
 DEATHS = 3
-"""Of processes that make one stage, in succession and without a newly saved state, after which the run has failed."""
+"""The run fails after so many processes in succession have died at one stage without saving a new state."""
 ELSEWHERE = 2.0
-"""Seconds between two looks at the stages that other processes are at work on."""
+"""Seconds between two checks of the stages that other processes are making."""
 ESTIMATES = 0.05
 """Largest share of the time for estimates of the time left."""
 
@@ -111,7 +111,7 @@ class RunningJob:
 
 
 class Driver:
-    """Hands the stages of a schedule to an executor, and hears what becomes of them."""
+    """Submits the stages of a schedule to an executor, and acts on the messages and ends of its processes."""
 
     def __init__(
         self,
@@ -231,7 +231,7 @@ class Driver:
                 job.state = self._store.saved_state(job.stages[0].recipe)
                 self._reporter.say(f"{job.stages[0].name}: its job is queued again, and goes on from the saved state")
             case messages.Done() | messages.Elsewhere() if job.again:
-                pass  # it was heard before the restart
+                pass  # the message came before the restart, too
             case messages.BarBegins(name, total, done):
                 label = name.replace(job.stages[0].name, job.label)
                 job.begin_bar(self._reporter.bar(label, total, done), Pace(total, done))

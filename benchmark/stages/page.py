@@ -1,4 +1,4 @@
-"""What the page of a report shows beside its results: single edits and the judge's answers, read from the scores."""
+"""Single edits and the judge's confusion matrices for the page of a report, read from the scores."""
 
 from __future__ import annotations
 

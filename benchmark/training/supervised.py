@@ -1,4 +1,4 @@
-"""What the trainings of the judge and the reader share: optimiser, learning rate, identity of a saved state, files.
+"""Parts shared by the trainings of judge and reader: optimiser, learning rate, identity of a saved state, files.
 
 Both are networks trained on real pictures with known answers. Each is stored as two files, `NAME.safetensors` with its
 weights and `NAME.json` with what they are for.

@@ -1,4 +1,4 @@
-"""What a tuning came to: the value of every trial, the one that is chosen for each method, and what was spent."""
+"""The outcome of a tuning: the value of every trial, the chosen trial of each method, and the cost."""
 
 from __future__ import annotations
 

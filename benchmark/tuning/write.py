@@ -1,4 +1,4 @@
-"""Writes what a tuning came to: a page with all trials, the same as CSV, best-of-k curves, and the tuned profile."""
+"""Write the outcome of a tuning: a page with all trials, the same as CSV, best-of-k curves, and the tuned profile."""
 
 from __future__ import annotations
 
