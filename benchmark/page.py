@@ -13,7 +13,7 @@ from benchmark.core.errors import UserError
 EXAMPLES = (
     "python -m benchmark.page runs --out leaderboard.html",
     "python -m benchmark.page mine/results.json theirs/results.json --metric kid --metric ca",
-    "python -m benchmark.page results/reference/table1 runs --title 'MTSS and mine' --out page.html",
+    "python -m benchmark.page results/reference/reports/table1 runs --title 'MTSS and mine' --out page.html",
 )
 
 
