@@ -16,6 +16,7 @@ from benchmark.metrics.metric import MetricDescription
 from benchmark.metrics.own_network import OWN_KEY
 from benchmark.protocol import Subset
 from benchmark.report.results import Row, SuiteResults, load_results
+from benchmark.stages.base import Stage
 from benchmark.stages.features import RealFeatures
 from benchmark.stages.judge import TrainJudge
 from benchmark.stages.prepare import Prepare
@@ -66,6 +67,8 @@ def find_suite_rows(
     best: SuiteRows | None = None
     most = (1, 0)
     reports = [manifest for manifest in store.manifests("reports") if _is_of(manifest, listing, prepare)]
+    scores = {manifest.key: manifest for manifest in store.manifests("scores")} if reports else {}
+    lists = {subset: sheet.key for subset, sheet in listing.sheets.items()}
     for manifest in sorted(reports, key=lambda manifest: str(manifest.made.get("time", ""))):
         recipe = Recipe(manifest.kind, manifest.name, manifest.settings, manifest.inputs, manifest.version)
         try:
@@ -79,7 +82,9 @@ def find_suite_rows(
             continue
         known = sum(metric in results.metrics for metric in metrics)
         results = in_metrics(results, metrics)
-        rows = tuple(row for row in results.rows if row.missing or _is_measured_with(row, manifest, store, measuring))
+        rows = tuple(
+            row for row in results.rows if row.missing or _is_measured_with(row, manifest, scores, measuring, lists)
+        )
         candidate = SuiteRows(report.folder, dataclasses.replace(results, rows=rows))
         if (candidate.measured, known) >= most:
             best, most = candidate, (candidate.measured, known)
@@ -126,24 +131,26 @@ def _is_of(manifest: Manifest, listing: Listing, prepare: Prepare) -> bool:
     )
 
 
-def _is_measured_with(row: Row, report: Manifest, store: Store, measuring: Mapping[Subset, MeasuringStages]) -> bool:
-    """Whether the stages of its subset measured all seeds of a row."""
+def _is_measured_with(
+    row: Row,
+    report: Manifest,
+    scores: Mapping[str, Manifest],
+    measuring: Mapping[Subset, MeasuringStages],
+    lists: Mapping[Subset, str],
+) -> bool:
+    """Whether the stages of its subset measured all seeds of a row, on the edits of the list.
+
+    scores: manifests by key. lists: SHA-256 of each subset's edits. The edits themselves may be gone: of stored
+    results there are scores alone.
+    """
     stages = measuring.get(row.subset)
     if stages is None:
         return False
-    scores = {manifest.key: manifest for manifest in store.manifests("scores")}
-    synth = {manifest.key: manifest for manifest in store.manifests("synth")}
-    for seed in row.seeds:
+    wanted: dict[str, Stage] = {"judge": stages.judge, "real": stages.real, "readings": stages.readings}
+    for seed, measured in row.seeds.items():
         scored = scores.get(report.inputs.get(scores_role(row.id, seed), ""))
-        if scored is None:
+        if scored is None or measured.edits_key != lists[row.subset]:
             return False
-        edits = synth.get(scored.inputs["edits"])
-        if (
-            edits is None
-            or edits.settings["edits"] != stages.edits.settings
-            or scored.inputs["judge"] != stages.judge.recipe.key
-            or scored.inputs["real"] != stages.real.recipe.key
-            or scored.inputs.get("readings") != stages.readings.recipe.key
-        ):
+        if any(scored.inputs.get(role) != stage.recipe.key for role, stage in wanted.items()):
             return False
     return True

@@ -302,6 +302,17 @@ def test_the_table_has_the_row_beside_the_suites_own(
     assert "Read CA beside the judge's accuracy" in main
 
 
+def test_rows_whose_edits_are_gone_stand_beside_it(
+    house: House, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As those of stored results, which have scores and no edits."""
+    store = shutil.copytree(house.out, tmp_path / "runs")
+    shutil.rmtree(store / "synth")
+    assert house.score(house.submitted, "--store", str(store)) == 0
+    main = capfd.readouterr().out.partition("Beyond the paper")[0]
+    assert len([line for line in main.splitlines() if line.startswith("Dummy (T)")]) == 2
+
+
 def test_the_second_call_makes_nothing(
     house: House, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
