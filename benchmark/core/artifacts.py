@@ -296,14 +296,14 @@ class Store:
         return partial is not None and partial.is_dir() and any(partial.iterdir())
 
     def saved_state(self, recipe: Recipe) -> object:
-        """What differs whenever an unfinished artifact has another saved state; None where it has none."""
+        """A value that changes with the saved state of an unfinished artifact; None where it has none."""
         partial = self._partial(recipe) if recipe.state else None
         return None if partial is None else _stamp_of(partial / recipe.state)
 
     def is_free(self, recipe: Recipe) -> bool:
         """Whether no other process makes an artifact of a shared store, as far as that was watched: ask now and then.
 
-        What a process on another machine was at is free once its lease has been seen to be stale.
+        An artifact of a process on another machine is free once its lease has been seen to be stale.
         """
         free = self._locks.is_free(lock_of(recipe))
         if free:

@@ -1,4 +1,4 @@
-"""What MLflow is to know of a suite: plain data, which a journal keeps as JSON while MLflow cannot be reached."""
+"""The log of a suite for MLflow: plain data, which a journal keeps as JSON while MLflow cannot be reached."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RowLog:
 
 @dataclass
 class SuiteLog:
-    """Everything that MLflow is to know of a suite.
+    """The log of a suite: its parent run, and the runs of its rows.
 
     files: of the report, by name, below `folder`, which is below the output folder. private: names of those that show
     somebody's faces. metrics: None until the report is written. runs: ids by row, the suite's own under "".
@@ -75,7 +75,7 @@ class SuiteLog:
 
 @dataclass(frozen=True)
 class RowDetails:
-    """What a scored row has beside its metrics: see `RowLog`."""
+    """Fields of a scored row's `RowLog` beside its metrics."""
 
     started: int | None = None
     ended: int | None = None
@@ -85,7 +85,7 @@ class RowDetails:
 
 @dataclass(frozen=True)
 class SuiteDetails:
-    """What a reported suite has beside its files and metrics: see `SuiteLog`."""
+    """Fields of a reported suite's `SuiteLog` beside its files and metrics."""
 
     headline: tuple[tuple[str, str], ...] = ()
     note: str = ""

@@ -300,7 +300,7 @@ class Address:
 
 
 class Journal:
-    """A file with what MLflow is to know of a finished suite; there until MLflow knows it."""
+    """A file with the log of a finished suite, kept until MLflow has it."""
 
     def __init__(self, out: Path, plan: str) -> None:
         self._path = out / JOURNALS / f"{plan[:24]}.json"
@@ -310,7 +310,7 @@ class Journal:
         return self._path.is_file()
 
     def write(self, log: SuiteLog) -> None:
-        """Keep it, with a hash of itself."""
+        """Write the log, with a hash of itself."""
         text = json.dumps(log.content())
         with suppress(OSError):  # a full disk is reported where results are written
             self._path.parent.mkdir(parents=True, exist_ok=True)

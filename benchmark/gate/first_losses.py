@@ -50,7 +50,7 @@ Series = dict[str, list[float | None]]
 
 @dataclass(frozen=True)
 class LossFacts:
-    """What the iterations gave."""
+    """The numbers of all iterations."""
 
     series: Series
 

@@ -72,7 +72,7 @@ class Probe:
     """Numbers that hardly depend on the processor, and by how much they do."""
 
     kernels: list[str]
-    """What they were computed with, in turn: the first gave `values`."""
+    """The kernels that they were computed with; the first gave `values`."""
     values: Numbers
     spread: Numbers
     """Largest differences from `values` over all kernels."""

@@ -237,7 +237,7 @@ def _open(path: Path) -> _Run:
     if (folder / MANIFEST).exists():
         try:
             manifest = Manifest.read(folder / MANIFEST)
-            root = folder.resolve().parents[1]
+            root = folder.resolve().parent.parent
             lineage = Store(root).lineage(manifest.key, str(folder.resolve().relative_to(root)))
         except ValueError as error:
             raise UserError(f"{path} is damaged: {error}") from error
@@ -456,7 +456,7 @@ def _scores(plan: Plan) -> Iterator[tuple[str, int, Score]]:
 
 
 def _then(run: _Run, row: str, seed: int, score: Score) -> Mapping[str, float | None]:
-    """The run's numbers of a row and seed."""
+    """The metrics of a row and seed in the run; empty where it has none."""
     if run.results is not None:
         rows = [each for each in run.results.all_rows if each.id == row]
         if rows and rows[0].seeds:
