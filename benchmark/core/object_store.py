@@ -363,8 +363,13 @@ class ObjectStore(Store):
             )  # fmt: skip
             try:
                 yield partial
-            finally:
-                uploads.close()
+            except BaseException:
+                try:
+                    uploads.close()
+                except RunFailed as error:  # what ends the work, a signal for example, is the error that counts
+                    tell(f"{recipe.name}: its last state is on this machine alone: {error}")
+                raise
+            uploads.close()
 
     def begun(self, recipe: Recipe) -> bool:
         """Return whether there is a state to resume from, here or in the store."""

@@ -1,4 +1,4 @@
-"""Corrections for many tests, equivalence, ranks, the sample that would decide: each a few lines that scipy lacks."""
+"""Corrections for many tests, ranks, the sample that would decide: each a few lines that scipy lacks."""
 
 from __future__ import annotations
 
@@ -23,16 +23,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty(len(p_values))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values, float)[order] * factors))
     return [float(value) for value in adjusted]
-
-
-def equivalence_p(difference: Estimate, margin: float) -> float:
-    """Two one-sided tests (Schuirmann, 1987): the p value of the true difference lying outside -margin .. margin.
-
-    Raises ValueError for a margin that is not positive: nothing is equivalent to within 0.
-    """
-    if not margin > 0:
-        raise ValueError(f"equivalence needs a positive margin, not {margin}")
-    return max(difference.p_value("greater", -margin), difference.p_value("less", margin))
 
 
 @dataclass(frozen=True)
@@ -87,17 +77,3 @@ def needed_sample(effect: float, deviation: float, level: float) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if power(middle) >= POWER else (middle, high)
     return high
-
-
-def expected_best(scores: Sequence[float], tries: int) -> float:
-    """The expected best of `tries` trials, of which `scores` are a sample without order; higher is better.
-
-    The mean of the maximum over all subsets of that size (Tang et al., 2020, arXiv 2004.13705), which is unbiased;
-    drawing with replacement (Dodge et al., 2019) is too low. Raises ValueError for more tries than scores.
-    """
-    count = len(scores)
-    if not 1 <= tries <= count:
-        raise ValueError(f"the best of {tries} cannot be told from {count} trials")
-    subsets = math.comb(count, tries)
-    ordered = sorted(scores)
-    return math.fsum(ordered[rank - 1] * (math.comb(rank - 1, tries - 1) / subsets) for rank in range(tries, count + 1))

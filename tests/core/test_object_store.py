@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from s3fs import S3FileSystem
 
 from benchmark.core import object_store
 from benchmark.core.artifacts import MANIFEST, Artifact, Recipe, Store, lock_of
+from benchmark.core.cli import Interrupted
 from benchmark.core.errors import RunFailed, UserError
 from benchmark.core.locks import Busy, LeaseLost
 from benchmark.core.object_store import ARTIFACTS, DAMAGED_MANIFEST, ObjectFiles, ObjectStore
@@ -168,6 +170,22 @@ def test_an_upload_that_was_killed_does_not_end_the_uploads(opened: Callable[[st
         (partial / f"{STATE}.tmp").replace(partial / STATE)
     with two.making(RECIPE) as partial:
         assert (partial / STATE).read_bytes() == b"iteration 9"
+
+
+@pytest.mark.parametrize("opened", ["memory"], indirect=True)
+def test_a_signal_ends_the_work_of_a_silent_store_too(
+    opened: Callable[[str], ObjectStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(_: object) -> None:
+        raise RunFailed("the store does not answer")
+
+    monkeypatch.setattr(object_store._StateUploads, "_upload", silent)
+    told: list[str] = []
+    with pytest.raises(Interrupted), opened("one").making(RECIPE, told.append):
+        raise Interrupted(signal.SIGTERM)
+    assert told == ["train it: its last state is on this machine alone: the store does not answer"]
+    with pytest.raises(RunFailed), opened("one").making(RECIPE, told.append):
+        pass
 
 
 @pytest.mark.parametrize("opened", ["memory"], indirect=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pickle
 import shutil
 import socket
@@ -54,6 +55,18 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._path, self._read = folder / SPOOL, 0
 
+    @property
+    def begun(self) -> bool:
+        """Return whether a message was ever added."""
+        return self._path.exists()
+
+    def repair(self) -> None:
+        """Cut off what a killed process has left of its last message; the next one would not be found behind it."""
+        if self.begun:
+            for _ in self.new():
+                pass
+            os.truncate(self._path, self._read)
+
     def add(self, message: object) -> None:
         """Add a message, its length first."""
         content = pickle.dumps(message)
@@ -87,6 +100,7 @@ class QueuedJob:
 
     def __call__(self) -> None:
         """Make the stages. A thread does, since the handler of a signal waits for it."""
+        Spool(self._folder).repair()
         if fault := self._fitness.fault():
             Spool(self._folder).add((socket.gethostname(), fault))
             return
@@ -121,7 +135,6 @@ class Submitted:
     folder: Path
     unfinished: int
     spool: Spool = field(init=False)
-    begun: bool = False
     over_since: float | None = None
 
     def __post_init__(self) -> None:
@@ -250,7 +263,7 @@ class SlurmExecutor(Executor):
                     yield Died(job.number, f"ended as {job.queued.state}", _last_lines(job.queued))
 
     def _event(self, job: Submitted, message: messages.Report | tuple[str, str]) -> Iterator[Event]:
-        job.begun, job.over_since = True, None
+        job.over_since = None
         if isinstance(message, tuple):
             node, why = message
             del self._jobs[job.number]
@@ -275,7 +288,7 @@ class SlurmExecutor(Executor):
         self._waiting = []
         for job in list(self._jobs.values()):
             (job.folder / STOP).touch()
-            if not job.begun:
+            if not job.spool.begun:
                 job.queued.cancel(check=False)
                 del self._jobs[job.number]
 

@@ -25,7 +25,7 @@ from benchmark.pipeline.request import RunOptions, check_options
 from benchmark.pipeline.schedule import Schedule
 from benchmark.pipeline.workers import Driver
 from benchmark.stages.base import Context, Machine, Stage
-from tests.pipeline.engines.cluster import processes
+from tests.pipeline.engines.cluster import processes, wait_for
 from tests.pipeline.engines.counting import Counting, Joined, Last
 
 OPTIONS = EngineOptions("slurm")
@@ -140,6 +140,40 @@ def test_messages_come_whole_and_once(tmp_path: Path) -> None:
     write.add(messages.Say("three"))
     assert [message.text for message in read.new()] == ["three"]
     assert list(read.new()) == []
+
+
+def test_what_is_added_behind_a_message_that_was_cut_off_is_read(tmp_path: Path) -> None:
+    write, read = Spool(tmp_path), Spool(tmp_path)
+    write.repair()
+    assert not write.begun
+    write.add(messages.Say("one"))
+    whole = (tmp_path / slurm.SPOOL).read_bytes()
+    for cut in range(len(whole)):
+        (tmp_path / slurm.SPOOL).write_bytes(whole + whole[:cut])
+        after = Spool(tmp_path)
+        after.repair()
+        after.add(messages.Say("two"))
+        assert [message.text for message in Spool(tmp_path).new()] == ["one", "two"]
+    assert [message.text for message in read.new()] == ["one", "two"]
+
+
+def test_a_job_of_an_earlier_call_is_asked_to_stop_before_its_messages_are_read(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.executor.submit(_job(1, run.first))
+    list(run.executor.receive(0))
+    (job,) = run.executor._jobs.values()
+    wait_for(lambda: job.spool.begun)
+    again = Run(tmp_path).executor
+    again._executor.job_class = _known(job.queued)
+    again.submit(_job(7, run.first))
+    again.cancel()
+    assert again.running  # it is not taken off the queue: it saves its state
+    heard: list[object] = []
+    late = time.monotonic() + 60
+    while again.running:
+        assert time.monotonic() < late
+        heard += [event.message for event in again.receive(0.05) if hasattr(event, "message")]
+    assert isinstance(heard[-1], messages.Stopped)
 
 
 @pytest.mark.parametrize(
