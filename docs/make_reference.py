@@ -30,6 +30,7 @@ from benchmark.stages.stored import TRAINING
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "docs" / "reference.md", ROOT / "README.md")
 _BLOCK = re.compile(r"(<!-- reference: (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+VERDICTS = "docs/reference.md#what-agrees-with-the-paper-and-what-does-not"
 NOTHING = "*Nothing of it is stored yet.*\n"
 
 
@@ -219,11 +220,13 @@ def _caption(results: SuiteResults) -> str:
     seeds = sorted({len(row.seeds) for row in results.rows if row.seeds})
     several = seeds and max(seeds) > 2
     spread = "; ± is half of the 95 % interval over seeds" if several else ""
+    claims = heading(results).replace("Claims", "The paper's claims", 1)
+    agreed = f" {claims} ([which]({VERDICTS}))." if results.verdicts else ""
     return (
         f"*Profile {results.profile}: {' or '.join(map(str, seeds))} seed{'s' if seeds != [1] else ''} a row{spread}; "
         f"{' or '.join(f'{count:,}' for count in counts)} edits a seed, of {results.test_identities} test people, "
         f"{results.data} faces of {results.size} px: no number can be compared with the paper's. "
-        "[docs/reference.md](docs/reference.md) has the rest.*"
+        f"[docs/reference.md](docs/reference.md) has the rest.*{agreed}"
     )
 
 
