@@ -41,6 +41,9 @@ def parser() -> Parser:
         help="seeds whose weights for editing are stored, by commas, or all (default: 0)",
     )  # fmt: skip
     command.add_argument(
+        "--without-weights", default="", metavar="ROWS", help="ids of rows whose weights are not stored, by commas"
+    )
+    command.add_argument(
         "--no-scores", action="store_true", help="store trainings with their weights alone: no edits, scores and report"
     )
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -77,7 +80,8 @@ def store(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     to = arguments.to or REFERENCE
     check_writable(to, "--to")
-    stored = store_suites(suites, options, to, weights, not arguments.no_scores)
+    light = items(arguments.without_weights, "--without-weights") if arguments.without_weights else ()
+    stored = store_suites(suites, options, to, weights, not arguments.no_scores, light)
     sys.stdout.write(_as_json(stored) if arguments.json else _as_text(stored))
     if stored.bytes > LARGEST:
         Reporter(False).warn(

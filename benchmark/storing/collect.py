@@ -8,11 +8,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.config.reference import INDEX, REPORTS, Index, StoredRow, StoredSeed, StoredSuite, load_index
+from benchmark.config.suites import load_suite
 from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Manifest, Store, whole_folder
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import write_text
@@ -53,21 +54,30 @@ class Stored:
 
 
 def store_suites(
-    suites: Sequence[str], options: RunOptions, to: Path, weights: Sequence[int] | None, scores: bool = True
+    suites: Sequence[str],
+    options: RunOptions,
+    to: Path,
+    weights: Sequence[int] | None,
+    scores: bool = True,
+    light: Collection[str] = (),
 ) -> Stored:
     """Store what is finished of some suites.
 
     options: of a run; its `suite` is each of `suites` in turn, and seeds that are stored already are kept.
     weights: seeds whose weights for editing are stored; None for all. scores: whether edits are made and measured.
-    Raises UserError where nothing is finished, or the profile does not say how weights are stored.
+    light: ids of rows without weights. Raises UserError where nothing is finished, the profile does not say how weights
+    are stored, or no suite has a row of `light`.
     """
     index = load_index(to)
     stored = dict(index.suites)
     store = Store(to)
+    ids = {row.id for name in suites for row in load_suite(name).rows}
+    if unknown := sorted(set(light) - ids):
+        raise UserError(f"no row of {', '.join(suites)} is '{unknown[0]}': one of {', '.join(sorted(ids))}")
     for name in suites:
         planned = _plan(name, options, to, index)
         report = _make(planned, scores)
-        stored[planned.plan.suite.name] = _copy(planned, store, weights, options.seeds, scores)
+        stored[planned.plan.suite.name] = _copy(planned, store, weights, options.seeds, scores, light)
         if report is not None:
             _copy_report(report, to / REPORTS / planned.plan.suite.name)
     index = Index(stored)
@@ -118,7 +128,12 @@ def _make(planned: PlannedSuite, scores: bool) -> Path | None:
 
 
 def _copy(
-    planned: PlannedSuite, to: Store, weights: Sequence[int] | None, wanted: Sequence[int], scores: bool
+    planned: PlannedSuite,
+    to: Store,
+    weights: Sequence[int] | None,
+    wanted: Sequence[int],
+    scores: bool,
+    light: Collection[str],
 ) -> StoredSuite:
     """Copy the artifacts of a suite; returns its entry of the index."""
     plan, store = planned.plan, planned.context.store
@@ -129,7 +144,7 @@ def _copy(
             continue
         seeds = {}
         for seed in entry.trains:
-            keep = weights is None or seed in weights
+            keep = entry.row.id not in light and (weights is None or seed in weights)
             seeds[seed] = _copy_seed(entry, seed, store, to, keep, scores)
         row = entry.row
         rows[row.id] = StoredRow(row.label, row.method, row.guide, row.data, seeds)

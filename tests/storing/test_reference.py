@@ -249,6 +249,17 @@ def test_trainings_alone_are_stored_within_seconds(arguments: list[str], runs: P
     assert "Not measured yet" in (to / seed.weights / "README.md").read_text()
 
 
+def test_of_some_rows_no_weights_are_stored(arguments: list[str], runs: Path, tmp_path: Path) -> None:
+    call = [*arguments, "--from", str(runs), "--to", str(tmp_path), "--seeds", "0", "--without-weights", "d-t"]
+    assert reference.main(call) == 0
+    rows = load_index(tmp_path).suites["dummies"].rows
+    assert not any(seed.weights for seed in rows["d-t"].seeds.values())
+    assert all(seed.scores for seed in rows["d-t"].seeds.values())
+    others = [row for name, row in rows.items() if name != "d-t" and row.seeds]
+    assert others
+    assert all(row.seeds[0].weights for row in others)
+
+
 def test_the_leaderboard_has_every_stored_row(stored: Path) -> None:
     page = (stored / "leaderboard.html").read_text(encoding="utf-8")
     for row in load_results(stored / "reports" / "dummies" / "results.json").rows:
@@ -299,6 +310,7 @@ def test_a_name_stands_for_stored_weights(
         (["--profile", "quick"], "does not say in which precision"),
         (["--seeds", "7"], "no finished training"),
         (["--weights", "x"], "--weights: 'x' is no seed"),
+        (["--without-weights", "d-x"], "no row of "),
         (["--from", "/dev/null"], "--from /dev/null is a device, not a folder"),
         (["--from", "nowhere"], "--from nowhere is missing"),
         (["--to", "/dev/null/x"], "--to /dev/null/x"),
