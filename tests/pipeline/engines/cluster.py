@@ -30,10 +30,13 @@ class Suite:
     out: Path
     """Of the undisturbed call."""
 
-    def start(self, out: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
-        """Call it, in a group of processes of its own."""
+    def start(
+        self, out: Path, *options: str, command: str = "benchmark.run", **environment: str
+    ) -> subprocess.Popen[str]:
+        """Call it, in a group of processes of its own. command: a module with the arguments of `benchmark.run`."""
+        words = [command if word == "benchmark.run" else word for word in self.command]
         return subprocess.Popen(
-            [*self.command, "--out", str(out), *options], cwd=ROOT, env={**os.environ, **environment},
+            [*words, "--out", str(out), *options], cwd=ROOT, env={**os.environ, **environment},
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
