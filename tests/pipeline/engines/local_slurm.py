@@ -18,6 +18,7 @@ from submitit.local.local import LocalJob
 from benchmark import run
 from benchmark.pipeline import request
 from benchmark.pipeline.engines.slurm import SlurmExecutor
+from tests.pipeline.engines.cluster import WORKER, processes
 
 CONTROLLER = b"submitit.local._local"
 TASK = b"submitit.core._submit"
@@ -33,8 +34,10 @@ def _info(job: LocalJob[Any], mode: str = "force") -> dict[str, str]:
 
 
 def _cancel(job: LocalJob[Any], check: bool = True) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(int(job.job_id), signal.SIGINT)
+    controller = int(job.job_id)
+    for process in (controller, *processes((TASK, WORKER), controller)):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 if __name__ == "__main__":
