@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import logging
 import pickle
 import signal
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ from benchmark.pipeline.request import code_of_project
 TOGETHER = 60.0
 """Expected seconds of short stages in one task: a task takes three seconds to start."""
 REACH_SECONDS = 10.0
+MOST_UNHEARD = 100
+"""Messages whose arrival is waited for at the end; more are counted again."""
 LOOK_SECONDS = 5.0
 """Between two looks at which machines answer."""
 SPARE_MEMORY = 1.1
@@ -51,19 +55,22 @@ Post = messages.Report | Starts | str
 
 
 class Mailbox:
-    """An actor on the driver's machine that keeps messages until they are taken."""
+    """An actor on the driver's machine that keeps messages until they are taken.
+
+    Since it waits, Ray calls it in any order: each message has its number in its job.
+    """
 
     def __init__(self) -> None:
-        self._messages: list[tuple[int, Post]] = []
+        self._messages: list[tuple[int, int, Post]] = []
         self._arrived = asyncio.Event()
 
-    async def put(self, job: int, message: Post) -> None:
+    async def put(self, job: int, number: int, message: Post) -> None:
         """Add a message of a job, or the reason why a machine is unfit for it."""
-        self._messages.append((job, message))
+        self._messages.append((job, number, message))
         self._arrived.set()
 
-    async def take(self, seconds: float) -> list[tuple[int, Post]]:
-        """Return all messages; wait up to `seconds` for the first."""
+    async def take(self, seconds: float) -> list[tuple[int, int, Post]]:
+        """Return all messages with their jobs and numbers; wait up to `seconds` for the first."""
         with suppress(TimeoutError):
             if seconds and not self._messages:
                 await asyncio.wait_for(self._arrived.wait(), seconds)
@@ -72,16 +79,34 @@ class Mailbox:
         return taken
 
 
+class Letters:
+    """Messages of one job, which come in any order, in that in which they were sent."""
+
+    def __init__(self) -> None:
+        self._early: dict[int, Post] = {}
+        self._next = 0
+
+    def put(self, number: int, message: Post) -> Iterator[Post]:
+        """Add a message; yields those that need not wait for an earlier one."""
+        self._early[number] = message
+        while self._next in self._early:
+            self._next += 1
+            yield self._early.pop(self._next - 1)
+
+
 def make_job(mailbox: Any, job: int, setup: bytes, keys: list[str], fitness: Fitness) -> str:
     """Make the stages of a job on this machine; returns the machine's Ray id if it is unfit, else ""."""
-    last = None
+    numbers, unheard = itertools.count(), list[Any]()
 
     def send(message: Post) -> None:
-        nonlocal last
-        last = mailbox.put.remote(job, message)
+        nonlocal unheard
+        if len(unheard) >= MOST_UNHEARD:
+            _, unheard = ray.wait(unheard, num_returns=len(unheard), timeout=0)
+        unheard.append(mailbox.put.remote(job, next(numbers), message))
 
     if fault := fitness.fault():
-        ray.get(mailbox.put.remote(job, fault))
+        send(fault)
+        ray.get(unheard)
         return str(ray.get_runtime_context().get_node_id())
     send(Starts(ray.get_runtime_context().get_node_id()))
     relay = Relay(setup, keys, send)
@@ -90,8 +115,7 @@ def make_job(mailbox: Any, job: int, setup: bytes, keys: list[str], fitness: Fit
         relay.run()
     finally:
         signal.signal(signal.SIGINT, before)
-    if last is not None:
-        ray.get(last)  # the driver receives all messages before it sees that the task has ended
+    ray.get(unheard)  # the driver receives all messages before it sees that the task has ended
     return ""
 
 
@@ -112,6 +136,7 @@ class RayExecutor(Executor):
         self._tasks: dict[Any, int] = {}
         self._unfinished: dict[int, int] = {}
         """How many stages each job has still to make; jobs that have sent their final message are removed."""
+        self._letters: defaultdict[int, Letters] = defaultdict(Letters)
         self._nodes: dict[int, str] = {}
         """Ray's id of the machine where each job has started."""
         self._next_look = 0.0
@@ -187,6 +212,7 @@ class RayExecutor(Executor):
         """Drop a task that has ended, or whose machine is lost; returns the number of its job."""
         number = self._tasks.pop(task)
         self._nodes.pop(number, None)
+        self._letters.pop(number, None)
         return number
 
     def _taken(self, seconds: float) -> Iterator[Event]:
@@ -195,12 +221,13 @@ class RayExecutor(Executor):
         except RayActorError as error:
             self._tasks.clear()
             raise RunFailed("the connection to the Ray cluster is lost; the same command goes on from there") from error
-        for number, message in taken:
-            yield from self._event(number, message)
+        for job, number, message in taken:
+            if job not in self._unfinished:
+                continue  # its machine was lost, and comes back
+            for each in self._letters[job].put(number, message):
+                yield from self._event(job, each)
 
     def _event(self, number: int, message: Post) -> Iterator[Event]:
-        if number not in self._unfinished:
-            return  # its machine was lost, and comes back
         if isinstance(message, Starts):
             self._nodes[number] = message.node
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmark.core.artifacts import Store
 from benchmark.core.cli import Interrupted
@@ -18,8 +21,9 @@ from benchmark.core.progress import Reporter
 from benchmark.core.store_address import StoreAddress
 from benchmark.core.tracking import Tracker
 from benchmark.pipeline import messages
+from benchmark.pipeline.engines import ray_cluster
 from benchmark.pipeline.engines.options import EngineOptions
-from benchmark.pipeline.engines.ray_cluster import RayExecutor
+from benchmark.pipeline.engines.ray_cluster import Letters, Mailbox, Post, RayExecutor
 from benchmark.pipeline.schedule import Schedule
 from benchmark.pipeline.workers import Driver
 from benchmark.stages.base import Context, Machine, Stage
@@ -81,6 +85,14 @@ class Run:
         return thread
 
 
+class SlowMailbox(Mailbox):
+    """Messages overtake each other, as Ray allows."""
+
+    async def put(self, job: int, number: int, message: Post) -> None:
+        await asyncio.sleep(0.4 * (number % 2))
+        await super().put(job, number, message)
+
+
 def remove_busy_nodes(nodes: Nodes) -> None:
     """Remove every node that has had a job: that of the first training, and maybe that of the second."""
     relays = {int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in processes((RELAY,))}
@@ -101,6 +113,22 @@ def test_a_node_that_is_lost_costs_no_step(nodes: Nodes, tmp_path: Path, capsys:
     said = capsys.readouterr().err
     assert "first @ " in said
     assert "it goes on elsewhere from what is saved" in said
+
+
+def test_messages_that_overtake_each_other_are_heard_in_order(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_cluster, "Mailbox", SlowMailbox)
+    run = Run(tmp_path, nodes)
+    run.drive()
+    run.check()
+
+
+@given(st.permutations(range(6)))
+def test_letters_come_in_the_order_in_which_they_were_sent(order: list[int]) -> None:
+    letters = Letters()
+    heard = [message for number in order for message in letters.put(number, str(number))]
+    assert heard == ["0", "1", "2", "3", "4", "5"]
 
 
 def test_a_stop_saves_on_every_node(nodes: Nodes, tmp_path: Path) -> None:
