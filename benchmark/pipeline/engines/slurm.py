@@ -48,6 +48,9 @@ OVER = ("COMPLETED", "FINISHED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMOR
         "DEADLINE", "INTERRUPTED", "NO PROCESS AND NO RESULT")  # fmt: skip
 """States of jobs that have ended, as sacct and submitit's local executor say."""
 
+JOBS: dict[str, Any] = {"slurm": submitit.SlurmJob, "local": submitit.LocalJob}
+"""By cluster, what follows a job of an earlier call by its id; `AutoExecutor` does not tell."""
+
 
 class Spool:
     """A file that one process adds pickled messages to, and another reads as they come."""
@@ -189,7 +192,7 @@ class SlurmExecutor(Executor):
             folder = self._root / "jobs" / known["folder"]
             if not same or (folder / STOP).exists():
                 return False
-            queued = self._executor.job_class(self._root / "submitit", known["id"])
+            queued = JOBS[self._cluster](self._root / "submitit", known["id"])
         except (OSError, ValueError, KeyError, TypeError):
             return False
         if _is_over(queued):

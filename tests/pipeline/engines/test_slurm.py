@@ -93,7 +93,7 @@ def test_a_job_near_its_time_limit_saves_and_is_queued_again(
     assert list((tmp_path / "slurm" / "jobs").glob("*/")) == []
 
 
-def test_a_driver_that_died_finds_its_jobs(tmp_path: Path) -> None:
+def test_a_driver_that_died_finds_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process of the same call takes up the job; nothing is submitted twice."""
     run = Run(tmp_path)
     lost = run.executor
@@ -102,8 +102,7 @@ def test_a_driver_that_died_finds_its_jobs(tmp_path: Path) -> None:
     (job,) = lost._jobs.values()
     again = Run(tmp_path)
     monitor = again.executor
-    monitor.job_class = None  # type: ignore[attr-defined]
-    monitor._executor.job_class = _known(job.queued)
+    monkeypatch.setitem(slurm.JOBS, "local", _known(job.queued))
     monitor.submit(_job(7, again.first))
     assert monitor._waiting == []
     assert [each.queued.job_id for each in monitor._jobs.values()] == [job.queued.job_id]
@@ -157,14 +156,16 @@ def test_what_is_added_behind_a_message_that_was_cut_off_is_read(tmp_path: Path)
     assert [message.text for message in read.new()] == ["one", "two"]
 
 
-def test_a_job_of_an_earlier_call_is_asked_to_stop_before_its_messages_are_read(tmp_path: Path) -> None:
+def test_a_job_of_an_earlier_call_is_asked_to_stop_before_its_messages_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = Run(tmp_path)
     run.executor.submit(_job(1, run.first))
     list(run.executor.receive(0))
     (job,) = run.executor._jobs.values()
     wait_for(lambda: job.spool.begun)
     again = Run(tmp_path).executor
-    again._executor.job_class = _known(job.queued)
+    monkeypatch.setitem(slurm.JOBS, "local", _known(job.queued))
     again.submit(_job(7, run.first))
     again.cancel()
     assert again.running  # it is not taken off the queue: it saves its state
