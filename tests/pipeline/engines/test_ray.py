@@ -89,7 +89,7 @@ class SlowMailbox(Mailbox):
     """Messages overtake each other, as Ray allows."""
 
     async def put(self, job: int, number: int, message: Post) -> None:
-        await asyncio.sleep(0.4 * (number % 2))
+        await asyncio.sleep(0.4 * (number % 2 == 0))  # ends of stages
         await super().put(job, number, message)
 
 
