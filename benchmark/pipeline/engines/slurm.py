@@ -103,6 +103,8 @@ class QueuedJob:
 
     def __call__(self) -> None:
         """Make the stages. A thread does, since the handler of a signal waits for it."""
+        if not self._folder.is_dir():
+            return  # the driver has given it up, and has submitted another one
         Spool(self._folder).repair()
         if fault := self._fitness.fault():
             Spool(self._folder).add((socket.gethostname(), fault))
@@ -124,7 +126,8 @@ class QueuedJob:
         return DelayedSubmission(QueuedJob(self._setup, self._keys, self._folder, self._fitness))
 
     def _send(self, message: messages.Report) -> None:
-        again = self._requeued and isinstance(message, messages.Stopped)
+        # A worker that is stopped while it starts ends without a word.
+        again = self._requeued and isinstance(message, messages.Stopped | messages.Died)
         Spool(self._folder).add(messages.Requeued() if again else message)
 
 
@@ -190,8 +193,8 @@ class SlurmExecutor(Executor):
             known = json.loads(self._record(job).read_text(encoding="utf-8"))
             same = known["keys"] == [stage.recipe.key for stage in job.stages] and known["cluster"] == self._cluster
             folder = self._root / "jobs" / known["folder"]
-            if not same or (folder / STOP).exists():
-                return False
+            if not same or not folder.is_dir() or (folder / STOP).exists():
+                return False  # it was given up, or asked to stop
             queued = JOBS[self._cluster](self._root / "submitit", known["id"])
         except (OSError, ValueError, KeyError, TypeError):
             return False

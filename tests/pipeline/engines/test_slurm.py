@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -154,6 +155,32 @@ def test_what_is_added_behind_a_message_that_was_cut_off_is_read(tmp_path: Path)
         after.add(messages.Say("two"))
         assert [message.text for message in Spool(tmp_path).new()] == ["one", "two"]
     assert [message.text for message in read.new()] == ["one", "two"]
+
+
+def test_a_job_that_was_given_up_is_not_taken_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """submitit may queue it again all the same: it ends at once, and another one is submitted."""
+    run = Run(tmp_path)
+    run.executor.submit(_job(1, run.first))
+    list(run.executor.receive(0))
+    (job,) = run.executor._jobs.values()
+    monkeypatch.setitem(slurm.JOBS, "local", _known(job.queued))
+    monkeypatch.setattr(slurm, "_is_over", lambda _: False)
+    assert run.executor._attach(_job(7, run.first))
+    shutil.rmtree(job.folder)
+    assert not run.executor._attach(_job(8, run.first))
+    run.executor.kill()
+    slurm.QueuedJob(b"", [], job.folder, relay.Fitness("", ""))()
+    assert not job.folder.exists()
+
+
+def test_a_worker_that_is_stopped_while_it_starts_is_queued_again(tmp_path: Path) -> None:
+    job = slurm.QueuedJob(b"", [], tmp_path, relay.Fitness("", ""))
+    job._send(messages.Died("ended with status 0"))
+    job.checkpoint()
+    job._send(messages.Died("ended with status 0"))
+    first, second = Spool(tmp_path).new()
+    assert isinstance(first, messages.Died)
+    assert isinstance(second, messages.Requeued)
 
 
 def test_a_job_of_an_earlier_call_is_asked_to_stop_before_its_messages_are_read(
