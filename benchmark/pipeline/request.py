@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MAX_SEED = 2**32 - 1
 MOST_SEEDS = 1000
-PACKAGES = ("benchmark", "baselines", "models", "results")
+PACKAGES = ("benchmark", "baselines", "models", "results/paper")
 CODE = {".py", ".yaml", ".json", ".sha256", ".j2", ".css", ".js"}
 """What a key may depend on. Pictures and weights have hashes of their own in the request."""
 ACCELERATORS = ("nvidia*", "nvhost*", "nvgpu*", "nvmap*", "kfd", "dxg")
@@ -235,19 +235,20 @@ def _checkpoints(arguments: Sequence[str], suite: Suite, profile: Profile) -> di
 
 
 def code_of_project() -> str:
-    """SHA-256 of this project's code and tables, and of the interpreter's version."""
+    """SHA-256 of this project's code and tables, wherever they lie, and of the interpreter's version."""
     digest = hashlib.sha256(sys.version.encode())
-    for path in _files():
-        digest.update(f"{path}|{sha256_of(path)}\n".encode())
+    root = Path(benchmark.__file__).parents[1]
+    for path in _files(root):
+        digest.update(f"{path.relative_to(root).as_posix()}|{sha256_of(path)}\n".encode())
     return digest.hexdigest()
 
 
 def _stored(reference: Path) -> list[tuple[str, str]]:
     """What is stored there: names and hashes of all indices and manifests."""
-    return [(str(path.relative_to(reference)), sha256_of(path)) for path in sorted(reference.rglob("*.json"))]
+    paths = (path for path in sorted(reference.rglob("*.json")) if "cache" not in path.relative_to(reference).parts)
+    return [(str(path.relative_to(reference)), sha256_of(path)) for path in paths]
 
 
-def _files() -> Iterator[Path]:
-    root = Path(benchmark.__file__).parents[1]
+def _files(root: Path) -> Iterator[Path]:
     for package in PACKAGES:
         yield from sorted(path for path in (root / package).rglob("*") if path.suffix in CODE)

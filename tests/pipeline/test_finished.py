@@ -165,9 +165,26 @@ def test_every_part_of_the_request_counts(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_code_is_all_that_a_key_may_depend_on() -> None:
-    files = {str(path.relative_to(ROOT)) for path in request._files()}
+    files = {str(path.relative_to(ROOT)) for path in request._files(ROOT)}
     assert {"benchmark/pipeline/plan.py", "baselines/stargan.py", "results/paper/table1.yaml"} <= files
     assert {"benchmark/data/splits/rendered.yaml", "models/mtss/__init__.py"} <= files
+    assert not [name for name in files if name.startswith("results/reference/")]  # it is in the request by itself
+
+
+def test_the_same_code_in_another_folder_is_the_same_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines of a cluster may keep it where they like, and one of them has used its stored results before."""
+    here = request.code_of_project()
+    for package in request.PACKAGES:
+        ignored = shutil.ignore_patterns("__pycache__", "*.npz", "*.png", "*.parquet", "*.safetensors")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
+    cache = tmp_path / "results" / "reference" / "cache"
+    cache.mkdir(parents=True)
+    (cache / "content-hashes.json").write_text("{}")
+    monkeypatch.setattr("benchmark.__file__", str(tmp_path / "benchmark" / "__init__.py"))
+    assert request.code_of_project() == here
+    with (tmp_path / "models" / "__init__.py").open("a") as file:
+        file.write("changed = True\n")
+    assert request.code_of_project() != here
 
 
 def test_an_edited_method_from_elsewhere_is_another_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,8 +44,8 @@ class Disturber(ABC):
         """The processes of jobs that run."""
 
     def workers(self) -> list[int]:
-        """The processes that jobs have their stages made by."""
-        return processes((WORKER,))
+        """The processes that jobs have their stages made by; those of other calls on this machine are left alone."""
+        return [worker for job in self.jobs() for worker in processes((WORKER,), job)]
 
     def disturb(self, way: str, driver: int, rng: random.Random) -> bool:
         """Disturb a call that runs; returns whether there was anybody to disturb."""
