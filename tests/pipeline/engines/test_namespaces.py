@@ -19,9 +19,9 @@ import pytest
 
 from benchmark.core.locks import HEARTBEAT, STALE
 from tests.pipeline.engines.cluster import ITERATIONS, Step, Suite, steps_of, wait_for, without_trainings
-from tests.pipeline.engines.namespaces import Network, fault, network
+from tests.pipeline.engines.namespaces import Network, network
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800), pytest.mark.usefixtures("needs_namespaces")]
 NODES = ("node-1", "node-2", "node-3")
 SEEDS = 2
 PAUSE = 1.0
@@ -30,12 +30,6 @@ SHORT = 5.0
 """Seconds of a cut that nobody should notice."""
 SLOW = 600.0
 """Seconds within which everything should have come, on a busy machine."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _can_make_namespaces() -> None:
-    if why := fault():
-        pytest.skip(f"no network namespaces can be made here: {why}")
 
 
 class Call:

@@ -18,21 +18,15 @@ import pytest
 from benchmark.core.artifacts import MANIFEST
 from benchmark.core.locks import HEARTBEAT, STALE
 from tests.pipeline.engines.cluster import ITERATIONS, Step, Suite, steps_of, wait_for, without_trainings
-from tests.pipeline.engines.namespaces import Machine, fault
+from tests.pipeline.engines.namespaces import Machine
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800), pytest.mark.usefixtures("needs_namespaces")]
 SEEDS = 2
 PAUSE = "1.0"
 SLOW = 600.0
 """Seconds within which everything should have come, on a busy machine."""
 STOPPED = 70.0
 """Seconds for which a machine stands still at least."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _can_make_namespaces() -> None:
-    if why := fault():
-        pytest.skip(f"no namespaces can be made here: {why}")
 
 
 class Driver:
