@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.core.cli import DATA_HELP, Parser, run_command
+from benchmark.core.cli import DATA_HELP, Parser, check_writable, run_command
 from benchmark.pipeline.engines.options import add_engine_arguments, engine_options
 from benchmark.run import items
 
@@ -41,6 +41,9 @@ def parser() -> Parser:
     command.add_argument("--threads", type=int, help="CPU threads in all (default: one for each core)")
     command.add_argument("--jobs", default="auto", metavar="N", help="stages made side by side (default: auto)")
     command.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where everything is kept")
+    command.add_argument(
+        "--to", type=Path, metavar="DIR", help="where the outcome is written (default: tuning/NAME below --out)"
+    )
     command.add_argument("--dry-run", action="store_true", help="show the trials, and what is to do")
     command.add_argument("--quiet", action="store_true", help="no progress")
     add_engine_arguments(command, object_store=False)
@@ -79,12 +82,14 @@ def tune(arguments: argparse.Namespace) -> int:
             sys.stdout.write(f"{trial.name} ({trial.kind}), {trial.iterations:,} iterations: {settings}\n")
         print_plan(planned, Console(highlight=False))
         return 0
+    if arguments.to is not None:
+        check_writable(arguments.to, "--to")
     from benchmark.tuning.outcome import outcomes
     from benchmark.tuning.write import PAGE, write_tuning
 
     run = run_trials(options, asked)
     chosen = outcomes(run)
-    folder = arguments.out / "tuning" / f"{run.report.name}"
+    folder = arguments.to or arguments.out / "tuning" / run.report.name
     paths = write_tuning(run, chosen, folder, arguments.seed)
     text = (folder / PAGE).read_text(encoding="utf-8")
     chosen = text.partition("## Chosen")[2].partition("\n## ")[0].strip()

@@ -34,6 +34,9 @@ from benchmark.training.row_settings import row_settings
 from benchmark.training.sampling import TrainingSet
 from benchmark.training.trainer import LOSSES, STATE, WEIGHTS, Budget, Trainer
 
+PROCESSOR = "processor_seconds"
+"""Of the timings in a manifest: see `Position.processor_seconds`."""
+
 
 @dataclass(frozen=True, config=STRICT)
 class TrainFacts:
@@ -181,7 +184,9 @@ class Train(CheckpointStage):
         described = {**self.recipe.settings, **dump(facts)}
         write_text(folder / CHECKPOINT, json.dumps(described, indent=1, sort_keys=True) + "\n")
         spent = trainer.position
-        timings = {"waiting_for_data": round(spent.waited / spent.seconds, 5)} if spent.seconds else {}
+        timings = {PROCESSOR: round(spent.processor_seconds, 3)}
+        if spent.seconds:
+            timings["waiting_for_data"] = round(spent.waited / spent.seconds, 5)
         return StageResult(facts, None, spent.seconds, spent.threads, timings)
 
     def training_set(self, faces: FaceSet) -> TrainingSet:

@@ -47,6 +47,8 @@ class Position:
     seconds: float = 0.0
     waited: float = 0.0
     """Seconds, part of `seconds`, in which steps waited for pictures."""
+    processor_seconds: float = 0.0
+    """Processor time of this process, all threads: what `seconds` would be of one core that did nothing else."""
     threads: int = 0
     warned: list[str] = field(default_factory=list)
     loss_names: list[str] = field(default_factory=list)

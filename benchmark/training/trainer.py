@@ -112,7 +112,7 @@ class Trainer:
         """
         torch.set_num_threads(self.position.threads)
         self.method.train()
-        started = time.monotonic()
+        started, worked = time.monotonic(), time.process_time()
         free_until = 0.0
         with held_signals() as received, arithmetic(self.precision):
             while self.position.iteration < self.budget.iterations:
@@ -129,7 +129,8 @@ class Trainer:
                     now = time.monotonic()
                     if last or received or now >= free_until:
                         self.position.seconds += now - started
-                        started = now
+                        self.position.processor_seconds += time.process_time() - worked
+                        started, worked = now, time.process_time()
                         self.save()
                         if sink is not None:
                             sink(self.losses())

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from benchmark.core.artifacts import Manifest
 from benchmark.metrics.metric import MetricDescription
 from benchmark.report.results import Row
+from benchmark.stages.train import PROCESSOR
 from benchmark.statistics.best_of import BestOf, best_of_curve
 from benchmark.tuning.run import RunTrials
 from benchmark.tuning.trials import Trial, row_id
@@ -14,7 +16,8 @@ from benchmark.tuning.trials import Trial, row_id
 
 @dataclass(frozen=True)
 class Measured:
-    """A trial as it was measured: means over its rows. seconds: of one core, of its training. pictures: that it saw.
+    """A trial as it was measured: means over its rows. seconds: of processor time, of its training. pictures: that it
+    saw. record: its training's manifest; None where it broke off.
 
     value, tie: None where it could not be measured. why: of a training that broke off or failed by its own measure.
     """
@@ -26,6 +29,7 @@ class Measured:
     seconds: float = 0.0
     pictures: int = 0
     why: str = ""
+    record: Manifest | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class MethodOutcome:
 
     @property
     def seconds(self) -> float:
-        """Of one core, of all its trainings."""
+        """Of processor time, of all its trainings."""
         return sum(each.seconds for each in self.trials)
 
     @property
@@ -71,16 +75,18 @@ def _measured(
     mine = [rows[row_id(trial, row)] for row in run.tuning.rows[trial.method]]
     means = {metric.key: _mean([row.mean(metric.key) for row in mine]) for metric in run.results.metrics}
     training = mine[0].training
-    names = {name for row in mine for name in row.trainings.values()}
+    # All rows of a trial are of one training.
+    record = next((run.trainings.get(name) for row in mine for name in row.trainings.values()), None)
     why = "; ".join(dict.fromkeys(sentence for row in mine for each in row.failed.values() for sentence in each))
     return Measured(
         trial,
         means[criterion.key],
         means[ties.key],
         {key: value for key, value in means.items() if value is not None},
-        sum(run.seconds.get(name, 0.0) for name in names),
+        record.made.get("timings", {}).get(PROCESSOR, 0.0) if record is not None else 0.0,
         training.images_seen or 0 if training is not None else 0,
         why or next((row.missing for row in mine if row.missing), ""),
+        record,
     )
 
 

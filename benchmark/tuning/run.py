@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.config.spaces import load_space
-from benchmark.core.artifacts import Store
+from benchmark.core.artifacts import Manifest, Store
 from benchmark.core.errors import RunFailed, UserError, unknown
 from benchmark.core.files import read_memory
 from benchmark.core.hashes import write_text
+from benchmark.data.faceset import FaceSet
 from benchmark.data.validation import Validation
 from benchmark.metrics.registry import METRICS
 from benchmark.pipeline import steps
@@ -43,8 +44,10 @@ class RunTrials:
     results: SuiteResults
     report: Path
     failed: Mapping[str, str]
-    seconds: Mapping[str, float]
-    """Of the trainings, by their names in the results."""
+    trainings: Mapping[str, Manifest]
+    """Their manifests, by the trainings' names in the results."""
+    identities: Mapping[str, list[str]]
+    """Those trained on ("train") and those validated on ("test")."""
     profile: str
     """Its name, or the path of its file."""
 
@@ -95,8 +98,23 @@ def run_trials(options: RunOptions, tune: TuneOptions) -> RunTrials:
                 planned.context.reporter.warn(f"{error}; this trial has failed, and the others go on")
                 continue
             finished.remember(planned.plan.key, planned.plan.report.recipe.folder)
-        seconds = json.loads((report / "timings.json").read_text(encoding="utf-8"))
-        return RunTrials(tuning, load_results(report / "results.json"), report, failed, seconds, options.profile)
+        results = load_results(report / "results.json")
+        trainings = _trainings(store, results)
+        return RunTrials(tuning, results, report, failed, trainings, _identities(store, results), options.profile)
+
+
+def _trainings(store: Store, results: SuiteResults) -> dict[str, Manifest]:
+    """The manifests of the trainings behind some results, by name."""
+    names = {key: name.removeprefix("train ") for name, key in results.keys.items() if name.startswith("train ")}
+    return {names[each.key]: each for each in store.manifests("train") if each.key in names}
+
+
+def _identities(store: Store, results: SuiteResults) -> dict[str, list[str]]:
+    """The identities of the face set behind some results, by split."""
+    keys = {key[:12] for key in results.keys.values()}
+    (folder,) = (folder for folder in store.finished("faces") if folder[-12:] in keys)
+    faces = FaceSet.load(store.root / folder)
+    return {split: faces.identities(split) for split in ("train", "test")}
 
 
 # ------------------------------------------------------------------------------------------------ failed trials

@@ -22,7 +22,7 @@ from benchmark.training.registry import find_method
 from benchmark.tuning.outcome import Measured, MethodOutcome
 from benchmark.tuning.run import RunTrials
 
-PAGE, TABLE, CURVES = "tuning.md", "trials.csv", "best-of.png"
+PAGE, TABLE, CURVES, RECORDS = "tuning.md", "trials.csv", "best-of.png", "trainings.json"
 SHOWN = 4
 """Significant digits of a setting."""
 
@@ -34,7 +34,8 @@ def write_tuning(run: RunTrials, outcomes: Sequence[MethodOutcome], folder: Path
     write_text(folder / PAGE, page(run, outcomes, seed))
     write_text(folder / TABLE, trials_csv(run, outcomes))
     write_text(folder / profile, tuned_profile(run, outcomes))
-    names = [PAGE, TABLE, profile]
+    write_text(folder / RECORDS, records(run, outcomes))
+    names = [PAGE, TABLE, profile, RECORDS]
     if draw_curves(outcomes, run.tuning.space.criterion, folder / CURVES):
         names.append(CURVES)
     return [folder / name for name in names]
@@ -57,7 +58,7 @@ def page(run: RunTrials, outcomes: Sequence[MethodOutcome], seed: int) -> str:
         "mean is over the rows named in brackets.",
         f"**Length.** A trial is as many iterations as take about {duration(tuning.seconds)} of one core at the costs "
         "that the space declares; with another batch than the published one, as many as see the same pictures. What "
-        "was spent:",
+        "was spent, in seconds of processor time as measured and in pictures seen:",
         _spent(outcomes),
         "## Chosen",
         "\n".join(_choice(each, run) for each in outcomes),
@@ -76,10 +77,10 @@ def page(run: RunTrials, outcomes: Sequence[MethodOutcome], seed: int) -> str:
 
 
 def _spent(outcomes: Sequence[MethodOutcome]) -> str:
-    head = "| method | trials | seconds of one core | seconds a trial | pictures seen | pictures a trial |"
+    head = "| method | trials | processor seconds | seconds a trial | pictures seen | pictures a trial |"
     lines = [head, "|---|--:|--:|--:|--:|--:|"]
     for each in outcomes:
-        count = max(1, sum(trial.seconds > 0 for trial in each.trials))
+        count = max(1, sum(trial.record is not None for trial in each.trials))
         cells = [
             escape_markdown(each.method), str(len(each.trials)), f"{each.seconds:,.0f}", f"{each.seconds / count:,.0f}",
             f"{each.pictures:,}", f"{each.pictures / count:,.0f}",
@@ -133,6 +134,30 @@ def _shown(value: Any) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ other files
+def records(run: RunTrials, outcomes: Sequence[MethodOutcome]) -> str:
+    """trainings.json: the identities trained on and validated on, and of each trial the key of its training, what it
+    was given, what it took, and on what.
+    """
+    trials = {}
+    for each in outcomes:
+        for one in each.trials:
+            trial: dict[str, Any] = {"settings": dict(one.trial.settings), "iterations": one.trial.iterations}
+            if one.record is not None:
+                made = one.record.made
+                trial |= {
+                    "key": one.record.key, "pictures": one.pictures, "processor_seconds": one.seconds,
+                    "seconds": one.record.seconds, "updates": one.record.facts["updates"],
+                    **{name: made.get(name) for name in ("device", "processor", "threads", "commit", "time")},
+                }  # fmt: skip
+            trials[one.trial.name] = trial | ({"failed": one.why} if one.why else {})
+    content = {
+        "identities": {"trained_on": run.identities["train"], "validated_on": run.identities["test"]},
+        "declared_seconds": run.tuning.seconds,
+        "trials": trials,
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
 def trials_csv(run: RunTrials, outcomes: Sequence[MethodOutcome]) -> str:
     """trials.csv: a line for each trial, its settings as JSON, every metric."""
     keys = [metric.key for metric in run.results.metrics]

@@ -16,6 +16,7 @@ from benchmark import tune
 from benchmark.config.profiles import load_profile
 from benchmark.config.spaces import Range, load_space
 from benchmark.config.suites import load_suite
+from benchmark.core.artifacts import Store
 from benchmark.core.errors import UserError
 from benchmark.data.registry import open_source
 from benchmark.data.validation import Validation
@@ -123,6 +124,35 @@ def test_the_best_is_chosen_and_written_with_the_reason(tuned: Path) -> None:
     assert {name: getattr(settings, name) for name in chosen} == chosen
     if best["kind"] != "profile":
         assert profile.overrides[METHOD].why.startswith("a test. Tuned: the best of 5 trials")
+
+
+def test_the_records_say_what_each_trial_was_given_and_took(tuned: Path, faces: Path) -> None:
+    (path,) = tuned.glob("tuning/*/trainings.json")
+    records = json.loads(path.read_text())
+    whole = open_source(f"rendered:{faces}", tuned / "cache").load(32, lambda _: None)
+    identities = records["identities"]
+    assert sorted(identities["trained_on"] + identities["validated_on"]) == whole.identities("train")
+    manifests = {each.key: each for each in Store(tuned).manifests("train")}
+    assert records["declared_seconds"] == 16
+    for row in trials_of(tuned):
+        trial = records["trials"][f"dummy-{int(row['trial']):02d}"]
+        assert trial["settings"] == json.loads(row["settings"])
+        assert trial["iterations"] == int(row["iterations"])
+        assert trial.get("failed", "") == row["failed"]
+        if not row["failed"]:
+            made = manifests.pop(trial["key"]).made
+            assert trial["processor_seconds"] == float(row["seconds"]) == made["timings"]["processor_seconds"] > 0
+            assert (trial["pictures"], trial["commit"]) == (int(row["pictures"]), made["commit"])
+    assert not manifests
+
+
+def test_the_outcome_is_written_where_it_is_asked_for(tuned: Path, arguments: list[str], tmp_path: Path) -> None:
+    assert tune.main([*arguments, "--out", str(tuned), "--to", str(tmp_path / "stored")]) == 0
+    (folder,) = tuned.glob("tuning/*")
+    names = {path.name for path in folder.iterdir()}
+    assert names == {path.name for path in (tmp_path / "stored").iterdir()}
+    for name in names:
+        assert (folder / name).read_bytes() == (tmp_path / "stored" / name).read_bytes()
 
 
 def test_no_test_identity_is_in_any_trial(tuned: Path, faces: Path) -> None:
