@@ -8,16 +8,19 @@ stays as it is until Table 1 is stored.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmark.config.loading import REFERENCE
 from benchmark.config.reference import REPORTS, Index, StoredRow, load_index
 from benchmark.core.artifacts import Manifest
 from benchmark.core.errors import UserError
 from benchmark.core.progress import duration
+from benchmark.metrics.registry import METRICS
 from benchmark.report.certainty_tables import ranks_table, seeds_table
 from benchmark.report.comparison import compare
 from benchmark.report.markdown import escape_markdown, markdown
@@ -26,12 +29,16 @@ from benchmark.report.results import Row, SuiteResults, load_results
 from benchmark.report.tables import EMPTY, expressions_table, headings, main_table, number
 from benchmark.report.verdict_text import evidence_line, grouped, heading, rules
 from benchmark.stages.stored import TRAINING
+from benchmark.tuning.write import PAGE, RECORDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "docs" / "reference.md", ROOT / "README.md")
 _BLOCK = re.compile(r"(<!-- reference: (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 VERDICTS = "docs/reference.md#what-agrees-with-the-paper-and-what-does-not"
 NOTHING = "*Nothing of it is stored yet.*\n"
+TUNING = "tuning"
+KINDS = {"published": "published values", "profile": "the profile's", "drawn": "best drawn"}
+"""Kinds of trials, and how the table calls them."""
 
 
 class Stored:
@@ -176,6 +183,37 @@ def _weights(stored: Stored, _: str) -> str:
     return "\n".join(["| names | method | data | seed | size |", "|---|---|---|--:|--:|", *lines]) + "\n"
 
 
+def _tuning(stored: Stored, suite: str) -> str:
+    """What the trials of each method came to, and what they took."""
+    folder = stored.root / TUNING / suite
+    if not (folder / RECORDS).is_file():
+        return NOTHING
+    records = json.loads((folder / RECORDS).read_text(encoding="utf-8"))
+    criterion = next(metric for metric in METRICS if metric.key == records["criterion"])
+    best = max if criterion.direction == "higher" else min
+    by_method: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, trial in records["trials"].items():
+        by_method.setdefault(trial["method"], {})[name] = trial
+    lines = [
+        f"| method | trials | {' | '.join(KINDS.values())} | chosen | seconds a trial | pictures a trial |",
+        f"|---|--:|{'--:|' * len(KINDS)}---|--:|--:|",
+    ]
+    for method, trials in by_method.items():
+        known = [(each["kind"], each["value"]) for each in trials.values() if each["value"] is not None]
+        values = [best((value for other, value in known if other == kind), default=None) for kind in KINDS]
+        chosen = next((name for name, trial in trials.items() if trial["chosen"]), EMPTY)
+        whole = [trial for trial in trials.values() if "key" in trial]
+        spent = [sum(trial[name] for trial in whole) / max(1, len(whole)) for name in ("processor_seconds", "pictures")]
+        cells = [method, str(len(trials)), *(number(value, criterion.decimals) for value in values), chosen]
+        lines.append(f"| {' | '.join(map(escape_markdown, [*cells, *(f'{value:,.0f}' for value in spent)]))} |")
+    trained, validated = (len(records["identities"][name]) for name in ("trained_on", "validated_on"))
+    return "\n".join(lines) + (
+        f"\n\n{criterion.label} of the best trial of each kind ({criterion.direction} is better), on {validated} "
+        f"people who were taken from the training ones; {trained} others were trained on, and no test person is in any "
+        f"trial. Seconds are of processor time. [All trials](../results/reference/{TUNING}/{suite}/{PAGE}).\n"
+    )
+
+
 def _readme(stored: Stored, suite: str) -> str | None:
     """The main table with half-widths over seeds; None, for what stands there, where nothing is stored."""
     results = stored.results(suite)
@@ -232,7 +270,7 @@ def _caption(results: SuiteResults) -> str:
 
 BLOCKS: dict[str, Callable[[Stored, str], str | None]] = {
     "status": _status, "table": _table, "certainty": _certainty, "expressions": _expressions, "claims": _claims,
-    "figures": _figures, "trainings": _trainings, "weights": _weights, "readme": _readme,
+    "figures": _figures, "trainings": _trainings, "weights": _weights, "tuning": _tuning, "readme": _readme,
 }  # fmt: skip
 
 

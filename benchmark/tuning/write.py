@@ -135,13 +135,16 @@ def _shown(value: Any) -> str:
 
 # ------------------------------------------------------------------------------------------------ other files
 def records(run: RunTrials, outcomes: Sequence[MethodOutcome]) -> str:
-    """trainings.json: the identities trained on and validated on, and of each trial the key of its training, what it
-    was given, what it took, and on what.
+    """trainings.json: what the choice is made by, the identities trained on and validated on, and of each trial its
+    value, the key of its training, what this was given, what it took, and on what.
     """
     trials = {}
     for each in outcomes:
         for one in each.trials:
-            trial: dict[str, Any] = {"settings": dict(one.trial.settings), "iterations": one.trial.iterations}
+            trial: dict[str, Any] = {
+                "method": each.method, "kind": one.trial.kind, "settings": dict(one.trial.settings),
+                "iterations": one.trial.iterations, "value": one.value, "tie": one.tie, "chosen": one is each.chosen,
+            }  # fmt: skip
             if one.record is not None:
                 made = one.record.made
                 trial |= {
@@ -151,6 +154,8 @@ def records(run: RunTrials, outcomes: Sequence[MethodOutcome]) -> str:
                 }  # fmt: skip
             trials[one.trial.name] = trial | ({"failed": one.why} if one.why else {})
     content = {
+        "criterion": run.tuning.space.criterion,
+        "ties": run.tuning.space.ties,
         "identities": {"trained_on": run.identities["train"], "validated_on": run.identities["test"]},
         "declared_seconds": run.tuning.seconds,
         "trials": trials,

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from benchmark.config.loading import REFERENCE
+from benchmark.config.profiles import load_profile
 from benchmark.config.reference import INDEX, REPORTS, Index, StoredRow, StoredSeed, StoredSuite, load_index
+from benchmark.config.spaces import load_space
+from benchmark.config.suites import load_suite
 from benchmark.core.artifacts import MANIFEST, Manifest, Store
 from benchmark.core.errors import UserError
 from benchmark.core.models import dump
 from benchmark.stages.stored import TRAINING
 from benchmark.storing.card import CARD, model_card
 from benchmark.storing.collect import LARGEST, stored_results
+from benchmark.tuning.run import TuneOptions
+from benchmark.tuning.trials import plan_tuning
+from benchmark.tuning.write import RECORDS
 from docs.make_reference import BLOCKS, NOTHING, PAGES, Stored, with_blocks
 from tests.report.made_up import certain_run
 
@@ -110,6 +117,53 @@ def test_what_is_missing_and_where_it_was_trained_is_said(stored: Stored) -> Non
     assert "1.50 MB" in block("weights", stored)
     figures = block("figures table1", stored)
     assert re.findall(r"!\[[^]]+\]\(([^)]+)\)", figures) == ["../results/reference/reports/table1/reference-guided.png"]
+
+
+def test_trials_are_summed_up_by_method(stored: Stored) -> None:
+    folder = stored.root / "tuning" / "table1"
+    folder.mkdir(parents=True)
+
+    def trial(kind: str, value: float | None, seconds: float, chosen: bool = False) -> dict[str, object]:
+        whole = {"key": "k", "processor_seconds": seconds, "pictures": 1000} if value is not None else {}
+        return {"method": "mtss", "kind": kind, "value": value, "chosen": chosen, **whole}
+
+    trials = {
+        "mtss-00": trial("published", 0.2, 100), "mtss-01": trial("profile", None, 0),
+        "mtss-02": trial("drawn", 0.31, 200, chosen=True), "mtss-03": trial("drawn", 0.3, 600),
+    }  # fmt: skip
+    people = {"trained_on": ["001", "002", "003"], "validated_on": ["004"]}
+    (folder / RECORDS).write_text(json.dumps({"criterion": "editing", "identities": people, "trials": trials}))
+    text = block("tuning table1", stored)
+    assert "| mtss | 4 | 0.200 | – | 0.310 | mtss-02 | 300 | 1,000 |" in text
+    assert "(higher is better), on 1 people who were taken from the training ones; 3 others" in text
+
+
+def test_the_stored_trials_are_equal_and_have_no_test_person() -> None:
+    """As many for every method, of the same declared length; the choice is the best of what stands there."""
+    results = stored_results(REFERENCE)
+    for folder in sorted((REFERENCE / "tuning").glob("*/")):
+        records = json.loads((folder / RECORDS).read_text())
+        suite = results[folder.name]
+        tested = {person for row in suite.rows for each in row.seeds.values() for person in each.by_identity["ca"]}
+        people = records["identities"]
+        assert len(tested) == suite.test_identities
+        assert not tested & {*people["trained_on"], *people["validated_on"]}
+        assert len({*people["trained_on"], *people["validated_on"]}) == suite.train_identities
+        profile, space = load_profile("reference"), load_space("optimisation")
+        count = Counter(trial["method"] for trial in records["trials"].values())
+        assert len(set(count.values())) == 1
+        tuning = plan_tuning(load_suite(folder.name), profile, space, count["mtss"], TuneOptions().share, 0, None)
+        assert records["declared_seconds"] == pytest.approx(tuning.seconds)
+        # A profile that has taken over what was chosen gives other settings to its own trial now.
+        trials = [each for each in records["trials"].values() if each["kind"] != "profile"]
+        assert [(each["method"], each["iterations"], each["settings"]) for each in trials] == [
+            (each.method, each.iterations, dict(each.settings)) for each in tuning.trials if each.kind != "profile"
+        ]
+        for method in count:
+            trials = [each for each in records["trials"].values() if each["method"] == method]
+            (chosen,) = (each for each in trials if each["chosen"])
+            learned = [each for each in trials if "failed" not in each] or trials
+            assert chosen["value"] == max(each["value"] for each in learned if each["value"] is not None)
 
 
 @pytest.mark.parametrize("kind", sorted(set(BLOCKS) - {"readme"}))
