@@ -1,14 +1,15 @@
-"""The demo's web application: a page, the pictures to choose from, uploads, edits.
+"""The demo's web application: its page, faces to choose from, uploads and edits.
 
-It is for one person on one machine: requests that name another host, or come from another page, are refused, so that a
-page of the network cannot reach it through the browser (DNS rebinding). Nothing that is uploaded is written to a disk.
+It serves one user on one machine. Requests that name another host or come from another origin are refused, so that no
+website can reach it through the browser (DNS rebinding). Uploads are kept in memory and never written to disk.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -64,39 +65,36 @@ class EditForm(BaseModel):
     units: Annotated[list[Intensity], Field(min_length=len(ACTION_UNITS), max_length=len(ACTION_UNITS))] | None = None
 
 
-def make_app(models: Models, rendered: dict[str, Face], uploads: Uploads) -> FastAPI:
-    """Return the application."""
+def make_app(models: Models, rendered: Mapping[str, Face], uploads: Uploads) -> FastAPI:
+    """Build the web application. rendered: the faces to choose from, by name."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    demo = Demo(models, rendered, uploads)
+    app.middleware("http")(_guard)
+    app.exception_handler(UserError)(_user_error)
+    app.exception_handler(RequestValidationError)(_invalid_form)
+    app.add_api_route("/state", demo.state, methods=["GET"])
+    app.add_api_route("/faces/{name}", demo.picture, methods=["GET"])
+    app.add_api_route("/uploads", demo.upload, methods=["POST"])
+    app.add_api_route("/edits", demo.edit, methods=["POST"])
+    app.add_api_route("/{name}", _page, methods=["GET"])
+    app.add_api_route("/", lambda: _page(""), methods=["GET"])
+    return app
 
-    def face_of(name: str) -> Face:
-        face = rendered.get(name) or uploads.get(name)
-        if face is None:
-            raise UserError("This picture is no longer in memory: choose it again.")
-        return face
 
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = (
-            _refused("This page is for this machine alone.") if _is_foreign(request) else await call_next(request)
-        )
-        response.headers.update(HEADERS)
-        return response
+@dataclass(frozen=True)
+class Demo:
+    """The demo's data, and one method for each of its routes."""
 
-    @app.exception_handler(UserError)
-    async def user_error(_: Request, error: UserError) -> Response:
-        return _refused(str(error), 422)
+    models: Models
+    rendered: Mapping[str, Face]
+    uploads: Uploads
 
-    @app.exception_handler(RequestValidationError)
-    async def wrong_form(_: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        return _refused(f"{'.'.join(map(str, first['loc'][1:])) or 'the request'}: {first['msg']}", 422)
-
-    @app.get("/state")
-    def state() -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """Return what the page offers: models, expressions, action units and their prototypes, faces, limits."""
         return {
             "models": [
                 {"name": model.name, "takes": model.takes, "size": model.editor.size}
-                for model in models.models.values()
+                for model in self.models.models.values()
             ],
             "expressions": EXPRESSIONS,
             "units": [
@@ -106,42 +104,37 @@ def make_app(models: Models, rendered: dict[str, Face], uploads: Uploads) -> Fas
             "prototypes": {name: prototype_units(name).tolist() for name in EXPRESSIONS},
             "faces": [
                 {"name": name, "expression": face.expression, "identity": face.identity}
-                for name, face in rendered.items()
+                for name, face in self.rendered.items()
             ],
-            "judge": sorted(models.judges),
-            "identity": models.identity is not None,
-            "finds_faces": uploads.finds_faces,
+            "judge": sorted(self.models.judges),
+            "identity": self.models.identity is not None,
+            "finds_faces": self.uploads.finds_faces,
             "largest_upload": LARGEST_UPLOAD,
         }
 
-    @app.get("/faces/{name}")
-    def picture(name: str) -> Response:
-        return Response(_png(np.asarray(face_of(name).picture)), media_type="image/png")
+    def picture(self, name: str) -> Response:
+        """Return a rendered or uploaded face as PNG. Raises UserError for one that is not in memory."""
+        return Response(_png(np.asarray(self._face(name).picture)), media_type="image/png")
 
-    @app.post("/uploads")
-    async def upload(request: Request) -> dict[str, str]:
+    async def upload(self, request: Request) -> dict[str, str]:
+        """Keep an uploaded picture in memory and return its name. Raises NoPicture, a UserError."""
         content = bytearray()
         async for chunk in request.stream():
             content += chunk
             if len(content) > LARGEST_UPLOAD:
                 raise NoPicture(f"This file is too large: at most {LARGEST_UPLOAD >> 20} MB.")
-        return {"name": await run_in_threadpool(uploads.add, bytes(content))}
+        return {"name": await run_in_threadpool(self.uploads.add, bytes(content))}
 
-    @app.post("/edits")
-    def edit(form: EditForm) -> dict[str, Any]:
-        if form.model not in models.models:
-            raise UserError("This model is not loaded.")
-        if (bool(form.target) + bool(form.reference) + (form.units is not None)) != 1:
-            raise UserError("Choose one of an expression, a reference and action units.")
-        if form.target and form.target not in EXPRESSIONS:
-            raise UserError("This expression is not known.")
-        edited = models.edit(
+    def edit(self, form: EditForm) -> dict[str, Any]:
+        """Edit a face and return both pictures with the scores of the edit. Raises UserError."""
+        self._check(form)
+        edited = self.models.edit(
             form.model,
-            face_of(form.source),
+            self._face(form.source),
             GuideRequest(
                 form.target,
                 form.seed,
-                face_of(form.reference) if form.reference else None,
+                self._face(form.reference) if form.reference else None,
                 None if form.units is None else np.array(form.units),
             ),
         )
@@ -153,19 +146,49 @@ def make_app(models: Models, rendered: dict[str, Face], uploads: Uploads) -> Fas
             "seconds": edited.seconds,
         }
 
-    @app.get("/{name}")
-    def page(name: str) -> Response:
-        if name not in FILES:
-            return _refused("There is no such page.", 404)
-        file, kind = FILES[name]
-        return Response((Path(__file__).parent / file).read_bytes(), headers={"Content-Type": kind})
+    def _check(self, form: EditForm) -> None:
+        """Raise UserError for an unknown model or expression, and for no guide or several."""
+        if form.model not in self.models.models:
+            raise UserError("This model is not loaded.")
+        if (bool(form.target) + bool(form.reference) + (form.units is not None)) != 1:
+            raise UserError("Choose one of an expression, a reference and action units.")
+        if form.target and form.target not in EXPRESSIONS:
+            raise UserError("This expression is not known.")
 
-    app.add_api_route("/", lambda: page(""), methods=["GET"])
-    return app
+    def _face(self, name: str) -> Face:
+        face = self.rendered.get(name) or self.uploads.get(name)
+        if face is None:
+            raise UserError("This picture is no longer in memory: choose it again.")
+        return face
+
+
+async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Refuse requests from elsewhere and add the security headers to every response."""
+    foreign = _is_foreign(request)
+    response = _refused("This page is for this machine alone.") if foreign else await call_next(request)
+    response.headers.update(HEADERS)
+    return response
+
+
+async def _user_error(_: Request, error: UserError) -> Response:
+    return _refused(str(error), 422)
+
+
+async def _invalid_form(_: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    return _refused(f"{'.'.join(map(str, first['loc'][1:])) or 'the request'}: {first['msg']}", 422)
+
+
+def _page(name: str) -> Response:
+    """Return a static file of the page; "" is the page itself."""
+    if name not in FILES:
+        return _refused("There is no such page.", 404)
+    file, kind = FILES[name]
+    return Response((Path(__file__).parent / file).read_bytes(), headers={"Content-Type": kind})
 
 
 def _is_foreign(request: Request) -> bool:
-    """Return whether a request names another host, or was sent by a page of another origin."""
+    """Return whether a request names another host or was sent by a page of another origin."""
     host = request.headers.get("host", "")
     if host.partition(":")[0] not in HOSTS:
         return True
