@@ -18,6 +18,7 @@ from benchmark.training.device import check_jobs
 
 if TYPE_CHECKING:
     from benchmark.gate.comparison import Margins
+    from benchmark.gate.gate import GateOptions
     from benchmark.gate.reference import Reference
 
 EXAMPLES = (
@@ -39,11 +40,25 @@ WHY = {"--results": ": what is finished is compared as it is", "--against": ": i
 
 
 def parser() -> Parser:
-    """The arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.regress", f"{__doc__}\n\n{STATUSES}", EXAMPLES)
     mode = command.add_mutually_exclusive_group(required=True)
     mode.add_argument("--against", type=Path, metavar="REF", help="compare with these stored results")
     mode.add_argument("--store", type=Path, metavar="FILE", help="run a suite with several seeds and store its results")
+    _add_suite(command)
+    _add_rules(command)
+    _add_files(command)
+    command.add_argument(
+        "--jobs", default="auto", metavar="N", help="stages that are made side by side (default: auto)"
+    )
+    command.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where it works (default: runs)")
+    command.add_argument("--quiet", action="store_true", help="no progress")
+    add_engine_arguments(command, object_store=False)
+    return command
+
+
+def _add_suite(command: Parser) -> None:
+    """Add the options that select the suite and its seeds."""
     command.add_argument("--suite", help=f"to store: name of a suite, or a YAML file (default: {SUITE})")
     command.add_argument("--profile", help=f"to store: name of a profile, or a YAML file (default: {PROFILE})")
     command.add_argument("--data", help=f"to store: {DATA_HELP} (default: rendered)")
@@ -51,6 +66,10 @@ def parser() -> Parser:
         "--seeds",
         help=f"training seeds, by commas (default: 0 to {SEEDS - 1} to store, the first stored one to compare)",
     )
+
+
+def _add_rules(command: Parser) -> None:
+    """Add the options that set how much is run and how results are compared."""
     command.add_argument(
         "--up-to", type=_up_to, default=0, metavar="N",
         help="where a doubt is left, run further seeds, N in all at most; auto: as many as tell a regression",
@@ -78,19 +97,16 @@ def parser() -> Parser:
     )
     command.add_argument("--always", action="store_true", help="measure, even where nothing can differ")
     command.add_argument("--all-levels", action="store_true", help="go on after a level has found a regression")
+
+
+def _add_files(command: Parser) -> None:
+    """Add the options that name files to write."""
     command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found ('-' prints it)")
     command.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
     command.add_argument(
         "--summary", type=Path, metavar="FILE", help="append a page of Markdown, as for a CI's summary"
     )
     command.add_argument("--strip", type=Path, metavar="FILE", help="write a PNG of edits of the stored weights")
-    command.add_argument(
-        "--jobs", default="auto", metavar="N", help="stages that are made side by side (default: auto)"
-    )
-    command.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where it works (default: runs)")
-    command.add_argument("--quiet", action="store_true", help="no progress")
-    add_engine_arguments(command, object_store=False)
-    return command
 
 
 def _up_to(text: str) -> int | None:
@@ -124,34 +140,14 @@ def _check_mode(arguments: argparse.Namespace, given: Set[str]) -> None:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Hold this code, or finished results, to stored ones; the exit status is the verdict's."""
-    from benchmark.gate.comparison import Rule
-    from benchmark.gate.gate import GateOptions, check_against, check_results, edits_strip
+    from benchmark.gate.gate import check_against, check_results, edits_strip
     from benchmark.gate.reference import find_reference, load_reference
     from benchmark.gate.writing import as_json, print_result, write_json, write_junit, write_strip, write_summary
 
     path = find_reference(arguments.against)
     reference = load_reference(path)
-    for name, stored in (("suite", reference.suite), ("profile", reference.profile), ("data", reference.data)):
-        if getattr(arguments, name) not in (None, stored):
-            raise UserError(f"--{name} {getattr(arguments, name)}: {path} stores {stored}, which is what is compared")
-    seeds = parse_seeds(arguments.seeds) if arguments.seeds else ()
-    if arguments.up_to and arguments.up_to < max(1, len(seeds)):
-        raise UserError(f"--up-to {arguments.up_to}: it must be at least the number of seeds, {max(1, len(seeds))}")
-    engine = engine_options(arguments)
-    check_engine(engine)
-    check_jobs(arguments.jobs)
-    _check_files(arguments)
-    options = GateOptions(
-        seeds=seeds,
-        up_to=arguments.up_to,
-        rule=Rule(margins=_margins(arguments.margin, reference), assume_normal=arguments.assume_normal),
-        always=arguments.always,
-        all_levels=arguments.all_levels,
-        out=arguments.out,
-        jobs=arguments.jobs,
-        quiet=arguments.quiet,
-        engine=engine,
-    )
+    _check_suite(arguments, path, reference)
+    options = _gate_options(arguments, reference)
     if arguments.results:
         from benchmark.report.results import load_results
         from benchmark.report.row_lookup import results_file
@@ -175,6 +171,38 @@ def compare(arguments: argparse.Namespace) -> int:
     else:
         print_result(result)
     return result.status
+
+
+def _check_suite(arguments: argparse.Namespace, path: Path, reference: Reference) -> None:
+    """Raise UserError for a suite, profile or data set other than the stored one."""
+    for name, stored in (("suite", reference.suite), ("profile", reference.profile), ("data", reference.data)):
+        if getattr(arguments, name) not in (None, stored):
+            raise UserError(f"--{name} {getattr(arguments, name)}: {path} stores {stored}, which is what is compared")
+
+
+def _gate_options(arguments: argparse.Namespace, reference: Reference) -> GateOptions:
+    """Check the arguments and build the comparison's options. Raises UserError."""
+    from benchmark.gate.comparison import Rule
+    from benchmark.gate.gate import GateOptions
+
+    seeds = parse_seeds(arguments.seeds) if arguments.seeds else ()
+    if arguments.up_to and arguments.up_to < max(1, len(seeds)):
+        raise UserError(f"--up-to {arguments.up_to}: it must be at least the number of seeds, {max(1, len(seeds))}")
+    engine = engine_options(arguments)
+    check_engine(engine)
+    check_jobs(arguments.jobs)
+    _check_files(arguments)
+    return GateOptions(
+        seeds=seeds,
+        up_to=arguments.up_to,
+        rule=Rule(margins=_margins(arguments.margin, reference), assume_normal=arguments.assume_normal),
+        always=arguments.always,
+        all_levels=arguments.all_levels,
+        out=arguments.out,
+        jobs=arguments.jobs,
+        quiet=arguments.quiet,
+        engine=engine,
+    )
 
 
 def store(arguments: argparse.Namespace) -> int:

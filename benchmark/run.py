@@ -32,8 +32,18 @@ def parser(
     description: str = __doc__ or "",
     examples: Sequence[str] = EXAMPLES,
 ) -> Parser:
-    """The arguments; with `suite` given, that is the default instead of being required."""
+    """Build the parser. suite: the default of `--suite`, which is required without one."""
     command = Parser(prog, description, examples)
+    _add_suite(command, suite)
+    _add_compute(command)
+    _add_measurement(command)
+    _add_output(command)
+    add_engine_arguments(command)
+    return command
+
+
+def _add_suite(command: Parser, suite: str | None) -> None:
+    """Add the options that select rows, data, checkpoints and seeds."""
     default = f" (default: {suite})" if suite else ""
     command.add_argument(
         "--suite", required=suite is None, default=suite, help=f"name of a suite, or a YAML file{default}"
@@ -54,6 +64,10 @@ def parser(
     )  # fmt: skip
     command.add_argument("--retrain", action="store_true", help="train also what is stored there")
     command.add_argument("--seeds", default="0", help="training seeds, by commas (default: 0)")
+
+
+def _add_compute(command: Parser) -> None:
+    """Add the options of device, parallel work and precision."""
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     command.add_argument(
         "--threads", type=int, help="CPU threads in all, shared by the jobs (default: one for each core)"
@@ -65,6 +79,10 @@ def parser(
     command.add_argument(
         "--precision", choices=PRECISIONS, help="what trainings compute products in, in place of the profile's float32"
     )
+
+
+def _add_measurement(command: Parser) -> None:
+    """Add the options of feature extractors."""
     command.add_argument(
         "--features", choices=("inception", "efficientnet-lite0"), help="in place of the profile's feature extractor"
     )
@@ -84,6 +102,10 @@ def parser(
         help="measure in a network of your own, too: a TorchScript (.pt) or ONNX (.onnx) file with its preprocessing "
         "in a .yaml beside it (docs/metrics.md); a TorchScript file is a program that runs with your rights",
     )  # fmt: skip
+
+
+def _add_output(command: Parser) -> None:
+    """Add the options of output and progress."""
     command.add_argument(
         "--faces-in-page",
         action="store_true",
@@ -97,8 +119,6 @@ def parser(
     )
     command.add_argument("--json", action="store_true", help="print results.json instead of the tables")
     command.add_argument("--quiet", action="store_true", help="no progress")
-    add_engine_arguments(command)
-    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -30,55 +30,70 @@ OF_FOLDERS = ("real", "fake", "batch", "recursive", "save_stats")
 
 
 def parser() -> Parser:
-    """Return the parser of the command's arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.score", __doc__ or "", EXAMPLES)
-    edits = command.add_argument_group("a row of a table")
-    edits.add_argument("--edits", type=Path, metavar="DIR", help="the list that benchmark.edits wrote")
-    edits.add_argument("--results", type=Path, metavar="DIR", help="the pictures that it asks for, by their names")
-    edits.add_argument("--name", help="what the row is called")
-    edits.add_argument(
+    _add_row(command)
+    _add_folders(command)
+    _add_common(command)
+    return command
+
+
+def _add_row(command: Parser) -> None:
+    """Add the options that score a submission as a row of a table."""
+    group = command.add_argument_group("a row of a table")
+    group.add_argument("--edits", type=Path, metavar="DIR", help="the list that benchmark.edits wrote")
+    group.add_argument("--results", type=Path, metavar="DIR", help="the pictures that it asks for, by their names")
+    group.add_argument("--name", help="what the row is called")
+    group.add_argument(
         "--store",
         "--out",
         type=Path,
         metavar="DIR",
         help="the --out of benchmark.run, for judge and features (default: runs)",
     )
-    edits.add_argument("--data", help="the data set of the list, where it has moved since")
-    edits.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
-    edits.add_argument(
+    group.add_argument("--data", help="the data set of the list, where it has moved since")
+    group.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
+    group.add_argument(
         "--network",
         action="append",
         metavar="FILE",
         help="measure in a network of your own, too, as benchmark.run --network does; may be given again",
     )
-    folders = command.add_argument_group("two folders")
+
+
+def _add_folders(command: Parser) -> None:
+    """Add the options that compare two folders."""
+    group = command.add_argument_group("two folders")
     statistics = "or statistics (.npz) of --save-stats or of pytorch-fid"
-    folders.add_argument("--real", type=Path, metavar="DIR", help=f"the pictures to compare with, {statistics}")
-    folders.add_argument("--fake", type=Path, metavar="DIR", help=f"the pictures to judge, {statistics}")
-    folders.add_argument("--recursive", action="store_true", default=None, help="read the folders in them, too")
-    folders.add_argument(
+    group.add_argument("--real", type=Path, metavar="DIR", help=f"the pictures to compare with, {statistics}")
+    group.add_argument("--fake", type=Path, metavar="DIR", help=f"the pictures to judge, {statistics}")
+    group.add_argument("--recursive", action="store_true", default=None, help="read the folders in them, too")
+    group.add_argument(
         "--save-stats", type=Path, metavar="FILE", help="write the statistics of --real (.npz); --fake may be left out"
     )
-    folders.add_argument("--batch", type=int, metavar="N", help="pictures at once (changes speed and memory only)")
-    both = command.add_argument_group("both")
-    both.add_argument(
+    group.add_argument("--batch", type=int, metavar="N", help="pictures at once (changes speed and memory only)")
+
+
+def _add_common(command: Parser) -> None:
+    """Add the options of both kinds of call."""
+    group = command.add_argument_group("both")
+    group.add_argument(
         "--features",
         metavar="SPACE",
         help="feature space: inception, efficientnet-lite0 (FD[lite0]), or for two folders a network of your own, a "
         "TorchScript (.pt) or ONNX (.onnx) file with its preprocessing in a .yaml beside it; a TorchScript file is a "
         "program that runs with your rights (default: that of the list's profile, or for two folders inception)",
     )
-    both.add_argument("--fid-weights", type=Path, metavar="FILE", help=f"{INCEPTION.file_name}, if it lies elsewhere")
-    both.add_argument(
+    group.add_argument("--fid-weights", type=Path, metavar="FILE", help=f"{INCEPTION.file_name}, if it lies elsewhere")
+    group.add_argument(
         "--allow-other-weights",
         action="store_true",
         help="take --fid-weights with another SHA-256; the column is renamed",
     )
-    both.add_argument("--allow-small", action="store_true", help="measure sets below the floor of 128 pictures too")
-    both.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    both.add_argument("--json", action="store_true", help="print the result as JSON")
-    both.add_argument("--quiet", action="store_true", help="no progress")
-    return command
+    group.add_argument("--allow-small", action="store_true", help="measure sets below the floor of 128 pictures too")
+    group.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    group.add_argument("--json", action="store_true", help="print the result as JSON")
+    group.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
