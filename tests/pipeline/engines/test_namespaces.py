@@ -18,18 +18,23 @@ from pathlib import Path
 import pytest
 
 from benchmark.core.locks import HEARTBEAT, STALE
-from tests.pipeline.engines.cluster import ITERATIONS, Step, Suite, steps_of, wait_for, without_trainings
+from tests.pipeline.engines.cluster import (
+    ITERATIONS,
+    PAUSE,
+    SEEDS,
+    SLOW,
+    Step,
+    Suite,
+    steps_of,
+    wait_for,
+    without_trainings,
+)
 from tests.pipeline.engines.namespaces import Network, network
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800), pytest.mark.usefixtures("needs_namespaces")]
 NODES = ("node-1", "node-2", "node-3")
-SEEDS = 2
-PAUSE = 1.0
-"""Seconds that an iteration takes longer."""
 SHORT = 5.0
 """Seconds of a cut that nobody should notice."""
-SLOW = 600.0
-"""Seconds within which everything should have come, on a busy machine."""
 
 
 class Call:

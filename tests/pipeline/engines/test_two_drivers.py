@@ -17,14 +17,20 @@ import pytest
 
 from benchmark.core.artifacts import MANIFEST
 from benchmark.core.locks import HEARTBEAT, STALE
-from tests.pipeline.engines.cluster import ITERATIONS, Step, Suite, steps_of, wait_for, without_trainings
+from tests.pipeline.engines.cluster import (
+    ITERATIONS,
+    PAUSE,
+    SEEDS,
+    SLOW,
+    Step,
+    Suite,
+    steps_of,
+    wait_for,
+    without_trainings,
+)
 from tests.pipeline.engines.namespaces import Machine
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800), pytest.mark.usefixtures("needs_namespaces")]
-SEEDS = 2
-PAUSE = "1.0"
-SLOW = 600.0
-"""Seconds within which everything should have come, on a busy machine."""
 STOPPED = 70.0
 """Seconds for which a machine stands still at least."""
 
@@ -36,7 +42,7 @@ class Driver:
         self.machine = Machine(name)
         self._said = folder / f"{name}.txt"
         variables = {
-            "DUMMY_PAUSE": PAUSE, "DUMMY_MEET": str(folder), "DUMMY_STEPS": str(folder / "steps.txt"),
+            "DUMMY_PAUSE": str(PAUSE), "DUMMY_MEET": str(folder), "DUMMY_STEPS": str(folder / "steps.txt"),
             "MLFLOW_TRACKING_URI": f"sqlite:///{folder / name}.db",
         }  # fmt: skip
         words = [*suite.command, "--out", str(out), "--shared", "--jobs", "2", "--threads", "2"]
