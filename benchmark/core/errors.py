@@ -1,4 +1,4 @@
-"""The two ways a command fails, and suggestions for an unknown name."""
+"""Errors of commands, and the text of their messages: quoted values, reasons, suggestions for an unknown name."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def quoted(value: object, most: int = 60) -> str:
     except ValueError:  # an integer of more digits than Python prints
         return "a number of too many digits"
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an exception's message, without the whitespace around it."""
+    return str(error).strip().partition("\n")[0]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from benchmark.core.artifacts import MANIFEST, PARTIAL, Artifact, Manifest, Recipe, Store, Tell, lock_of
-from benchmark.core.errors import RunFailed, UserError, quoted
+from benchmark.core.errors import RunFailed, UserError, first_line, quoted
 from benchmark.core.hashes import sha256_of
 from benchmark.core.locks import FolderFiles, LeaseFiles, LeaseLost, Leases
 
@@ -95,9 +95,9 @@ class ObjectFiles:
                 denied = isinstance(error, PermissionError) or "Credentials" in type(error).__name__
                 if denied or time.monotonic() >= until:
                     self._silent = True
+                    reason = f"{type(error).__name__}: {first_line(error)}"
                     raise RunFailed(
-                        f"the store {self.url} cannot be used ({_reason(error)}); the same command goes on from "
-                        "what is saved"
+                        f"the store {self.url} cannot be used ({reason}); the same command goes on from what is saved"
                     ) from error
             else:
                 self._silent = False
@@ -205,7 +205,8 @@ class ObjectStore(Store):
             self._files.delete(probe)
         except Exception as error:  # of any of the layers below fsspec
             hint = "; credentials and AWS_ENDPOINT_URL are those of boto3" if self.url.startswith("s3:") else ""
-            raise UserError(f"--store {self.url} cannot be written ({_reason(error)}){hint}") from error
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise UserError(f"--store {self.url} cannot be written ({reason}){hint}") from error
         finally:
             self._files.patience = patience
         if not once or (twice and not self.url.startswith("file://")):
@@ -470,10 +471,6 @@ class _FolderOfObjects:
 
     def names(self, folder: str) -> list[str]:
         return self._files.names(f"{self._folder}/{folder}")
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 def _states(recipe: Recipe) -> str:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, first_line
 from benchmark.core.files import MEGABYTE, open_regular, read_regular
 from benchmark.core.hashes import write_text
 from benchmark.training.checkpoint import load_state, write_safetensors
@@ -107,7 +107,6 @@ def load_network(folder: Path, name: str, build: Callable[[Any, dict[str, Tensor
         with open_regular(folder / f"{name}.safetensors"):
             return build(description, load_file(folder / f"{name}.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"{folder} holds no {name} that can be read ({reason}): remove it and train it again"
+            f"{folder} holds no {name} that can be read ({first_line(error)}): remove it and train it again"
         ) from error

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, first_line
 
 GPU_BATCH = 64
 
@@ -100,8 +100,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes torch.load raise nearly anything
-        first = str(error).strip().split("\n")[0][:120]
-        raise UserError(f"{path} is not a file of PyTorch weights ({first})") from error
+        raise UserError(f"{path} is not a file of PyTorch weights ({first_line(error)[:120]})") from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} holds no state dict (a mapping from names to tensors)")
     return dict(state)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.config.networks import OwnNetwork, read_own_network
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, first_line
 from benchmark.metrics.features.network import NetworkFeatures, default_batch
 from benchmark.metrics.features.weights import sha256_of
 
@@ -61,8 +61,9 @@ def _torchscript(path: Path, device: str) -> nn.Module:
             warnings.simplefilter("ignore", FutureWarning)  # that torch.export is newer
             network: Any = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).strip().split("\n")[0][:120]
-        raise UserError(f"{path} is no TorchScript file (torch.jit.save), or a damaged one ({reason})") from error
+        raise UserError(
+            f"{path} is no TorchScript file (torch.jit.save), or a damaged one ({first_line(error)[:120]})"
+        ) from error
     assert isinstance(network, nn.Module)
     return network.eval()
 
@@ -84,8 +85,7 @@ class _OnnxNetwork(nn.Module):
         try:
             self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has a class for each fault, none of them public
-            reason = str(error).strip().split("\n")[0][:120]
-            raise UserError(f"{path} is no ONNX file, or one that cannot be run ({reason})") from error
+            raise UserError(f"{path} is no ONNX file, or one that cannot be run ({first_line(error)[:120]})") from error
         self._input = self._session.get_inputs()[0].name
 
     def forward(self, x: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ import ray
 from ray.exceptions import RayActorError, RayError, TaskCancelledError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from benchmark.core.errors import RunFailed, UserError
+from benchmark.core.errors import RunFailed, UserError, first_line
 from benchmark.pipeline import messages
 from benchmark.pipeline.engines.executor import Died, Event, Executor, Job, MessageReceived, Output, Refused
 from benchmark.pipeline.engines.options import EngineOptions
@@ -294,9 +294,9 @@ def _connect(address: str) -> None:
         with _kept_handlers():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace="fesbench")
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"--engine ray: no cluster answers at {address} ({reason}); `ray start --head` makes this machine one"
+            f"--engine ray: no cluster answers at {address} ({first_line(error)}); "
+            "`ray start --head` makes this machine one"
         ) from error
 
 
