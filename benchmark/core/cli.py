@@ -187,29 +187,34 @@ def run_command(work: Callable[[], int | None]) -> int:
         _discard_stdout()
         return 128 + signal.SIGPIPE
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            _tell(f"error: {cut(readable(os.fsdecode(error.filename or '')), 100)} is too long for a file's name")
-            return EXIT_USAGE
-        if error.errno == errno.ELOOP:
-            link = cut(readable(os.fsdecode(error.filename or "")), LONGEST_ERROR)
-            _tell(f"error: {link} is a link that leads to itself: give another path, or mend it")
-            return EXIT_USAGE
-        path = error.filename2 or error.filename  # of a rename, the new name
-        name = f"{readable(os.fsdecode(path))} " if isinstance(path, (str, bytes)) and path else ""
-        if error.errno not in FULL:
-            if not name:
-                raise
-            if isinstance(error, PermissionError):
-                _tell(f"error: {cut(name, LONGEST_ERROR)}cannot be used ({error.strerror}): check its permissions")
-                return EXIT_USAGE
-            _tell(f"failed: {cut(name, LONGEST_ERROR)}cannot be used ({error.strerror}): give another path, or mend it")
-            return EXIT_FAILED
+        return _report_os_error(error)
+    finally:
+        interruption.restore()
+
+
+def _report_os_error(error: OSError) -> int:
+    """Write the line for an error of the file system and return the exit status. Raises an error that names no file."""
+    if error.errno == errno.ENAMETOOLONG:
+        _tell(f"error: {cut(readable(os.fsdecode(error.filename or '')), 100)} is too long for a file's name")
+        return EXIT_USAGE
+    if error.errno == errno.ELOOP:
+        link = cut(readable(os.fsdecode(error.filename or "")), LONGEST_ERROR)
+        _tell(f"error: {link} is a link that leads to itself: give another path, or mend it")
+        return EXIT_USAGE
+    path = error.filename2 or error.filename  # of a rename, the new name
+    name = f"{readable(os.fsdecode(path))} " if isinstance(path, (str, bytes)) and path else ""
+    if error.errno in FULL:
         _discard_stdout()
         reason = os.strerror(error.errno)
         _tell(f"failed: cannot write {name}({reason}): make room; the same command goes on from what is saved")
         return EXIT_FAILED
-    finally:
-        interruption.restore()
+    if not name:
+        raise error
+    if isinstance(error, PermissionError):
+        _tell(f"error: {cut(name, LONGEST_ERROR)}cannot be used ({error.strerror}): check its permissions")
+        return EXIT_USAGE
+    _tell(f"failed: {cut(name, LONGEST_ERROR)}cannot be used ({error.strerror}): give another path, or mend it")
+    return EXIT_FAILED
 
 
 def _tell(line: str) -> None:

@@ -98,17 +98,43 @@ def preparation_facts(
     """Count what a check-up counts, and write the notes. notes: on action units and split; grey: how many grey pictures
     are used because most are.
     """
-    turned = int((table["turned"] != 0).sum())
     useless = [each.inspection.useless for each in used if each.inspection.useless]
     useless = [text.replace(f"{index.root}/", "") for text in (*index.unusable, *useless)]
-    lost = [name for name in EXPRESSIONS if name not in set(table["expression"])]
     units_note, split_note = notes
     every = [
         units_note,
         _landmark_note(table),
         split_note,
+        *_picture_notes(index, options, inspections, used, table, useless),
+        f"{grey:,} pictures are grey: most of the set is, so they were kept." if grey else "",
+        f"{_files(len(aside))} set aside: {count_reasons(aside)} ({ASIDE} has each)." if aside else "",
+    ]
+    return {
+        "aside": dict(Counter(file.reason for file in aside)),
+        "left_out": dict(index.left_out),
+        "others": index.others,
+        "landmarks_by": _count_in_order(table["landmarks_by"], ORDER),
+        "units_by": {name: int(count) for name, count in table["units_by"].value_counts().items()},
+        "turned": _turned(table),
+        "useless": useless,
+        "detector": needed_packages() if "dlib" in set(table["landmarks_by"]) else {},
+        "notes": [note for note in every if note],
+    }
+
+
+def _picture_notes(
+    index: PhotoIndex,
+    options: PrepareOptions,
+    inspections: Sequence[Inspection],
+    used: Sequence[UsedPhoto],
+    table: pd.DataFrame,
+    useless: Sequence[str],
+) -> list[str]:
+    """Write the notes on the pictures that are used; "" for each that does not apply."""
+    lost = [name for name in EXPRESSIONS if name not in set(table["expression"])]
+    return [
         f"No picture shows: {', '.join(lost)}." if lost else "",
-        _turned_note(turned),
+        _turned_note(_turned(table)),
         f"{_files(len(useless))} written by OpenFace and could not be used: benchmark.prepare names them."
         if useless
         else "",
@@ -124,20 +150,12 @@ def preparation_facts(
             lambda inspection: not inspection.still,
             "Of {} that are animations or have several pages the first picture was taken",
         ),
-        f"{grey:,} pictures are grey: most of the set is, so they were kept." if grey else "",
-        f"{_files(len(aside))} set aside: {count_reasons(aside)} ({ASIDE} has each)." if aside else "",
     ]
-    return {
-        "aside": dict(Counter(file.reason for file in aside)),
-        "left_out": dict(index.left_out),
-        "others": index.others,
-        "landmarks_by": _count_in_order(table["landmarks_by"], ORDER),
-        "units_by": {name: int(count) for name, count in table["units_by"].value_counts().items()},
-        "turned": turned,
-        "useless": useless,
-        "detector": needed_packages() if "dlib" in set(table["landmarks_by"]) else {},
-        "notes": [note for note in every if note],
-    }
+
+
+def _turned(table: pd.DataFrame) -> int:
+    """Count the pictures that were turned upright."""
+    return int((table["turned"] != 0).sum())
 
 
 def _landmark_note(table: pd.DataFrame) -> str:
