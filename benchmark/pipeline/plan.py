@@ -90,7 +90,7 @@ class Plan:
 
         Raises UserError where no row can be.
         """
-        suite, profile, extractor = request.suite, request.profile, request.extractor
+        suite, profile = request.suite, request.profile
         self.suite, self.profile, self.seeds = suite, profile, request.seeds
         self._request, self._store = request, store
         self._stored = StoredResults(request.reference)
@@ -104,47 +104,55 @@ class Plan:
         trained = SourceFaces(self.prepare.source, trained_on)
         same = self.edited is self.prepare
         checks = RowChecks(suite, profile, trained, trained if same else SourceFaces(self.edited.source, to_edit))
-        judges: dict[Subset, TrainJudge] = {}
-        judged: dict[Subset, ReadByJudge] = {}
-        real: dict[Subset, RealFeatures] = {}
-        reader = self._reader()
+        self._judges: dict[Subset, TrainJudge] = {}
+        self._judged: dict[Subset, ReadByJudge] = {}
+        self._real: dict[Subset, RealFeatures] = {}
         self._readings: dict[Subset, ReadReal] = {}
         self._in_networks: dict[str, tuple[ScoreInNetwork, ...]] = {}
-        rows = []
-        for row in suite.rows:
-            if missing := checks.reason(row):
-                rows.append(RowStages(row, missing, {}, {}, None))
-                continue
-            if row.data not in judges:
-                judges[row.data] = self._once(self._judge(row.data))
-                real[row.data] = self._once(RealFeatures(self.edited, row.data, extractor, suite.targets))
-                edits, _ = self._edit_lists(row.data)
-                self._readings[row.data] = self._once(ReadReal(self._once(reader), self.edited, edits))
-                if suite.faces == "nonaligned" or suite.targets:
-                    judged[row.data] = self._once(ReadByJudge(judges[row.data], self.edited, suite.targets))
-            rows.append(self._row(row, judges[row.data], real[row.data]))
-        if not judges:
-            raise no_row(request, rows[0].missing)
-        self.rows = rows
-        corners = [corner for subset in judges for corner in self._corners(judges[subset], real[subset])]
-        report = Report(
-            suite, profile, self.prepare, self.edited, judges, judged, rows, extractor, self._readings, corners,
-            request.options, request.faces_in_page, self._reference, self._in_networks,
+        self.rows = [self._row_or_reason(row, checks.reason(row)) for row in suite.rows]
+        if not self._judges:
+            raise no_row(request, self.rows[0].missing)
+        self.report = self._once(self._report())
+
+    def _report(self) -> Report:
+        request = self._request
+        corners = [corner for subset in self._judges for corner in self._corners(subset)]
+        return Report(
+            self.suite, self.profile, self.prepare, self.edited, self._judges, self._judged, self.rows,
+            request.extractor, self._readings, corners, request.options, request.faces_in_page, self._reference,
+            self._in_networks,
         )  # fmt: skip
-        self.report = self._once(report)
 
     def _once(self, stage: S) -> S:
         """The stage, or the one of the same key that is there already."""
         return self._stages.setdefault(stage.recipe.key, stage)  # type: ignore[return-value]
 
-    def _row(self, row: SuiteRow, judge: TrainJudge, real: RealFeatures) -> RowStages:
+    def _row_or_reason(self, row: SuiteRow, missing: str) -> RowStages:
+        """Return the stages of a row; none where it cannot be measured. missing: why, or ""."""
+        if missing:
+            return RowStages(row, missing, {}, {}, None)
+        if row.data not in self._judges:
+            self._add_subset(row.data)
+        return self._row(row)
+
+    def _add_subset(self, subset: Subset) -> None:
+        """Add the stages that all rows of a subset share: judge, real features and readings."""
+        judge = self._judges[subset] = self._once(self._judge(subset))
+        self._real[subset] = self._once(RealFeatures(self.edited, subset, self._request.extractor, self.suite.targets))
+        edits, _ = self._edit_lists(subset)
+        self._readings[subset] = self._once(ReadReal(self._once(self._reader()), self.edited, edits))
+        if self.suite.faces == "nonaligned" or self.suite.targets:
+            self._judged[subset] = self._once(ReadByJudge(judge, self.edited, self.suite.targets))
+
+    def _row(self, row: SuiteRow) -> RowStages:
+        """Return the stages of a row, with one training and one score for each seed."""
         trains: dict[int, CheckpointStage] = {}
         scores: dict[int, Score] = {}
         gallery = None
         request = self._request
         checkpoint = request.checkpoints.get(row.id)
         edits, shown = self._edit_lists(row.data)
-        readings = self._readings[row.data]
+        judge, real, readings = self._judges[row.data], self._real[row.data], self._readings[row.data]
         for seed in self.seeds[:1] if checkpoint else self.seeds:
             train, weights = (checkpoint, checkpoint) if checkpoint else self._trained(row, seed)
             synth = Synthesize(weights, self.edited, row.guide, edits, request.device)
@@ -185,14 +193,15 @@ class Plan:
     def _index(self) -> Index:
         return load_index(self._stored.root)
 
-    def _corners(self, judge: TrainJudge, real: RealFeatures) -> Iterator[Score]:
-        """The rows of a subset that need no method."""
-        edits, _ = self._edit_lists(judge.subset)
-        readings, allow_small = self._readings[judge.subset], self.profile.allow_small
+    def _corners(self, subset: Subset) -> Iterator[Score]:
+        """Yield the scores of the rows of a subset that need no method."""
+        edits, _ = self._edit_lists(subset)
+        judge, real, readings = self._judges[subset], self._real[subset], self._readings[subset]
+        allow_small = self.profile.allow_small
         for answer in CORNERS:
             corner = self._once(Corner(self.edited, edits, answer))
             score = Score(corner, self.edited, judge, real, readings, self._request.extractor, allow_small)
-            self._measure_in_networks(score, judge.subset)
+            self._measure_in_networks(score, subset)
             yield self._once(score)
 
     def _measure_in_networks(self, score: Score, subset: Subset) -> None:

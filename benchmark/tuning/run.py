@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.config.spaces import load_space
 from benchmark.core.artifacts import Manifest, Store
@@ -22,6 +23,9 @@ from benchmark.pipeline.request import PlanRequest, RunOptions, check_options
 from benchmark.pipeline.steps import PlannedSuite
 from benchmark.report.results import SuiteResults, load_results
 from benchmark.tuning.trials import Tuning, plan_tuning, row_id, trials_suite
+
+if TYPE_CHECKING:
+    from benchmark.pipeline.plan import Plan
 
 FAILURES = "cache/failed-trials.json"
 
@@ -120,8 +124,7 @@ def _identities(store: Store, results: SuiteResults) -> dict[str, list[str]]:
 # ------------------------------------------------------------------------------------------------ failed trials
 def _note(store: Store, planned: PlannedSuite, tuning: Tuning, error: RunFailed) -> bool:
     """Note the training that has failed, by its key; False where it was no training."""
-    keys = _training_keys(planned, tuning)
-    if error.stage not in keys.values():
+    if error.stage not in _training_keys(planned.plan, tuning).values():
         return False
     path = store.root / FAILURES
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,23 +139,19 @@ def _failures(store: Store, tuning: Tuning, request: PlanRequest) -> dict[str, s
         return {}
     from benchmark.pipeline.plan import Plan
 
-    plan = Plan(dataclasses.replace(request, suite=trials_suite(tuning)))
-    keys = _keys_of({entry.row.id: list(entry.trains.values()) for entry in plan.rows}, tuning)
+    keys = _training_keys(Plan(dataclasses.replace(request, suite=trials_suite(tuning))), tuning)
     return {name: noted[key] for name, key in keys.items() if key in noted}
 
 
-def _training_keys(planned: PlannedSuite, tuning: Tuning) -> dict[str, str]:
-    return _keys_of({entry.row.id: list(entry.trains.values()) for entry in planned.plan.rows}, tuning)
-
-
-def _keys_of(trains: Mapping[str, list], tuning: Tuning) -> dict[str, str]:  # type: ignore[type-arg]
-    """The key of each trial's training, by the trial's name."""
-    keys = {}
-    for trial in tuning.trials:
-        for row in tuning.rows[trial.method]:
-            for train in trains.get(row_id(trial, row), ()):
-                keys[trial.name] = train.recipe.key
-    return keys
+def _training_keys(plan: Plan, tuning: Tuning) -> dict[str, str]:
+    """Return the key of each trial's training by the trial's name."""
+    trains = {entry.row.id: entry.trains.values() for entry in plan.rows}
+    return {
+        trial.name: train.recipe.key
+        for trial in tuning.trials
+        for row in tuning.rows[trial.method]
+        for train in trains.get(row_id(trial, row), ())
+    }
 
 
 def _noted(store: Store) -> dict[str, str]:
