@@ -16,7 +16,7 @@ EXAMPLES = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return its exit status."""
     arguments = parser("benchmark.ablate", "table2", __doc__ or "", EXAMPLES).parse_args(argv)
     return run_command(lambda: run(arguments))
 

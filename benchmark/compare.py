@@ -20,7 +20,7 @@ EXAMPLES = (
 
 
 def parser() -> Parser:
-    """The arguments."""
+    """Build the argument parser."""
     arguments = Parser("benchmark.compare", __doc__ or "", EXAMPLES)
     arguments.add_argument("first", metavar="A", help="a row's id, or PATH:ID for a row of other results")
     arguments.add_argument("second", metavar="B", help="the row that it is compared with")
@@ -40,7 +40,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: compare(arguments))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +24,7 @@ Ctrl-C; pictures stay in memory."""
 
 
 def parser() -> Parser:
-    """The arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.demo", DESCRIPTION, EXAMPLES)
     command.add_argument(
         "--checkpoint",
@@ -45,19 +44,18 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: serve(arguments))
 
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    from benchmark.core.loopback import free_port
+    from benchmark.core.loopback import HOST, free_port, show_page
 
     port = free_port(arguments.port)
     import uvicorn
 
-    from benchmark.core.loopback import HOST
     from benchmark.editing.demo.app import make_app
     from benchmark.editing.demo.models import open_models
     from benchmark.editing.demo.sources import Uploads, rendered_faces
@@ -66,12 +64,8 @@ def serve(arguments: argparse.Namespace) -> int:
     models = open_models(arguments.checkpoint, arguments.out, choose_device(arguments.device))
     app = make_app(models, rendered_faces(), Uploads())
     server = uvicorn.Server(uvicorn.Config(app, HOST, port, log_level="warning", timeout_graceful_shutdown=2))
-    address = f"http://{HOST}:{port}/"
-    sys.stdout.write(f"{address}\n")
-    sys.stdout.flush()
     sys.stderr.write(f"{', '.join(models.models)}; Ctrl-C ends the demo\n")
-    if not arguments.no_browser:
-        webbrowser.open(address)
+    show_page(f"http://{HOST}:{port}/", arguments.no_browser)
     with suppress(Interrupted):
         server.run()
         if not server.started:

@@ -17,7 +17,7 @@ EXAMPLES = (
 
 
 def parser() -> Parser:
-    """Return the parser of the command's arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.edits", __doc__ or "", EXAMPLES)
     command.add_argument("--suite", required=True, help="name of a suite, or a YAML file")
     command.add_argument(
@@ -34,7 +34,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: write_edits(arguments))
 

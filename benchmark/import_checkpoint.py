@@ -22,7 +22,7 @@ EXAMPLES = (
 
 
 def parser() -> Parser:
-    """Return the parser of the command's arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.import_checkpoint", __doc__ or "", EXAMPLES)
     command.add_argument("--method", required=True, help="stargan, ganimation, hisd or mtss: whose checkpoint it is")
     command.add_argument(
@@ -38,7 +38,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: import_checkpoint(arguments))
 

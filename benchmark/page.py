@@ -18,7 +18,7 @@ EXAMPLES = (
 
 
 def parser() -> Parser:
-    """The arguments."""
+    """Build the argument parser."""
     arguments = Parser("benchmark.page", __doc__ or "", EXAMPLES)
     arguments.add_argument(
         "results",
@@ -42,7 +42,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: write(arguments))
 

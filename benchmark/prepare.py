@@ -19,7 +19,7 @@ EXAMPLES = (
 
 
 def parser() -> Parser:
-    """Return the parser of the command's arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.prepare", __doc__ or "", EXAMPLES)
     command.add_argument("--data", required=True, help=DATA_HELP)
     command.add_argument("--profile", default="quick", help="quick, reference, paper, or a YAML file (default: quick)")
@@ -33,7 +33,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: prepare(arguments))
 

@@ -61,6 +61,8 @@ LANDMARK_MIRROR = (
 Knowledge = Literal["units", "landmarks"]
 KNOWLEDGE: dict[Knowledge, str] = {"units": "action units", "landmarks": "landmarks"}
 """What a data set may know of its faces beside picture and expression, and a method may need; with its name."""
+MAX_SEED = 2**32 - 1
+"""Largest seed of a training, a latent or a rendered set."""
 EDIT_SEED = 0
 """Seed of the list of edits. It is the same for every training seed, so the spread over seeds is that of trainings."""
 JUDGE_SEED = 0

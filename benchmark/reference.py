@@ -25,7 +25,7 @@ EXAMPLES = (
 
 
 def parser() -> Parser:
-    """The arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.reference", __doc__ or "", EXAMPLES)
     command.add_argument(
         "--from", dest="store", type=Path, default=Path("runs"), metavar="DIR",
@@ -57,7 +57,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: store(arguments))
 

@@ -117,7 +117,7 @@ def _up_to(text: str) -> int | None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit status."""
     command = parser()
     arguments = command.parse_args(argv)
 

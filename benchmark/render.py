@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark.core.cli import Parser, run_command, writable_file
 from benchmark.core.errors import UserError, quoted, unknown
-from benchmark.protocol import CAMERAS, GAZES
+from benchmark.protocol import CAMERAS, GAZES, MAX_SEED
 from benchmark.rendering.output import MOST_IDENTITIES
 from benchmark.rendering.placement import PLACEMENTS
 from benchmark.rendering.shots import SetSettings
@@ -73,7 +73,7 @@ def settings_of(arguments: argparse.Namespace) -> SetSettings:
     """Check the arguments and return the set's settings. Raises UserError."""
     _within("--identities", arguments.identities, 1, MOST_IDENTITIES)
     _within("--size", arguments.size, SMALLEST, LARGEST)
-    _within("--seed", arguments.seed, 0, 2**32 - 1)
+    _within("--seed", arguments.seed, 0, MAX_SEED)
     _within("--workers", arguments.workers, 1, 256)
     codes = {f"{camera:03d}": camera for camera in CAMERAS}
     cameras = tuple(codes[code] for code in _chosen("camera", arguments.cameras, tuple(codes)))

@@ -12,6 +12,7 @@ from benchmark.config.precision import PRECISIONS
 from benchmark.core.cli import DATA_HELP, Parser, run_command
 from benchmark.core.errors import UserError, quoted
 from benchmark.pipeline.engines.options import add_engine_arguments, engine_options
+from benchmark.protocol import MAX_SEED
 
 if TYPE_CHECKING:
     from benchmark.pipeline.request import RunOptions
@@ -23,7 +24,6 @@ EXAMPLES = (
     "python -m benchmark.run --suite table1 --profile reference --methods mtss,hisd --seeds 0,1,2",
     "python -m benchmark.run --suite table1 --profile paper --data rafd:/data/RaFD --device cuda",
 )
-MAX_SEED = 2**32 - 1
 
 
 def parser(
@@ -122,7 +122,7 @@ def _add_output(command: Parser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: run(arguments))
 
@@ -135,7 +135,7 @@ def options_of(arguments: argparse.Namespace) -> RunOptions:
         suite=arguments.suite,
         profile=arguments.profile,
         data=arguments.data,
-        methods=items(arguments.methods, "--methods") if arguments.methods is not None else None,
+        methods=methods_of(arguments),
         checkpoints=arguments.checkpoint,
         seeds=parse_seeds(arguments.seeds),
         device=arguments.device,
@@ -181,6 +181,11 @@ def _show_plan(options: RunOptions) -> None:
     from benchmark.pipeline.steps import preview
 
     print_plan(preview(options), Console(highlight=False))
+
+
+def methods_of(arguments: argparse.Namespace) -> list[str] | None:
+    """Return the names given to `--methods`, or None for all methods. Raises UserError."""
+    return None if arguments.methods is None else items(arguments.methods, "--methods")
 
 
 def items(text: str, option: str) -> list[str]:

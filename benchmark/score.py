@@ -97,7 +97,7 @@ def _add_common(command: Parser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return its exit status."""
     command = parser()
     arguments = command.parse_args(argv)
     folders = _check_mode(command, arguments)

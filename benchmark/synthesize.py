@@ -29,7 +29,7 @@ from --aus, from those known of --reference, or, for --target, from RaFD's proto
 
 
 def parser() -> Parser:
-    """The arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.synthesize", DESCRIPTION, EXAMPLES)
     command.add_argument(
         "--checkpoint",
@@ -67,7 +67,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: synthesize(arguments))
 

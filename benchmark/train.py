@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmark.core.cli import DATA_HELP, Parser, run_command
 from benchmark.core.errors import UserError, quoted
-from benchmark.run import items, parse_seeds
+from benchmark.run import items, methods_of, parse_seeds
 
 EXAMPLES = (
     "python -m benchmark.train --suite table1,table2 --profile reference --seeds 0,1,2 --device cuda --jobs 10",
@@ -28,7 +28,7 @@ MINUTES = re.compile(r"\+(?=.*[1-9])(\d{1,4}(\.\d+)?)", re.ASCII)
 
 
 def parser() -> Parser:
-    """The arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.train", DESCRIPTION, EXAMPLES)
     command.add_argument("--suite", default="table1,table2", help="suites, by commas (default: table1,table2)")
     command.add_argument("--profile", default="reference", help="how long and with which settings (default: reference)")
@@ -48,7 +48,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: train(arguments))
 
@@ -62,8 +62,7 @@ def train(arguments: argparse.Namespace) -> int:
     from benchmark.pipeline.trainings import train_missing
 
     options = RunOptions(
-        suite=suites[0], profile=arguments.profile, data=arguments.data,
-        methods=items(arguments.methods, "--methods") if arguments.methods is not None else None,
+        suite=suites[0], profile=arguments.profile, data=arguments.data, methods=methods_of(arguments),
         seeds=parse_seeds(arguments.seeds), device=arguments.device, threads=arguments.threads, jobs=arguments.jobs,
         out=arguments.out, reference=arguments.reference, retrain=arguments.retrain, quiet=arguments.quiet,
     )  # fmt: skip

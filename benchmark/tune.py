@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark.core.cli import DATA_HELP, Parser, check_writable, run_command
 from benchmark.pipeline.engines.options import add_engine_arguments, engine_options
-from benchmark.run import items
+from benchmark.run import methods_of
 
 EXAMPLES = (
     "python -m benchmark.tune --suite table1 --profile reference --dry-run",
@@ -22,7 +22,7 @@ edited with and measured on identities taken from the training ones; no test ide
 
 
 def parser() -> Parser:
-    """The arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.tune", DESCRIPTION, EXAMPLES)
     command.add_argument("--suite", default="table1", help="whose methods are tuned (default: table1)")
     command.add_argument("--profile", default="reference", help="whose overrides are tuned (default: reference)")
@@ -51,7 +51,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: tune(arguments))
 
@@ -59,14 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def tune(arguments: argparse.Namespace) -> int:
     """Run the trials, write what they came to, and print the choices."""
     from benchmark.core.errors import UserError
-    from benchmark.pipeline.request import MAX_SEED, RunOptions
+    from benchmark.pipeline.request import RunOptions
+    from benchmark.protocol import MAX_SEED
     from benchmark.tuning.run import TuneOptions, preview_trials, run_trials
 
     if not 0 <= arguments.seed <= MAX_SEED:
         raise UserError(f"--seed must be a whole number from 0 to {MAX_SEED}, not {arguments.seed}")
     options = RunOptions(
-        suite=arguments.suite, profile=arguments.profile, data=arguments.data,
-        methods=items(arguments.methods, "--methods") if arguments.methods is not None else None,
+        suite=arguments.suite, profile=arguments.profile, data=arguments.data, methods=methods_of(arguments),
         device=arguments.device, threads=arguments.threads, jobs=arguments.jobs, out=arguments.out,
         quiet=arguments.quiet, engine=engine_options(arguments),
     )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +22,7 @@ MLFLOW_TRACKING_URI names a server, its page is opened and nothing is started.""
 
 
 def parser() -> Parser:
-    """The arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.ui", DESCRIPTION, EXAMPLES)
     command.add_argument(
         "--out", type=Path, default=Path("runs"), metavar="DIR", help="the --out of the runs (default: runs)"
@@ -34,34 +33,27 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: show(arguments))
 
 
 def show(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    from benchmark.core.loopback import free_port
+    from benchmark.core.loopback import free_port, show_page
     from benchmark.core.mlflow_server import default_files, find_comparison, served
 
     port = free_port(arguments.port)
     uri, path = find_comparison(arguments.out)
     if uri.startswith(("http://", "https://")):
-        _open(uri.rstrip("/") + path, arguments.no_browser)
+        show_page(uri.rstrip("/") + path, arguments.no_browser)
         return EXIT_OK
     with suppress(Interrupted), served(uri, port, default_files(arguments.out)) as address:
-        _open(address + path, arguments.no_browser)
+        show_page(address + path, arguments.no_browser)
         sys.stderr.write("Ctrl-C ends the server\n")
         while True:
             time.sleep(3600)
     return EXIT_OK
-
-
-def _open(address: str, print_only: bool) -> None:
-    sys.stdout.write(f"{address}\n")
-    sys.stdout.flush()
-    if not print_only:
-        webbrowser.open(address)
 
 
 if __name__ == "__main__":

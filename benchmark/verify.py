@@ -36,7 +36,7 @@ SHOWN = 10
 
 
 def parser() -> Parser:
-    """The arguments."""
+    """Build the argument parser."""
     command = Parser("benchmark.verify", f"{__doc__}\n\n{STATUSES}", EXAMPLES)
     command.add_argument(
         "run", type=Path, metavar="RUN", help="a report's folder, that of any stage, or somebody's results.json"
@@ -62,7 +62,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     return run_command(lambda: verify(arguments))
 

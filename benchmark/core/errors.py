@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 from benchmark.core.paths import printable
 
@@ -35,6 +36,17 @@ def quoted(value: object, most: int = 60) -> str:
 def first_line(error: Exception) -> str:
     """Return the first line of an exception's message, without the whitespace around it."""
     return str(error).strip().partition("\n")[0]
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception's message in one line, each run of whitespace as one space."""
+    return " ".join(str(error).split())
+
+
+def why_unreadable(error: Exception, path: Path) -> str:
+    """Return why a file could not be read: one line, with the file's name in place of its path."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(reason.split()).replace(str(path), path.name) or type(error).__name__
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -1,8 +1,10 @@
-"""Ports of servers that only this machine can reach."""
+"""Servers that only this machine can reach: their ports, and their pages in the browser."""
 
 from __future__ import annotations
 
 import socket
+import sys
+import webbrowser
 
 from benchmark.core.errors import UserError
 
@@ -19,3 +21,11 @@ def free_port(wanted: int | None) -> int:
             reason = getattr(error, "strerror", None) or error
             raise UserError(f"--port {wanted} cannot be used ({reason}): choose another, or leave it out") from error
         return int(listening.getsockname()[1])
+
+
+def show_page(address: str, print_only: bool) -> None:
+    """Print the address of a page and, unless `print_only`, open it in the browser."""
+    sys.stdout.write(f"{address}\n")
+    sys.stdout.flush()
+    if not print_only:
+        webbrowser.open(address)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 from uuid import uuid4
 
+from benchmark.core.errors import one_line
 from benchmark.core.locks import locked
 from benchmark.core.mlflow_log import DatasetLog, RowLog, SuiteLog
 from benchmark.core.mlflow_view import ORDER_TAG, PARENT_TAG, VIEW_TAG, view_key, view_path, view_state
@@ -352,7 +353,7 @@ def describe(error: BaseException, out: Path) -> str:
     """Explain an error in a part of a line: why nothing can be logged, and what to do."""
     chosen = os.environ.get(URI, "")
     where = _without_password(chosen) if chosen else str(out / DATABASE)
-    text = " ".join(str(error).split()).partition(" [SQL: ")[0]  # statements speak of what is "deleted" as well
+    text = one_line(error).partition(" [SQL: ")[0]  # statements speak of what is "deleted" as well
     if isinstance(error, TrackingError):
         return f"MLflow at {where}: {text}"
     if "database is locked" in text:

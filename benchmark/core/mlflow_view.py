@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 from uuid import NAMESPACE_URL, uuid5
@@ -78,12 +78,6 @@ def view_state(
     }
     text = json.dumps(state, separators=(",", ":"))
     return COMPRESSED + base64.b64encode(zlib.compress(text.encode(), 9)).decode()
-
-
-def read_view(value: str) -> Mapping[str, Any]:
-    """The inverse of `view_state`."""
-    content: Mapping[str, Any] = json.loads(zlib.decompress(base64.b64decode(value.removeprefix(COMPRESSED))))
-    return content
 
 
 def _section(metric: str) -> str:

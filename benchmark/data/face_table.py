@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.core.errors import one_line
 from benchmark.core.files import read_regular
 from benchmark.core.hashes import recorded_sha256
 from benchmark.protocol import ACTION_UNIT_MAX, ACTION_UNITS, CAMERAS, EXPRESSIONS, GAZES, LANDMARKS
@@ -125,4 +126,4 @@ def _shown(value: object) -> str:
 
 
 def _in_short(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    return one_line(error)[:120] or type(error).__name__

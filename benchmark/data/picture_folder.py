@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, one_line, why_unreadable
 from benchmark.core.files import fault_of, folder_fault_of
 from benchmark.data.picture_files import PICTURE_SUFFIXES, FolderWalk, count_suffixes, is_picture
 
@@ -158,8 +158,7 @@ def _describe(path: Path) -> tuple[Size, str] | str:
     try:
         pixels, compression = _read(path)
     except Exception as error:  # decoders raise nearly anything on damaged files, and each is an answer here
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return " ".join(reason.split()).replace(str(path), path.name) or type(error).__name__
+        return why_unreadable(error, path)
     return (pixels.shape[1], pixels.shape[0]), compression
 
 
@@ -167,7 +166,7 @@ def _read_again(path: Path) -> NDArray[np.uint8]:
     try:
         return _read(path)[0]
     except Exception as error:  # as above
-        raise UserError(f"{path} cannot be read any more ({' '.join(str(error).split())})") from error
+        raise UserError(f"{path} cannot be read any more ({one_line(error)})") from error
 
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], str]:

@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.core.errors import UserError, unknown
 from benchmark.core.files import require_file
 from benchmark.data.openface import read_units
-from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, Guide
+from benchmark.protocol import ACTION_UNITS, EXPRESSIONS, MAX_SEED, Guide
 from benchmark.rendering.facs import PROTOTYPES
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class EditRequest:
     def __post_init__(self) -> None:
         if self.target not in (None, ALL, *EXPRESSIONS):
             raise unknown("expression", str(self.target), (*EXPRESSIONS, ALL))
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"--seed {self.seed} is no seed: whole numbers from 0 to {2**32 - 1}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise UserError(f"--seed {self.seed} is no seed: whole numbers from 0 to {MAX_SEED}")
         for option, path in (("--reference", self.reference), ("--aus", self.aus)):
             if path is not None:
                 require_file(path, option)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, why_unreadable
 from benchmark.core.files import fault_of
 from benchmark.data.face_table import KNOWN, read_face_table
 from benchmark.data.framing import Framed, Framing, frame
@@ -103,7 +103,7 @@ class PortraitReader:
             framed = frame(known.landmarks, *picture.size, self.framing)
             image = cut_square(picture, framed.square, self.size)
         except (OSError, ValueError) as error:
-            raise UserError(_reason(error, path)) from error
+            raise UserError(why_unreadable(error, path)) from error
         if not photograph.still:
             self._tell(f"first picture: {called} is an animation or has several pages")
         self._report_framing(called, framed, picture.size)
@@ -161,7 +161,7 @@ class PortraitReader:
                 table = read_face_table(file, KNOWN)
             except (OSError, ValueError) as error:
                 raise UserError(
-                    f"{file} is no table of a rendered set ({_reason(error, file)}): move it away"
+                    f"{file} is no table of a rendered set ({why_unreadable(error, file)}): move it away"
                 ) from error
             self._rendered_tables[folder] = table.set_index("face_id")
         return self._rendered_tables[folder]
@@ -179,10 +179,3 @@ class PortraitReader:
 
 def _or_unknown(values: np.ndarray | None, *shape: int) -> np.ndarray:
     return np.full(shape, np.nan, np.float32) if values is None else values.astype(np.float32)
-
-
-def _reason(error: Exception, path: Path) -> str:
-    """Return the reason of an exception, in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split()).replace(str(path), path.name) or type(error).__name__

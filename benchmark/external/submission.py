@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, one_line
 from benchmark.core.files import folder_fault_of
 from benchmark.data.photo import read_pixels
 from benchmark.data.picture_folder import READERS, BrokenFile
@@ -95,7 +95,7 @@ def _digest_or_reason(path: Path, size: int) -> str | BrokenFile:
     try:
         pixels = read_pixels(path, size)
     except Exception as error:  # decoders raise nearly anything on damaged files, and each is a reason here
-        reason = " ".join(str(error).split()).replace(str(path), path.name) or type(error).__name__
+        reason = one_line(error).replace(str(path), path.name) or type(error).__name__
         return BrokenFile(path, reason if isinstance(error, ValueError) else f"cannot be read ({reason})")
     return pixels_digest(pixels.tobytes())
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic import dataclasses as checked
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, one_line
 from benchmark.core.files import read_regular
 from benchmark.core.models import STRICT, parse_json
 from benchmark.metrics.features import FeatureExtractor
@@ -141,7 +141,7 @@ def _arrays(path: Path, where: str) -> dict[str, NDArray[np.generic]]:
         with np.load(io.BytesIO(content), allow_pickle=False) as loaded:
             return {name: loaded[name] for name in loaded.files if name in (MEAN, COVARIANCE, FEATURES, ORIGIN)}
     except Exception as error:  # zip, zlib and NumPy raise many kinds on damaged files
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error)[:160]
         raise UserError(f"{where} is no file of statistics, or a damaged one ({reason})") from error
 
 

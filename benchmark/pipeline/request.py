@@ -25,7 +25,7 @@ from benchmark.core.hashes import sha256_of
 from benchmark.data.registry import open_source
 from benchmark.data.source import DataSource
 from benchmark.pipeline.engines.options import LOCAL, EngineOptions, check_engine, check_sbatch
-from benchmark.protocol import JUDGE_SEED
+from benchmark.protocol import JUDGE_SEED, MAX_SEED
 from benchmark.stages.features import ExtractorChoice, choose_extractor
 from benchmark.stages.network_choice import NetworkChoice, choose_networks
 from benchmark.training.device import check_jobs, check_threads, choose_device
@@ -34,7 +34,6 @@ from benchmark.training.registry import code_digest, is_known, known_methods
 if TYPE_CHECKING:
     from benchmark.importing.stage import Imported
 
-MAX_SEED = 2**32 - 1
 MOST_SEEDS = 1000
 PACKAGES = ("benchmark", "baselines", "models", "results/paper")
 CODE = {".py", ".yaml", ".json", ".sha256", ".j2", ".css", ".js"}

@@ -21,7 +21,7 @@ from pydantic.dataclasses import dataclass
 from benchmark.core.errors import UserError, quoted, unknown
 from benchmark.core.models import STRICT, parse_json, read_json
 from benchmark.metrics.metric import MetricDescription
-from benchmark.protocol import Guide, Subset
+from benchmark.protocol import MAX_SEED, Guide, Subset
 from benchmark.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ Schema = Literal[6]
 SCHEMA: Schema = get_args(Schema)[0]
 MODEL = ConfigDict(**STRICT, use_attribute_docstrings=True, json_schema_serialization_defaults_required=True)
 Count = Annotated[int, Field(ge=0, le=10**15)]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Failures = Annotated[list[str], Field(min_length=1)]
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from benchmark.core.artifacts import MANIFEST, Manifest
-from benchmark.core.errors import UserError, quoted
+from benchmark.core.errors import UserError, one_line, quoted
 from benchmark.core.files import A_FILE, fault_of, folder_fault_of, open_regular, read_regular
 from benchmark.core.models import fault_line
 from benchmark.data.framing import Framing
@@ -214,7 +214,7 @@ class Checkpoint:
         except UserError as error:
             raise UserError(f"{self.folder / CHECKPOINT}: {error}") from error
         except Exception as error:  # settings that no network can have stop its constructor anywhere
-            reason = " ".join(str(error).split())[:120]
+            reason = one_line(error)[:120]
             raise UserError(
                 f"{self.folder / CHECKPOINT}: no network of {self.method} can have its settings "
                 f"({type(error).__name__}: {reason})"

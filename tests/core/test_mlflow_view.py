@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import zlib
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,7 +15,7 @@ import pytest
 from benchmark.core.mlflow_log import DatasetLog, RowDetails, SuiteDetails, SuiteLog
 from benchmark.core.mlflow_server import opening_path
 from benchmark.core.mlflow_session import NOTE_TAG
-from benchmark.core.mlflow_view import VIEW_TAG, read_view, view_key, view_path, view_state
+from benchmark.core.mlflow_view import COMPRESSED, VIEW_TAG, view_key, view_path, view_state
 from benchmark.core.tracking import MlflowTracker
 from tests.core.test_tracking import (
     FACE,
@@ -32,6 +35,12 @@ __all__ = ["out", "template"]
 HEADLINE = (("1/CA higher is better", "CA ↑"), ("1/FD lower is better", "FD ↓"))
 STARTED, ENDED = 1_700_000_000_000, 1_700_000_120_000
 DATASET = DatasetLog("faces", "0123456789abcdef", {"data": "faces"}, {"test identities": 20})
+
+
+def read_view(value: str) -> dict[str, Any]:
+    """The inverse of `view_state`."""
+    content: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(value.removeprefix(COMPRESSED))))
+    return content
 
 
 def log_suite(out: Path, lines: list[str], private: tuple[str, ...] = ()) -> None:

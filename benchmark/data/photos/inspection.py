@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, one_line
 from benchmark.core.files import read_regular
 from benchmark.data.framing import RAFD, Square, frame
 from benchmark.data.openface import OpenFace
@@ -115,7 +115,7 @@ def inspect_photo(
         photograph = read_photograph(content)
     except (OSError, ValueError) as error:
         reason: Reason = "truncated" if "truncated" in str(error).lower() else "broken"
-        return Inspection(digest, reason, _one_line(error)), None
+        return Inspection(digest, reason, _decoder_message(error)), None
     picture = photograph.image
     if min(picture.size) < options.size:
         detail = f"{picture.width} x {picture.height} px, and {options.size} px are asked for"
@@ -128,7 +128,7 @@ def inspect_photo(
     try:
         square = choose_square(face.landmarks, *picture.size, options.how)
     except ValueError as error:
-        return Inspection(digest, "landmarks", _one_line(error), *picture.size), None
+        return Inspection(digest, "landmarks", _decoder_message(error), *picture.size), None
     if square is None and not options.find:
         square = Square.centred(*picture.size)  # no face will be found
     if options.how == "face" and square is not None and square.side * ENLARGED < options.size:
@@ -206,6 +206,6 @@ def _locate_face(
     return FaceLocation() if best is None else FaceLocation(best.landmarks, "dlib", turned, best.others)
 
 
-def _one_line(error: Exception) -> str:
+def _decoder_message(error: Exception) -> str:
     """A decoder's message, without the addresses of what it read from."""
-    return re.sub(r"<[^>]* at 0x[0-9a-f]+>", "the file", " ".join(str(error).split()))[:160]
+    return re.sub(r"<[^>]* at 0x[0-9a-f]+>", "the file", one_line(error))[:160]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, one_line
 from benchmark.data.framing import Framing, frame
 from benchmark.data.photo import FORMATS, cut_square, read_photograph
 from benchmark.data.photos.face_detection import FaceDetector
@@ -115,7 +115,7 @@ def _decoded(content: bytes) -> Image.Image:
     try:
         return read_photograph(content).image
     except (OSError, ValueError) as error:
-        raise NoPicture(f"This picture cannot be read: {' '.join(str(error).split())[:200]}.") from error
+        raise NoPicture(f"This picture cannot be read: {one_line(error)[:200]}.") from error
 
 
 def rendered_faces() -> dict[str, Face]:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmark.config.networks import OwnNetwork, read_own_network
-from benchmark.core.errors import UserError, first_line
+from benchmark.core.errors import UserError, first_line, one_line
 from benchmark.metrics.features.network import NetworkFeatures, default_batch
 from benchmark.metrics.features.weights import sha256_of
 
@@ -102,7 +102,7 @@ def _dimensions(network: nn.Module, described: OwnNetwork, path: Path, device: s
         with torch.inference_mode():
             features = network(grey)
     except Exception as error:  # a foreign program may raise anything
-        reason = " ".join(str(error).split())[-120:]
+        reason = one_line(error)[-120:]
         raise UserError(
             f"{path} does not take pictures of 2 x 3 x {side} x {side} ({reason}): is side "
             f"in {path.with_suffix('.yaml').name} right?"
