@@ -378,7 +378,7 @@ class Store:
             if own := self.find_or_set_aside(recipe, tell, held=True):
                 return own
             for path in partial.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                _remove(path)
             for name in artifact.manifest.files:
                 shutil.copyfile(artifact.folder / name, partial / name)
                 sync(partial / name)
@@ -400,7 +400,7 @@ class Store:
         """Remove all but the files named in `keep`, write the manifest, and rename the folder."""
         for path in partial.iterdir():
             if path.name not in keep:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                _remove(path)
         files = {name: File((partial / name).stat().st_size, sha256_of(partial / name)) for name in sorted(keep)}
         manifest = Manifest(
             recipe.key, recipe.kind, recipe.name, recipe.settings, recipe.inputs, recipe.version,
@@ -465,6 +465,39 @@ def whole_folder(out: Path, option: str) -> Iterator[Path]:
         raise UserError(refused.format(error.strerror or error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def replacing_folder(out: Path, option: str) -> Iterator[Path]:
+    """A temporary folder that replaces the folder `out` when the block ends, and is removed when it fails.
+
+    `out` stays as it is until then; one rename sets it aside, a second one replaces it. If the process is killed in
+    between, the next call puts it back first. Raises UserError, naming `option`, where nothing can be written.
+    """
+    new, old = (out.with_name(f"{out.name}{suffix}{PARTIAL}") for suffix in (".new", ".old"))
+    try:
+        if os.path.lexists(old) and not os.path.lexists(out):
+            old.rename(out)
+        for left in (new, old):
+            _remove(left)
+        new.mkdir(parents=True)
+        yield new
+        if os.path.lexists(out):
+            out.rename(old)
+        new.rename(out)
+        _remove(old)
+    except OSError as error:
+        raise UserError(f"{option} {out} cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder or file, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def free_name(path: Path, suffix: str) -> Path:

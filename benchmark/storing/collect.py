@@ -14,9 +14,9 @@ from pathlib import Path
 
 from benchmark.config.reference import INDEX, REPORTS, Index, StoredRow, StoredSeed, StoredSuite, load_index
 from benchmark.config.suites import load_suite
-from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Manifest, Store, whole_folder
+from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Manifest, Store, check_files, replacing_folder
 from benchmark.core.errors import UserError
-from benchmark.core.hashes import write_text
+from benchmark.core.hashes import sync, write_text
 from benchmark.core.models import dump
 from benchmark.pipeline import steps
 from benchmark.pipeline.context import make_missing
@@ -183,9 +183,7 @@ def _copied(stage: Stage, store: Store, to: Store) -> str:
                 "train again with --retrain, or restore it"
             )
     elif not _is_same(artifact, stage, to.root):
-        shutil.rmtree(to.root / stage.recipe.folder, ignore_errors=True)
-        passed_on = dataclasses.replace(artifact, manifest=artifact.manifest.for_others())
-        Store(to.root).adopt(passed_on, stage.recipe)
+        _replace(to.root / stage.recipe.folder, artifact.folder, artifact.manifest)
     return stage.recipe.folder
 
 
@@ -199,18 +197,24 @@ def _is_same(artifact: Artifact, stage: Stage, root: Path) -> bool:
 
 
 def _copy_report(report: Path, to: Path) -> None:
-    """Copy a report in the place of an earlier one; its manifest names the files that are stored."""
-    manifest = Manifest.read(report / MANIFEST).for_others()
-    kept = {name: digest for name, digest in manifest.files.items() if name not in LEFT_OUT}
-    new = to.with_name(f"{to.name}.new")
-    shutil.rmtree(new, ignore_errors=True)  # of a call that was killed before it renamed the folder
-    with whole_folder(new, "--to") as partial:
-        for path in sorted(report.iterdir()):
-            if path.name not in LEFT_OUT:
-                shutil.copyfile(path, partial / path.name)
-        write_text(partial / MANIFEST, dataclasses.replace(manifest, files=kept).dump())
-    shutil.rmtree(to, ignore_errors=True)
-    new.rename(to)
+    """Copy a report, without the files that are not stored, in place of an earlier one."""
+    manifest = Manifest.read(report / MANIFEST)
+    kept = {name: file for name, file in manifest.files.items() if name not in LEFT_OUT}
+    _replace(to, report, dataclasses.replace(manifest, files=kept))
+
+
+def _replace(to: Path, source: Path, manifest: Manifest) -> None:
+    """Copy the files that a manifest names, and the manifest as it is passed on, in place of the folder `to`.
+
+    An earlier folder stays whole until the copy is complete. Raises UserError where nothing can be written, Damaged
+    where a copy has other bytes than its manifest says.
+    """
+    with replacing_folder(to, "--to") as partial:
+        for name in manifest.files:
+            shutil.copyfile(source / name, partial / name)
+            sync(partial / name)
+        write_text(partial / MANIFEST, manifest.for_others().dump())
+        check_files(partial)
 
 
 def _remove_stale(to: Path, index: Index) -> list[str]:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.core import artifacts, hashes
-from benchmark.core.artifacts import MANIFEST, Damaged, Manifest, Recipe, Store, canonical
+from benchmark.core.artifacts import MANIFEST, Damaged, Manifest, Recipe, Store, canonical, replacing_folder
 from benchmark.core.errors import UserError
 
 RECIPE = Recipe("train", "train mtss F&P seed 0", {"a": 1, "b": [1, 2]}, {"faces": "k"}, 1, ("x.txt",))
@@ -314,3 +314,46 @@ def test_a_file_where_the_work_is_done_is_moved_away(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / f"{RECIPE.folder}.partial").write_text("")
     make(Store(tmp_path))
+
+
+def test_a_folder_is_replaced_whole_and_a_failure_leaves_the_old_one(tmp_path: Path) -> None:
+    out = tmp_path / "reports" / "a"
+    for text in ("first", "second"):
+        with replacing_folder(out, "--to") as partial:
+            (partial / text).touch()
+            assert [path.name for path in out.glob("*")] == ([] if text == "first" else ["first"])
+    for error in (UserError("stop"), OSError(28, "No space left on device")):
+        with pytest.raises(UserError, match=r"stop|--to .*a cannot be written"), replacing_folder(out, "--to"):
+            raise error
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == [
+        "reports",
+        "reports/a",
+        "reports/a/second",
+    ]
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_a_folder_whose_replacement_was_killed_is_there_on_the_next_call(
+    tmp_path: Path, renames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before one of its two renames, without a chance to clean up."""
+    out = tmp_path / "a"
+    out.mkdir()
+    (out / "old").touch()
+    rename, done = Path.rename, []
+
+    def killed(self: Path, target: Path) -> Path:
+        if len(done) == renames:
+            raise KeyboardInterrupt
+        done.append(target)
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt), replacing_folder(out, "--to") as partial:
+            (partial / "new").touch()
+    assert list(tmp_path.rglob("old"))
+    with pytest.raises(UserError), replacing_folder(out, "--to"):
+        raise UserError("stop")
+    assert list(tmp_path.rglob("*")) == [out, out / "old"]

@@ -7,6 +7,8 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from PIL import Image
 from benchmark import reference, run, synthesize
 from benchmark.config.loading import REFERENCE
 from benchmark.config.reference import load_index, stored_weights
-from benchmark.core.artifacts import MANIFEST, Manifest
+from benchmark.core.artifacts import MANIFEST, Damaged, Manifest, Recipe, Store
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import sha256_of
 from benchmark.interface import Shape
@@ -235,6 +237,59 @@ def test_what_somebody_removed_is_made_again_or_named(
     assert reference.main(call) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{scores} is missing in {out} and in {to}" in line
+
+
+def tiny_artifact(root: Path, text: str) -> tuple[Store, Recipe]:
+    """A store with one artifact of two files."""
+    store, recipe = Store(root), Recipe("weights", "weights d", {}, {}, 1, ("a.txt", "b.txt"))
+    with store.making(recipe) as partial:
+        for name in recipe.files:
+            (partial / name).write_text(f"{name} {text}")
+        store.finish(recipe, partial, list(recipe.files), {}, 0.0, {})
+    return store, recipe
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of all files below a folder but locks, by path."""
+    files = (path for path in folder.rglob("*") if path.is_file() and ".locks" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def fail_at(name: str) -> Callable[..., None]:
+    """`shutil.copyfile` on a disk that is full when it comes to a file of this name."""
+    copyfile = shutil.copyfile
+
+    def copy(source: Path, target: Path) -> None:
+        if target.name == name:
+            raise OSError(28, "No space left on device")
+        copyfile(source, target)
+
+    return copy
+
+
+def test_a_stored_artifact_stays_whole_until_its_copy_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, recipe = tiny_artifact(tmp_path / "new", "new")
+    to, _ = tiny_artifact(tmp_path / "to", "old")
+    stage: Any = SimpleNamespace(recipe=recipe)
+    old = contents(to.root)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", fail_at("b.txt"))
+        with pytest.raises(UserError, match="No space left"):
+            collect._copied(stage, store, to)
+    assert contents(to.root) == old
+    assert collect._copied(stage, store, to) == recipe.folder
+    assert contents(to.root) == contents(store.root)
+
+
+def test_a_copy_with_other_bytes_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, recipe = tiny_artifact(tmp_path / "new", "new")
+    to, _ = tiny_artifact(tmp_path / "to", "old")
+    stage: Any = SimpleNamespace(recipe=recipe)
+    old = contents(to.root)
+    monkeypatch.setattr(shutil, "copyfile", lambda _, target: target.write_text("else"))
+    with pytest.raises(Damaged, match=r"a\.txt"):
+        collect._copied(stage, store, to)
+    assert contents(to.root) == old
 
 
 def test_trainings_alone_are_stored_within_seconds(arguments: list[str], runs: Path, tmp_path: Path) -> None:
