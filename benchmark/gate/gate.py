@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -26,7 +26,7 @@ from benchmark.gate.comparison import (
     gated_numbers,
     seeds_needed,
 )
-from benchmark.gate.machine import software
+from benchmark.gate.machine import Machine, software
 from benchmark.gate.reference import EDITS, FEATURES, PHOTOGRAPHS, Reference, SeedRun, StoredMetric, weights_folder
 from benchmark.gate.verdicts import Check, GateResult, Level, LevelResult, Verdict, overall
 from benchmark.metrics.features.dlib_network import find_identity_weights
@@ -230,32 +230,47 @@ def _judge_seed(reference: Reference, seed: int) -> int:
 def _bytes(
     reference: Reference, suite: Suite, runs: Mapping[int, SeedRun], findings: _Found, started: float
 ) -> Verdict:
-    differences = reference.machine.differences(suite.machine)
-    if differences:
-        words = f"not compared, since bytes depend on it: {'; '.join(differences[:3])}"
-        return findings.add("bytes", words, [], started, "different")
-    stored = [seed for seed in runs if seed in reference.runs and reference.runs[seed].contents]
-    if not stored:
-        return findings.add("bytes", "not compared: these seeds are not stored", [], started, "different")
-    unequal: list[str] = []
-    for seed in stored:
-        old, new = reference.runs[seed], runs[seed]
-        for row, numbers in old.rows.items():
-            if any(new.rows.get(row, {}).get(key) != value for key, value in numbers.items()):
-                unequal.append(row)
-        for name, digest in new.contents.items():
-            if name in old.contents and old.contents[name] != digest:
-                same = old.keys.get(name) == new.keys[name]
-                why = "under the same key: raise the version of what changed" if same else "under another key"
-                words = f"the first stage that differs is '{name}', {why}"
-                return findings.add("bytes", words, [], started, "different")
-    if unequal:
-        words = f"the numbers of {unequal[0]} differ, and what they were measured from does not"
-        return findings.add("bytes", words, [], started, "different")
-    if len(stored) < len(runs):
-        return findings.add("bytes", "equal, as far as seeds are stored", [], started, "different")
-    stages = len(reference.runs[stored[0]].contents)
-    return findings.add("bytes", f"weights, edits and numbers of {stages} stages are equal", [], started, "pass")
+    verdict, words = _compare_bytes(reference, suite.machine, runs)
+    return findings.add("bytes", words, [], started, verdict)
+
+
+def _compare_bytes(reference: Reference, machine: Machine, runs: Mapping[int, SeedRun]) -> tuple[Verdict, str]:
+    """Compare hashes and numbers with those stored of the same seeds; return the verdict and a sentence."""
+    if differences := reference.machine.differences(machine):
+        return "not compared", f"bytes depend on what differs here: {'; '.join(differences[:3])}"
+    known = {seed: run for seed, run in reference.runs.items() if run.contents}
+    pairs = {seed: (known[seed], run) for seed, run in runs.items() if seed in known}
+    for stored, now in pairs.values():
+        if name := _first_other_stage(stored, now):
+            same_key = stored.keys.get(name) == now.keys[name]
+            why = "under the same key: raise the version of what changed" if same_key else "under another key"
+            return "different", f"the first stage that differs is '{name}', {why}"
+    for stored, now in pairs.values():
+        if row := _first_other_row(stored, now):
+            return "different", f"the numbers of {row} differ, and what they were measured from does not"
+    if unknown := [seed for seed in runs if seed not in known]:
+        words = f"no bytes of {_seeds(unknown)} are stored"
+        return "not compared", f"{words}; those of {_seeds(pairs)} are equal" if pairs else words
+    stages = len(next(stored for stored, _ in pairs.values()).contents)
+    return "pass", f"weights, edits and numbers of {stages} stages are equal"
+
+
+def _first_other_stage(stored: SeedRun, now: SeedRun) -> str:
+    """The name of the first stage whose content has another hash, or ""."""
+    names = (name for name, digest in now.contents.items() if stored.contents.get(name, digest) != digest)
+    return next(names, "")
+
+
+def _first_other_row(stored: SeedRun, now: SeedRun) -> str:
+    """The id of the first row with another number, or ""."""
+    for row, numbers in stored.rows.items():
+        if any(now.rows.get(row, {}).get(key) != value for key, value in numbers.items()):
+            return row
+    return ""
+
+
+def _seeds(seeds: Collection[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def edits_strip(reference: Reference, path: Path, options: GateOptions) -> bytes:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Level = Literal["keys", "losses", "scores", "bytes", "statistics"]
-Verdict = Literal["pass", "improved", "regressed", "inconclusive", "not comparable", "new", "different", "reported"]
+Verdict = Literal[
+    "pass", "improved", "regressed", "inconclusive", "not comparable", "new", "different", "not compared", "reported"
+]
 STATUS: dict[str, int] = {"pass": 0, "regressed": 1, "inconclusive": 3, "not comparable": 4}
 """Exit statuses; 2 is a wrong call, as of every command."""
 LEVELS: dict[Level, str] = {

@@ -88,7 +88,7 @@ def write_junit(result: GateResult, path: Path) -> None:
                 ElementTree.SubElement(case, "failure", message=_plain(line), type=verdict)
             elif verdict in ("not comparable", "inconclusive"):
                 ElementTree.SubElement(case, "error", message=_plain(line), type=verdict)
-            elif verdict in ("new", "different", "reported"):
+            elif verdict in ("new", "different", "not compared", "reported"):
                 ElementTree.SubElement(case, "skipped", message=_plain(line))
         for kind, tag in (("tests", "testcase"), ("failures", "testcase/failure"), ("errors", "testcase/error"),
                           ("skipped", "testcase/skipped")):  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.gate.comparison import Rule, gated_numbers
 from benchmark.gate.gate import GateOptions, _Found, _runs
+from benchmark.gate.machine import Machine
 from benchmark.gate.reference import SeedRun
 from benchmark.gate.verdicts import GateResult
 from benchmark.regress import parser
@@ -109,3 +110,34 @@ def test_bytes_of_stages_that_are_no_longer_known_are_told_by_the_numbers() -> N
         result = _runs(stored, suite, _Found(), GateOptions(), lambda _: None)  # type: ignore[arg-type]
         level = next(level for level in result.levels if level.level == "bytes")
         assert (level.verdict, words in level.words) == (verdict, True), level.words
+
+
+@pytest.mark.parametrize(
+    ("seeds", "stored", "machine", "verdict", "words"),
+    [
+        ((0,), {0}, MACHINE, "pass", "weights, edits and numbers of 2 stages are equal"),
+        ((7,), {0}, MACHINE, "not compared", "no bytes of seed 7 are stored"),
+        ((0, 7), {0}, MACHINE, "not compared", "no bytes of seed 7 are stored; those of seed 0 are equal"),
+        ((0, 1), set(), MACHINE, "not compared", "no bytes of seeds 0, 1 are stored"),
+        ((0,), {0}, ELSEWHERE, "not compared", "bytes depend on what differs here: processor a processor, AVX2 is"),
+    ],
+)
+def test_bytes_are_compared_with_those_stored_of_the_same_seed(
+    seeds: tuple[int, ...], stored: set[int], machine: Machine, verdict: str, words: str
+) -> None:
+    """stored: seeds whose bytes are stored; of the others only numbers are."""
+    known = reference()
+    runs = {seed: run if seed in stored else dataclasses.replace(run, contents={}) for seed, run in known.runs.items()}
+    suite = FakeSuite(lambda _look, run: known.runs.get(run.judge_seed, run))
+    suite.machine = machine
+    result = _runs(
+        dataclasses.replace(known, runs=runs),
+        suite,
+        _Found(),
+        GateOptions(seeds=seeds),
+        lambda _: None,  # type: ignore[arg-type]
+    )
+    level = result.levels[0]
+    assert (level.level, level.verdict) == ("bytes", verdict)
+    assert level.words.startswith(words)
+    assert result.verdict == "pass"
