@@ -119,14 +119,21 @@ class Report(Stage[NoFacts]):
         networks = next(iter(self.in_networks.values()), ())
         self.own_metrics = tuple(metric for stage in networks for metric in stage.network.metrics)
         self.claims = suite_claims(suite)
-        inputs: dict[str, Stage] = {"faces": prepare}
-        if edited is not prepare:
-            inputs["edited faces"] = edited
-        inputs |= {f"judge {subset}": judge for subset, judge in judges.items()}
-        inputs |= {f"judged {subset}": stage for subset, stage in judged.items()}
-        inputs |= {f"readings {subset}": stage for subset, stage in readings.items()}
-        inputs |= {score.edits.name: score for score in corners}
-        for entry in rows:
+        known = {metric.key for metric in (*METRICS, *self.own_metrics)}
+        check_columns((*suite.columns, *suite.extra_columns), known, where=f"suite {suite.name}: ")
+        name = f"{suite.name} {profile.name} {prepare.source.name}"
+        super().__init__(name, self._settings(), self._input_stages())
+
+    def _input_stages(self) -> dict[str, Stage]:
+        """The stages that the report reads, by role, in the order of their keys in the results."""
+        inputs: dict[str, Stage] = {"faces": self.prepare}
+        if self.edited is not self.prepare:
+            inputs["edited faces"] = self.edited
+        inputs |= {f"judge {subset}": judge for subset, judge in self.judges.items()}
+        inputs |= {f"judged {subset}": stage for subset, stage in self.judged.items()}
+        inputs |= {f"readings {subset}": stage for subset, stage in self.readings.items()}
+        inputs |= {score.edits.name: score for score in self.corners}
+        for entry in self.rows:
             inputs |= {f"train {entry.row.id} {seed}": train for seed, train in entry.trains.items()}
             inputs |= {scores_role(entry.row.id, seed): score for seed, score in entry.scores.items()}
             if entry.gallery is not None:
@@ -135,6 +142,11 @@ class Report(Stage[NoFacts]):
                 inputs[f"reference gallery {entry.row.id}"] = entry.reference
         for stages in self.in_networks.values():
             inputs |= {f"{stage.name} {stage.recipe.key[:12]}": stage for stage in stages}
+        return inputs
+
+    def _settings(self) -> dict[str, Any]:
+        """Everything that decides the report beside its inputs. Options that are not used have no part in the key."""
+        suite, profile = self.suite, self.profile
         settings: dict[str, Any] = {
             "suite": suite.name,
             "title": suite.title,
@@ -144,7 +156,7 @@ class Report(Stage[NoFacts]):
             "figure": suite.figure,
             "rows": {
                 entry.row.id: [entry.row.label, entry.missing, entry.row.extended, entry.row.note, entry.row.variant]
-                for entry in rows
+                for entry in self.rows
             },
             "overrides": {method: vars(stated) for method, stated in self._overrides().items()},
             "paper": _paper_hash(suite.paper),
@@ -153,22 +165,18 @@ class Report(Stage[NoFacts]):
             settings["claims"] = hashlib.sha256(claims_path(suite.claims).read_bytes()).hexdigest()
             if not profile.decides_claims:
                 settings["decides_claims"] = False
-        if reference is not None:
-            settings["reference"] = reference.digest
+        if self.reference is not None:
+            settings["reference"] = self.reference.digest
         if suite.faces != "aligned":
             settings["faces"] = suite.faces
-        metrics = (*METRICS, *self.own_metrics)
-        check_columns(
-            (*suite.columns, *suite.extra_columns), {metric.key for metric in metrics}, where=f"suite {suite.name}: "
-        )
         if self.own_metrics:
             settings["networks"] = {metric.key: [metric.label, metric.definition] for metric in self.own_metrics}
         settings |= {name: list(getattr(suite, name)) for name in ("columns", "extra_columns") if getattr(suite, name)}
-        if faces_in_page and prepare.source.licensed:
+        if self.faces_in_page and self.prepare.source.licensed:
             settings["faces_in_page"] = True
         if suite.targets:
             settings["targets"] = list(suite.targets)
-        super().__init__(f"{suite.name} {profile.name} {prepare.source.name}", settings, inputs)
+        return settings
 
     def work(self) -> Work:
         """One page."""
@@ -232,7 +240,7 @@ class Report(Stage[NoFacts]):
     def results(self, context: Context) -> SuiteResults:
         """Gather the results from the artifacts."""
         faces, edited = self.prepare.facts(context), self.edited.facts(context)
-        opened = self._features(context)
+        features = self._features()
         judges = {subset: judge.facts(context) for subset, judge in self.judges.items()}
         readings: dict[Subset, JudgeReading] = {subset: stage.facts(context) for subset, stage in self.judged.items()}
         descriptions = dict.fromkeys((faces.description, edited.description))
@@ -246,7 +254,7 @@ class Report(Stage[NoFacts]):
             data_description="; edited: ".join(descriptions),
             size=self.profile.size,
             seeds=tuple(sorted({seed for entry in self.rows for seed in entry.scores})),
-            features=opened,
+            features=features,
             test_images={
                 subset: readings[subset].target_images if subset in readings else facts.images
                 for subset, facts in judges.items()
@@ -257,7 +265,7 @@ class Report(Stage[NoFacts]):
             rows=tuple(self._row(entry, context) for entry in self.rows),
             keys=self._keys(),
             paper_table=self.suite.paper,
-            metrics=tuple(metric.describe(opened.column) for metric in (*METRICS, *self.own_metrics)),
+            metrics=tuple(metric.describe(features.column) for metric in (*METRICS, *self.own_metrics)),
             columns=self.suite.columns,
             extra_columns=self._extra_columns(),
             overrides=self._overrides(),
@@ -323,7 +331,7 @@ class Report(Stage[NoFacts]):
                 return other.row.id
         return ""
 
-    def _features(self, context: Context) -> Features:
+    def _features(self) -> Features:
         choice = self.extractor
         return Features(choice.name, choice.column, choice.comparable, choice.identity)
 
@@ -389,28 +397,32 @@ class Report(Stage[NoFacts]):
     def _track(
         self, context: Context, results: SuiteResults, losses: Mapping[str, pd.DataFrame], files: Mapping[str, Path]
     ) -> None:
+        """Log each seed of each row, then the suite. losses: by training name; files: by their names in `FILES`."""
         for entry, row in zip(self.rows, results.rows, strict=True):
             for seed in row.seeds:
                 history = losses.get(row.trainings.get(seed, ""), pd.DataFrame({"iteration": []}))
-                context.tracker.row(
-                    child_name(entry.row, seed),
-                    history,
-                    row_metrics(results, row, seed),
-                    row.failed.get(seed, ()),
-                    self._row_details(context, entry, row, seed),
-                )
+                metrics, details = row_metrics(results, row, seed), self._row_details(context, entry, row, seed)
+                context.tracker.row(child_name(entry.row, seed), history, metrics, row.failed.get(seed, ()), details)
+        names = {name: path.name for name, path in files.items()}
+        faces = files_with_faces(self.faces_in_page)
+        private = {name for name in faces if name in files} if self.prepare.source.licensed else set()
+        context.tracker.finish(
+            self.recipe.folder, names, self._suite_metrics(results), private, self._suite_details(results)
+        )
+
+    def _suite_metrics(self, results: SuiteResults) -> dict[str, float]:
+        """The judges' accuracies in percent, and the summary over seeds."""
         judged = {
             f"judge_accuracy/{subset.replace('&', '_and_')}": judge[self.judges[subset].seed].accuracy
             for subset, judge in results.judges.items()
         }
-        suite = {**judged, **summary_metrics(results)}
-        faces = files_with_faces(self.faces_in_page)
-        private = {name for name in faces if name in files} if self.prepare.source.licensed else set()
-        names = {name: path.name for name, path in files.items()}
+        return {**judged, **summary_metrics(results)}
+
+    def _suite_details(self, results: SuiteResults) -> SuiteDetails:
+        """The charts, the note and the data set of the suite's run."""
         source = {"data": self.prepare.source.name, "description": results.data_description}
         dataset = DatasetLog(results.data, self.prepare.recipe.key[:32], source, data_profile(results))
-        details = SuiteDetails(headline(results), suite_note(results), dataset)
-        context.tracker.finish(self.recipe.folder, names, suite, private, details)
+        return SuiteDetails(headline(results), suite_note(results), dataset)
 
     def _row_details(self, context: Context, entry: RowStages, row: Row, seed: int) -> RowDetails:
         """Times, manifest and checkpoint of a row: of its training, or of its edits where it was not trained here."""

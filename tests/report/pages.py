@@ -14,6 +14,8 @@ from benchmark.report.html.content import EditExample, PageContent, choose_edits
 from benchmark.report.results import Scores, SuiteResults
 from tests.report.made_up import certain_run, published_run, row, scores
 
+BUDGET = 5_000_000
+"""Largest size of a page in bytes."""
 LABELS = (
     "StarGAN (T)", "HiSD (T)", "HiSD (R)", "GANima (R)", "Ours (R)", "Ours (T)", "B (R)", "C (R)", "D (T)", "E (T)",
 )  # fmt: skip

@@ -19,7 +19,7 @@ from benchmark.protocol import EXPRESSIONS
 from benchmark.report.comparison import compare
 from benchmark.report.html.content import PageContent, choose_edits, count_confusions
 from benchmark.report.html.loss_panels import HEIGHT, WIDTH, loss_panels
-from benchmark.report.html.page import BUDGET, parts, plane_metrics, report_html, sort_key
+from benchmark.report.html.page import parts, plane_metrics, report_html, sort_key
 from benchmark.report.html.pictures import OverBudgetError, PagePictures
 from benchmark.report.html.plots import planes, strip_plots
 from benchmark.report.html.reproduce import row_commands
@@ -27,7 +27,7 @@ from benchmark.report.results import ReferenceNumber, ReferenceResults, Referenc
 from benchmark.report.tables import main_table
 from benchmark.run import parser
 from tests.report.made_up import certain_run, published_run, quick_run
-from tests.report.pages import FAILED, large_content, large_results
+from tests.report.pages import BUDGET, FAILED, large_content, large_results
 from tests.report.test_figures import history
 
 SECTIONS = (

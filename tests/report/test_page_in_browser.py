@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.report.html.page import BUDGET, report_html
+from benchmark.report.html.page import report_html
 from tests.browser import accessibility_faults
-from tests.report.pages import large_content, large_results
+from tests.report.pages import BUDGET, large_content, large_results
 
 Open = Callable[..., Any]
 SECONDS = 2.0

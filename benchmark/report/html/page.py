@@ -41,10 +41,8 @@ from benchmark.report.verdict_text import heading, rules
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-BUDGET = 5_000_000
-"""Bytes of the page at most."""
 PICTURES_BUDGET = 3_600_000
-"""Bytes of its pictures, so that everything else has room."""
+"""Largest size of a page's pictures in bytes; with everything else it stays below 5 MB."""
 TEMPLATES = "templates"
 INTERVAL = re.compile(r"(?P<value>[^±\[]*?)(?P<spread> ±[^\[]*?)?(?P<interval> \[.*\])?")
 
