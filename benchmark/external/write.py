@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,26 +59,14 @@ class PreparedFaces:
 def gather(
     suite: Suite, profile: Profile, data: str, trained: PreparedFaces, edited: PreparedFaces, training: bool
 ) -> Content:
-    """Collect the content of a list of edits. trained: faces to train on; edited: faces to edit, the same except in a
-    suite of non-aligned faces. Raises UserError where the faces allow no edit, or no training.
-    """
-    from benchmark.data.edit_lists import edit_lists, list_key
+    """Collect the content of a list of edits.
 
-    faces = edited.faces
+    trained: faces to train on. edited: faces to edit, the same except in a suite of non-aligned faces. training:
+    whether the list has the training pictures. Raises UserError where the faces allow no edit, or no training.
+    """
     subsets = list(dict.fromkeys(row.data for row in suite.rows))
-    wanted = {subset: edit_lists(subset, profile.targets_per_source, suite.targets)[0] for subset in subsets}
-    lists = {subset: edits.make(faces) for subset, edits in wanted.items()}
-    used = sorted({int(row) for edits in lists.values() for row in (*edits["source"], *edits["reference"])})
-    names = {row: picture_name(faces.images[row]) for row in used}
-    sheets: dict[Subset, Sheet] = {}
-    texts: dict[str, str] = {}
-    for subset, edits in lists.items():
-        file = f"edits-{subset.lower().replace('&', '')}.csv"
-        texts[file] = edit_sheet(subset, edits, faces, names)
-        key = list_key(edits, faces.table["face_id"])
-        test = edits["source"].nunique() if suite.targets else len(faces.rows(subset, "test"))
-        sheets[subset] = Sheet(file, _sha256(texts[file]), len(edits), test, key)
-    pictures = {name: faces.images[row] for row, name in names.items()}
+    sheets, texts, pictures = _edit_sheets(suite, profile, subsets, edited.faces)
+    sources = len(pictures)
     identities = lowest_ranked(trained.faces.identities("train"), profile.train_identities)
     part = None
     if training:
@@ -102,10 +90,10 @@ def gather(
         data=data,
         data_description="; edited: ".join(dict.fromkeys(one.stage.source.describe() for one in (trained, edited))),
         faces=trained.stage.recipe.key,
-        test_identities=len(faces.identities("test")),
+        test_identities=len(edited.faces.identities("test")),
         train_identities=len(identities),
         sheets=sheets,
-        pictures=len(set(names.values())),
+        pictures=sources,
         training=part,
         targets=suite.targets,
         columns=submission_columns(suite.columns),
@@ -115,6 +103,30 @@ def gather(
     texts[README] = readme(listing)
     texts[LISTING] = listing.dump()
     return Content(listing, texts, pictures)
+
+
+def _edit_sheets(
+    suite: Suite, profile: Profile, subsets: Sequence[Subset], faces: FaceSet
+) -> tuple[dict[Subset, Sheet], dict[str, str], dict[str, np.ndarray]]:
+    """Return the sheets by subset, their texts by file name, and the pictures that they name.
+
+    Raises UserError where the faces allow no edit.
+    """
+    from benchmark.data.edit_lists import edit_lists, list_key
+
+    wanted = {subset: edit_lists(subset, profile.targets_per_source, suite.targets)[0] for subset in subsets}
+    lists = {subset: edits.make(faces) for subset, edits in wanted.items()}
+    used = sorted({int(row) for edits in lists.values() for row in (*edits["source"], *edits["reference"])})
+    names = {row: picture_name(faces.images[row]) for row in used}
+    sheets: dict[Subset, Sheet] = {}
+    texts: dict[str, str] = {}
+    for subset, edits in lists.items():
+        file = f"edits-{subset.lower().replace('&', '')}.csv"
+        texts[file] = edit_sheet(subset, edits, faces, names)
+        key = list_key(edits, faces.table["face_id"])
+        test = edits["source"].nunique() if suite.targets else len(faces.rows(subset, "test"))
+        sheets[subset] = Sheet(file, _sha256(texts[file]), len(edits), test, key)
+    return sheets, texts, {name: faces.images[row] for row, name in names.items()}
 
 
 def submission_columns(columns: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmark.core.environment import commit
@@ -54,20 +54,11 @@ def store(
             tell("store: a training of each method")
             suite.train(seeds[0])
         else:
-            for seed in seeds:
-                tell(f"store: seed {seed} of {', '.join(map(str, seeds))}")
-                runs[seed] = suite.run(seed, seed)[0]
-        if folder.is_dir():
-            for stale in folder.glob("*.safetensors"):
-                stale.unlink()
-        names = suite.pack(seeds[0], seeds[0], folder)
+            runs = _run_seeds(suite, seeds, tell)
+        names = _pack_weights(suite, seeds[0], folder)
     weights = {row: folder / name for row, name in names.items()}
-    tell("store: the probes")
-    losses, scores = suite.losses(), suite.scores(weights)
-    tell("store: the probes with other kernels")
-    elsewhere = list(probe_elsewhere(options, weights))
-    kernels = [suite.machine.processor, *(kernels.name for kernels in OTHERS)]
-    plan, lists = suite.plan(seeds[0], seeds[0]), suite.edits_keys(weights)
+    losses, scores = _probes(suite, weights, tell)
+    lists = suite.edits_keys(weights)
     request = suite.request
     reference = Reference(
         name=path.stem,
@@ -81,23 +72,49 @@ def store(
         code=code_key(options),
         metrics=metrics_of([metric.describe(request.extractor.column) for metric in METRICS]),
         edits_keys={row: key for row, (key, _) in lists.items()},
-        prepared=plan.prepare.recipe.key,
+        prepared=suite.plan(seeds[0], seeds[0]).prepare.recipe.key,
         runs=runs,
         gated=list(gated) or (old.gated if old else []) or headline(suite),
-        losses=Probe(
-            kernels, _rounded(losses), _rounded(spread_of(losses, [each.losses for each in elsewhere])),
-            suite.training_versions(),
-        ),
-        scores=Probe(
-            kernels, _rounded(scores), _rounded(spread_of(scores, [each.scores for each in elsewhere if each.scores])),
-            suite.row_versions(),
-        ),
+        losses=losses,
+        scores=scores,
         edits={row: count for row, (_, count) in lists.items()},
         weights=names,
-    )  # fmt: skip
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, reference.dump())
     return reference
+
+
+def _run_seeds(suite: Suite, seeds: Sequence[int], tell: Callable[[str], None]) -> dict[int, SeedRun]:
+    """Run the suite with each seed, which is also the seed of its judge."""
+    runs = {}
+    for seed in seeds:
+        tell(f"store: seed {seed} of {', '.join(map(str, seeds))}")
+        runs[seed] = suite.run(seed, seed)[0]
+    return runs
+
+
+def _pack_weights(suite: Suite, seed: int, folder: Path) -> dict[str, str]:
+    """Write the weights of a trained seed in place of those in `folder`; return the file names by row."""
+    if folder.is_dir():
+        for stale in folder.glob(f"*{SUFFIX}"):
+            stale.unlink()
+    return suite.pack(seed, seed, folder)
+
+
+def _probes(suite: Suite, weights: Mapping[str, Path], tell: Callable[[str], None]) -> tuple[Probe, Probe]:
+    """Compute the probes of losses and scores, and their spread over other kernels. weights: files by row."""
+    tell("store: the probes")
+    losses, scores = suite.losses(), suite.scores(weights)
+    tell("store: the probes with other kernels")
+    elsewhere = list(probe_elsewhere(suite.options, weights))
+    kernels = [suite.machine.processor, *(kernels.name for kernels in OTHERS)]
+    losses_spread = spread_of(losses, [each.losses for each in elsewhere])
+    scores_spread = spread_of(scores, [each.scores for each in elsewhere if each.scores])
+    return (
+        Probe(kernels, _rounded(losses), _rounded(losses_spread), suite.training_versions()),
+        Probe(kernels, _rounded(scores), _rounded(scores_spread), suite.row_versions()),
+    )
 
 
 def kept_runs(old: Reference, suite: Suite, tell: Callable[[str], None]) -> dict[int, SeedRun]:

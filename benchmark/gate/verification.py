@@ -195,12 +195,13 @@ def verify(
     numbers = tuple(_numbers(run, plan, checks, context, same_weights, not notes))
     environment = _environment(run.manifest, context) if run.manifest else ["the run does not say where it was made"]
     elsewhere = any(not phrase.startswith(("commit ", "fesbench ", "platform ")) for phrase in environment)
-    found: Iterable[str] = ()
+    wrong: Iterable[str] = ()
     if run.results is not None and (target is None or isinstance(target, Report)):
-        another = not isinstance(target, Report) or bool(checkpoints)
-        found = contradictions(run.results, plan.report, context, None if another else _may_differ(checks.values()))
+        same_report = isinstance(target, Report) and not checkpoints
+        without = _may_differ(checks.values()) if same_report else None
+        wrong = contradictions(run.results, plan.report, context, without)
     return Verification(
-        str(path), tuple(checks.values()), numbers, tuple(environment), elsewhere, tuple(notes), tuple(found)
+        str(path), tuple(checks.values()), numbers, tuple(environment), elsewhere, tuple(notes), tuple(wrong)
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes the files of a report into a folder."""
+"""Write the files of a report into a folder."""
 
 from __future__ import annotations
 
@@ -44,17 +44,38 @@ def write_report(
     pairs: Sequence[ClaimPair] = (),
     page: PageContent | None = None,
 ) -> dict[str, Path]:
-    """Write all files into `folder`. Return those that are there, by the names of `FILES`.
+    """Write all files into `folder`; return the paths of those that exist, by the names of `FILES`.
 
     losses: by training name, a frame with `iteration` and a column for each loss. timings: seconds, by training name.
-    figure: what the suite asks for beside the figures that all have. pairs: the edits that show the verdicts on claims.
-    page: what `report.html` shows; the pictures, losses and timings alone if not given.
-    There is no figure of a guide that no row has, and none of losses where there are none. A suite of some targets has
-    one figure with all rows instead of one a guide.
+    figure: the suite's own figure. pairs: the edits that show the verdicts on claims. page: the content of
+    `report.html`; pictures, losses, timings and pairs alone if not given.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shown = {each.verdict.id: each.pair for each in pairs}
     page = page or PageContent(pictures=pictures, losses=losses, timings=timings, pairs=shown)
+    for name, drawing in _figures(results, pictures, figure, pairs, page).items():
+        if drawing is not None:
+            drawing.save(folder / FILES[name])
+    draw_plane(results, folder / FILES["expression and identity"])
+    draw_losses(losses, folder / FILES["loss curves"], failed_trainings(results))
+    drawn = [path.name for path in report_files(folder).values()]
+    for name, text in _texts(results, timings, page, drawn).items():
+        (folder / FILES[name]).write_text(text, encoding="utf-8", newline="\n")
+    write_timings(folder, timings)
+    return report_files(folder)
+
+
+def _figures(
+    results: SuiteResults,
+    pictures: Sequence[RowPictures],
+    figure: SuiteFigure | None,
+    pairs: Sequence[ClaimPair],
+    page: PageContent,
+) -> dict[str, Figure | None]:
+    """Draw the figures that show faces, by the names of `FILES`; None where there is nothing to show.
+
+    A suite of some targets has one figure of all rows, any other has one for each guide.
+    """
     caption = data_line(results)
     figures: dict[str, Figure | None] = {}
     if figure == "ablation":
@@ -66,15 +87,15 @@ def write_report(
         figures |= {name: draw_edits(pictures, guide, caption) for guide, name in GUIDES.items()}
     figures["overview"] = draw_overview(pictures, results.targets)
     figures["claims"] = draw_claims(pairs, public=not (page.withheld or page.shown))
-    for name, drawing in figures.items():
-        if drawing is not None:
-            drawing.save(folder / FILES[name])
-    draw_plane(results, folder / FILES["expression and identity"])
-    draw_losses(losses, folder / FILES["loss curves"], failed_trainings(results))
-    drawn = [path.name for path in report_files(folder).values()]
+    return figures
 
+
+def _texts(
+    results: SuiteResults, timings: Mapping[str, float], page: PageContent, drawn: Sequence[str]
+) -> dict[str, str]:
+    """Results, tables and pages, by the names of `FILES`. drawn: names of the files of the figures."""
     comparison = compare(results)
-    texts = {
+    return {
         "results": results.dump(),
         "table (Markdown)": table_page(results),
         "table (CSV)": main_csv(comparison),
@@ -85,10 +106,6 @@ def write_report(
         "page": report_page(results, timings, drawn),
         WEB_PAGE: report_html(results, page),
     }
-    for name, text in texts.items():
-        (folder / FILES[name]).write_text(text, encoding="utf-8", newline="\n")
-    write_timings(folder, timings)
-    return report_files(folder)
 
 
 def write_timings(folder: Path, timings: Mapping[str, float]) -> None:

@@ -13,17 +13,27 @@ from benchmark.metrics.metric import MetricDescription
 from benchmark.report.markdown import escape_markdown
 from benchmark.report.results import Row, SuiteResults
 from benchmark.report.tables import metric_heading, number
-from benchmark.stages.checkpoints import CHECKPOINT, open_checkpoint
+from benchmark.stages.checkpoints import CHECKPOINT, Checkpoint, open_checkpoint
 from benchmark.stages.stored import TRAINING
 
 CARD = "README.md"
 GUIDES = {"T": "by label", "R": "by reference"}
 
 
+LICENCE = (
+    "MIT, as the code (`LICENSE`). The weights have seen rendered people only, whose shapes are CC0; nobody's likeness "
+    "is in them."
+)
+NOT_FOR = """\
+- photographs of people: the weights know rendered faces of this size, light and framing;
+- pictures meant to deceive, or of a person who has not agreed;
+- telling what anybody feels: a target expression is a label of a data set;
+- judging a publication: size, width and length of the training are not the published ones."""
+
+
 def model_card(root: Path, folder: str, index: Index, results: Mapping[str, SuiteResults]) -> str:
-    """The card of the weights in `folder`, from what is stored below `root` alone."""
+    """Return the Markdown of the card of the weights in `folder`, made from what is stored below `root` alone."""
     checkpoint = open_checkpoint(root / folder)
-    text = checkpoint.text
     uses = list(_uses(folder, index))
     _, row_id, row, seed = uses[0]
     manifest = Manifest.read(root / row.seeds[seed].record / TRAINING)
@@ -33,42 +43,41 @@ def model_card(root: Path, folder: str, index: Index, results: Mapping[str, Suit
         f"# {method.__name__}, {row.subset}, seed {seed}",
         f"Weights for editing, rounded to {described['stored']}; without a discriminator, so no training goes on from "
         "them.",
+        *([escape_markdown(method.footnote)] if method.footnote else []),
         _example(row_id, row),
         "## Training",
-        _table(
-            {
-                "method": f"{text.method} ({_first_line(method.__doc__)})",
-                "data": f"rendered faces of {text.shape.size} px, subset {row.subset}, test identities left out",
-                "iterations": f"{text.iterations:,}",
-                "pictures seen": f"{text.images_seen:,}",
-                "time": f"{duration(manifest.seconds)} on {manifest.made['processor']}, device "
-                f"{manifest.made['device']}, {manifest.made['threads']} thread"
-                f"{'s' if manifest.made['threads'] != 1 else ''}",
-                "code": f"commit {manifest.made['commit'] or 'unknown'}",
-                "key": manifest.key,
-                "failed by its own measure": "; ".join(text.failures) or "no",
-            }
-        ),
-        "Settings that differ from the published ones: "
-        + (
-            ", ".join(f"`{name}` = `{json.dumps(value)}`" for name, value in sorted(text.changed_settings.items()))
-            or "none"
-        )
-        + f". All settings are in `{CHECKPOINT}`.",
+        _table(_training(checkpoint, manifest, row)),
+        _changed_settings(checkpoint),
         "## Scores of these weights",
         _scores(uses, results),
         "## Licence",
-        "MIT, as the code (`LICENSE`). The weights have seen rendered people only, whose shapes are CC0; nobody's "
-        "likeness is in them.",
+        LICENCE,
         "## Not for",
-        "- photographs of people: the weights know rendered faces of this size, light and framing;\n"
-        "- pictures meant to deceive, or of a person who has not agreed;\n"
-        "- telling what anybody feels: a target expression is a label of a data set;\n"
-        "- judging a publication: size, width and length of the training are not the published ones.",
+        NOT_FOR,
     ]
-    if method.footnote:
-        parts.insert(2, escape_markdown(method.footnote))
     return "\n\n".join(parts) + "\n"
+
+
+def _training(checkpoint: Checkpoint, manifest: Manifest, row: StoredRow) -> dict[str, str]:
+    """The facts of a training by name. manifest: of the training, not of the stored weights."""
+    text, made = checkpoint.text, manifest.made
+    threads = f"{made['threads']} thread{'s' if made['threads'] != 1 else ''}"
+    return {
+        "method": f"{text.method} ({_first_line(checkpoint.method_class.__doc__)})",
+        "data": f"rendered faces of {text.shape.size} px, subset {row.subset}, test identities left out",
+        "iterations": f"{text.iterations:,}",
+        "pictures seen": f"{text.images_seen:,}",
+        "time": f"{duration(manifest.seconds)} on {made['processor']}, device {made['device']}, {threads}",
+        "code": f"commit {made['commit'] or 'unknown'}",
+        "key": manifest.key,
+        "failed by its own measure": "; ".join(text.failures) or "no",
+    }
+
+
+def _changed_settings(checkpoint: Checkpoint) -> str:
+    changed = sorted(checkpoint.text.changed_settings.items())
+    named = ", ".join(f"`{name}` = `{json.dumps(value)}`" for name, value in changed) or "none"
+    return f"Settings that differ from the published ones: {named}. All settings are in `{CHECKPOINT}`."
 
 
 def _uses(folder: str, index: Index) -> Iterator[tuple[str, str, StoredRow, int]]:
