@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def options_of(arguments: argparse.Namespace) -> RunOptions:
-    """The options that arguments ask for. Raises UserError."""
+    """Return the options that arguments ask for. Raises UserError."""
     from benchmark.pipeline.request import RunOptions
 
     return RunOptions(
@@ -189,7 +189,7 @@ def methods_of(arguments: argparse.Namespace) -> list[str] | None:
 
 
 def items(text: str, option: str) -> list[str]:
-    """Names by commas. Raises UserError, naming the option, where one is empty."""
+    """Return the names by commas. Raises UserError, naming the option, where one is empty."""
     items = [item.strip() for item in text.split(",")]
     if not all(items):
         raise UserError(f"{option} {quoted(text)[1:-1]}: names by commas, none of them empty")
@@ -210,7 +210,7 @@ def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
 
 
 def _nearest_seed(item: str) -> int:
-    """The seed nearest to a wrong one: rounded and clipped if it is a number, else the digits in it."""
+    """Return the seed nearest to a wrong one: rounded and clipped if it is a number, else the digits in it."""
     try:
         return min(max(round(float(item)), 0), MAX_SEED)
     except (ValueError, OverflowError):

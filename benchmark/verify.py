@@ -131,7 +131,9 @@ def _show(verification: Verification, status: int) -> None:
 
 
 def understand(command: str, words: Sequence[str]) -> RunOptions | None:
-    """The options of a command that ran a suite; None for any other, and for one that this version does not know."""
+    """Return the options of a command that ran a suite; None for any other, and for one that this version does not
+    know.
+    """
     from benchmark import run
 
     suites = {"run": None, "ablate": "table2"}

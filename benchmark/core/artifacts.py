@@ -2,10 +2,11 @@
 
 The key of an artifact is a hash of everything that decides its content. A folder counts only once its `manifest.json`
 is in it. A stage works in a folder of the same name that ends in `.partial`; one rename finishes it after the manifest
-is written. What a killed stage left in its `.partial` folder (the state of a training, say) is there for the next call.
+is written. What a killed stage left in its `.partial` folder (such as the state of a training) is there for the next
+call.
 
-A manifest holds the hash of every file and one of itself. An artifact that differs from its manifest is damaged: who
-can make it anew renames it to `.damaged` first, and everyone else is told by `Damaged`.
+A manifest holds the hash of every file and one of itself. An artifact that differs from its manifest is damaged: a
+command that can make it again renames it to `.damaged` first, any other raises `Damaged`.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ class Manifest:
 
     @property
     def ended(self) -> datetime | None:
-        """When the artifact was made; None where the manifest does not say."""
+        """Return the time at which the artifact was finished; None where the manifest has none."""
         try:
             return datetime.fromisoformat(str(self.made["time"]))
         except (KeyError, ValueError):
@@ -153,7 +154,7 @@ class Manifest:
 
     @property
     def began(self) -> datetime | None:
-        """The time at which it was begun, if it was made without breaks; None where that is unknown."""
+        """Return the time at which it was begun, assuming no interruption; None where unknown."""
         return None if self.ended is None else self.ended - timedelta(seconds=self.seconds)
 
     def for_others(self) -> Manifest:
@@ -181,7 +182,7 @@ class Artifact:
 
 
 def is_shared(root: Path) -> bool:
-    """Whether several machines use a store: it is marked as shared, or lies on a network file system."""
+    """Return whether several machines use a store: it is marked as shared, or lies on a network file system."""
     return (root / SHARED).exists() or is_network(root)
 
 
@@ -222,7 +223,7 @@ class Store:
             return self.find(recipe)
         except Damaged:
             with suppress(Busy), nullcontext() if held else self._locks.hold(lock_of(recipe), recipe.name):
-                try:  # another process may have made it anew meanwhile
+                try:  # another process may have made it again meanwhile
                     return self.find(recipe)
                 except Damaged as error:
                     aside = free_name(error.folder, DAMAGED)
@@ -245,9 +246,10 @@ class Store:
         return damaged
 
     def lineage(self, key: str, folder: str) -> dict[str, str]:
-        """Folders by key, below the root: an artifact and all that it was made from, as their manifests say.
+        """Return the folders of an artifact and of all its inputs, by key, relative to the root, as manifests list
+        them.
 
-        Those that are gone are left out. Raises ValueError where a manifest cannot be read.
+        Inputs that no longer exist are left out. Raises ValueError where a manifest cannot be read.
         """
         finished = {path.parent.name[-12:]: path.parent for path in self.root.glob(f"*/*/{MANIFEST}")}
         folders, todo = {key: folder}, [folder]
@@ -287,21 +289,23 @@ class Store:
         return Artifact(folder, manifest)
 
     def exists(self, recipe: Recipe) -> bool:
-        """Whether it has a manifest, which is written last."""
+        """Return whether the artifact has its manifest, which is written last."""
         return (self.root / recipe.folder / MANIFEST).is_file()
 
     def begun(self, recipe: Recipe) -> bool:
-        """Whether an interrupted call has left a folder to resume from."""
+        """Return whether an interrupted call has left a folder to resume from."""
         partial = self._partial(recipe)
         return partial is not None and partial.is_dir() and any(partial.iterdir())
 
     def saved_state(self, recipe: Recipe) -> object:
-        """A value that changes with the saved state of an unfinished artifact; None where it has none."""
+        """Return a value that changes with the saved state of an unfinished artifact; None where it has none."""
         partial = self._partial(recipe) if recipe.state else None
         return None if partial is None else _stamp_of(partial / recipe.state)
 
     def is_free(self, recipe: Recipe) -> bool:
-        """Whether no other process makes an artifact of a shared store, as far as that was watched: ask now and then.
+        """Return whether no other process is making an artifact of a shared store.
+
+        Call it repeatedly: a lease of another machine counts as free only once it has been observed to be stale.
 
         An artifact of a process on another machine is free once its lease has been seen to be stale.
         """
@@ -311,14 +315,14 @@ class Store:
         return free
 
     def _partial(self, recipe: Recipe, number: int | None = None) -> Path | None:
-        """The folder that was last worked in, by the holder of a lease up to a number, or without one."""
+        """Return the latest `.partial` folder: that of the highest lease up to `number`, or the one without a lease."""
         last = self._locks.latest(lock_of(recipe)) if number is None else number
         names = (f"{recipe.folder}.{count}{PARTIAL}" for count in range(last, 0, -1))
         paths = (self.root / name for name in (*names, recipe.folder + PARTIAL))
         return next((path for path in paths if os.path.lexists(path)), None)
 
     def finished(self, kind: str) -> list[str]:
-        """The folders of all finished artifacts of a kind, below the root, without a look into them."""
+        """Return the folders of all finished artifacts of a kind, relative to the root; none is opened."""
         try:
             names = sorted(os.listdir(self.root / kind))  # noqa: PTH208 - names alone
         except OSError:
@@ -337,9 +341,9 @@ class Store:
 
     @contextmanager
     def making(self, recipe: Recipe, tell: Tell = lambda _: None) -> Iterator[Path]:
-        """The `.partial` folder to work in, locked against other processes. Call `finish` inside, last.
+        """Lock an artifact and yield its `.partial` folder to work in; call `finish` last.
 
-        Waits, with a line, for another process that makes it. Raises Busy if that takes too long, and LeaseLost if
+        Waits for another process that makes it, and prints a line. Raises Busy if that takes too long, and LeaseLost if
         another process has taken over meanwhile.
         """
         patience = self._patience if self._patience is not None else inf if self.shared else PATIENCE
@@ -357,7 +361,7 @@ class Store:
                     partial.rmdir()  # nothing was begun: leave no trace
 
     def _folder_of(self, recipe: Recipe, claim: Claim) -> Path:
-        """The folder for the holder of a lock, with what the one before has left.
+        """Return the working folder for the holder of a lock, with what the previous holder left in it.
 
         It has the number of a lease, so that an earlier holder, who may not know that it has lost the lease, has no
         folder to write to.
@@ -419,7 +423,7 @@ class Store:
 
 
 def check_files(folder: Path) -> None:
-    """Hash the files of a finished artifact, wherever it lies. Raises Damaged where one is not what was written."""
+    """Hash the files of a finished artifact in any folder. Raises Damaged where one differs from the manifest."""
     try:
         files = Manifest.read(folder / MANIFEST).files
     except ValueError as error:
@@ -445,7 +449,7 @@ def lock_of(recipe: Recipe) -> str:
 
 @contextmanager
 def whole_folder(out: Path, option: str) -> Iterator[Path]:
-    """A temporary folder that is renamed to `out` when the block ends, and removed when it fails.
+    """Yield a temporary folder; rename it to `out` when the block ends, remove it when the block fails.
 
     Raises UserError, naming `option`, where nothing can be written.
     """

@@ -125,9 +125,7 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
-        """Refuse an empty value, as of an unset variable: it would stand for the default, or for this folder; and a
-        NUL character, which no path may have.
-        """
+        """Refuse an empty value, which an unset variable gives, and a NUL character, which no path may have."""
         if not arg_string and action.option_strings and action.default != "":
             raise argparse.ArgumentError(action, "a value is needed, not ''")
         if "\0" in arg_string:
@@ -147,7 +145,7 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(EXIT_USAGE)
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
-        """Print it; leave with status 1 where it cannot be written, which argparse keeps to itself."""
+        """Print the help; exit with status 1 where it cannot be written, an error that argparse ignores."""
 
         def write() -> None:
             (file or sys.stdout).write(self.format_help())
@@ -218,7 +216,7 @@ def _report_os_error(error: OSError) -> int:
 
 
 def _tell(line: str) -> None:
-    """A line on stderr, unless that is gone (a closed terminal, a full disk)."""
+    """Write a line to stderr; ignore that it cannot be written (a closed terminal, a full disk)."""
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{line}\n")
 
@@ -233,9 +231,10 @@ def _discard_stdout() -> None:
 
 @contextlib.contextmanager
 def held_signals() -> Iterator[list[int]]:
-    """Only note the signals of `STOPPING`, in the list, so that the block can end where it can be resumed from.
+    """Collect the signals of `STOPPING` in a list, so that the block can end where it can be resumed from.
 
-    Raises Interrupted at the end of the block for one that it has not acted on. Does nothing outside the main thread.
+    Raises Interrupted at the end of the block for the first of them, unless the block has raised. Does nothing outside
+    the main thread.
     """
     received: list[int] = []
 

@@ -132,7 +132,7 @@ def command_line() -> str:
 
 
 def words_of(command: str) -> list[str] | None:
-    """Return the words of a recorded command; None where a version that did not quote wrote one with a quote in it."""
+    """Return the words of a recorded command; None for one of an earlier version whose quotes cannot be parsed."""
     try:
         return shlex.split(command)
     except ValueError:
@@ -140,7 +140,7 @@ def words_of(command: str) -> list[str] | None:
 
 
 def without_store(command: str) -> str:
-    """Return a command without the stores it names: what is passed on says nothing of the folders of its machine."""
+    """Return a command without the addresses of stores: published manifests do not name folders of their machine."""
     words = words_of(command)
     if words is None:
         return command

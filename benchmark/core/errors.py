@@ -14,11 +14,11 @@ class UserError(Exception):
 
 
 class ContractError(UserError):
-    """Several faults, a line each; the message of every other UserError is printed in one line."""
+    """Several faults, one a line; any other UserError is printed in one line."""
 
 
 class RunFailed(Exception):  # noqa: N818 - it is a verdict on a run, not an error of a caller
-    """The input was right and the work failed all the same (a loss became NaN, say). Exit status 1."""
+    """The input was valid and the work failed (a loss became NaN, for example). Exit status 1."""
 
     stage: str = ""
     """Key of the stage that failed, where it was one."""
@@ -50,13 +50,13 @@ def why_unreadable(error: Exception, path: Path) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'hisd'?` for the nearest known word, or "" where none is near."""
+    """Return `; did you mean 'hisd'?` for the nearest known word, or "" where none is near."""
     near = difflib.get_close_matches(word[:100].lower(), sorted(known), n=1, cutoff=0.5)
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`nearest`, or the list of all where none is near."""
+    """Return `nearest`, or the list of all known words where none is near."""
     options = sorted(known)
     if near := nearest(word, options):
         return near
@@ -64,6 +64,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def unknown(kind: str, word: str, known: Iterable[str], where: str = "") -> UserError:
-    """The error for a name that is not among `known`. where: "in suite table1", say."""
+    """Return the error for a name that is not in `known`. where: context, such as "in suite table1"."""
     context = f" {where}" if where else ""
     return UserError(f"unknown {kind} {quoted(word)}{context}{did_you_mean(word, known)}")

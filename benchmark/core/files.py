@@ -49,7 +49,7 @@ def open_regular(path: Path, limit: int | None = None) -> BufferedReader:
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """The content of a regular file of at most `limit` bytes. Raises OSError as `open_regular`."""
+    """Return the content of a regular file of at most `limit` bytes. Raises OSError as `open_regular`."""
     with open_regular(path, limit) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:  # it has grown, or its size is not known before it is read, as in /proc
@@ -66,7 +66,10 @@ def read_memory(path: Path) -> Any:
 
 
 def fault_of(path: Path) -> str:
-    """Why a path is no regular file, as the end of a sentence (`is missing`, `is a named pipe, not a file`), or ""."""
+    """Return why a path is no regular file, or "".
+
+    The reason ends a sentence: `is missing`, `is a named pipe, not a file`.
+    """
     try:
         kind = _kind(os.stat(path).st_mode)  # noqa: PTH116 - also where the path is no valid name
     except FileNotFoundError:
@@ -79,7 +82,10 @@ def fault_of(path: Path) -> str:
 
 
 def folder_fault_of(path: Path) -> str:
-    """Why a path is no folder, as the end of a sentence (`is missing`, `is a named pipe, not a folder`), or ""."""
+    """Return why a path is no folder, or "".
+
+    The reason ends a sentence: `is missing`, `is a named pipe, not a folder`.
+    """
     fault = fault_of(path)
     if not fault:
         return A_FILE
@@ -97,8 +103,9 @@ def require_file(path: Path, name: str) -> Path:
 
 
 def create_array(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    """Create a `.npy` of uint8 and map it, its blocks allocated: a write into a hole of a file kills the process where
-    the disk is full.
+    """Create a `.npy` of uint8 with all blocks allocated, and map it.
+
+    A write into a hole of a mapped file kills the process where the disk is full.
 
     Raises OSError where there is no room; no file is left then.
     """

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from benchmark.core.files import open_regular, read_memory, read_regular
 
 SETTLED = 2_000_000_000
-"""Nanoseconds after which another change of a file is sure to have another time."""
+"""Nanoseconds after which a further change of a file certainly has a different time stamp."""
 
 
 class Stamps:
@@ -92,7 +92,7 @@ def write_sealed(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def is_sealed(path: Path) -> bool:
-    """Whether a file is as `write_sealed` has written it."""
+    """Return whether a file has the hash that `write_sealed` recorded."""
     try:
         return path.with_name(f"{path.name}.sha256").read_text(encoding="utf-8") == sha256_of(path)
     except (OSError, ValueError):
@@ -100,8 +100,10 @@ def is_sealed(path: Path) -> bool:
 
 
 def recorded_sha256(path: Path) -> str | None:
-    """The SHA-256 in the file beside `path` whose suffix is `.sha256` (as sha256sum writes it), in lower case; None
-    where there is no such file, and "" where it holds none.
+    """Return the SHA-256 recorded beside `path`, in lower case.
+
+    It is in a file with the suffix `.sha256`, as sha256sum writes it. None without such a file, "" where it holds no
+    hash.
     """
     try:
         words = read_regular(path.with_suffix(".sha256"), 1 << 12).decode("ascii", "replace").split()
@@ -119,6 +121,6 @@ def sync(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a regular file, 64 hex digits. Raises OSError for anything else."""
+    """Return the SHA-256 of a regular file, 64 hex digits. Raises OSError for anything else."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

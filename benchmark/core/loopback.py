@@ -12,7 +12,7 @@ HOST = "127.0.0.1"
 
 
 def free_port(wanted: int | None) -> int:
-    """The port that is wanted, or a free one. Raises UserError where it is taken."""
+    """Return `wanted`, or a free port where it is None. Raises UserError where the port is taken."""
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -63,13 +63,13 @@ class SuiteLog:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> SuiteLog:
-        """The inverse of `dataclasses.asdict`, after JSON."""
+        """Build the log from JSON, the inverse of `content`."""
         rows = [RowLog(**row) for row in content["rows"]]
         dataset = DatasetLog(**content["dataset"]) if content.get("dataset") else None
         return cls(**{**content, "rows": rows, "dataset": dataset})
 
     def content(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the log as values for JSON."""
         return asdict(self)
 
 

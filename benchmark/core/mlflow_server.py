@@ -38,12 +38,13 @@ if TYPE_CHECKING:
 
 START_SECONDS, STOP_SECONDS = 180.0, 5.0
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-"""Of MLflow's variables: it runs no jobs for a page that only shows."""
+"""Environment of the server: no background jobs are needed to show results."""
 
 
 def find_comparison(out: Path) -> tuple[str, str]:
-    """The MLflow that an output folder is logged to, and the path of the address to open there. Raises UserError where
-    its database is missing or cannot be read.
+    """Return the tracking URI of an output folder, and the path of the page to open.
+
+    Raises UserError where its database is missing or cannot be read.
     """
     uri = os.environ.get(URI, "")
     if not uri and not (out / DATABASE).is_file():
@@ -89,7 +90,7 @@ def _add_view(client: MlflowClient, experiment: str, parent: str) -> None:
 
 @contextmanager
 def served(uri: str, port: int, files: Path) -> Iterator[str]:
-    """MLflow's server on loopback while the block runs; gives its address.
+    """Serve MLflow on loopback while the block runs; yield its address.
 
     files: where experiments of its own would keep their files. Raises RunFailed where it does not start.
     """

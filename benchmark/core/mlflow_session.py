@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 URI, NAME = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
 PLAN_TAG, ROW_TAG, FAILED_TAG = "fesbench.plan", "fesbench.row", "fesbench.failed"
 NOTE_TAG = "mlflow.note.content"
-"""What the page shows as a run's description."""
+"""Tag that the page shows as a run's description."""
 LONGEST_TAG = 5000
 COMMON_TAGS = {
     "fesbench.suite": "suite",
@@ -48,10 +48,10 @@ COMMON_TAGS = {
     "fesbench.commit": "environment.commit",
     "mlflow.source.git.commit": "environment.commit",
 }
-"""Tags of a suite's run and its rows, by the parameter of the suite that they repeat: suites are told apart by them."""
+"""Tags of a suite's run and its rows, by the suite's parameter that they repeat, so that suites can be filtered."""
 EXPERIMENT, DATABASE, FILES, REPORT = "fesbench", "mlflow.db", "mlflow-files", "report"
 LOCAL_SERVER = "http://127.0.0.1:5000"
-"""Where `mlflow ui` is, unless it is told otherwise."""
+"""Default address of `mlflow ui`."""
 BATCH = 900
 """MLflow takes at most 1,000 metrics at once."""
 PROBE_SECONDS = 5.0
@@ -61,7 +61,7 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
-"""Of MLflow's variables: its own are two minutes for a request, and seven more tries."""
+"""Environment for MLflow, whose defaults are two minutes a request and seven retries."""
 DATABASES = frozenset({"sqlite", "postgresql", "mysql", "mssql"})
 PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
@@ -75,8 +75,9 @@ DELETED = ("deleted", "must be in the 'active' state", "RESOURCE_DOES_NOT_EXIST"
 
 
 def is_local(uri: str) -> bool:
-    """Whether what is logged to a tracking URI stays on this machine: a file, a folder, a database that is a file, or
-    none (then it is the output folder's).
+    """Return whether a tracking URI keeps everything on this machine.
+
+    True for a file, a folder, an SQLite database, and for none, which stands for the output folder's database.
     """
     parts = urlsplit(uri)
     if not parts.scheme:
@@ -251,7 +252,7 @@ class Session:
         return number
 
     def _known(self, row: str) -> Run | None:
-        """Return the run that the log names, unless it was deleted or is in another MLflow."""
+        """Return the run that the log names, unless it was deleted or belongs to another MLflow."""
         from mlflow.exceptions import MlflowException
 
         if number := self._log.runs.get(row):
@@ -261,7 +262,7 @@ class Session:
         return None
 
     def _unfinished(self, row: str) -> Run | None:
-        """Return the unfinished run of this plan and row, running again."""
+        """Reopen and return the unfinished run of this plan and row."""
         wanted = (
             f"tags.`{PLAN_TAG}` = '{self._log.plan}' and tags.`{ROW_TAG}` = '{row}' and attributes.status != 'FINISHED'"
         )
@@ -272,8 +273,9 @@ class Session:
         return runs[0]
 
     def _keep_files_here(self, run: Run) -> None:
-        """Have a run's files lie below this output folder, where its experiment keeps them below another one, which
-        may be gone: MLflow gives a run the place of its experiment.
+        """Point a run's files to this output folder where its experiment points elsewhere.
+
+        MLflow gives a run the location of its experiment, which may no longer exist.
         """
         end = f"/{run.info.run_id}/artifacts"
         place = run.info.artifact_uri.removesuffix(end)
@@ -401,7 +403,7 @@ def _last_steps(client: MlflowClient, run: str) -> dict[str, int]:
 
 # ------------------------------------------------------------------------------------------------ the SQLite file
 def sqlite_uri(path: Path) -> str:
-    """Return the URI of a database; a path with signs that no URI can have is linked from a temporary folder."""
+    """Return the URI of a database; a path with characters that no URI can have is linked from a temporary folder."""
     from sqlalchemy.engine import make_url
 
     uri = f"sqlite:///{path}"
@@ -419,7 +421,7 @@ def _sqlite_path(uri: str) -> Path | None:
 
 
 def _is_database(uri: str) -> bool:
-    """Whether a tracking URI names a database, whose clients say where files lie; servers and folders say so
+    """Return whether a tracking URI names a database: its clients decide where files are, as servers and folders do
     themselves.
     """
     return uri.partition(":")[0].partition("+")[0] in DATABASES
@@ -456,9 +458,7 @@ def _create_database(path: Path) -> None:
 
 
 def mend_locations(out: Path) -> None:
-    """Have experiments and runs keep their files beside the database: MLflow stores absolute paths, which a moved or
-    copied folder makes wrong.
-    """
+    """Point experiments and runs to files beside the database: MLflow's absolute paths break when a folder is moved."""
     database, files = out.absolute() / DATABASE, _files_uri(out)
     with closing(sqlite3.connect(database, timeout=PROBE_SECONDS)) as connection, connection:
         old = [
@@ -477,9 +477,7 @@ def mend_locations(out: Path) -> None:
 
 
 def _check_schema(connection: Connection, uri: str) -> None:
-    """Raise TrackingError where another version of MLflow has made the tables, which MLflow upgrades at times, without
-    a question.
-    """
+    """Raise TrackingError where the tables are of another version of MLflow, which may upgrade them without asking."""
     from sqlalchemy import inspect, text
 
     if not inspect(connection).has_table("alembic_version"):
@@ -502,7 +500,7 @@ def _check_schema(connection: Connection, uri: str) -> None:
 
 
 def _mend_moved(connection: Connection, out: Path) -> None:
-    """Have runs of a database of one's own keep their files in this output folder, where it was moved with them."""
+    """Point the runs of a user's own database to this output folder after it was moved."""
     from sqlalchemy import inspect, text
 
     if not inspect(connection).has_table("runs"):
@@ -521,7 +519,7 @@ def _mend_moved(connection: Connection, out: Path) -> None:
 
 @contextmanager
 def _connected(uri: str) -> Iterator[Connection]:
-    """Connect to MLflow's database, for what its clients cannot change; what the block does is committed as a whole."""
+    """Connect to MLflow's database for changes that its clients cannot make; the block is one transaction."""
     from sqlalchemy import create_engine
 
     engine = create_engine(uri)

@@ -27,12 +27,12 @@ COLUMNS = ("attributes.`Duration`", "attributes.`Dataset`", "params.`method`", "
 
 
 def view_key(parent: str) -> str:
-    """The key of the view on the children of a run."""
+    """Return the key of the view on the children of a run."""
     return parent[:24]
 
 
 def view_path(experiment: str, key: str) -> str:
-    """The part of an address after that of the server."""
+    """Return the path of the view's page, relative to the server."""
     query = {"workflowType": "machine_learning", "compareRunsMode": "CHART", "viewStateShareKey": key}
     return f"/#/experiments/{experiment}/runs?{urlencode(query)}"
 
@@ -40,8 +40,10 @@ def view_path(experiment: str, key: str) -> str:
 def view_state(
     parent: str, headline: Sequence[tuple[str, str]], metrics: Iterable[str], order: str = f"tags.`{ORDER_TAG}`"
 ) -> str:
-    """The value of the tag: the children of `parent`, a bar chart for each metric of `headline` (name and heading), and
-    folded sections for those of the other `metrics`.
+    """Return the value of the view's tag.
+
+    The view has the children of `parent`, a bar chart for each metric of `headline` (name and heading), and folded
+    sections for the other `metrics`.
 
     order: what the children are sorted by; not their time, by which the page folds them below their parent.
     """

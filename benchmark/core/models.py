@@ -26,12 +26,12 @@ WORDS = {
     "a valid string": "text", "a valid integer": "a whole number", "a valid number": "a number",
     "a valid boolean": "true or false", "less than or equal to": "at most", "greater than or equal to": "at least",
 }  # fmt: skip
-"""pydantic's words, and those of someone who writes YAML."""
+"""pydantic's terms, and those of a YAML file's author."""
 T = TypeVar("T")
 
 
 def parse_json(kind: type[T], text: str | bytes, where: object) -> T:
-    """JSON as a model. Raises UserError that begins with `where`."""
+    """Parse JSON into a model. Raises UserError that begins with `where`."""
     try:
         adapter: TypeAdapter[T] = _adapter(cast(Any, kind))
         return adapter.validate_json(text)
@@ -40,7 +40,7 @@ def parse_json(kind: type[T], text: str | bytes, where: object) -> T:
 
 
 def read_json(path: Path, name: str = "") -> tuple[str, Any]:
-    """The text of a JSON file, and its content, None where it is no JSON (which `parse_json` says better).
+    """Return the text of a JSON file and its content, None where it is no JSON: `parse_json` has the better message.
 
     name: what the error begins with, such as `--against`. Raises UserError where the file cannot be read, or a name is
     there twice in an object.
@@ -68,19 +68,19 @@ def read_json(path: Path, name: str = "") -> tuple[str, Any]:
 
 
 def parse(kind: type[T], data: Any, where: object) -> T:
-    """Values as JSON or YAML has them (lists, mappings, scalars) as a model. Raises UserError as `parse_json`."""
+    """Parse values of JSON or YAML (lists, mappings, scalars) into a model. Raises UserError as `parse_json`."""
     return parse_json(kind, json.dumps(data), where)
 
 
 def dump(model: Any) -> dict[str, Any]:
-    """A model as JSON has it."""
+    """Return a model as JSON values."""
     kind: Any = type(model)
     values: dict[str, Any] = _adapter(kind).dump_python(model, mode="json")
     return values
 
 
 def fault_line(error: ValidationError, kind: type) -> str:
-    """The first fault in one line: `row 1: guide must be 'T' or 'R', not 'X'`; how many more there are behind it."""
+    """Return the first fault, and how many more there are: `row 1: guide must be 'T' or 'R', not 'X'`."""
     faults = error.errors(include_url=False, include_context=True)
     first, more = faults[0], len(faults) - 1
     rest = f" (and {more} more fault{'s' if more > 1 else ''})" if more else ""
@@ -127,7 +127,7 @@ def _path(location: Sequence[str | int], end: str) -> str:
 
 
 def _fields(kind: Any, location: Sequence[str | int]) -> list[str]:
-    """The fields of the model at a location in another; none where it has no model."""
+    """Return the fields of the model at a location in another; none where it has no model."""
     for part in location:
         models = [kind, *get_args(kind)]
         matching = next((hint for model in models for name, hint in _hints(model).items() if name == part), None)

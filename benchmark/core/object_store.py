@@ -1,4 +1,4 @@
-"""Artifacts in an object store (S3 and what speaks its protocol), with the output folder as a cache.
+"""Artifacts in an object store (S3 or compatible), with the output folder as a cache.
 
 Below the URL:
 
@@ -10,8 +10,8 @@ Below the URL:
 Nothing is listed but the folder of one key, so no call grows with what is there. What is downloaded is held against the
 hashes of its manifest before it is put into the cache.
 
-A store that does not answer is asked again for `PATIENCE` seconds. What was finished, and could not be uploaded, stays
-in the cache with a mark in `cache/to-upload/`, and is uploaded by the next process that wants it.
+Requests to a store that does not answer are repeated for `PATIENCE` seconds. What was finished, and could not be
+uploaded, stays in the cache with a mark in `cache/to-upload/`, and is uploaded by the next process that wants it.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ class ObjectFiles:
         self.patience = PATIENCE if protocol == "s3" else 0.0
         """Seconds for which a store that does not answer is asked again."""
         self._silent = False
-        """Whether it did not answer for as long as that when it was last asked: then it is asked once."""
+        """Whether the last request failed for that long: then a request is tried once."""
 
     def _ask(self, what: Callable[[], Answer]) -> Answer:
-        """Ask the store, again where it does not answer. Raises RunFailed where that is in vain for `patience` seconds.
+        """Run a request, and repeat it while the store does not answer. Raises RunFailed after `patience` seconds.
 
-        Errors of other stores, of this machine's disk, and those that say what is there, are raised as they are.
+        Errors of other stores and of this machine's disk, FileNotFoundError and FileExistsError are raised as they are.
         """
         if not self.patience:
             return what()
@@ -175,7 +175,7 @@ FRESH: Mapping[str, Mapping[str, Any]] = {
     "s3": {"use_listings_cache": False, "skip_instance_cache": True},
     "file": {"auto_mkdir": True},
 }
-"""Options of file systems with which other processes' objects are seen at once."""
+"""Options of file systems that make other processes' objects visible at once."""
 
 
 class ObjectStore(Store):
@@ -189,7 +189,7 @@ class ObjectStore(Store):
         self.shared = True
         self._locks = Leases(self._lease_files())
         self._remote: set[str] = set()
-        """Keys of artifacts that are known to be there."""
+        """Keys of artifacts known to be in the store."""
 
     def _lease_files(self) -> LeaseFiles:
         if self.url.startswith("file://"):
@@ -197,7 +197,7 @@ class ObjectStore(Store):
         return _FolderOfObjects(self._files, LEASES)
 
     def check(self) -> None:
-        """Raise UserError where objects cannot be written, or where a name can be created twice."""
+        """Raise UserError where objects cannot be written or conditional writes do not work."""
         probe = f"{LEASES}/probe-{uuid4().hex}"
         patience, self._files.patience = self._files.patience, 0.0
         try:
@@ -225,7 +225,7 @@ class ObjectStore(Store):
         return super().find_or_set_aside(recipe, tell, held) or self.find(recipe)
 
     def exists(self, recipe: Recipe) -> bool:
-        """Return whether its manifest is in the store; of one in the cache that is known."""
+        """Return whether the store has its manifest; an uploaded artifact of the cache counts without a request."""
         if recipe.key in self._remote or (super().exists(recipe) and not self._mark(recipe).exists()):
             return True
         there = self._files.exists(f"{ARTIFACTS}/{recipe.folder}/{MANIFEST}")
@@ -237,7 +237,7 @@ class ObjectStore(Store):
         self, recipe: Recipe, partial: Path, keep: list[str], facts: Mapping[str, Any], seconds: float,
         made: Mapping[str, Any],
     ) -> Artifact:  # fmt: skip
-        """Finish it in the cache, and upload it: the pack, then the manifest. Raises LeaseLost.
+        """Finish an artifact in the cache and upload it, its manifest last. Raises LeaseLost.
 
         Where the store does not answer, it stays in the cache until it does.
         """
@@ -325,7 +325,7 @@ class ObjectStore(Store):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _unpack(self, name: str, folder: Path, manifest: Manifest) -> None:
-        """Extract the files of a manifest, and no others. Raises ValueError where one is not what it says."""
+        """Extract the files of a manifest and no others. Raises ValueError where one differs from it."""
         pack = self._incoming()
         try:
             self._files.download(name, pack)
@@ -478,7 +478,7 @@ def _states(recipe: Recipe) -> str:
 
 
 def _number_of(partial: Path) -> int:
-    """Return the number of the lease that a folder is worked in with."""
+    """Return the number of the lease in the name of a working folder."""
     return int(partial.name.split(".")[-2])
 
 

@@ -1,4 +1,4 @@
-"""File names and texts as messages print them."""
+"""File names and texts made safe to print."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def printable_lines(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Remove characters that would move a terminal's cursor."""
+    """Escape characters that a terminal would not print, such as those that move its cursor."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 

@@ -37,7 +37,7 @@ class Bar(Protocol):
 
 
 class _Stderr:
-    """Stderr as it is at the moment. That it cannot be written (a closed terminal, a full disk) costs no result."""
+    """The current stderr; errors of writing to it (a closed terminal, a full disk) are ignored."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):
@@ -75,7 +75,7 @@ class Reporter:
         self.console.print(f"[yellow]warning:[/yellow] {escape(text)}", soft_wrap=True)
 
     def pass_on(self, line: str) -> None:
-        """Print a line that a library wrote to the stderr of a worker, as it is."""
+        """Print a line that a library wrote to a worker's stderr, unchanged."""
         self.console.print(line, soft_wrap=True, markup=False, emoji=False)
 
     @contextmanager
@@ -113,7 +113,7 @@ class Reporter:
         )  # fmt: skip
 
     def _row(self, progress: Progress, name: str, total: int, done: int) -> TaskID:
-        """The bar of a stage, which exists from its start; a new one for other work."""
+        """Return the bar of a running stage, or a new one for other work."""
         if name not in self._rows:
             self._rows[name] = progress.add_task(name, total=None, note="")
         progress.reset(self._rows[name], total=total, completed=done)
@@ -137,7 +137,7 @@ class PlanProgress:
         self._ended += 1
 
     def put_back(self, name: str) -> None:
-        """The stage does not run any more, and begins again later."""
+        """A stage was interrupted and begins again later."""
         self._begun -= 1
 
     def left(self, seconds: float) -> None:
@@ -200,12 +200,12 @@ class Pace:
 
     @property
     def took(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return time.monotonic() - self._start
 
     @property
     def left(self) -> float | None:
-        """Seconds to the end; None before the first piece is done."""
+        """Return the seconds left; None before the first step is done."""
         done = self.done - self._first
         return self.took / done * (self.total - self.done) if done else None
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 HARNESS = "benchmark"
-"""Its code has no part in a method's digest: stages have versions of their own."""
+"""The harness, which is left out of a method's digest: stages have versions of their own."""
 HARNESS_FOLDER = Path(__file__).parents[1]
 DATA = {".json", ".toml", ".yaml", ".yml", ".csv", ".txt", ".so", ".pyd"}
 """Suffixes of files in a method's own package that its behaviour may depend on, beside its modules."""
@@ -31,7 +31,7 @@ IMPORTERS = {"import_module", "__import__"}
 
 
 def source_digest(module: str) -> str:
-    """SHA-256 of the source of `module`, of its package, and of all that these import but installed libraries.
+    """Return the SHA-256 of the source of `module`, of its package, and of their imports except installed libraries.
 
     Its package is the folder with an `__init__.py` that holds it, data files included. Raises ModuleNotFoundError where
     there is no such module, OSError where it is not a readable file.
@@ -43,7 +43,7 @@ def source_digest(module: str) -> str:
 
 
 def error_line(error: BaseException) -> str:
-    """An exception of a user's code in one line: its type, its message, and the last line of that code it passed."""
+    """Return an exception of a user's code in one line: type, message, and the last line of that code it passed."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".removesuffix(": ")
     if isinstance(error, SyntaxError):
         return text  # its message has the place
@@ -58,8 +58,9 @@ def error_line(error: BaseException) -> str:
 
 
 def normal_form(node: object) -> object:
-    """Nested tuples of an abstract syntax tree: equal for sources that differ in comments and formatting alone, and the
-    same in every version of Python.
+    """Return an abstract syntax tree as nested tuples, the same in every version of Python.
+
+    Sources that differ only in comments and formatting have equal tuples.
     """
     if isinstance(node, ast.AST):
         fields = ((name, getattr(node, name, None)) for name in node._fields if name not in {"ctx", "kind"})
@@ -68,7 +69,10 @@ def normal_form(node: object) -> object:
 
 
 def imported_names(tree: ast.AST, module: str, is_package: bool) -> set[str]:
-    """Absolute names of what a module may import, wherever in it; a name imported from a module may be a module too."""
+    """Return the absolute names that a module may import, anywhere in it.
+
+    A name imported from a module may itself be a module.
+    """
     package = module if is_package else module.rpartition(".")[0]
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -90,7 +94,7 @@ def imported_names(tree: ast.AST, module: str, is_package: bool) -> set[str]:
 
 # -------------------------------------------------------------------------------------------- which files
 def _files(module: str) -> dict[str, Path]:
-    """The files behind a module, by a name that does not depend on where they lie."""
+    """Return the files of a module by names that do not depend on their location."""
     importlib.invalidate_caches()  # a file may have been written a moment ago
     files: dict[str, Path] = {}
     specs = list(_chain(module))
@@ -150,21 +154,21 @@ def _folder_files(package: ModuleSpec) -> Iterator[tuple[str, Path]]:
 
 
 def _is_installed(spec: ModuleSpec) -> bool:
-    """Whether a module is one of Python's own, or lies where packages are installed."""
+    """Return whether a module is one of Python's own, or lies where packages are installed."""
     if spec.origin in {"built-in", "frozen"}:
         return True
     return any(map(in_library, [spec.origin] if spec.origin else spec.submodule_search_locations or ()))
 
 
 def in_library(path: str) -> bool:
-    """Whether a file is one of Python's own, or lies where packages are installed."""
+    """Return whether a file is one of Python's own, or lies where packages are installed."""
     paths = sysconfig.get_paths()
     folders = {paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], site.getusersitepackages()}
     return path.startswith("<frozen ") or any(Path(path).is_relative_to(folder) for folder in folders)
 
 
 def _distribution(top: ModuleSpec) -> set[str]:
-    """Top-level modules of the installed distribution that `top` belongs to; empty where it is not installed."""
+    """Return the top-level modules of the installed distribution of `top`; empty where it is not installed."""
     if not _is_installed(top):
         return set()
     owners = packages_distributions()
@@ -174,7 +178,7 @@ def _distribution(top: ModuleSpec) -> set[str]:
 
 # -------------------------------------------------------------------------------------------- their digests
 def _parsed(path: Path) -> ast.AST:
-    """A module's tree; an empty one where it is no Python, which its import will say."""
+    """Return a module's syntax tree; an empty one where it does not parse, which its import reports."""
     try:
         return ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError):
@@ -191,7 +195,7 @@ def _file_digest(path: Path) -> str:
 
 # -------------------------------------------------------------------------------------------- this project's own code
 def project_digest(packages: Sequence[str] = PROJECT) -> str:
-    """SHA-256 of the modules of this project, without comments, docstrings and formatting."""
+    """Return the SHA-256 of the modules of this project, without comments, docstrings and formatting."""
     digest = hashlib.sha256()
     for package in packages:
         for path in sorted((HARNESS_FOLDER.parent / package).rglob("*.py")):
@@ -201,7 +205,7 @@ def project_digest(packages: Sequence[str] = PROJECT) -> str:
 
 
 class _Wordless(ast.NodeTransformer):
-    """Takes docstrings away."""
+    """Removes docstrings."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node

@@ -18,7 +18,7 @@ class StoreAddress:
     url: str = ""
 
     def open(self, patience: float | None = None) -> Store:
-        """Open it. patience: seconds to wait for an artifact that another process makes, as `Store` has it."""
+        """Open the store. patience: as in `Store`, seconds to wait for an artifact that another process makes."""
         if self.url:
             return ObjectStore(self.root, self.url, patience)
         return Store(self.root, self.shared, patience)

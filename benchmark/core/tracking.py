@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str], None]
 RETRY_SECONDS = 30.0
-"""Until MLflow is tried again after an error, while a suite runs."""
+"""Seconds until MLflow is tried again after an error, while a suite runs."""
 CLOSE_SECONDS, STOP_SECONDS = 120.0, 5.0
 """To wait at most until all is logged: at the end, and after Ctrl-C."""
 JOURNALS, ADDRESSES = "tracking", "cache/mlflow"
@@ -103,7 +103,9 @@ class MlflowTracker(Tracker):
         warn: Tell,
         say: Tell = lambda _: None,
     ) -> None:
-        """parameters: of the suite's run, asked for at the start. say: is told the address of the comparison."""
+        """parameters: returns those of the suite's run, called at the start. say: receives the address of the
+        comparison.
+        """
         self._journal = Journal(out, plan)
         self._out, self._parameters = out, parameters
         self._log = SuiteLog(
@@ -178,7 +180,7 @@ class MlflowTracker(Tracker):
             self._journal.write(self._log)
 
     def close(self) -> None:
-        """Log all that is left, or what an earlier call could not; wait `CLOSE_SECONDS` at most."""
+        """Log the rest, or what an earlier call could not log; wait `CLOSE_SECONDS` at most."""
         if self._log.metrics is None:
             if not self._journal.exists() or (earlier := self._journal.read(self._warn)) is None:
                 self._address.tell(self._say)
@@ -197,7 +199,7 @@ class MlflowTracker(Tracker):
         self._address.tell(self._say)
 
     def interrupted(self) -> None:
-        """Do so if MLflow answers within `STOP_SECONDS`."""
+        """Mark the open runs as killed, if MLflow answers within `STOP_SECONDS`."""
         with self._condition:
             self._stopped = self._ended = True
             self._condition.notify()
@@ -265,14 +267,14 @@ class MlflowTracker(Tracker):
             self._session.stopped()
 
     def _tell(self, error: BaseException, end: str) -> None:
-        """The one warning of a run."""
+        """Print the warning, once a run."""
         if not self._warned:
             self._warned = True
             self._warn(f"{describe(error, self._out)}; {end}")
 
 
 def deliver_missed(out: Path, plan: str, warn: Tell, say: Tell = lambda _: None) -> None:
-    """Log what earlier calls for that plan could not. say: is told the address of the comparison."""
+    """Log what earlier calls of this plan could not log. say: receives the address of the comparison."""
     if Journal(out, plan).exists():
         MlflowTracker(out, plan, "", [], dict, "", warn, say).close()
     else:
@@ -286,13 +288,13 @@ class Address:
         self._out, self._path = out, out / ADDRESSES / f"{plan[:24]}.json"
 
     def write(self, path: str) -> None:
-        """Remember it."""
+        """Write the address."""
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_text(self._path, json.dumps([os.environ.get(URI, ""), path]))
 
     def tell(self, say: Tell) -> None:
-        """Say where the comparison is, if it is in the MLflow that is logged to now."""
+        """Print the address of the comparison, if it is in the current MLflow."""
         with suppress(ValueError, TypeError):
             uri, path = read_memory(self._path)
             if uri == os.environ.get(URI, "") and isinstance(path, str):
@@ -306,7 +308,7 @@ class Journal:
         self._path = out / JOURNALS / f"{plan[:24]}.json"
 
     def exists(self) -> bool:
-        """Whether something is left to log."""
+        """Return whether something is left to log."""
         return self._path.is_file()
 
     def write(self, log: SuiteLog) -> None:
@@ -317,7 +319,7 @@ class Journal:
             write_text(self._path, f"{_digest(text)}\n{text}\n")
 
     def read(self, warn: Tell) -> SuiteLog | None:
-        """What is left to log. A damaged journal is removed, with a line."""
+        """Return the log that is still to be delivered. A damaged journal is removed, with a warning."""
         with suppress(OSError, ValueError, TypeError, KeyError):
             digest, text = read_regular(self._path, MOST_OF_A_MEMORY).decode().splitlines()
             if digest == _digest(text):

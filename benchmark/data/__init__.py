@@ -1,1 +1,1 @@
-"""Data sets: what a face set is, where each one comes from, how it is split, drawn from and edited."""
+"""Data sets: the face set, its sources, its split by identity, and the lists of edits."""

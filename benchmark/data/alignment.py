@@ -1,6 +1,6 @@
 """Align faces with the training pictures of the judge: rotate, shift and scale by landmarks, repeating the edge.
 
-A judge trained on aligned faces recognises next to nothing in a face that is tilted or half as large.
+A judge trained on aligned faces fails on faces that are tilted or half as large.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ def mean_landmarks(faces: FaceSet, subset: Subset) -> dict[int, np.ndarray]:
 
 
 def similarity(points: np.ndarray, goal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The turn with scale (2 x 2) and the shift (2) that bring N x 2 points nearest to others, in the least-squares
-    sense and without mirroring (Umeyama, 1991).
+    """Return the least-squares similarity from N x 2 points to others (Umeyama, 1991).
+
+    It is a rotation with scale (2 x 2) and a shift (2), without mirroring.
     """
     start, end = points.mean(0), goal.mean(0)
     u, lengths, v = np.linalg.svd((goal - end).T @ (points - start))

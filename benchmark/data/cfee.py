@@ -56,7 +56,7 @@ class CFEE(Photographs):
 
     @classmethod
     def index_folder(cls, folder: Path) -> PhotoIndex:
-        """By the names."""
+        """Index the pictures by file names."""
         photos, aside, others, compound = [], [], 0, 0
         walk = FolderWalk(folder)
         for path in walk:

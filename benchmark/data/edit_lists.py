@@ -41,7 +41,7 @@ class EditList:
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The expressions that are targets."""
+        """Return the expressions that are targets."""
         return self.targets or EXPRESSIONS
 
     def make(self, faces: FaceSet) -> pd.DataFrame:
@@ -85,14 +85,14 @@ class EditList:
         return pd.DataFrame(rows)
 
     def _gallery(self, faces: FaceSet, test: np.ndarray) -> list[int]:
-        """Rows of the faces to look at."""
+        """Return the rows of the faces that are shown."""
         assert self.gallery is not None
         cameras = sorted(SUBSET_CAMERAS[self.subset], key=lambda camera: abs(camera - 90))
         shown = faces.table.iloc[test].assign(row=test, placement=faces.placements[test])
         own = shown["expression"] == ("neutral" if self.wanted != ("neutral",) else "happy")
         seen = shown["gaze"] == "frontal"
         other = ~shown["expression"].isin(self.wanted) if len(self.wanted) == 1 else own | True
-        # The best that the set has: not every folder has neutral faces that look ahead.
+        # Not every folder has neutral faces that look ahead.
         shown = next((shown[these] for these in (own & seen, own, other & seen, other) if these.any()), shown[:0])
         placements = list(dict.fromkeys(shown["placement"]))
         chosen: list[int] = []
@@ -104,7 +104,7 @@ class EditList:
 
     @staticmethod
     def _reference(table: pd.DataFrame, candidates: np.ndarray, identity: str, seed: int, target: str) -> int:
-        """A test picture of another identity with the target expression, drawn with the pair's own seed."""
+        """Return a test picture of another identity with the target expression, drawn with the pair's own seed."""
         others = candidates[(table["identity"].iloc[candidates] != identity).to_numpy()]
         if not len(others):
             raise UserError(f"no second test identity shows '{target}', so there is no reference for {identity}")
@@ -114,11 +114,11 @@ class EditList:
 GALLERY = 4
 """Faces shown in the figures for each row."""
 TARGET_GALLERY = 9
-"""The same where a suite has but some targets, and a face is a column: three placements by three cameras."""
+"""The same for a suite of few targets, where a face is a column: three placements by three cameras."""
 
 
 def edit_lists(subset: Subset, targets_per_source: int | None, targets: tuple[str, ...]) -> tuple[EditList, EditList]:
-    """The protocol's edits of a subset: those that are measured, and those that are shown."""
+    """Return the protocol's edits of a subset: those that are measured, and those that are shown."""
     shown = TARGET_GALLERY if targets else GALLERY
     return (
         EditList(subset, EDIT_SEED, targets_per_source, targets=targets),
@@ -127,8 +127,9 @@ def edit_lists(subset: Subset, targets_per_source: int | None, targets: tuple[st
 
 
 def why_no_edits(faces: FaceSet, subset: Subset) -> str:
-    """Why the test pictures of a subset cannot be edited by label and by reference, or its train pictures not trained
-    on; "" where they can. To be asked before any long work.
+    """Return why a subset cannot be trained on, or edited by label and by reference; "" where it can.
+
+    Call it before any long work.
     """
     table = faces.table
     for split in ("train", "test"):

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 MOST_BYTES, MOST_ROWS = 1 << 31, 10_000_000
 """Of a table's file, and of a table."""
 LARGEST_UNIT = 2 * ACTION_UNIT_MAX
-"""Of an action unit: beyond it no scale of intensities goes."""
+"""Largest value of an action unit on any scale of intensities."""
 FARTHEST = 1e5
 """Pixels by which a landmark may lie from the picture's corner; pictures have at most 16,384."""
 KNOWN = ("face_id", "expression", *ACTION_UNITS, "landmarks")
-"""The columns that say what is known of a face."""
+"""Columns of annotations."""
 NEEDED = ("face_id", "identity", "group", "expression", "camera", "gaze", *ACTION_UNITS, "landmarks", "visible")
-"""Those of a set."""
+"""Columns of a set."""
 _WORDS = {"expression": EXPRESSIONS, "camera": CAMERAS, "gaze": GAZES}
 
 
 def read_face_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a file, compare it with the SHA-256 recorded beside it, where there is one, and parse it.
+    """Read and parse a file, checked against the SHA-256 recorded beside it, if any.
 
     Raises OSError where it cannot be read, and ValueError as `parse_face_table` does.
     """

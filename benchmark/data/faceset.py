@@ -1,4 +1,4 @@
-"""The face set: pictures of one size and the table that says what each shows."""
+"""The face set: pictures of one size, and the table that describes each of them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ COLUMNS = (
     "split",
 )
 PLACEMENT, ALIGNED = "placement", "aligned"
-"""An optional column: where faces stand that were not put into the middle; where it is absent, all are aligned."""
+"""Optional column: the placement of a face that is not aligned. Without it, all faces are aligned."""
 MEASURED_LANDMARKS = ("the table", "OpenFace", "dlib")
-"""Sources of a photograph's landmarks that have seen it."""
+"""Sources of landmarks that were detected in the photograph itself."""
 IMAGES, TABLE = "images.npy", "faces.parquet"
 
 
@@ -91,7 +91,7 @@ class FaceSet:
         return self._own(self.landmarks, "landmarks_by", MEASURED_LANDMARKS)
 
     def _own(self, values: np.ndarray, column: str, names: Sequence[str]) -> np.ndarray:
-        """The values, NaN where `column`, which photographs have, says that they are of something else."""
+        """Return the values; NaN where `column`, which only photographs have, names a source other than the picture."""
         if column not in self.table:
             return values
         own = self.table[column].isin(names).to_numpy()
@@ -102,8 +102,9 @@ class FaceSet:
         return np.asarray(self.table["landmarks"].iloc[row], np.float32).reshape(LANDMARKS, 2)
 
     def rows(self, subset: Subset, split: str, identities: Sequence[str] | None = None) -> np.ndarray:
-        """Indices of the faces of `subset` and `split` ("train" or "test"), ascending; of `identities` only, if
-        given.
+        """Return the indices of the faces of a subset and a split ("train" or "test"), ascending.
+
+        identities: restrict them to these.
         """
         chosen = self.table["camera"].isin(SUBSET_CAMERAS[subset]) & (self.table["split"] == split)
         if identities is not None:
@@ -111,7 +112,7 @@ class FaceSet:
         return np.flatnonzero(chosen.to_numpy())
 
     def identities(self, split: str) -> list[str]:
-        """The identities of a split, sorted."""
+        """Return the identities of a split, sorted."""
         return sorted(self.table.loc[self.table["split"] == split, "identity"].unique())
 
     def save(self, folder: Path) -> None:

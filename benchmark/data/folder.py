@@ -42,7 +42,7 @@ NEEDED = ("path", "identity", "expression")
 HEADER = "path,identity,expression"
 READ = frozenset(name.lower() for name in (*NEEDED, "group", "camera", "gaze", *ACTION_UNITS, *X, *Y))
 LONGEST, LONGEST_PATH = 255, 4095
-"""Bytes of a name, and of a path, that file systems take."""
+"""Most bytes of a name and of a path on common file systems."""
 
 
 class Folder(Photographs):
@@ -58,7 +58,7 @@ class Folder(Photographs):
 
     @classmethod
     def title_of(cls, folder: Path) -> str:
-        """By its table."""
+        """Recognise a folder by its table."""
         try:
             return "pictures with a table" if cls.index_folder(folder).photos else ""
         except UserError:
@@ -110,12 +110,12 @@ class Folder(Photographs):
 
 
 def _labels(photo: Photo) -> tuple[object, ...]:
-    """What a line says of a picture, without its numbers."""
+    """Return the labels in a line of the table, without its numbers."""
     return photo.identity, photo.group, photo.expression, photo.camera, photo.gaze
 
 
 def _with_groups(photos: Sequence[Photo]) -> list[Photo]:
-    """Give pictures without a group that of their person's others."""
+    """Give pictures without a group the group of their person's other pictures."""
     groups: dict[str, Counter[str]] = {}
     for photo in photos:
         if photo.group:
@@ -125,7 +125,7 @@ def _with_groups(photos: Sequence[Photo]) -> list[Photo]:
 
 
 def _with_unique_ids(photos: Sequence[Photo], folder: Path) -> list[Photo]:
-    """Tell pictures apart whose paths differ in odd characters or the suffix only."""
+    """Make face ids unique where paths differ only in special characters or the suffix."""
     count = Counter(photo.face_id.lower() for photo in photos)
 
     def own(photo: Photo) -> str:
@@ -136,8 +136,9 @@ def _with_unique_ids(photos: Sequence[Photo], folder: Path) -> list[Photo]:
 
 
 def find_table(folder: Path) -> tuple[Path, dict[str, str], list[Row]]:
-    """The one CSV file of the folder's top that has the columns, its columns by their small-letter names, and its
-    rows. Raises UserError where there is none, or more than one.
+    """Return the CSV file in the folder that has the columns, its columns by lower-case name, and its rows.
+
+    Raises UserError where no file has them, or several have.
     """
     tables = []
     near: list[str] = []
@@ -232,6 +233,6 @@ def _as_path(path: str) -> Path:
 def _numbers(
     row: Row, columns: Mapping[str, str], wanted: Sequence[str], read: Callable[[str], float]
 ) -> np.ndarray | None:
-    """Cells by name; None where the table has no such columns, or the line has nothing in them."""
+    """Return cells by name; None where the table lacks the columns, or the line leaves them empty."""
     names = [columns[name.lower()] for name in wanted if name.lower() in columns]
     return np.array([read(name) for name in names]) if any(row.cells[name] for name in names) else None

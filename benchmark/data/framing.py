@@ -35,7 +35,7 @@ class FacePosition:
     side: float
 
     def is_usable(self) -> bool:
-        """Whether a face can be there: finite numbers, a side of more than a hundredth, nothing tens of sides away."""
+        """Return whether the position is plausible: finite, and within the bounds on a face's position and side."""
         values = (self.x, self.y, self.side)
         numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
         return numbers and all(abs(value) < FARTHEST for value in values) and self.side >= SMALLEST
@@ -51,8 +51,9 @@ class Framing:
 
     @classmethod
     def measured(cls, landmarks: np.ndarray, size: int) -> Framing | None:
-        """The framing of pictures of `size` px from their landmarks (N x 68 x 2), those without being left out; None
-        where no picture has any.
+        """Return the framing of pictures of `size` px from their landmarks (N x 68 x 2).
+
+        Pictures without landmarks (NaN) are left out; None where no picture has any.
         """
         known = landmarks[np.isfinite(landmarks).all(axis=(1, 2))]
         if not len(known):
@@ -66,7 +67,10 @@ class Framing:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any] | None) -> Framing | None:
-        """The inverse of `as_json`; None for None. Raises ValueError for fields that are no framing of a picture."""
+        """Build a framing from JSON, the inverse of `as_json`; None for None.
+
+        Raises ValueError for fields that are no framing of a picture.
+        """
         if fields is None:
             return None
         try:
@@ -83,11 +87,11 @@ class Framing:
         return cls(mean, lowest, highest)
 
     def as_json(self) -> dict[str, Any]:
-        """The fields as JSON has them."""
+        """Return the fields as JSON has them."""
         return asdict(self)
 
     def covers(self, position: FacePosition) -> bool:
-        """Whether a face is within the range of the training pictures."""
+        """Return whether a face is within the range of the training pictures."""
         if self.lowest is None or self.highest is None:
             return False
         low, high, value = (np.array([p.x, p.y, p.side]) for p in (self.lowest, self.highest, position))
@@ -111,12 +115,12 @@ class Square:
 
     @classmethod
     def centred(cls, width: int, height: int) -> Square:
-        """The largest in the middle of a picture, on whole pixels."""
+        """Return the largest centred square of a picture, on whole pixels."""
         side = min(width, height)
         return cls((width - side) // 2, (height - side) // 2, side)
 
     def box(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom, to a thousandth of a pixel."""
+        """Return left, top, right, bottom, to a thousandth of a pixel."""
         return (
             round(self.left, 3),
             round(self.top, 3),
@@ -129,7 +133,7 @@ class Square:
         return max(0.0, -self.left, -self.top, self.left + self.side - width, self.top + self.side - height)
 
     def moved(self, landmarks: np.ndarray, size: int) -> np.ndarray:
-        """Landmarks of the picture as they are in the square, resized to `size`."""
+        """Return landmarks of the picture in pixels of the square, resized to `size`."""
         corner = np.array([self.left, self.top])
         return np.asarray((landmarks.astype(np.float64) + 0.5 - corner) * (size / self.side) - 0.5)
 
@@ -143,7 +147,7 @@ class Framed:
 
 
 def face_square(landmarks: np.ndarray) -> tuple[float, float, float]:
-    """Centre x, y and side of the square round landmarks (68 x 2): the middle of their extent, and the larger one."""
+    """Return centre x, y and side of the square round landmarks (68 x 2), from their bounding box."""
     points = landmarks.astype(np.float64) + 0.5
     low, high = points.min(0), points.max(0)
     x, y = ((low + high) / 2).tolist()
@@ -151,15 +155,17 @@ def face_square(landmarks: np.ndarray) -> tuple[float, float, float]:
 
 
 def square_for(landmarks: np.ndarray, framing: Framing) -> Square:
-    """The square in which the face of these landmarks (68 x 2) lies where the training pictures have it on average."""
+    """Return the square in which the face has the mean position of the training pictures. landmarks: 68 x 2."""
     x, y, extent = face_square(landmarks)
     side = extent / framing.mean.side
     return Square(x - framing.mean.x * side, y - framing.mean.y * side, side)
 
 
 def frame(landmarks: np.ndarray | None, width: int, height: int, framing: Framing) -> Framed:
-    """The square to cut out of a picture: the centred one without landmarks; the whole of a square picture whose face
-    already lies where training pictures have faces; else that of `square_for`.
+    """Return the square to cut out of a picture.
+
+    It is the centred one without landmarks, the whole of a square picture whose face is in the range of the training
+    pictures, else that of `square_for`.
 
     Raises ValueError for landmarks that cannot be of this picture.
     """

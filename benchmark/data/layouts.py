@@ -1,4 +1,4 @@
-"""Folders as other projects lay them out: what they are, and what to do with them here."""
+"""Folder layouts of other projects: how to recognise them, and what to do with them here."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ TABLE = "write a CSV file with the columns path,identity,expression into it, and
 
 
 def layout_of(folder: Path) -> str:
-    """What a folder holds that names no people, and what to do, as the end of "DIR holds ..."; "" for none that is
-    known.
+    """Return which known layout without identities a folder has, and what to do; "" for none.
+
+    The text ends a sentence "DIR holds ...".
     """
     top = {entry.name.lower() for entry in _entries(folder)}
     if "aus_openface.pkl" in top or ({"train_ids.csv", "test_ids.csv"} & top and "imgs" in top):
@@ -60,7 +61,7 @@ def layout_of(folder: Path) -> str:
 
 
 def _attribute_lists(folder: Path) -> list[str]:
-    """The files TAG_ATTRIBUTE.txt, of a tag with two of them, whose first line is a picture and its conditions."""
+    """Return the files TAG_ATTRIBUTE.txt, of tags with two, whose first line is a picture and its conditions."""
     lists: dict[str, list[str]] = {}
     for entry in _entries(folder):
         if (named := LIST.fullmatch(entry.name)) and _begins_with_a_picture(Path(entry.path)):
@@ -69,7 +70,7 @@ def _attribute_lists(folder: Path) -> list[str]:
 
 
 def _begins_with_a_picture(path: Path) -> bool:
-    """Whether a text's first line is `PATH 0`, with one number or more."""
+    """Return whether a text's first line is a path and one or more numbers, as `PATH 0`."""
     try:
         with open_regular(path) as stream:
             words = stream.readline(1 << 12).decode("utf-8", "replace").split()

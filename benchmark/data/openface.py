@@ -27,7 +27,7 @@ MARKS = frozenset({"confidence", "success", "face", "face_id", "frame", "timesta
 """Columns that only OpenFace's files have."""
 MOST_BYTES = 1 << 28
 COMPARABLE = 0.8
-"""Faces with at least this share of the highest confidence may all be the one that is meant; less sure ones are not."""
+"""Faces with at least this share of the highest confidence are comparable; others are ignored."""
 
 
 class NoFaceError(UserError):
@@ -55,7 +55,7 @@ class Row:
     cells: Mapping[str, str]
 
     def number(self, column: str) -> float:
-        """A cell. Raises UserError where it is no finite number."""
+        """Return a cell as a number. Raises UserError where it is not finite."""
         text = self.cells[column]
         try:
             value = float(text)
@@ -67,11 +67,11 @@ class Row:
         return value
 
     def unit(self, column: str) -> float:
-        """The intensity of an action unit. Raises UserError outside 0 to 5."""
+        """Return the intensity of an action unit. Raises UserError outside 0 to 5."""
         return intensity(self.number(column), f"{self.where}: column {column}")
 
     def numbers(self, columns: Sequence[str]) -> np.ndarray:
-        """Several cells."""
+        """Return several cells as numbers."""
         return np.array([self.number(column) for column in columns])
 
 
@@ -79,8 +79,9 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
 def read_face(path: Path) -> OpenFace:
-    """The face of the file of one picture; see `face_of`. Raises UserError for the frames of a video, too: which of
-    them belongs to the picture, the file does not say.
+    """Return the face in the file of one picture, as `face_of` does.
+
+    Raises UserError also for the frames of a video: the file does not say which of them is the picture.
     """
     columns, rows = read_rows(path)
     frames = {row.cells["frame"] for row in rows} if "frame" in columns else set()
@@ -93,8 +94,10 @@ def read_face(path: Path) -> OpenFace:
 
 
 def face_of(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> OpenFace:
-    """The face that rows of a file describe: of several the largest of those whose confidence is comparable with the
-    highest, of equal ones the more confident. Rows whose `success` is 0 are passed over.
+    """Return the face that rows of a file describe.
+
+    Of several, it is the largest of those whose confidence is comparable with the highest; of equal ones, the more
+    confident. Rows whose `success` is 0 are skipped.
 
     Raises UserError, naming file and column, for a file that is not OpenFace's, lacks columns, has values that are no
     numbers, or has several faces and nothing that tells which is the largest; NoFaceError where no face was found.
@@ -124,7 +127,7 @@ def _landmarks(row: Row) -> np.ndarray:
 
 
 def _extent(row: Row) -> float:
-    """Square pixels of the box round a face's landmarks, to a whole number, so that shifted copies are equal."""
+    """Return the area of the landmarks' bounding box in whole square pixels, so that shifted copies are equal."""
     return round(float(np.ptp(_landmarks(row), axis=0).prod()))
 
 
@@ -148,7 +151,7 @@ def read_units(path: Path) -> np.ndarray:
 
 
 def intensity(value: float, where: str) -> float:
-    """`value` if an action unit can have it, else UserError."""
+    """Return `value`. Raises UserError where an action unit cannot have it."""
     if not 0 <= value <= ACTION_UNIT_MAX:
         raise UserError(f"{where} is {value:g}, and intensities are 0 to {ACTION_UNIT_MAX:g}")
     return value
@@ -159,7 +162,7 @@ def _confidence(row: Row) -> float:
 
 
 def _complete(path: Path, columns: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether the columns are there; UserError where only some are."""
+    """Return whether the columns exist. Raises UserError where only some of them do."""
     missing = [name for name in wanted if name not in columns]
     if missing and len(missing) < len(wanted):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -168,7 +171,7 @@ def _complete(path: Path, columns: Sequence[str], wanted: Sequence[str]) -> bool
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """All lines that are not empty (at least one): the number in the file, and the cells, stripped of spaces."""
+    """Return the lines that are not empty (at least one): line number and stripped cells."""
     try:
         text = read_regular(path, MOST_BYTES).decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""))
@@ -195,8 +198,9 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def read_rows(path: Path) -> tuple[list[str], list[Row]]:
-    """The header of a CSV file, without stray spaces, and the lines below it. Raises UserError for twofold columns and
-    lines of another length.
+    """Return the stripped header of a CSV file, and the rows below it.
+
+    Raises UserError for duplicate columns and lines of another length.
     """
     (_, header), *lines = _lines(path)
     for name in header:
@@ -215,7 +219,7 @@ def read_rows(path: Path) -> tuple[list[str], list[Row]]:
 
 
 def read_header(path: Path) -> list[str]:
-    """The first line of a CSV file that is not empty, without stray spaces. Raises UserError as `read_rows`."""
+    """Return the first line of a CSV file that is not empty, without stray spaces. Raises UserError as `read_rows`."""
     return _lines(path)[0][1]
 
 
@@ -224,7 +228,7 @@ def _is_unit(name: str) -> bool:
 
 
 def _full(name: str) -> str:
-    """`AU12` as OpenFace names its intensity."""
+    """Return OpenFace's name of the intensity of `AU12` or `AU12_r`."""
     upper = name.upper()
     return f"{upper.removesuffix('_R')}_r"
 

@@ -32,7 +32,7 @@ class FaceTable:
     value: str = ""
 
     def read(self) -> OpenFace:
-        """The face of the picture. Raises UserError as `openface.read_face`."""
+        """Return the face of the picture. Raises UserError as `openface.read_face`."""
         if not self.column:
             return read_face(self.path)
         columns, rows = _rows_by_value(self.path, self.column, _modified(self.path))
@@ -94,7 +94,7 @@ class _Search:
         self._numbers: dict[tuple[Path, Path], dict[str, int]] = {}
 
     def table_of(self, picture: Path) -> FaceTable | None:
-        """Raises UserError where frames cannot be assigned to pictures."""
+        """Find the table of a picture. Raises UserError where frames cannot be assigned to pictures."""
         if self._folder_table is not None:
             if len(self._stems) == 1 and not _key_column_if_any(self._folder_table):
                 return FaceTable(self._folder_table)  # one picture's own file
@@ -148,7 +148,7 @@ class _Search:
 
 
 def _lies_in(value: str, folder: Path) -> bool:
-    """Whether the folders that a cell names above a picture are those that it lies in."""
+    """Return whether the folders in a cell's path are the parents of the picture."""
     named = _parts(value)[:-1]
     return not named or folder.parts[-len(named) :] == named
 
@@ -158,7 +158,7 @@ def _parts(value: str) -> tuple[str, ...]:
 
 
 def _frame_numbers(folder: Path, frames: Sequence[int], path: Path) -> dict[str, int]:
-    """By name, the frame of each picture of a folder. Raises UserError where that is not sure."""
+    """Return the frame of each picture of a folder, by name. Raises UserError where it is ambiguous."""
     names = sorted(path.name for path in folder.iterdir() if is_picture(path) and not path.name.startswith("."))
     matches = [_LAST_NUMBER.search(Path(name).stem) for name in names]
     by_number = {name: int(match[0]) for name, match in zip(names, matches, strict=True) if match}
@@ -179,7 +179,7 @@ def _frame_numbers(folder: Path, frames: Sequence[int], path: Path) -> dict[str,
 
 
 def _key_column_if_any(path: Path) -> str:
-    """The column by which a file of OpenFace's assigns rows to pictures, "" where it has none or is not OpenFace's."""
+    """Return the column that assigns rows to pictures; "" where there is none, or the file is not OpenFace's."""
     try:
         with open_regular(path) as stream:
             header = stream.readline(1 << 16).decode("utf-8-sig", "replace")
@@ -190,7 +190,7 @@ def _key_column_if_any(path: Path) -> str:
 
 
 def _key_column(path: Path) -> str:
-    """The same of a file that is OpenFace's. Raises UserError where it has none."""
+    """Return the column that assigns rows of OpenFace's file to pictures. Raises UserError where there is none."""
     columns, rows = _folder_rows(path, _modified(path))
     by_lower = {name.lower(): name for name in columns}
     for name in NAME_COLUMNS:
@@ -224,7 +224,7 @@ def _rows_by_value(path: Path, column: str, modified: int) -> tuple[list[str], d
 
 @lru_cache(maxsize=4)
 def _values_by_name(path: Path, column: str, modified: int) -> dict[str, list[str]]:
-    """The cells of a column by the file names that they end in."""
+    """Return the cells of a column by the file name at their end."""
     by_name: dict[str, list[str]] = {}
     for value in _rows_by_value(path, column, modified)[1]:
         if parts := _parts(value):

@@ -30,7 +30,7 @@ photographs.
 MOST_BYTES, MOST_PIXELS = 1 << 30, 178_956_970
 """Of a picture's file, and of a picture: what Pillow itself takes for the largest that is no attack."""
 BACKGROUND = (255, 255, 255)
-"""What shows through transparent pixels: RaFD's white wall."""
+"""Background of transparent pixels: white, as RaFD's wall."""
 
 SIXTEEN_BITS = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 """Pillow's modes of grey with more than 8 bits, whose conversion to RGB would cut levels off."""
@@ -49,7 +49,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""By EXIF's orientation, what turns a picture upright."""
+"""The transposition that turns a picture upright, by EXIF orientation."""
 # Up to 179 million pixels are a large photograph; more Pillow refuses itself.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -119,13 +119,14 @@ def _as_rgb(picture: Image.Image) -> Image.Image:
 
 
 def read_upright(source: Path | bytes) -> Image.Image:
-    """The picture of `read_photograph`."""
+    """Return the picture of `read_photograph`."""
     return read_photograph(source).image
 
 
 def _check_jpeg(raw: bytes) -> None:
-    """Raises ValueError for a JPEG file with a hole or foreign bytes in it, which Pillow decodes to shifted or grey
-    blocks without a word.
+    """Raise ValueError for a JPEG file with missing or foreign bytes.
+
+    Pillow decodes it to shifted or grey blocks without an error.
     """
     try:
         decode_jpeg(raw, "GRAY", fastdct=True, fastupsample=True)
@@ -135,7 +136,7 @@ def _check_jpeg(raw: bytes) -> None:
 
 
 def _reduced(picture: Image.Image) -> Image.Image:
-    """Grey of 16 bits as grey of 8, with alpha where one of its levels stands for transparency."""
+    """Reduce grey of 16 bits to 8, with alpha where one of its levels stands for transparency."""
     levels = np.asarray(picture).astype(np.int64)
     if levels.min() < 0 or levels.max() > 65535:
         raise ValueError("its pixels have more than 16 bits: convert it first")

@@ -1,4 +1,4 @@
-"""What the bytes of a picture's file say beside its pixels: orientation, bits a channel, and how it was compressed.
+"""Facts in a picture's file beside its pixels: orientation, bits a channel, compression.
 
 Metadata (text, XMP, colour profiles, EXIF) may be large or damaged while the pixels are whole. Of all of it only the
 orientation is used, so PNG, JPEG, TIFF and AVIF files are decoded without the rest, and an orientation that cannot be
@@ -51,7 +51,7 @@ class PixelFile:
 
 
 def without_metadata(content: bytes) -> PixelFile:
-    """A PNG, JPEG, TIFF or AVIF file without what is not pixels; other files, and damaged ones, as they are."""
+    """Remove metadata from a PNG, JPEG, TIFF or AVIF file; others, and damaged ones, are returned unchanged."""
     try:
         if content.startswith(PNG_SIGNATURE):
             return _png_pixels(content)
@@ -95,7 +95,7 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _png_text(kind: bytes, text: bytes) -> bytes:
-    """The value of a text chunk, as much of it as is looked through; b"" where it is damaged."""
+    """Return the start of a text chunk's value; b"" where it is damaged."""
     _, _, value = text.partition(b"\0")
     compressed = kind == b"zTXt" or (kind == b"iTXt" and value[:1] == b"\1")
     value = value[1:] if kind == b"zTXt" else b"\0".join(value[2:].split(b"\0")[2:]) if kind == b"iTXt" else value
@@ -139,7 +139,7 @@ def _jpeg_pixels(content: bytes) -> PixelFile:
 
 
 def _tiff_pixels(content: bytes) -> PixelFile:
-    """The file with a shorter list of tags of its first picture, in the same place."""
+    """Return the file with a shorter list of tags of its first picture, in the same place."""
     order = "<" if content.startswith(b"II") else ">"
     (start,) = struct.unpack(f"{order}I", content[4:8])
     (count,) = struct.unpack(f"{order}H", content[start : start + 2])
@@ -159,7 +159,7 @@ def _tiff_pixels(content: bytes) -> PixelFile:
 
 
 def orientation_of(exif: bytes, xmp: bytes = b"") -> int:
-    """The orientation that EXIF, or else XMP, gives: 1 to 8, and 1 where neither says anything that can be read."""
+    """Return the orientation in EXIF, or else XMP: 1 to 8, and 1 where neither can be read."""
     tags = Image.Exif()
     try:
         if len(exif) <= MOST_METADATA:
@@ -173,7 +173,7 @@ def orientation_of(exif: bytes, xmp: bytes = b"") -> int:
 
 
 def bits_per_channel(opened: Image.Image, content: bytes) -> int:
-    """The most bits that a channel has in the file: of more than 8, Pillow keeps the highest 8 in most formats."""
+    """Return the most bits of a channel in the file: Pillow keeps the highest 8 in most formats."""
     if opened.format == "PNG":
         return content[24]
     if opened.format == "TIFF":
@@ -199,7 +199,7 @@ def _jpeg2000_bits(content: bytes) -> int:
 
 
 def compression_of(opened: Image.Image, content: bytes) -> str:
-    """How the pixels were compressed: `lossless`, or the codec, of JPEG with the quality (`JPEG quality 95`)."""
+    """Return the compression of the pixels: `lossless`, or the codec, for JPEG with its quality (`JPEG quality 95`)."""
     if opened.format in ("JPEG", "MPO"):
         return f"JPEG quality {jpeg_quality(opened)}"
     if opened.format == "WEBP":
@@ -214,7 +214,7 @@ def compression_of(opened: Image.Image, content: bytes) -> str:
 
 
 def jpeg_quality(opened: Image.Image) -> int:
-    """The quality (1 to 100) at which the reference encoder writes luminance tables nearest to this JPEG's."""
+    """Return the quality (1 to 100) at which the reference encoder writes luminance tables nearest to this JPEG's."""
     tables: dict[int, list[int]] = opened.quantization  # type: ignore[attr-defined]
     table = np.array(tables[min(tables)], np.float64)
     return int(np.abs(_REFERENCE_TABLES - np.sort(table)).sum(1).argmin()) + 1

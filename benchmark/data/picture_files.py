@@ -90,7 +90,7 @@ class FolderWalk:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file is a picture, by its suffix."""
+    """Return whether a file is a picture, by its suffix."""
     return path.suffix.lower() in PICTURE_SUFFIXES
 
 
@@ -114,8 +114,9 @@ def _inode(folder: Path) -> tuple[int, int]:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether it is neither a file nor a link to nowhere. Raises UserError where its folder's names may be read, and
-    what they stand for not.
+    """Return whether a path is neither a regular file nor a broken link.
+
+    Raises UserError in a folder whose names may be listed but not opened.
     """
     try:
         return not stat.S_ISREG(path.stat().st_mode)

@@ -17,7 +17,7 @@ from benchmark.core.files import fault_of, folder_fault_of
 from benchmark.data.picture_files import PICTURE_SUFFIXES, FolderWalk, count_suffixes, is_picture
 
 PYTORCH_FID_SUFFIXES = frozenset({".bmp", ".jpg", ".jpeg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""The kinds of files that pytorch-fid reads."""
+"""Suffixes that pytorch-fid reads."""
 BATCH_BYTES = 1 << 26
 """Bytes of pixels decoded at once."""
 READERS = 4
@@ -53,19 +53,19 @@ class PictureSet:
     compressions: tuple[str, ...]
 
     def count_sizes(self) -> dict[str, int]:
-        """How many pictures there are of each size ("64x64"), the most frequent first."""
+        """Return the number of pictures by size ("64x64"), most frequent first."""
         return {f"{width}x{height}": count for (width, height), count in Counter(self.sizes).most_common()}
 
     def count_compressions(self) -> dict[str, int]:
-        """How many pictures were compressed in each way (`lossless`, `JPEG quality 95`), the most frequent first."""
+        """Return the number of pictures by compression (`lossless`, `JPEG quality 95`), most frequent first."""
         return dict(Counter(self.compressions).most_common())
 
     def name(self, number: int) -> str:
-        """A picture's path below the folder, without its suffix."""
+        """Return a picture's path below the folder, without its suffix."""
         return self.paths[number].relative_to(self.folder).with_suffix("").as_posix()
 
     def chosen(self, numbers: Sequence[int]) -> PictureSet:
-        """Some of the pictures, in this order."""
+        """Return the pictures with these indices, in this order."""
         return PictureSet(
             self.folder,
             tuple(self.paths[number] for number in numbers),
@@ -85,8 +85,9 @@ class PictureSet:
 
 
 def find_pictures(folder: Path, role: str, recursive: bool = False) -> FolderContent:
-    """The picture files of a folder, or with `recursive` of those in it, too. `role` ("--real") begins the UserError
-    for a folder that is missing, cannot be read or has none.
+    """Return the picture files of a folder; with `recursive`, of its subfolders, too.
+
+    Raises UserError, which begins with `role` ("--real"), for a folder that is missing, unreadable or has no picture.
     """
     if fault := folder_fault_of(folder):
         raise UserError(f"{role} {folder} {fault}")
@@ -154,7 +155,7 @@ def read_all(paths: Sequence[Path]) -> NDArray[np.uint8]:
 
 
 def _describe(path: Path) -> tuple[Size, str] | str:
-    """Size and compression of a picture, or why it cannot be measured."""
+    """Return size and compression of a picture, or why it cannot be measured."""
     try:
         pixels, compression = _read(path)
     except Exception as error:  # decoders raise nearly anything on damaged files, and each is an answer here

@@ -50,7 +50,7 @@ class RaFDName:
 
     @classmethod
     def parse(cls, name: str) -> RaFDName:
-        """The parts of a file name. Raises ValueError, saying why, for one that is not RaFD's."""
+        """Return the parts of a file name. Raises ValueError, saying why, for one that is not RaFD's."""
         match = NAME.fullmatch(name)
         if match is None:
             raise ValueError(f"is not named as RaFD names its pictures ({LIKE})")
@@ -96,7 +96,7 @@ class RaFD(Photographs):
 
     @classmethod
     def index_folder(cls, folder: Path) -> PhotoIndex:
-        """By the names."""
+        """Index the pictures by file names."""
         photos, aside, others = [], [], 0
         walk = FolderWalk(folder)
         for path in walk:

@@ -22,8 +22,9 @@ SOURCES: dict[str, str] = {
 
 
 def open_source(spec: str, cache: Path) -> DataSource:
-    """The source for `--data` text such as `rendered`, `rafd:DIR` or `rafd:DIR,leave-out=kid`. `cache` is a folder for
-    content hashes.
+    """Open the source of a `--data` text.
+
+    Examples: `rendered`, `rafd:DIR`, `rafd:DIR,leave-out=kid`. cache: a folder for content hashes.
     """
     name, colon, rest = spec.partition(":")
     if name not in SOURCES:
@@ -61,18 +62,18 @@ def open_source(spec: str, cache: Path) -> DataSource:
 
 
 _OPTION = re.compile(r",([a-z-]+)=")
-"""What separates the folder from its options."""
+"""Separates the folder from its options."""
 
 
 def source_class(name: str) -> type[DataSource]:
-    """The class behind a name of `SOURCES`."""
+    """Return the class behind a name of `SOURCES`."""
     module, _, attribute = SOURCES[name].partition(":")
     kind: type[DataSource] = getattr(importlib.import_module(module), attribute)
     return kind
 
 
 def held_by(folder: Path, but: str) -> tuple[str, str]:
-    """Title and name of the data set, other than `but`, that a folder holds by the names of its files; "" for none."""
+    """Return title and name of the data set that a folder's file names match, other than `but`; "" for none."""
     for name in SOURCES:
         if name != but and (title := source_class(name).title_of(folder)):
             return title, name

@@ -79,7 +79,7 @@ class DataSource(ABC):
 
     @property
     def spec(self) -> str:
-        """The `--data` text that opens this source, with the folder's full path."""
+        """Return the `--data` text that opens this source, with the folder's full path."""
         options = "".join(f",{name}={value}" for name, value in sorted(self.chosen.items()))
         return f"{self.name}:{self.folder.absolute()}{options}" if self.folder else f"{self.name}{options}"
 
@@ -89,7 +89,7 @@ class DataSource(ABC):
 
     @classmethod
     def title_of(cls, folder: Path) -> str:
-        """What a folder holds, if its names are those of this data set: "RaFD"; "" if not."""
+        """Return the title, such as "RaFD", if a folder's file names are of this data set; else ""."""
         return ""
 
     @abstractmethod
@@ -115,11 +115,11 @@ class DataSource(ABC):
         )
 
     def count(self) -> int:
-        """How many pictures `load` will read."""
+        """Return how many pictures `load` will read."""
         return len(self.files())
 
     def check(self) -> None:  # noqa: B027 - most sets need nothing
-        """Raises UserError where something is not installed that `prepare` needs."""
+        """Raise UserError where a package that `prepare` needs is not installed."""
 
     def prepare(self, size: int, folder: Path, workers: int, advance: Advance) -> Prepared:
         """Write all faces at `size` px into `folder`, with their split, by at most `workers` threads; calls
@@ -129,7 +129,7 @@ class DataSource(ABC):
         return Prepared([IMAGES, TABLE])
 
     def content_key(self) -> str:
-        """SHA-256 of the content of `files`, so that the same pictures are the same data set wherever they lie."""
+        """Return the SHA-256 of the content of `files`: the same pictures are the same data set in any folder."""
         return content_hash(self.files(), self.folder or Path(), self.cache)
 
 

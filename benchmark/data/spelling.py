@@ -22,5 +22,5 @@ EXPRESSION_OF: dict[str, str] = {
 
 
 def expression_of(word: str) -> str | None:
-    """The expression that a word stands for, whatever its case, or None."""
+    """Return the expression that a word stands for, whatever its case, or None."""
     return EXPRESSION_OF.get(word.strip().lower())

@@ -18,7 +18,7 @@ from benchmark.core.errors import UserError
 SPLITS = Path(__file__).parent / "splits"
 SALT = "fesbench split 1"
 LEAST_PEOPLE = 4
-"""Two to train on, two to test on."""
+"""Fewest identities: two to train on, two to test on."""
 
 
 def _rank(identity: str) -> str:
@@ -26,7 +26,9 @@ def _rank(identity: str) -> str:
 
 
 def draw_test_identities(groups: Mapping[str, str], fraction: float) -> list[str]:
-    """Test identities, sorted: about `fraction` of all (at least two), spread over the groups by largest remainder.
+    """Draw the test identities, sorted: about `fraction` of all, at least two.
+
+    They are spread over the groups by largest remainder.
 
     groups: identity to group. Raises UserError where fewer than four identities leave nothing to split.
     """
@@ -47,11 +49,11 @@ def draw_test_identities(groups: Mapping[str, str], fraction: float) -> list[str
 
 
 def listed_test_identities(data_set: str) -> list[str] | None:
-    """The list that the repository holds for a data set, or None."""
+    """Return the list that the repository holds for a data set, or None."""
     path = SPLITS / f"{data_set}.yaml"
     return list(yaml.safe_load(path.read_text(encoding="utf-8"))["test"]) if path.exists() else None
 
 
 def lowest_ranked(identities: list[str], count: int | None) -> list[str]:
-    """`count` of the identities (all where it is None), sorted; a smaller draw is part of every larger one."""
+    """Return the `count` identities of lowest rank (all for None), sorted; smaller draws are part of larger ones."""
     return sorted(sorted(identities, key=_rank)[:count])

@@ -28,11 +28,11 @@ class Validation(DataSource):
         self.test_share = source.test_share
 
     def files(self) -> list[Path]:
-        """Those of the data set."""
+        """Return the files of the data set."""
         return self.source.files()
 
     def count(self) -> int:
-        """Of the data set: all its pictures are read."""
+        """Return the number of pictures of the data set: all are read."""
         return self.source.count()
 
     def content_key(self) -> str:
@@ -40,7 +40,7 @@ class Validation(DataSource):
         return self.source.content_key()
 
     def split_settings(self) -> dict[str, Any]:
-        """How its test identities are drawn, and those to validate on from the rest."""
+        """Return how test identities are drawn, and validation identities from the rest."""
         return {"without_test_of": self.source.split_settings(), "fraction": FRACTION}
 
     def describe(self) -> str:
@@ -52,11 +52,11 @@ class Validation(DataSource):
         self.source.check()
 
     def load(self, size: int, advance: Advance) -> FaceSet:
-        """The faces of the train identities."""
+        """Return the faces of the train identities."""
         return without_test_identities(self.source.load(size, advance))
 
     def prepare(self, size: int, folder: Path, workers: int, advance: Advance) -> Prepared:
-        """As the data set does, and then without its test identities."""
+        """Prepare the data set, then remove its test identities."""
         prepared = self.source.prepare(size, folder, workers, advance)
         faces = FaceSet.load(folder)
         kept = without_test_identities(FaceSet(np.array(faces.images), faces.table))
@@ -67,7 +67,7 @@ class Validation(DataSource):
 
 
 def without_test_identities(faces: FaceSet) -> FaceSet:
-    """The faces of the train identities, of whom a share is now "test". Raises UserError for too few."""
+    """Return the faces of the train identities, of whom a share is now "test". Raises UserError for too few."""
     kept = np.flatnonzero((faces.table["split"] == "train").to_numpy())
     table = faces.table.iloc[kept].reset_index(drop=True)
     groups = {str(name): str(group) for name, group in zip(table["identity"], table["group"], strict=True)}

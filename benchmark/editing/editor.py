@@ -83,12 +83,12 @@ class Editor:
 
 
 def is_name(folder: Path) -> bool:
-    """Whether it is the name of stored weights, and no path of anything."""
+    """Return whether it is the name of stored weights, and no path of anything."""
     return folder.name == str(folder) and not folder.exists()
 
 
 def _no_checkpoint(folder: Path) -> str:
-    """The message for a folder that is no checkpoint, with where to find some."""
+    """Return the message for a folder that is no checkpoint, with where to find some."""
     if fault := folder_fault_of(folder):
         hint = "benchmark.run --out runs puts checkpoints into runs/train/"
         if fault == A_FILE:

@@ -48,7 +48,7 @@ class FilePairs:
 
 
 def find_pairs(source: Path, out: Path, inputs: Mapping[str, Path]) -> FilePairs:
-    """The pairs for --source and --out: a file and a file, or a folder (with those in it) and a folder.
+    """Return the pairs for --source and --out: a file and a file, or a folder (with those in it) and a folder.
 
     `inputs` are other files that are read, by option. Raises UserError where nothing can be begun.
     """
@@ -120,7 +120,7 @@ def write_png(image: Image.Image, path: Path, recipe: Mapping[str, Any]) -> None
 
 
 def recipe_of(path: Path) -> Any:
-    """The recipe in a PNG; None where it has none or is no PNG."""
+    """Return the recipe in a PNG; None where it has none or is no PNG."""
     try:
         with Image.open(io.BytesIO(read_regular(path, MOST_BYTES)), formats=("PNG",)) as opened:
             return json.loads(opened.info[RECIPE])

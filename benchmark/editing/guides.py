@@ -57,7 +57,7 @@ class EditTarget:
     units: np.ndarray | None = None
 
     def recipe(self) -> dict[str, Any]:
-        """Everything beside source and checkpoint that decides the edit; equal targets have equal recipes."""
+        """Return everything beside source and checkpoint that decides the edit; equal targets have equal recipes."""
         arrays = {"reference": self.reference, "units": self.units}
         hashes = {
             name: hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
@@ -70,8 +70,8 @@ class EditTarget:
 
 
 def edit_targets(request: EditRequest, method: type[Method], name: str, reader: PortraitReader) -> list[EditTarget]:
-    """The targets of a request: one, or with `all` one for each expression. Raises UserError where the method cannot be
-    guided so.
+    """Return the targets of a request: one, or with `all` one for each expression. Raises UserError where the method
+    cannot be guided so.
     """
     if request.reference is not None:
         return [_by_reference(request.reference, method, name, reader)]
@@ -95,7 +95,7 @@ def prototype_units(expression: str) -> np.ndarray:
 
 
 def units_text(units: np.ndarray) -> str:
-    """The units that are not 0, for people: `AU06 4.5, AU12 4.5`."""
+    """Return the units that are not 0, for people: `AU06 4.5, AU12 4.5`."""
     named = zip(ACTION_UNITS, units.tolist(), strict=True)
     return ", ".join(f"{name.removesuffix('_r')} {value:.4g}" for name, value in named if value) or "all 0"
 

@@ -52,7 +52,7 @@ class Portrait:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the framed picture and its annotations, all that an edit takes from the source."""
+        """Return the SHA-256 of the framed picture and its annotations, all that an edit takes from the source."""
         parts = (self.image, self.units, self.landmarks)
         return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
 

@@ -54,11 +54,11 @@ class EditedFiles:
 
     @property
     def failed(self) -> int:
-        """The number of sources that could not be edited."""
+        """Return the number of sources that could not be edited."""
         return sum(outcome.state == "failed" for outcome in self.outcomes)
 
     def summary(self) -> str:
-        """The outcomes in a line."""
+        """Return the outcomes in a line."""
         out = self.options.out
         if not self.folder:
             there = ", there already (--overwrite makes it anew)" if self.outcomes[0].state == "there" else ""
@@ -74,7 +74,7 @@ class EditedFiles:
         return encodable(f"{out}: {'; '.join(parts)}")
 
     def report(self) -> dict[str, Any]:
-        """The content of `--json`."""
+        """Return the content of `--json`."""
         request, task = self.options.request, self.task
         first = task.targets[0]
         units = (

@@ -47,7 +47,7 @@ class EditTask:
     strip: bool
 
     def recipe(self) -> dict[str, Any]:
-        """Everything beside the source that decides the output."""
+        """Return everything beside the source that decides the output."""
         editor = self.editor
         edits = self.targets[0].recipe() if not self.strip else {"strip": [target.recipe() for target in self.targets]}
         method = {"method": editor.name, "version": editor.method.version, **code_setting(editor.name)}

@@ -30,13 +30,13 @@ class Results:
 
     @cached_property
     def suite(self) -> SuiteResults:
-        """All of `results.json`. Raises UserError where it cannot be read."""
+        """Return all of `results.json`. Raises UserError where it cannot be read."""
         from benchmark.report.results import load_results as load
 
         return load(self.folder / RESULTS)
 
     def to_frame(self) -> pd.DataFrame:
-        """A line for each row and seed, a column for each metric (`benchmark.report.frame`)."""
+        """Return a line for each row and seed, a column for each metric (`benchmark.report.frame`)."""
         from benchmark.report.frame import to_frame
 
         return to_frame(self.suite)
@@ -104,7 +104,7 @@ def run_suite(
 
 
 def load_results(path: str | Path) -> Results:
-    """The results in a report's folder, or of its `results.json`. Raises UserError where there are none."""
+    """Return the results in a report's folder, or of its `results.json`. Raises UserError where there are none."""
     folder = Path(path).parent if Path(path).name == RESULTS else Path(path)
     results = Results(folder)
     _ = results.suite

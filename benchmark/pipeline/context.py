@@ -20,7 +20,7 @@ def open_context(
     jobs: int = 1,
     track: Callable[[Environment, Reporter], Tracker] = lambda _environment, _reporter: Tracker(),
 ) -> Context:
-    """A context for stages made `jobs` at a time with `threads` in all (None: one for each core).
+    """Return a context for stages made `jobs` at a time with `threads` in all (None: one for each core).
 
     track: makes the tracker; without it nothing is logged to MLflow, since there is no suite behind single stages.
     """

@@ -26,7 +26,7 @@ class FinishedSuite:
         self._path = store.root / "cache" / "finished" / f"{request.key}.txt"
 
     def report(self) -> Path | None:
-        """The folder of the report; None where the plan must be built, also where an artifact is damaged."""
+        """Return the folder of the report; None where the plan must be built, also where an artifact is damaged."""
         try:
             folder, _, key = read_regular(self._path, LONGEST).decode().partition("\n")
             report = self._store.root / folder

@@ -74,7 +74,7 @@ def _prepared(stage: Prepare, store: Store | None) -> FaceSet | None:
 
 
 def prepare_stages(request: PlanRequest) -> tuple[Prepare, Prepare]:
-    """The stages that prepare the faces to train on and those to edit; one stage where they are the same.
+    """Return the stages that prepare the faces to train on and those to edit; one stage where they are the same.
 
     Nothing learns from those to edit, nor does the judge.
     """
@@ -124,7 +124,7 @@ class Plan:
         )  # fmt: skip
 
     def _once(self, stage: S) -> S:
-        """The stage, or the one of the same key that is there already."""
+        """Return the stage, or the one of the same key that is there already."""
         return self._stages.setdefault(stage.recipe.key, stage)  # type: ignore[return-value]
 
     def _row_or_reason(self, row: SuiteRow, missing: str) -> RowStages:
@@ -170,14 +170,18 @@ class Plan:
         return RowStages(row, missing, trains, scores, gallery, self._stored_gallery(row, shown))
 
     def _stored_report(self) -> StoredReport | None:
-        """The stored results of this suite and these faces, but for those of the suite while they are being stored."""
+        """Return the stored results of this suite and these faces, but for those of the suite while they are being
+        stored.
+        """
         request = self._request
         if request.finished_only:
             return None
         return stored_report(request.reference, request.suite.name, self.edited.recipe.key)
 
     def _stored_gallery(self, row: SuiteRow, shown: EditList) -> Synthesize | None:
-        """The edits of a row's figure by its stored weights; None where these are the row's own, or there are none."""
+        """Return the edits of a row's figure by its stored weights; None where these are the row's own, or there are
+        none.
+        """
         stored = self._reference
         if stored is None or stored.results.profile == self.profile.name or stored.results.size != self.profile.size:
             return None
@@ -218,7 +222,7 @@ class Plan:
         return edit_lists(subset, self.profile.targets_per_source, self.suite.targets)
 
     def _trained(self, row: SuiteRow, seed: int) -> tuple[CheckpointStage, CheckpointStage]:
-        """The stages whose facts a row shows and whose weights edit; one stage where weights are not rounded.
+        """Return the stages whose facts a row shows and whose weights edit; one stage where weights are not rounded.
 
         A training that is stored from the other kind of device counts where there is none from this one.
         """
@@ -238,7 +242,7 @@ class Plan:
         return kept
 
     def _has(self, stage: Stage) -> bool:
-        """Whether it is finished or stored."""
+        """Return whether it is finished or stored."""
         return (self._store is not None and self._store.exists(stage.recipe)) or self._stored.has(stage)
 
     def _reader(self) -> TrainReader:
@@ -255,7 +259,7 @@ class Plan:
         return list(self._stages.values())
 
     def tracked_rows(self) -> list[TrackedRow]:
-        """The child runs of MLflow."""
+        """Return the child runs of MLflow."""
         return [
             TrackedRow(
                 child_name(entry.row, seed),
@@ -313,8 +317,8 @@ class Plan:
         return self.report.artifact(context)
 
     def _missing(self, context: Context) -> list[Stage]:
-        """The stages to make, damaged ones set aside first: all that are missing if the report is; else those that were
-        damaged, with the inputs that they lack.
+        """Return the stages to make, damaged ones set aside first: all that are missing if the report is; else those
+        that were damaged, with the inputs that they lack.
         """
         store, tell = context.store, context.reporter.warn
         damaged = set(store.damaged(self.folders))
@@ -332,8 +336,8 @@ class Plan:
         return [stage for stage in self.stages if stage.recipe.key in wanted and not store.exists(stage.recipe)]
 
     def needed(self, store: Store) -> list[Stage]:
-        """The stages that are read: by the report, or by one of these that is missing. So nothing is trained for edits
-        or scores that are there.
+        """Return the stages that are read: by the report, or by one of these that is missing. So nothing is trained for
+        edits or scores that are there.
         """
         for_others = (Train, EditingWeights, Synthesize)
         wanted = {stage.recipe.key for stage in self.stages if not isinstance(stage, for_others)}
@@ -348,11 +352,13 @@ class Plan:
         return [stage for stage in self.stages if stage.recipe.key in wanted]
 
     def _is_editable(self, weights: CheckpointStage) -> bool:
-        """Whether edits can be made without a training."""
+        """Return whether edits can be made without a training."""
         return self._has(weights) or (isinstance(weights, OfTraining) and self._has(weights.train))
 
     def is_taken(self, stage: Stage) -> bool:
-        """Whether it is taken from the stored results: records, weights, and scores whose weights are not stored."""
+        """Return whether it is taken from the stored results: records, weights, and scores whose weights are not
+        stored.
+        """
         if self._request.retrain or not self._stored.has(stage):
             return False
         if isinstance(stage, Score):
@@ -375,5 +381,5 @@ class Plan:
 
     @cached_property
     def key(self) -> str:
-        """The key of the report, which stands for the whole plan."""
+        """Return the key of the report, which stands for the whole plan."""
         return self.report.recipe.key

@@ -104,7 +104,9 @@ class PlanRequest:
 
     @property
     def key(self) -> str:
-        """SHA-256 of everything that takes part in the keys of the plan: the request, and this project's code."""
+        """Return the SHA-256 of everything that takes part in the keys of the plan: the request, and this project's
+        code.
+        """
         extractor = self.extractor
         parts = (
             dataclasses.asdict(self.suite),
@@ -160,7 +162,9 @@ def check_options(options: RunOptions) -> tuple[PlanRequest, Store]:
 
 
 def shown_options(options: RunOptions) -> list[str]:
-    """The options that decide results, as `benchmark.run` takes them, but for the methods; defaults are left out."""
+    """Return the options that decide results, as `benchmark.run` takes them, but for the methods; defaults are left
+    out.
+    """
     seeds = ",".join(map(str, options.seeds))
     named = {
         "--suite": options.suite, "--profile": options.profile, "--data": options.data, "--seeds": seeds,
@@ -234,7 +238,7 @@ def _checkpoints(arguments: Sequence[str], suite: Suite, profile: Profile) -> di
 
 
 def code_of_project() -> str:
-    """SHA-256 of this project's code and tables, wherever they lie, and of the interpreter's version."""
+    """Return the SHA-256 of this project's code and tables, wherever they lie, and of the interpreter's version."""
     digest = hashlib.sha256(sys.version.encode())
     root = Path(benchmark.__file__).parents[1]
     for path in _files(root):
@@ -243,7 +247,7 @@ def code_of_project() -> str:
 
 
 def _stored(reference: Path) -> list[tuple[str, str]]:
-    """What is stored there: names and hashes of all indices and manifests."""
+    """Return what is stored there: names and hashes of all indices and manifests."""
     paths = (path for path in sorted(reference.rglob("*.json")) if "cache" not in path.relative_to(reference).parts)
     return [(str(path.relative_to(reference)), sha256_of(path)) for path in paths]
 

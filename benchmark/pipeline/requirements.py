@@ -81,7 +81,7 @@ def _check_networks(row: SuiteRow, profile: Profile) -> None:
 
 
 def no_row(request: PlanRequest, reason: str) -> UserError:
-    """The error where no row can be measured. reason: of the first."""
+    """Return the error where no row can be measured. reason: of the first."""
     first = request.suite.rows[0]
     hint = "; python -m benchmark.prepare says what a data set has" if request.source.folder is not None else ""
     return UserError(
@@ -101,7 +101,7 @@ class RowChecks:
         self._no_edits = cache(self._why_no_edits)
 
     def reason(self, row: SuiteRow) -> str:
-        """Why a row cannot be measured, or "". Wrong settings of a method that exists are an error instead."""
+        """Return why a row cannot be measured, or "". Wrong settings of a method that exists are an error instead."""
         return (
             why_missing(row, self._trained.source)
             or why_missing(row, self._edited.source)
@@ -146,7 +146,7 @@ class RowChecks:
 
 
 def why_missing(row: SuiteRow, source: DataSource) -> str:
-    """Why a row cannot be measured whatever the pictures are, or ""."""
+    """Return why a row cannot be measured whatever the pictures are, or ""."""
     if not is_known(row.method):
         return f"the method '{row.method}' is not in this version{nearest(row.method, known_methods())}"
     method = find_method(row.method)

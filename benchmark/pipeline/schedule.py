@@ -54,7 +54,7 @@ class Schedule:
 
     @property
     def unfinished(self) -> int:
-        """How many stages are not finished."""
+        """Return how many stages are not finished."""
         return len(self._stages) - len(self._done)
 
     def ready(self, most: int | None = None) -> list[Stage]:
@@ -62,7 +62,7 @@ class Schedule:
         return [self._stages[key] for key in self._ready[:most]]
 
     def group(self, stage: Stage, may_join: Callable[[Stage], bool], seconds: float) -> list[Stage]:
-        """The ready stage with others that one process can make in the order returned, up to `seconds` in all.
+        """Return the ready stage with others that one process can make in the order returned, up to `seconds` in all.
 
         They are ready too, or will be once those before them in the group are finished. may_join: which may be in it.
         """

@@ -61,7 +61,9 @@ def plan(request: PlanRequest, store: Store, options: RunOptions) -> PlannedSuit
 
 
 def _jobs_and_threads(request: PlanRequest, options: RunOptions) -> tuple[int, int | None]:
-    """How many stages are made at once, and with how many threads in all; on a cluster `--threads` is of each stage."""
+    """Return how many stages are made at once, and with how many threads in all; on a cluster `--threads` is of each
+    stage.
+    """
     threads = options.threads
     jobs = jobs_of(options, request.device, threads or os.cpu_count() or 1, request.profile.width)
     return (jobs, jobs * (threads or 1)) if options.engine.is_remote else (jobs, threads)

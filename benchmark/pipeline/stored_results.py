@@ -17,7 +17,7 @@ class StoredResults:
         self._store = Store(root)
 
     def has(self, stage: Stage) -> bool:
-        """Whether the artifact of a stage is stored."""
+        """Return whether the artifact of a stage is stored."""
         return self._store.exists(stage.recipe)
 
     def take(self, stage: Stage, store: Store, tell: Tell) -> None:

@@ -58,7 +58,7 @@ def train_missing(suites: Sequence[str], options: RunOptions, seconds: float | N
 
 
 def trainings_of(plans: Sequence[Plan], store: Store) -> Trainings:
-    """What has become of the trainings of some plans."""
+    """Return what has become of the trainings of some plans."""
     stages = _by_key(stage for plan in plans for stage in plan.stages if isinstance(stage, Train))
     needed = _by_key(stage for plan in plans for stage in plan.needed(store))
     finished = [stage.name for key, stage in stages.items() if store.exists(stage.recipe)]

@@ -266,7 +266,7 @@ class Driver:
             self._context.peaks.workers[worker] = peak
 
     def _next_stage(self, number: int) -> Stage:
-        """The first stage of a job leaves it, and the job with its last; returns that stage."""
+        """Return the first stage of a job leaves it, and the job with its last; returns that stage."""
         job = self._running[number]
         stage = job.stages.pop(0)
         job.end_bar()
@@ -277,7 +277,7 @@ class Driver:
         return stage
 
     def _give_up(self, number: int) -> list[Stage]:
-        """The process of a job is gone: its stages wait again. Returns them."""
+        """Return the process of a job is gone: its stages wait again. Returns them."""
         job = self._running.pop(number)
         self._put_back(job)
         for stage in job.stages:

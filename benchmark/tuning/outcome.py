@@ -53,7 +53,7 @@ class MethodOutcome:
 
 
 def outcomes(run: RunTrials) -> list[MethodOutcome]:
-    """The outcome of each method, in the order of the suite."""
+    """Return the outcome of each method, in the order of the suite."""
     tuning = run.tuning
     described = {metric.key: metric for metric in run.results.metrics}
     criterion, ties = described[tuning.space.criterion], described[tuning.space.ties]
@@ -91,7 +91,7 @@ def _measured(
 
 
 def choose(measured: tuple[Measured, ...], criterion: MetricDescription, ties: MetricDescription) -> Measured | None:
-    """The trial that is best by the criterion as printed, then by the second measure, then the first of them.
+    """Return the trial that is best by the criterion as printed, then by the second measure, then the first of them.
 
     One that failed by its own measure is chosen only where all have failed.
     """

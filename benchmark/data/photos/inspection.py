@@ -85,7 +85,7 @@ class Inspection:
     still: bool = True
 
     def as_json(self) -> dict[str, Any]:
-        """The fields as JSON has them, exact to the last bit."""
+        """Return the fields as JSON has them, exact to the last bit."""
         fields = dict(vars(self))
         for name in ("landmarks", "units"):
             fields[name] = None if fields[name] is None else fields[name].tolist()
@@ -94,7 +94,7 @@ class Inspection:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Inspection:
-        """The inverse of `as_json`."""
+        """Return the inverse of `as_json`."""
         arrays = {name: None if fields[name] is None else np.array(fields[name]) for name in ("landmarks", "units")}
         square = None if fields["square"] is None else Square(*fields["square"])
         return cls(**{**fields, **arrays, "square": square})
@@ -148,8 +148,9 @@ def cut_again(path: Path, turned: int, square: Square, size: int) -> np.ndarray:
 
 
 def choose_square(landmarks: np.ndarray | None, width: int, height: int, how: How) -> Square | None:
-    """The square to cut; None where it depends on landmarks that are not known yet. Raises ValueError for landmarks
-    that are not of this picture.
+    """Return the square to cut; None where it depends on landmarks that are not known yet.
+
+    Raises ValueError for landmarks that are not of this picture.
     """
     framed = frame(landmarks, width, height, RAFD)
     if how == "centre":
@@ -161,13 +162,13 @@ def choose_square(landmarks: np.ndarray | None, width: int, height: int, how: Ho
 
 
 def is_grey(picture: Image.Image) -> bool:
-    """Whether an RGB picture has next to no colour."""
+    """Return whether an RGB picture has next to no colour."""
     small = np.asarray(picture.resize((32, 32), Image.Resampling.BOX), np.int16)
     return bool((small.max(2) - small.min(2)).max() <= GREY)
 
 
 def has_landmarks(photo: Photo) -> bool:
-    """Whether landmarks are given, so that no face has to be detected."""
+    """Return whether landmarks are given, so that no face has to be detected."""
     if photo.landmarks is not None:
         return True
     openface, _ = _read_openface(photo)
@@ -175,7 +176,7 @@ def has_landmarks(photo: Photo) -> bool:
 
 
 def _read_openface(photo: Photo) -> tuple[OpenFace | None, str]:
-    """OpenFace's face of a picture, and why its file is of no use."""
+    """Return OpenFace's face of a picture, and why its file cannot be used."""
     if photo.openface is None:
         return None, ""
     try:
@@ -198,7 +199,7 @@ def _locate_face(
     if detector is None or not options.find:
         return FaceLocation()
     detections = [(0, detector.detect(picture, fine=not options.fixed))]
-    # Frontal faces are hardly ever missed, so the picture may lie on its side; of other cameras a wide one may.
+    # Frontal faces are rarely missed, so the picture may lie on its side; at other cameras only a wide one may.
     may_lie = photo.camera == 90 or (picture.width > picture.height and photo.camera in SUBSET_CAMERAS["F&P"])
     if may_lie and (detections[0][1] is None or detections[0][1].score < SURE):
         detections += [(turn, detector.detect(picture.rotate(turn, expand=True))) for turn in TURNS]
@@ -207,5 +208,5 @@ def _locate_face(
 
 
 def _decoder_message(error: Exception) -> str:
-    """A decoder's message, without the addresses of what it read from."""
+    """Return a decoder's message in one line, without addresses of objects."""
     return re.sub(r"<[^>]* at 0x[0-9a-f]+>", "the file", one_line(error))[:160]

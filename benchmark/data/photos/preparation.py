@@ -41,11 +41,11 @@ from benchmark.protocol import SUBSET_CAMERAS
 PIXELS_PART, INSPECTED_PART = "pixels.part.npy", "inspected.part.jsonl"
 """What an interrupted call leaves: pixels, and one line of JSON for each picture whose pixels are there."""
 CHUNK = 16
-"""Pictures that a thread takes at once."""
+"""Pictures per task of a thread."""
 Split = Callable[[Mapping[str, str]], tuple[list[str], str]]
 """From people and their groups to the test identities and a note on a draw ("" where they are the repository's)."""
 Problems = dict[int, tuple[Reason, str]]
-"""By number of the photo, why it cannot be used, and in detail."""
+"""Reason and detail of each photo that cannot be used, by its number."""
 
 
 def prepare_photos(
@@ -120,7 +120,7 @@ class _Preparation:
         detector = FaceDetector() if self.options.find and not all(map(has_landmarks, photos)) else None
         shape = (len(photos), size, size, 3)
         inspected: dict[int, Inspection] = {}
-        with suppress(OSError, ValueError, TypeError):  # what an interrupted call has left may be anything
+        with suppress(OSError, ValueError, TypeError):  # an interrupted call may have left anything
             pixels: np.ndarray = np.lib.format.open_memmap(self.folder / PIXELS_PART, "r+")
             inspected = _resume(self.folder, shape, pixels)
         if not inspected:
@@ -149,8 +149,9 @@ class _Preparation:
         return pixels, [inspected[number] for number in range(len(photos))]
 
     def find_problems(self, inspections: Sequence[Inspection]) -> tuple[Problems, dict[int, StandIn], int]:
-        """Which pictures cannot be used, the stand-ins of faces that were not found, and how many grey pictures are
-        used because most of the set is grey.
+        """Return the pictures that cannot be used, the stand-ins, and the number of grey pictures in use.
+
+        Stand-ins are landmarks for faces that were not found. Grey pictures are used where most of the set is grey.
         """
         problems: Problems = {
             number: (inspection.problem, inspection.detail)
@@ -192,7 +193,7 @@ class _Preparation:
         return duplicates
 
     def _stand_ins(self, inspections: Sequence[Inspection], problems: Problems) -> dict[int, StandIn]:
-        """Raises UserError where no face was found in any picture."""
+        """Find stand-ins. Raises UserError where no face was found in any picture."""
         usable = {number: each for number, each in enumerate(inspections) if number not in problems}
         located = {
             number: LocatedFace(inspection.landmarks, inspection.width, inspection.height)
@@ -225,13 +226,13 @@ class _Preparation:
 
 
 def _log_line(number: int, fields: Any, pixels: np.ndarray) -> str:
-    """An inspection, and a digest of it and of the pixels."""
+    """Return an inspection, and a digest of it and of the pixels."""
     digest = hashlib.sha256(json.dumps([number, fields]).encode() + pixels[number].tobytes())
     return json.dumps([number, fields, digest.hexdigest()]) + "\n"
 
 
 def _resume(folder: Path, shape: tuple[int, ...], pixels: np.ndarray) -> dict[int, Inspection]:
-    """The inspections of an interrupted call, as far as they and their pixels are what it has written."""
+    """Return the intact inspections of an interrupted call; each line and its pixels are checked by a digest."""
     log = folder / INSPECTED_PART
     first, *lines = log.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
     if first != json.dumps(shape) + "\n" or pixels.shape != shape:

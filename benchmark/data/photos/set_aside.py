@@ -16,7 +16,7 @@ ASIDE, ASIDE_COLUMNS = "set-aside.csv", ("path", "reason", "detail")
 
 
 def aside_table(files: Iterable[SetAside]) -> pd.DataFrame:
-    """A table with `ASIDE_COLUMNS`, by reason and then by path."""
+    """Return a table with `ASIDE_COLUMNS`, by reason and then by path."""
     import pandas as pd
 
     rows = sorted(files, key=lambda file: (list(REASONS).index(file.reason), file.path))

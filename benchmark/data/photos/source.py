@@ -72,7 +72,7 @@ class Photographs(DataSource):
 
     @cached_property
     def index(self) -> PhotoIndex:
-        """The pictures, without those left out. Raises UserError where there is none."""
+        """Return the pictures, without those left out. Raises UserError where there is none."""
         assert self.folder is not None  # the base class has seen to it
         index = self.index_folder(self.folder)
         if not index.photos:
@@ -80,7 +80,7 @@ class Photographs(DataSource):
         return index.without(self.leave_out) if self.leave_out else index
 
     def _why_empty(self, index: PhotoIndex) -> str:
-        """Why an index has no pictures."""
+        """Return why an index has no pictures."""
         if not index.aside and not index.left_out and not index.others:
             return f"{self.folder} is empty"
         copies = [why for why in index.left_out if why.endswith(COPIES)]
@@ -149,8 +149,10 @@ class Photographs(DataSource):
         }  # fmt: skip
 
     def split(self, groups: Mapping[str, str]) -> tuple[list[str], str]:
-        """Test identities and a note: those of the repository's list that are there, or a draw where they are fewer
-        than two or leave fewer than two others. Raises UserError for too few people to split.
+        """Return the test identities and a note on a draw.
+
+        They are those of the repository's list that the folder has, or drawn where that leaves fewer than two on either
+        side. Raises UserError for too few people to split.
         """
         if len(groups) < LEAST_PEOPLE:
             left_out = f", without {' and '.join(self.leave_out)}" if self.leave_out else ""
@@ -168,7 +170,7 @@ class Photographs(DataSource):
         )
 
     def uncropped(self) -> DataSource:
-        """The same pictures, whole."""
+        """Return the source of the uncropped pictures."""
         other = type(self)(self.folder, self.cache, self.chosen)
         other.how = "uncropped"
         other.__dict__["index"] = self.index  # names are the same
@@ -203,7 +205,7 @@ def _people(count: int) -> str:
 
 
 def _has_units(table: FaceTable) -> bool:
-    """Whether OpenFace's rows of a picture can be used for action units."""
+    """Return whether OpenFace's rows of a picture can be used for action units."""
     try:
         return table.read().units is not None
     except UserError:

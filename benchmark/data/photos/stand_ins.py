@@ -41,8 +41,9 @@ class LocatedFace:
 
     @property
     def shares(self) -> np.ndarray:
-        """The landmarks as fractions of the picture's centred square, from its corner: a copy that was cut to the
-        square has its face where the whole picture has it.
+        """Return the landmarks as fractions of the picture's centred square, from its corner.
+
+        So a copy that was cut to the square has the same values.
         """
         corner, side = _centred(self.width, self.height)
         return np.asarray((self.landmarks + 0.5 - corner) / side)
@@ -84,12 +85,12 @@ def find_stand_ins(
 
 
 def pose_of(photo: Photo) -> Pose:
-    """What two pictures that show the same have in common."""
+    """Return what identifies the pose: person, expression, camera and gaze."""
     return photo.identity, photo.expression, photo.camera, photo.gaze
 
 
 def mirrored_pose(pose: Pose) -> Pose:
-    """The pose that the camera on the other side sees at the same moment, mirrored."""
+    """Return the pose that the camera on the other side sees at the same moment, mirrored."""
     person, expression, camera, gaze = pose
     return person, expression, 180 - camera, MIRRORED_GAZE[gaze]
 
@@ -101,7 +102,7 @@ def _centred(width: int, height: int) -> tuple[np.ndarray, int]:
 
 
 def _lies(shape: float, usual: float) -> bool:
-    """Whether a picture (width to height) lies on its side."""
+    """Return whether a picture (width to height) lies on its side."""
     return (shape - 1) * (usual - 1) < 0 and abs(math.log(shape / usual)) > math.log(SHAPE)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SHOWN_NAMES, SHOWN_FOLDERS = 3, 4
 ENLARGED = 1.05
-"""Factors above this one are told."""
+"""Factors above this one are reported."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class UsedPhoto:
 def face_table(
     used: Sequence[UsedPhoto], root: Path, options: PrepareOptions, prototypes: Prototypes, test: frozenset[str]
 ) -> tuple[pd.DataFrame, str]:
-    """The table of the prepared faces, and a note on their action units. test: the test identities."""
+    """Return the table of the prepared faces, and a note on their action units. test: the test identities."""
     import pandas as pd
 
     photos = [each.photo for each in used]
@@ -95,8 +95,8 @@ def preparation_facts(
     notes: Sequence[str],
     grey: int,
 ) -> dict[str, Any]:
-    """Count what a check-up counts, and write the notes. notes: on action units and split; grey: how many grey pictures
-    are used because most are.
+    """Return the counts of a check-up and the notes. notes: on action units and split; grey: how many grey pictures are
+    used because most are.
     """
     useless = [each.inspection.useless for each in used if each.inspection.useless]
     useless = [text.replace(f"{index.root}/", "") for text in (*index.unusable, *useless)]
@@ -183,7 +183,7 @@ def _enlarged_note(used: Sequence[UsedPhoto], size: int) -> str:
 
 
 def _copies_note(index: PhotoIndex, inspections: Sequence[Inspection]) -> str:
-    """Of faces that are there in two pictures of different content, the folders whose pictures are used."""
+    """Return a note on faces with two pictures of different content: the folders whose pictures are used."""
     hashes = {photo.path: each.sha256 for photo, each in zip(index.photos, inspections, strict=True)}
     folders: Counter[tuple[str, str]] = Counter()
     for copy, original in index.copies:
@@ -207,7 +207,7 @@ def _sha256(path: Path) -> str:
 
 
 def _names_note(used: Sequence[UsedPhoto], chosen: Callable[[Inspection], bool], sentence: str) -> str:
-    """A sentence on the pictures chosen, `{}` in it being their number, with the first of their names."""
+    """Return a sentence with the number of chosen pictures in place of `{}`, and the first of their names."""
     names = [each.photo.path.name for each in used if chosen(each.inspection)]
     if not names:
         return ""

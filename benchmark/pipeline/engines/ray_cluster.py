@@ -145,7 +145,7 @@ class RayExecutor(Executor):
 
     @property
     def room(self) -> int:
-        """All that is ready waits in Ray's queue, so that a cluster that grows by itself sees what it is for."""
+        """Return all that is ready waits in Ray's queue, so that a cluster that grows by itself sees what it is for."""
         return self._most - len(self._tasks)
 
     @property
