@@ -19,7 +19,7 @@ __all__ = ["Results", "load_results", "run_suite"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is offered here when it is first asked for, so that `import benchmark` is instant."""
+    """Import a public name on first use, so that `import benchmark` is instant."""
     if name not in __all__:
         raise AttributeError(f"module 'benchmark' has no attribute '{name}'")
     from benchmark.pipeline import api

@@ -28,7 +28,7 @@ COMMANDS = {
 
 
 def main() -> int:
-    """Print the list; `python -m benchmark.NAME --help` says more of each."""
+    """Print the list of commands; `python -m benchmark.NAME --help` describes each."""
     width = max(map(len, COMMANDS))
     lines = [f"  python -m benchmark.{name.ljust(width)}  {summary}" for name, summary in COMMANDS.items()]
     text = "\n".join(["fesbench, the commands (each has --help):", *lines]) + "\n"

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    """Find both rows, check that they can be compared, and say how they differ."""
+    """Find both rows, check that they are comparable, and print their differences."""
     from benchmark.external.result import load_any_results
     from benchmark.report.row_lookup import comparable_metrics, find_rows
     from benchmark.statistics.comparing import caution, compare_rows

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def write_edits(arguments: argparse.Namespace) -> int:
-    """Write the list, and print where it is."""
+    """Write the list of edits and print its path."""
     from benchmark.external.session import write_list
 
     training = not arguments.without_training

@@ -68,7 +68,7 @@ def import_checkpoint(arguments: argparse.Namespace) -> int:
 
 
 def _summary(weights: Weights, arguments: argparse.Namespace) -> str:
-    """Return what was made of which files, for people."""
+    """Format what was imported from which files."""
     parts = [f"{name} {count:,}" for name, count in weights.parameters.items()]
     lines = [
         f"{arguments.out}: {weights.method_class.__name__} as {weights.code} saves it",

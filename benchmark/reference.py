@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def store(arguments: argparse.Namespace) -> int:
-    """Store what is finished, and say what is missing."""
+    """Store finished results and print what is missing."""
     from benchmark.config.loading import REFERENCE
     from benchmark.core.progress import Reporter
     from benchmark.pipeline.request import RunOptions

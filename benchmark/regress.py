@@ -35,7 +35,7 @@ SUITE, PROFILE, SEEDS = "smoke", "smoke", 8
 TO_STORE = frozenset({"gated", "probes_only"})
 TO_RUN = frozenset({"seeds", "up_to", "always", "all_levels", "strip"})
 TO_COMPARE = frozenset({"margin", "assume_normal", "results", "json", "junit", "summary"}) | TO_RUN - {"seeds"}
-"""Options by what they are for: to store results, to run the suite for a comparison, to compare."""
+"""Options by purpose: to store results, to run the suite for a comparison, to compare."""
 WHY = {"--results": ": what is finished is compared as it is", "--against": ": it is declared with --store"}
 
 
@@ -110,7 +110,7 @@ def _add_files(command: Parser) -> None:
 
 
 def _up_to(text: str) -> int | None:
-    """Raises ArgumentTypeError for what is neither a number nor `auto`."""
+    """Parse a number of seeds, None for `auto`. Raises ArgumentTypeError for anything else."""
     if text != "auto" and (not text.isdecimal() or len(text) > 9):
         raise argparse.ArgumentTypeError(f"{quoted(text)} is neither a number of seeds nor 'auto'")
     return None if text == "auto" else int(text)
@@ -130,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check_mode(arguments: argparse.Namespace, given: Set[str]) -> None:
-    """Raise UserError for an option that has no part in what was asked for. given: those without their default."""
+    """Raise UserError for an option of another mode. given: options that differ from their defaults."""
     mode, foreign = ("--store", TO_COMPARE) if arguments.store else ("--against", TO_STORE)
     if arguments.results and not arguments.store:
         mode, foreign = "--results", TO_STORE | TO_RUN
@@ -139,7 +139,7 @@ def _check_mode(arguments: argparse.Namespace, given: Set[str]) -> None:
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    """Hold this code, or finished results, to stored ones; the exit status is the verdict's."""
+    """Compare this code, or finished results, with stored ones; return the status of the verdict."""
     from benchmark.gate.gate import check_against, check_results, edits_strip
     from benchmark.gate.reference import find_reference, load_reference
     from benchmark.gate.writing import as_json, print_result, write_json, write_junit, write_strip, write_summary

@@ -157,7 +157,7 @@ def options_of(arguments: argparse.Namespace) -> RunOptions:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the suite, or show its plan, and print what comes out."""
+    """Run the suite and print its results, or show its plan."""
     options = options_of(arguments)
     if arguments.dry_run:
         _show_plan(options)
@@ -189,7 +189,7 @@ def methods_of(arguments: argparse.Namespace) -> list[str] | None:
 
 
 def items(text: str, option: str) -> list[str]:
-    """Return the names by commas. Raises UserError, naming the option, where one is empty."""
+    """Parse names separated by commas. Raises UserError, which names the option, where one is empty."""
     items = [item.strip() for item in text.split(",")]
     if not all(items):
         raise UserError(f"{option} {quoted(text)[1:-1]}: names by commas, none of them empty")
@@ -197,7 +197,7 @@ def items(text: str, option: str) -> list[str]:
 
 
 def parse_seeds(text: str, option: str = "--seeds") -> tuple[int, ...]:
-    """Seeds by commas. Raises UserError, naming the option, for what is none."""
+    """Parse seeds separated by commas. Raises UserError, which names the option, for anything else."""
     seeds = []
     for item in items(text, option):
         if not item.isdecimal() or len(item) > 10 or int(item) > MAX_SEED:

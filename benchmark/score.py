@@ -106,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check_mode(command: Parser, arguments: argparse.Namespace) -> bool:
-    """True for two folders, False for a row. Leaves with one line where the options belong to both or are too few."""
+    """Return True for two folders, False for a row. Exit with one line where options of both are mixed or missing."""
     named = {
         group: [name for name in group if getattr(arguments, name) is not None] for group in (OF_EDITS, OF_FOLDERS)
     }
@@ -127,7 +127,7 @@ def _check_mode(command: Parser, arguments: argparse.Namespace) -> bool:
 
 
 def _check_features(command: Parser, features: str | None, folders: bool) -> None:
-    """Leave with one line for a feature space that is not known, or that a row of a table cannot be measured in."""
+    """Exit with one line for an unknown feature space, or one that a row of a table cannot be measured in."""
     from benchmark.config.networks import is_own_network
     from benchmark.metrics.features import EXTRACTORS
 
@@ -146,7 +146,7 @@ def _check_features(command: Parser, features: str | None, folders: bool) -> Non
 
 
 def score_row(arguments: argparse.Namespace) -> int:
-    """Score a submission, and print its row."""
+    """Score a submission and print its row."""
     from benchmark.external.scoring import SubmissionOptions, score_submission
 
     scored = score_submission(
@@ -178,7 +178,7 @@ def score_row(arguments: argparse.Namespace) -> int:
 
 
 def score_two_folders(arguments: argparse.Namespace) -> int:
-    """Compare two folders, and print the scores."""
+    """Compare two folders and print the scores."""
     from benchmark.metrics.two_folders import FolderOptions, score_folders
 
     result, notes = score_folders(

@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def synthesize(arguments: argparse.Namespace) -> int:
-    """Edit, and print what became of every picture."""
+    """Edit the pictures and print the outcomes."""
     if arguments.seed is not None and not arguments.target:
         raise UserError("--seed draws the latent of --target: without one it has no part in the edit")
     if arguments.openface is not None and not arguments.openface.is_dir() and (fault := fault_of(arguments.openface)):

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train, and say what is finished and what is not."""
+    """Run the missing trainings and print which are finished, begun and waiting."""
     seconds = seconds_until(arguments.until, datetime.now()) if arguments.until else None
     suites = items(arguments.suite, "--suite")
 
@@ -78,7 +78,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 
 def seconds_until(text: str, now: datetime) -> float:
-    """Seconds until `14:00` (today, or tomorrow where that is past) or for `+9` minutes. Raises UserError."""
+    """Return the seconds until `14:00` (today, else tomorrow), or of `+9` minutes. Raises UserError."""
     if match := MINUTES.fullmatch(text):
         return 60 * float(match[1])
     match = CLOCK.fullmatch(text)

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def tune(arguments: argparse.Namespace) -> int:
-    """Run the trials, write what they came to, and print the choices."""
+    """Run the trials, write their outcome and print the chosen settings."""
     from benchmark.core.errors import UserError
     from benchmark.pipeline.request import RunOptions
     from benchmark.protocol import MAX_SEED

@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    """Make the run again and compare; the exit status is the verdict's."""
+    """Repeat the run and compare; return the status of the verdict."""
     from benchmark.core.progress import Reporter
     from benchmark.gate.verdicts import STATUS
     from benchmark.gate.verification import NotMadeHere
@@ -131,9 +131,7 @@ def _show(verification: Verification, status: int) -> None:
 
 
 def understand(command: str, words: Sequence[str]) -> RunOptions | None:
-    """Return the options of a command that ran a suite; None for any other, and for one that this version does not
-    know.
-    """
+    """Parse the options of a recorded command that ran a suite; None for other or unknown commands."""
     from benchmark import run
 
     suites = {"run": None, "ablate": "table2"}

@@ -246,8 +246,7 @@ class Store:
         return damaged
 
     def lineage(self, key: str, folder: str) -> dict[str, str]:
-        """Return the folders of an artifact and of all its inputs, by key, relative to the root, as manifests list
-        them.
+        """Return the folders of an artifact and of all its inputs by key, relative to the root.
 
         Inputs that no longer exist are left out. Raises ValueError where a manifest cannot be read.
         """

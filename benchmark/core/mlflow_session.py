@@ -421,8 +421,9 @@ def _sqlite_path(uri: str) -> Path | None:
 
 
 def _is_database(uri: str) -> bool:
-    """Return whether a tracking URI names a database: its clients decide where files are, as servers and folders do
-    themselves.
+    """Return whether a tracking URI names a database.
+
+    Clients of a database decide where files are kept; servers and folders decide themselves.
     """
     return uri.partition(":")[0].partition("+")[0] in DATABASES
 

@@ -113,7 +113,7 @@ class Reporter:
         )  # fmt: skip
 
     def _row(self, progress: Progress, name: str, total: int, done: int) -> TaskID:
-        """Return the bar of a running stage, or a new one for other work."""
+        """Return the bar of a running stage, or a new bar for other work."""
         if name not in self._rows:
             self._rows[name] = progress.add_task(name, total=None, note="")
         progress.reset(self._rows[name], total=total, completed=done)

@@ -44,7 +44,7 @@ class Validation(DataSource):
         return {"without_test_of": self.source.split_settings(), "fraction": FRACTION}
 
     def describe(self) -> str:
-        """Of the data set."""
+        """Return the description of the data set, without its test identities."""
         return f"validation: {self.source.describe()}; its test identities are left out"
 
     def check(self) -> None:

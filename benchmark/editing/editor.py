@@ -49,7 +49,7 @@ class Editor:
 
     @property
     def size(self) -> int:
-        """Pixels of the pictures it edits."""
+        """Return the side of its pictures in pixels."""
         return self.method.shape.size
 
     def edit(self, portrait: Portrait, target: EditTarget) -> np.ndarray:
@@ -83,12 +83,12 @@ class Editor:
 
 
 def is_name(folder: Path) -> bool:
-    """Return whether it is the name of stored weights, and no path of anything."""
+    """Return whether a path is the name of stored weights, not an existing path."""
     return folder.name == str(folder) and not folder.exists()
 
 
 def _no_checkpoint(folder: Path) -> str:
-    """Return the message for a folder that is no checkpoint, with where to find some."""
+    """Return the error message for a folder without a checkpoint, with hints where to find one."""
     if fault := folder_fault_of(folder):
         hint = "benchmark.run --out runs puts checkpoints into runs/train/"
         if fault == A_FILE:

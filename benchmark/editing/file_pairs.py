@@ -48,9 +48,9 @@ class FilePairs:
 
 
 def find_pairs(source: Path, out: Path, inputs: Mapping[str, Path]) -> FilePairs:
-    """Return the pairs for --source and --out: a file and a file, or a folder (with those in it) and a folder.
+    """Return the pairs for --source and --out: two files, or two folders with their subfolders.
 
-    `inputs` are other files that are read, by option. Raises UserError where nothing can be begun.
+    inputs: other files that are read, by option. Raises UserError for paths that do not fit together or cannot be read.
     """
     try:
         pairs = _of_folder(source, out) if source.is_dir() else _of_file(source, out)

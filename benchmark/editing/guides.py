@@ -57,7 +57,7 @@ class EditTarget:
     units: np.ndarray | None = None
 
     def recipe(self) -> dict[str, Any]:
-        """Return everything beside source and checkpoint that decides the edit; equal targets have equal recipes."""
+        """Return what decides the edit beside source and checkpoint; equal targets have equal recipes."""
         arrays = {"reference": self.reference, "units": self.units}
         hashes = {
             name: hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
@@ -70,8 +70,9 @@ class EditTarget:
 
 
 def edit_targets(request: EditRequest, method: type[Method], name: str, reader: PortraitReader) -> list[EditTarget]:
-    """Return the targets of a request: one, or with `all` one for each expression. Raises UserError where the method
-    cannot be guided so.
+    """Return the targets of a request: one, or with `all` one for each expression.
+
+    Raises UserError where the method does not take this guide.
     """
     if request.reference is not None:
         return [_by_reference(request.reference, method, name, reader)]
@@ -89,13 +90,13 @@ def edit_targets(request: EditRequest, method: type[Method], name: str, reader: 
 
 
 def prototype_units(expression: str) -> np.ndarray:
-    """17 action units in [0, 5]: the middle of the ranges in which RaFD's prototype of an expression has them."""
+    """Return the 17 action units of RaFD's prototype of an expression: the middles of its ranges, in [0, 5]."""
     middle: Mapping[str, float] = {unit.name: (unit.low + unit.high) / 2 for unit in PROTOTYPES[expression]}
     return np.array([middle.get(name, 0.0) for name in ACTION_UNITS])
 
 
 def units_text(units: np.ndarray) -> str:
-    """Return the units that are not 0, for people: `AU06 4.5, AU12 4.5`."""
+    """Format the action units that are not 0: `AU06 4.5, AU12 4.5`."""
     named = zip(ACTION_UNITS, units.tolist(), strict=True)
     return ", ".join(f"{name.removesuffix('_r')} {value:.4g}" for name, value in named if value) or "all 0"
 

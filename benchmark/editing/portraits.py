@@ -66,7 +66,7 @@ class PortraitReader:
     """Reads photographs for a model that edits pictures of `size` px.
 
     openface: a folder with OpenFace's CSV files, named as the pictures are, or one file for all pictures; else they lie
-    beside the pictures. tell: is called with a line on how a picture was read, where a person should know.
+    beside the pictures. tell: receives a line for each decision on a picture that the user should know of.
     """
 
     def __init__(self, size: int, framing: Framing, openface: Path | None, tell: Callable[[str], None]) -> None:
@@ -92,8 +92,9 @@ class PortraitReader:
             self._tell(f"not used: {why}")
 
     def read(self, path: Path, name: Path | None = None) -> Portrait:
-        """One photograph. `name` is its path below the folder that was asked for. Raises UserError with the reason, in
-        one line that leaves the picture's name to the caller.
+        """Read one photograph. name: its path relative to --source.
+
+        Raises UserError with the reason in one line, without the picture's name.
         """
         called = name or Path(path.name)
         known = self.known(path, called)

@@ -58,7 +58,7 @@ class EditedFiles:
         return sum(outcome.state == "failed" for outcome in self.outcomes)
 
     def summary(self) -> str:
-        """Return the outcomes in a line."""
+        """Return the counts of outcomes in one line."""
         out = self.options.out
         if not self.folder:
             there = ", there already (--overwrite makes it anew)" if self.outcomes[0].state == "there" else ""
@@ -115,7 +115,7 @@ def edit_files(options: SessionOptions) -> EditedFiles:
 
 
 def _line_printer(reporter: Reporter) -> Callable[[str], None]:
-    """Print lines on stderr as they are: file names may have brackets, which rich would read."""
+    """Return a function that prints lines unchanged: file names may have brackets, which rich would interpret."""
 
     def tell(text: str) -> None:
         if not reporter.quiet:
@@ -126,7 +126,7 @@ def _line_printer(reporter: Reporter) -> Callable[[str], None]:
 
 def _task(options: SessionOptions, pairs: FilePairs, tell: Callable[[str], None]) -> EditTask:
     """Load the model and its guides."""
-    # Pillow's remarks on a photograph (its EXIF is damaged, it is very large) are no concern of the user's.
+    # Pillow warns about damaged EXIF and large photographs, which are handled here.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     torch.set_num_threads(options.threads or os.cpu_count() or 1)
     editor = Editor(options.checkpoint, choose_device(options.device))
@@ -140,7 +140,7 @@ def _task(options: SessionOptions, pairs: FilePairs, tell: Callable[[str], None]
 
 
 def _announcement(name: str, targets: Sequence[EditTarget], request: EditRequest) -> str:
-    """How the method is guided, in a line."""
+    """Describe the guide of the method in one line."""
     first = targets[0]
     if first.guide == "T":
         return f"{name}, label-guided: {request.target}, seed {request.seed}"

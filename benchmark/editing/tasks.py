@@ -38,7 +38,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class EditTask:
-    """What is done to every source: edited to one target, or to all of them as a strip."""
+    """The work on every source: an edit to one target, or to all of them as a strip."""
 
     editor: Editor
     reader: PortraitReader
@@ -47,7 +47,7 @@ class EditTask:
     strip: bool
 
     def recipe(self) -> dict[str, Any]:
-        """Return everything beside the source that decides the output."""
+        """Return what decides the output beside the source."""
         editor = self.editor
         edits = self.targets[0].recipe() if not self.strip else {"strip": [target.recipe() for target in self.targets]}
         method = {"method": editor.name, "version": editor.method.version, **code_setting(editor.name)}

@@ -30,13 +30,13 @@ class Results:
 
     @cached_property
     def suite(self) -> SuiteResults:
-        """Return all of `results.json`. Raises UserError where it cannot be read."""
+        """Return the content of `results.json`. Raises UserError where it cannot be read."""
         from benchmark.report.results import load_results as load
 
         return load(self.folder / RESULTS)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a line for each row and seed, a column for each metric (`benchmark.report.frame`)."""
+        """Return a table with a line for each row and seed and a column for each metric (`benchmark.report.frame`)."""
         from benchmark.report.frame import to_frame
 
         return to_frame(self.suite)
@@ -66,7 +66,7 @@ def run_suite(
     quiet: bool = False,
     engine: EngineOptions = LOCAL,
 ) -> Results:
-    """Train, synthesise, measure and report a suite, as `python -m benchmark.run` does; what exists is not made again.
+    """Train, synthesise, measure and report a suite, as `python -m benchmark.run` does; finished stages are reused.
 
     suite, profile: names, or paths of YAML files. data: as `--data`. methods: only their rows. checkpoints: texts
     `METHOD=DIR` or `ROW_ID=DIR`, as `--checkpoint`. networks: files of networks of one's own, as `--network`. engine:

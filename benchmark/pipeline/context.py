@@ -31,6 +31,6 @@ def open_context(
 
 
 def make_missing(stages: Sequence[Stage], context: Context) -> None:
-    """Make those that do not exist or are damaged, in the order given."""
+    """Make the stages that do not exist or are damaged, in the order given."""
     tell = context.reporter.warn
     make_all([stage for stage in stages if context.store.find_or_set_aside(stage.recipe, tell) is None], context)

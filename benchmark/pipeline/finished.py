@@ -1,4 +1,4 @@
-"""Finished suites: a second call is answered without torch and without building its plan.
+"""Finished suites: a second call needs neither torch nor the plan.
 
 A plan depends on its request and on this project's code alone. Once a suite is done, the folder of its report is
 remembered under a hash of both; where either differs, the plan is built.

@@ -51,11 +51,11 @@ class Step:
     stage: Stage
     state: State
     seconds: float | None
-    """Estimated; None where nothing is known of it."""
+    """Estimated; None where no such work was timed."""
 
 
 def check_disk(stages: Iterable[Stage], store: Store) -> None:
-    """Raises UserError where the disk has less room than those of the stages that are missing may need."""
+    """Raise UserError where the missing stages may need more room than the disk has."""
     needed = sum(stage.work().bytes for stage in stages if not store.exists(stage.recipe))
     free = shutil.disk_usage(store.root).free
     if needed > free:
@@ -66,8 +66,8 @@ def check_disk(stages: Iterable[Stage], store: Store) -> None:
 
 
 def _prepared(stage: Prepare, store: Store | None) -> FaceSet | None:
-    """Its faces, if they exist and are whole."""
-    with suppress(Damaged):  # whoever makes stages sets them aside
+    """Return the faces of a stage, if they exist and are not damaged."""
+    with suppress(Damaged):  # set aside when the stage is made
         artifact = store.find(stage.recipe) if store is not None else None
         return load_faces(artifact.folder) if artifact is not None else None
     return None
@@ -76,7 +76,7 @@ def _prepared(stage: Prepare, store: Store | None) -> FaceSet | None:
 def prepare_stages(request: PlanRequest) -> tuple[Prepare, Prepare]:
     """Return the stages that prepare the faces to train on and those to edit; one stage where they are the same.
 
-    Nothing learns from those to edit, nor does the judge.
+    No training, nor that of the judge, reads the faces to edit.
     """
     trained = Prepare(request.source, request.profile.size)
     return trained, trained if request.edited is request.source else Prepare(request.edited, request.profile.size)
@@ -86,7 +86,7 @@ class Plan:
     """All stages of a suite, each before those that read from it, each once."""
 
     def __init__(self, request: PlanRequest, store: Store | None = None) -> None:
-        """store: where the faces may be prepared, which decide which rows can be measured.
+        """store: may have the prepared faces, which decide which rows can be measured.
 
         Raises UserError where no row can be.
         """
@@ -98,7 +98,7 @@ class Plan:
         self.prepare, self.edited = map(self._once, prepare_stages(request))
         trained_on, to_edit = _prepared(self.prepare, store), _prepared(self.edited, store)
         self.prepared = trained_on is not None and to_edit is not None
-        """Whether it is known which rows the faces are enough for."""
+        """Whether the faces are prepared, so that the rows that they suffice for are known."""
 
         self._reference = self._stored_report()
         trained = SourceFaces(self.prepare.source, trained_on)
@@ -124,7 +124,7 @@ class Plan:
         )  # fmt: skip
 
     def _once(self, stage: S) -> S:
-        """Return the stage, or the one of the same key that is there already."""
+        """Add a stage and return it, or return the stage of the same key that was added before."""
         return self._stages.setdefault(stage.recipe.key, stage)  # type: ignore[return-value]
 
     def _row_or_reason(self, row: SuiteRow, missing: str) -> RowStages:
@@ -170,17 +170,15 @@ class Plan:
         return RowStages(row, missing, trains, scores, gallery, self._stored_gallery(row, shown))
 
     def _stored_report(self) -> StoredReport | None:
-        """Return the stored results of this suite and these faces, but for those of the suite while they are being
-        stored.
-        """
+        """Return the stored results of this suite and these faces; None while they are being stored."""
         request = self._request
         if request.finished_only:
             return None
         return stored_report(request.reference, request.suite.name, self.edited.recipe.key)
 
     def _stored_gallery(self, row: SuiteRow, shown: EditList) -> Synthesize | None:
-        """Return the edits of a row's figure by its stored weights; None where these are the row's own, or there are
-        none.
+        """Return the edits of a row's figure by its stored weights; None without any, or where the row uses them
+        itself.
         """
         stored = self._reference
         if stored is None or stored.results.profile == self.profile.name or stored.results.size != self.profile.size:
@@ -235,14 +233,14 @@ class Plan:
         kept = TrainingRecord(own), EditingWeights(own, stored)
         if not self._has(kept[0]) and not self._has(own):
             other = "cpu" if request.device == "cuda" else "cuda"
-            with suppress(UserError):  # this machine may not train so
+            with suppress(UserError):  # this machine may lack that device
                 train = Train(self.prepare, row.method, row.variant, row.data, profile, seed, other)
                 if self._has(TrainingRecord(train)):
                     return TrainingRecord(train), EditingWeights(train, stored)
         return kept
 
     def _has(self, stage: Stage) -> bool:
-        """Return whether it is finished or stored."""
+        """Return whether a stage is finished or stored."""
         return (self._store is not None and self._store.exists(stage.recipe)) or self._stored.has(stage)
 
     def _reader(self) -> TrainReader:
@@ -255,7 +253,7 @@ class Plan:
 
     @property
     def stages(self) -> list[Stage]:
-        """In an order in which they can be run."""
+        """Return the stages in an order in which they can be run."""
         return list(self._stages.values())
 
     def tracked_rows(self) -> list[TrackedRow]:
@@ -280,7 +278,7 @@ class Plan:
         ]
 
     def steps(self, store: Store, threads: int) -> Iterator[Step]:
-        """What is there, what is not, and how long that will take."""
+        """Yield each stage with its state and estimated time."""
         rates = Rates(store, threads)
         needed = {stage.recipe.key for stage in self.needed(store)}
         for stage in self.stages:
@@ -307,7 +305,7 @@ class Plan:
         if self.report in missing:
             context.tracker.start()
         elif missing:
-            context = replace(context, tracker=Tracker())  # MLflow has it all
+            context = replace(context, tracker=Tracker())  # MLflow has all of it
         if missing:
             rates = Rates(context.store, context.machine.threads)
             schedule = Schedule(missing, {stage.recipe.key: rates.expected(stage) for stage in missing})
@@ -317,8 +315,9 @@ class Plan:
         return self.report.artifact(context)
 
     def _missing(self, context: Context) -> list[Stage]:
-        """Return the stages to make, damaged ones set aside first: all that are missing if the report is; else those
-        that were damaged, with the inputs that they lack.
+        """Return the stages to make, after damaged ones are set aside.
+
+        They are all missing ones if the report is missing; else the damaged ones with their missing inputs.
         """
         store, tell = context.store, context.reporter.warn
         damaged = set(store.damaged(self.folders))
@@ -336,8 +335,9 @@ class Plan:
         return [stage for stage in self.stages if stage.recipe.key in wanted and not store.exists(stage.recipe)]
 
     def needed(self, store: Store) -> list[Stage]:
-        """Return the stages that are read: by the report, or by one of these that is missing. So nothing is trained for
-        edits or scores that are there.
+        """Return the stages that are read by the report, or by a missing one of these stages.
+
+        So no training is run for edits or scores that exist.
         """
         for_others = (Train, EditingWeights, Synthesize)
         wanted = {stage.recipe.key for stage in self.stages if not isinstance(stage, for_others)}
@@ -356,8 +356,9 @@ class Plan:
         return self._has(weights) or (isinstance(weights, OfTraining) and self._has(weights.train))
 
     def is_taken(self, stage: Stage) -> bool:
-        """Return whether it is taken from the stored results: records, weights, and scores whose weights are not
-        stored.
+        """Return whether a stage is taken from the stored results.
+
+        These are records, weights, and scores whose weights are not stored.
         """
         if self._request.retrain or not self._stored.has(stage):
             return False
@@ -376,7 +377,7 @@ class Plan:
 
     @property
     def folders(self) -> dict[str, str]:
-        """Of all stages, below the store's root, by key."""
+        """Return the folders of all stages by key, relative to the store's root."""
         return {stage.recipe.key: stage.recipe.folder for stage in self.stages}
 
     @cached_property

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MOST_SEEDS = 1000
 PACKAGES = ("benchmark", "baselines", "models", "results/paper")
 CODE = {".py", ".yaml", ".json", ".sha256", ".j2", ".css", ".js"}
-"""What a key may depend on. Pictures and weights have hashes of their own in the request."""
+"""Suffixes of files in the hash of the code. The request has separate hashes of pictures and weights."""
 ACCELERATORS = ("nvidia*", "nvhost*", "nvgpu*", "nvmap*", "kfd", "dxg")
 """Device files of GPUs that torch may find: of NVIDIA's and AMD's drivers, and of Windows below Linux."""
 
@@ -76,37 +76,35 @@ class PlanRequest:
     suite: Suite
     profile: Profile
     source: DataSource
-    """Of the pictures that are trained on."""
+    """Source of the pictures to train on."""
     seeds: tuple[int, ...]
     extractor: ExtractorChoice
     device: str
     checkpoints: Mapping[str, Imported] = field(default_factory=dict)
-    """By row id, those that take the place of a training."""
+    """Checkpoints that replace trainings, by row id."""
     reference: Path = REFERENCE
-    """Of stored results."""
+    """Folder of stored results."""
     retrain: bool = False
     """Whether stored trainings are left alone."""
     faces_in_page: bool = False
     """Whether the page shows pictures that may not be passed on."""
     options: tuple[str, ...] = ()
-    """Of `benchmark.run`, as the page prints them; no part of any key."""
+    """Options of `benchmark.run`, as the page prints them; no part of any key."""
     finished_only: bool = False
     """Whether rows and seeds whose training is neither finished nor stored are left out."""
     judge_seed: int = JUDGE_SEED
-    """The reader's too; another one only where their spread is measured."""
+    """Seed of judge and reader; other values only measure their spread."""
     networks: tuple[NetworkChoice, ...] = ()
-    """Of one's own, which rows are measured in, too."""
+    """Networks of the user that rows are measured in, too."""
 
     @cached_property
     def edited(self) -> DataSource:
-        """The pictures that are edited and compared with: `source`, or the same people in pictures not aligned."""
+        """Return the source of the pictures to edit: `source`, or non-aligned pictures of the same people."""
         return self.source.uncropped() if self.suite.faces == "nonaligned" else self.source
 
     @property
     def key(self) -> str:
-        """Return the SHA-256 of everything that takes part in the keys of the plan: the request, and this project's
-        code.
-        """
+        """Return the SHA-256 of all that decides the keys of the plan: the request and this project's code."""
         extractor = self.extractor
         parts = (
             dataclasses.asdict(self.suite),
@@ -162,9 +160,7 @@ def check_options(options: RunOptions) -> tuple[PlanRequest, Store]:
 
 
 def shown_options(options: RunOptions) -> list[str]:
-    """Return the options that decide results, as `benchmark.run` takes them, but for the methods; defaults are left
-    out.
-    """
+    """Return the options of `benchmark.run` that decide results, without `--methods` and defaults."""
     seeds = ",".join(map(str, options.seeds))
     named = {
         "--suite": options.suite, "--profile": options.profile, "--data": options.data, "--seeds": seeds,
@@ -204,7 +200,7 @@ def _device(options: RunOptions) -> str:
 
 
 def device_at_a_glance(wanted: str) -> str | None:
-    """`cpu` where `choose_device` would certainly say so; None where torch has to be asked."""
+    """Return `cpu` where `choose_device` certainly would; None where torch must decide."""
     if wanted == "cpu":
         return "cpu"
     known = wanted == "auto" and sys.platform == "linux"
@@ -212,7 +208,7 @@ def device_at_a_glance(wanted: str) -> str | None:
 
 
 def _check_methods(profile: Profile, suite: Suite) -> None:
-    """Raise UserError where the profile speaks of a method that neither exists nor is in the suite."""
+    """Raise UserError where the profile names a method that neither exists nor is in the suite."""
     of_suite = {row.method for row in suite.rows}
     for name in {**profile.overrides, **profile.iterations}:
         if name != "default" and name not in of_suite and not is_known(name):
@@ -238,7 +234,7 @@ def _checkpoints(arguments: Sequence[str], suite: Suite, profile: Profile) -> di
 
 
 def code_of_project() -> str:
-    """Return the SHA-256 of this project's code and tables, wherever they lie, and of the interpreter's version."""
+    """Return the SHA-256 of this project's code and tables and of the interpreter's version, in any folder."""
     digest = hashlib.sha256(sys.version.encode())
     root = Path(benchmark.__file__).parents[1]
     for path in _files(root):
@@ -247,7 +243,7 @@ def code_of_project() -> str:
 
 
 def _stored(reference: Path) -> list[tuple[str, str]]:
-    """Return what is stored there: names and hashes of all indices and manifests."""
+    """Return names and hashes of all indices and manifests of the stored results."""
     paths = (path for path in sorted(reference.rglob("*.json")) if "cache" not in path.relative_to(reference).parts)
     return [(str(path.relative_to(reference)), sha256_of(path)) for path in paths]
 

@@ -1,6 +1,6 @@
-"""Why a row of a suite cannot be measured: what its method lacks, and what the pictures are not enough for.
+"""Why a row of a suite cannot be measured: annotations that its method needs, and too few pictures.
 
-What is known without pictures is checked before they are prepared, the rest before any training.
+Checks that need no pictures run before these are prepared, the others before any training.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class SourceFaces:
 
 
 def check_request(request: PlanRequest) -> None:
-    """Check without pictures what a plan would stop at. Raises UserError.
+    """Check a request without its pictures. Raises UserError.
 
-    A package is missing, settings of a method of the suite or the profile are wrong, no row can be measured, or a file
-    is no network of pictures.
+    Errors are a missing package, wrong settings of a method, no row that can be measured, and a file that is no network
+    of pictures.
     """
     request.source.check()
     profile, rows = request.profile, request.suite.rows
@@ -61,7 +61,7 @@ def check_request(request: PlanRequest) -> None:
 
 
 def _check_networks(row: SuiteRow, profile: Profile) -> None:
-    """Raise UserError where no networks or optimisers can have the settings of a row; nothing is computed."""
+    """Raise UserError where no network or optimiser can have the settings of a row; they are built without memory."""
     settings = row_settings(row.method, profile, row.variant)
     try:
         with torch.device("meta"), few_modules(), warnings.catch_warnings():
@@ -81,7 +81,7 @@ def _check_networks(row: SuiteRow, profile: Profile) -> None:
 
 
 def no_row(request: PlanRequest, reason: str) -> UserError:
-    """Return the error where no row can be measured. reason: of the first."""
+    """Return the error for a suite without a row that can be measured. reason: of the first row."""
     first = request.suite.rows[0]
     hint = "; python -m benchmark.prepare says what a data set has" if request.source.folder is not None else ""
     return UserError(
@@ -93,7 +93,7 @@ def no_row(request: PlanRequest, reason: str) -> UserError:
 class RowChecks:
     """Why rows of a suite cannot be measured.
 
-    trained: the faces that are trained on. edited: those that are edited, the same object where they are the same.
+    trained, edited: the faces to train on and to edit, one object where they are the same.
     """
 
     def __init__(self, suite: Suite, profile: Profile, trained: SourceFaces, edited: SourceFaces) -> None:

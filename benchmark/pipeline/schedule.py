@@ -1,4 +1,4 @@
-"""The order of missing stages, and an estimate of the time that all take."""
+"""The order of missing stages, and an estimate of their total time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from graphlib import TopologicalSorter
 from benchmark.stages.base import Stage
 
 MOST_LOOKED_AT = 100
-"""Ready stages that may join a group; more are seen once those have begun."""
+"""Most ready stages considered for a group."""
 
 
 class Schedule:
-    """Stages in the order of their inputs, and among those whose inputs are there the longest way to the end first.
+    """Stages in the order of their inputs; among ready ones, the longest remaining path first.
 
     With two trainings of ten minutes and one of twenty, the long one begins at once, not when the others are done. Each
     start and end costs the same however many stages there are, but for `left`, which looks at all that remain.
@@ -37,11 +37,11 @@ class Schedule:
         self._done: set[str] = set()
         self._order = self._orders(inputs)
         self._lacking = {key: len(others) for key, others in inputs.items()}
-        """How many inputs of each stage are not finished."""
+        """Number of unfinished inputs by stage."""
         self._ready = sorted((key for key, count in self._lacking.items() if not count), key=self._order.__getitem__)
 
     def _orders(self, inputs: Mapping[str, set[str]]) -> dict[str, tuple[float, int]]:
-        """Sort keys: the longest way first, from the start of a stage to the end of the last one that needs it."""
+        """Return sort keys, longest remaining path first: from a stage to the end of the last one that needs it."""
         ways: dict[str, float] = {}
         for key in reversed(list(TopologicalSorter(inputs).static_order())):
             ways[key] = self.seconds[key] + max((ways[other] for other in self._readers[key]), default=0.0)
@@ -58,7 +58,7 @@ class Schedule:
         return len(self._stages) - len(self._done)
 
     def ready(self, most: int | None = None) -> list[Stage]:
-        """Stages that can begin now, the one with the longest way first; no more than `most`."""
+        """Return up to `most` stages that can begin now, longest remaining path first."""
         return [self._stages[key] for key in self._ready[:most]]
 
     def group(self, stage: Stage, may_join: Callable[[Stage], bool], seconds: float) -> list[Stage]:
@@ -86,21 +86,21 @@ class Schedule:
         return list(group.values())
 
     def start(self, stage: Stage) -> None:
-        """The stage is running, or in a group that is."""
+        """Mark a stage as running, or in a running group."""
         key = stage.recipe.key
         self._running.add(key)
         if not self._lacking[key]:
             self._ready.remove(key)
 
     def put_back(self, stage: Stage) -> None:
-        """The stage does not run any more, and is not finished."""
+        """Mark a stage as interrupted: it is ready again."""
         key = stage.recipe.key
         self._running.discard(key)
         if not self._lacking[key]:
             insort(self._ready, key, key=self._order.__getitem__)
 
     def finish(self, stage: Stage) -> None:
-        """The stage is finished."""
+        """Mark a stage as finished."""
         self._running.discard(stage.recipe.key)
         self._done.add(stage.recipe.key)
         for reader in self._readers[stage.recipe.key]:

@@ -61,16 +61,14 @@ def plan(request: PlanRequest, store: Store, options: RunOptions) -> PlannedSuit
 
 
 def _jobs_and_threads(request: PlanRequest, options: RunOptions) -> tuple[int, int | None]:
-    """Return how many stages are made at once, and with how many threads in all; on a cluster `--threads` is of each
-    stage.
-    """
+    """Return the number of parallel stages and of threads in all; on a cluster `--threads` is for each stage."""
     threads = options.threads
     jobs = jobs_of(options, request.device, threads or os.cpu_count() or 1, request.profile.width)
     return (jobs, jobs * (threads or 1)) if options.engine.is_remote else (jobs, threads)
 
 
 def jobs_of(options: RunOptions, device: str, threads: int, width: float) -> int:
-    """Choose how many stages are made at once on this machine (`choose_jobs`), or wait and run on a cluster."""
+    """Return the number of stages at a time on this machine (`choose_jobs`), or in the queue of a cluster."""
     if options.engine.is_remote and options.jobs == "auto":
         return CLUSTER_JOBS
     return choose_jobs(options.jobs, device, threads, width)

@@ -10,7 +10,7 @@ from benchmark.stages.base import Stage
 
 
 class StoredResults:
-    """A folder like that of a store, which is only read."""
+    """A read-only folder with the layout of a store."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -12,7 +12,7 @@ from benchmark.pipeline.request import RunOptions, check_options
 
 
 def run(options: RunOptions) -> Path:
-    """Run a suite, or find that it is done; returns the folder of its report. Raises UserError and RunFailed."""
+    """Run a suite unless it is finished; returns the folder of its report. Raises UserError and RunFailed."""
     request, store = check_options(options)
     finished = FinishedSuite(store, request)
     if folder := finished.report():

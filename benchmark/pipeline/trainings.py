@@ -27,17 +27,17 @@ from benchmark.training.device import choose_jobs
 
 @dataclass(frozen=True)
 class Trainings:
-    """Names of the trainings of some suites. begun: they were begun, here or by an earlier call, and go on."""
+    """Names of the trainings of some suites. begun: interrupted, here or in an earlier call, and resumable."""
 
     finished: Sequence[str]
     begun: Sequence[str]
     waiting: Sequence[str]
     stored: Sequence[str]
-    """They need no training, since their weights are stored."""
+    """Trainings that are not needed, since their weights are stored."""
 
 
 def train_missing(suites: Sequence[str], options: RunOptions, seconds: float | None) -> Trainings:
-    """Train what some suites need and neither the store nor the stored results have; edit and measure nothing.
+    """Run the trainings of suites that neither the store nor the stored results have; edit and measure nothing.
 
     options: of a run; its `suite` is each of `suites` in turn. seconds: after which all trainings save their state and
     end; None for no limit. Raises UserError, RunFailed and Interrupted.
@@ -58,7 +58,7 @@ def train_missing(suites: Sequence[str], options: RunOptions, seconds: float | N
 
 
 def trainings_of(plans: Sequence[Plan], store: Store) -> Trainings:
-    """Return what has become of the trainings of some plans."""
+    """Sort the trainings of some plans by state."""
     stages = _by_key(stage for plan in plans for stage in plan.stages if isinstance(stage, Train))
     needed = _by_key(stage for plan in plans for stage in plan.needed(store))
     finished = [stage.name for key, stage in stages.items() if store.exists(stage.recipe)]
@@ -94,14 +94,14 @@ def _by_key(stages: Iterator[Stage]) -> dict[str, Stage]:
 # ------------------------------------------------------------------------------------------------ until when
 @dataclass
 class TimeLimit:
-    """Whether time was up."""
+    """Whether the time limit was reached."""
 
     reached: bool = False
 
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[TimeLimit]:
-    """Send this process SIGTERM after some seconds, upon which trainings save their state; None for never."""
+    """Send this process SIGTERM after some seconds, so that trainings save their state; None for never."""
     limit = TimeLimit()
 
     def end() -> None:

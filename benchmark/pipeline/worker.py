@@ -1,6 +1,6 @@
 """A worker process: makes stages and reports to the process that started it, its parent.
 
-It draws no bars and logs nothing to MLflow itself. When the parent is gone, however it ended, the worker stops as by
+It draws no bars and logs nothing to MLflow itself. When the parent has ended for any reason, the worker stops as by
 SIGTERM: a training saves its state.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EVERY_SECONDS = 0.1
-"""Between two messages of one bar."""
+"""Seconds between two messages of one bar."""
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Blocked by the parent while a worker starts. SIGINT and SIGHUP stay so: the terminal sends them to all processes, and
 the parent decides. SIGTERM is let through when there is a handler.
@@ -95,7 +95,7 @@ class SendingReporter(Reporter):
         self._send(messages.Say(text))
 
     def warn(self, text: str) -> None:
-        """One line that stands out."""
+        """Send a warning to the parent."""
         self._send(messages.Say(text, warning=True))
 
     @contextmanager
@@ -138,7 +138,7 @@ class SendingTracker(Tracker):
         self._send = send
 
     def losses(self, training: str) -> Callable[[pd.DataFrame], None]:
-        """Say that the training begins; return a sink that sends the new rows of its history."""
+        """Report that the training begins; return a sink that sends the new rows of its history."""
         import pandas as pd
 
         sent = -1

@@ -45,17 +45,17 @@ class WorkerProcess:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()
             os.close(writing)
-        with suppress(OSError):  # it is gone already, which the next look at the connection finds
+        with suppress(OSError):  # it has exited, as the next read of the connection shows
             self.connection.send_bytes(setup)
 
     # ------------------------------------------------------------------------------------------------ its job
     def assign(self, job: int, keys: Iterable[str]) -> None:
-        """Have it make the stages of a job."""
+        """Assign the stages of a job to it."""
         self.job, self._next = job, deque(keys)
         self._go_on()
 
     def receive(self) -> messages.Report | None:
-        """Return its next message, or None if it has exited; the next stage of its job begins where one ends."""
+        """Return its next message, or None if it has exited. When a stage ends, the next one of its job is started."""
         try:
             message: messages.Report = self.connection.recv()
         except (EOFError, OSError):
@@ -88,7 +88,7 @@ class WorkerProcess:
 
     # ------------------------------------------------------------------------------------------------ its end
     def stop(self) -> None:
-        """Have it save the state of its stage, and end; it makes no further one of its job."""
+        """Make it save the state of its stage and exit, without the other stages of its job."""
         self._next.clear()
         self._send(messages.Stop())
 

@@ -83,11 +83,11 @@ class RunningJob:
 
     stages: list[Stage]
     state: object
-    """Of the first stage, as it was saved when work on it began."""
+    """Saved state of the first stage when work on it began."""
     label: str = ""
-    """What the progress display calls the first stage, which has begun; "" before that."""
+    """Name of the first stage in the progress display; "" until it begins."""
     again: bool = False
-    """Whether its process is at a stage that the job had finished before a restart."""
+    """Whether its process repeats a stage that the job had finished before a restart."""
     bar: Bar | None = None
     pace: Pace | None = None
     drawn: ExitStack = field(default_factory=ExitStack)
@@ -123,11 +123,11 @@ class Driver:
         progress: PlanProgress,
         memory: Callable[[Stage], int | None] = lambda _: None,
     ) -> None:
-        """last: the stage that is left to this process. jobs: how many run at once, for the estimate."""
+        """last: the stage for this process. jobs: number of parallel jobs, for the estimate."""
         self._schedule, self._last, self._context, self._jobs, self._progress = schedule, last, context, jobs, progress
         self._executor, self._store, self._reporter, self._memory = executor, context.store, context.reporter, memory
         self._mine = sum(stage is last for stage in schedule.remaining)
-        """How many stages are left to this process; of a plan whose report is there, none."""
+        """Number of stages for this process; 0 where the report exists."""
         self._running: dict[int, RunningJob] = {}
         self._submitted, self._stopping = 0, False
         self._elsewhere: list[Stage] = []
@@ -156,7 +156,7 @@ class Driver:
 
     # ------------------------------------------------------------------------------------------------ handing out
     def _submit(self) -> None:
-        """Submit ready stages as long as there is room."""
+        """Submit ready stages while the executor has room."""
         while self._executor.room > 0:
             stage = next((stage for stage in self._schedule.ready(2) if stage is not self._last), None)
             if stage is None:
@@ -171,7 +171,7 @@ class Driver:
             self._executor.submit(Job(self._submitted, tuple(stages), self._resources(stage)))
 
     def _is_short(self, stage: Stage) -> bool:
-        """Whether a stage may share a process with others: one that saves no state, and is not this process's."""
+        """Return whether a stage may share a process: it saves no state, and is not made in this process."""
         return not stage.recipe.state and stage is not self._last
 
     def _resources(self, stage: Stage) -> Resources:
@@ -180,13 +180,13 @@ class Driver:
         return Resources(machine.threads, 1.0 if machine.device == "cuda" else 0.0, memory)
 
     def _begin(self, job: RunningJob, node: str) -> None:
-        """Work on the first stage of a job begins."""
+        """Note that work on the first stage of a job begins."""
         stage = job.stages[0]
         job.label = f"{stage.name} @ {node}" if node else stage.name
         self._progress.begin(job.label, self._left())
 
     def _left(self) -> float:
-        """Estimated seconds until all is finished; of a large plan, as they were a moment ago."""
+        """Return the estimated seconds left; for a large plan the estimate is cached for a moment."""
         now = time.monotonic()
         if now >= self._next_estimate:
             running = {
@@ -200,7 +200,7 @@ class Driver:
 
     # ------------------------------------------------------------------------------------------------ listening
     def _handle(self, event: Event) -> None:
-        """Act on one event. Raises what ends the run."""
+        """Handle one event. Raises the error that ends the run."""
         match event:
             case MessageReceived(None, messages.Failed(error)):
                 raise error
@@ -216,7 +216,7 @@ class Driver:
                 self._reporter.say(f"{self._give_up(number)[0].name}: {why}; it goes to another one")
 
     def _receive(self, number: int, message: messages.Report, worker: int) -> None:
-        """Act on a message of the process that makes a job."""
+        """Handle a message of the process that makes a job."""
         job = self._running[number]
         match message:
             case messages.Say(text, warning):
@@ -266,7 +266,7 @@ class Driver:
             self._context.peaks.workers[worker] = peak
 
     def _next_stage(self, number: int) -> Stage:
-        """Return the first stage of a job leaves it, and the job with its last; returns that stage."""
+        """Remove the first stage of a job and return it; remove the job after its last stage."""
         job = self._running[number]
         stage = job.stages.pop(0)
         job.end_bar()
@@ -277,7 +277,7 @@ class Driver:
         return stage
 
     def _give_up(self, number: int) -> list[Stage]:
-        """Return the process of a job is gone: its stages wait again. Returns them."""
+        """Put the stages of a lost job back into the schedule and return them."""
         job = self._running.pop(number)
         self._put_back(job)
         for stage in job.stages:
@@ -285,14 +285,14 @@ class Driver:
         return job.stages
 
     def _put_back(self, job: RunningJob) -> None:
-        """Work on the first stage of a job has ended without a result."""
+        """Note that work on the first stage of a job ended without a result."""
         job.end_bar()
         if job.label:
             self._progress.put_back(job.label)
         job.label = ""
 
     def _handle_death(self, died: Died) -> None:
-        """Have the stages of a lost process made by another one. Raises RunFailed where that is in vain."""
+        """Reschedule the stages of a lost process. Raises RunFailed after too many losses without progress."""
         job = self._running.get(died.job) if died.job is not None else None
         name = job.stages[0].name if job is not None else "worker"
         if died.job is not None and job is not None:
@@ -316,7 +316,7 @@ class Driver:
 
     # ------------------------------------------------------------------------------------------------ other processes
     def _leave(self, number: int) -> None:
-        """Another process is at work on the first stage of a job."""
+        """Leave the first stage of a job to another process that is making it."""
         self._put_back(self._running[number])
         stage = self._next_stage(number)
         if not self._elsewhere:
@@ -325,7 +325,7 @@ class Driver:
         self._reporter.say(f"{stage.name}: another process is at work on it")
 
     def _look_elsewhere(self) -> None:
-        """Finish the stages that another process has made, and take back those that it has left."""
+        """Finish stages that other processes have made, and reschedule those that they gave up."""
         if not self._elsewhere or time.monotonic() < self._looked + ELSEWHERE:
             return
         self._looked = time.monotonic()
@@ -342,7 +342,7 @@ class Driver:
 
     # ------------------------------------------------------------------------------------------------ stopping
     def _stop(self) -> None:
-        """Have all processes save their states, and wait for them; a further signal kills them."""
+        """Make all processes save their states and wait for them; a further signal kills them."""
         self._stopping = True
         busy = [job.stages[0].name for job in self._running.values()]
         self._executor.cancel()
@@ -351,11 +351,11 @@ class Driver:
         begun, come = time.monotonic(), len(self._received)
         while self._executor.running:
             if time.monotonic() < begun + 1:
-                come = len(self._received)  # what sends one signal to a group of processes may send it twice
+                come = len(self._received)  # a signal to a process group may arrive twice
             elif len(self._received) > come:
                 self._executor.kill()
             try:
                 for event in self._executor.receive(POLL):
                     self._handle(event)
-            except (Exception, Interrupted):  # the first error is the one that is told
+            except (Exception, Interrupted):  # the first error is reported
                 continue

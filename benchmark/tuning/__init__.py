@@ -1,1 +1,1 @@
-"""Equal tuning: trials drawn up front for every method, run as rows of a suite, and what follows from them."""
+"""Equal tuning: trials drawn up front for every method, run as rows of a suite, and their outcome."""

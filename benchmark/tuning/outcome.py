@@ -16,10 +16,12 @@ from benchmark.tuning.trials import Trial, row_id
 
 @dataclass(frozen=True)
 class Measured:
-    """A trial as it was measured: means over its rows. seconds: of processor time, of its training. pictures: that it
-    saw. record: its training's manifest; None where it broke off.
+    """The measured values of a trial: means over its rows.
 
-    value, tie: None where it could not be measured. why: of a training that broke off or failed by its own measure.
+    seconds: processor time of its training. pictures: number that it saw. record: its training's manifest; None where
+    it failed.
+
+    value, tie: None where it could not be measured. why: reason of a training that failed, also by its own criterion.
     """
 
     trial: Trial
@@ -43,12 +45,12 @@ class MethodOutcome:
 
     @property
     def seconds(self) -> float:
-        """Of processor time, of all its trainings."""
+        """Return the processor time of all its trainings."""
         return sum(each.seconds for each in self.trials)
 
     @property
     def pictures(self) -> int:
-        """That all its trainings saw."""
+        """Return the number of pictures that all its trainings saw."""
         return sum(each.pictures for each in self.trials)
 
 
@@ -93,7 +95,7 @@ def _measured(
 def choose(measured: tuple[Measured, ...], criterion: MetricDescription, ties: MetricDescription) -> Measured | None:
     """Return the trial that is best by the criterion as printed, then by the second measure, then the first of them.
 
-    One that failed by its own measure is chosen only where all have failed.
+    A training that failed by its own criterion is chosen only where all have failed.
     """
     sign = 1 if criterion.direction == "higher" else -1
     tie_sign = 1 if ties.direction == "higher" else -1

@@ -1,4 +1,4 @@
-"""Run the trials of a tuning: as rows of a suite, on the train identities alone, and what fails is noted."""
+"""Run the trials of a tuning as rows of a suite, on the train identities only, and record failed trials."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TuneOptions:
 
 @dataclass(frozen=True)
 class RunTrials:
-    """Trials that were run. failed: by trial name, why its training broke off. report: the folder of their report."""
+    """Finished trials. failed: reason by name of a trial whose training failed. report: the folder of their report."""
 
     tuning: Tuning
     results: SuiteResults
@@ -72,14 +72,14 @@ def check_tuning(options: RunOptions, tune: TuneOptions) -> tuple[Tuning, PlanRe
 
 
 def preview_trials(options: RunOptions, tune: TuneOptions) -> tuple[Tuning, PlannedSuite]:
-    """Return the trials and the plan, and nothing made. Raises UserError."""
+    """Return the trials and the plan without running anything. Raises UserError."""
     tuning, request, store = check_tuning(options, tune)
     request = dataclasses.replace(request, suite=trials_suite(tuning, sorted(_failures(store, tuning, request))))
     return tuning, steps.plan(request, store, options)
 
 
 def run_trials(options: RunOptions, tune: TuneOptions) -> RunTrials:
-    """Train, edit with and measure all trials. A trial whose training breaks off is left out and noted.
+    """Train, edit with and measure all trials. A trial whose training fails is recorded and left out.
 
     Raises UserError, and RunFailed where anything else fails.
     """
@@ -123,7 +123,7 @@ def _identities(store: Store, results: SuiteResults) -> dict[str, list[str]]:
 
 # ------------------------------------------------------------------------------------------------ failed trials
 def _note(store: Store, planned: PlannedSuite, tuning: Tuning, error: RunFailed) -> bool:
-    """Note the training that has failed, by its key; False where it was no training."""
+    """Record the failed training by its key; return False where the failed stage is no training."""
     if error.stage not in _training_keys(planned.plan, tuning).values():
         return False
     path = store.root / FAILURES
@@ -133,7 +133,7 @@ def _note(store: Store, planned: PlannedSuite, tuning: Tuning, error: RunFailed)
 
 
 def _failures(store: Store, tuning: Tuning, request: PlanRequest) -> dict[str, str]:
-    """Return the trials whose training has failed in this call or an earlier one, with the reason."""
+    """Return the reason by name of each trial whose training failed, in this call or an earlier one."""
     noted = _noted(store)
     if not noted:
         return {}

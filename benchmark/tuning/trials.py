@@ -40,8 +40,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What is tuned. seconds: of one core, the declared length of a trial of each method. rows: of each method, those
-    by which its trials are measured.
+    """The trials and their rows. seconds: declared length of each trial on one core. rows: of each method, those by
+    which its trials are measured.
     """
 
     suite: Suite
@@ -52,7 +52,7 @@ class Tuning:
     rows: Mapping[str, tuple[SuiteRow, ...]]
 
     def of_method(self, method: str) -> list[Trial]:
-        """Return the trials of a method, in their order."""
+        """Return the trials of a method in order."""
         return [trial for trial in self.trials if trial.method == method]
 
 
@@ -79,7 +79,7 @@ def plan_tuning(
     for name in of_suite:
         if name not in space.methods:
             raise UserError(f"space {space.name} says nothing of method {quoted(name)}")
-    # Of all methods of the suite, whichever are asked for, so that calls for some of them make the same trials.
+    # Over all methods of the suite, so that a call for some of them makes the same trials.
     lengths = [profile.iterations_of(name) * space.methods[name].seconds_per_iteration for name in of_suite]
     seconds = share * sum(lengths) / len(lengths)
     drawn = [trial for name in names for trial in _trials(name, profile, space.methods[name], trials, seconds, seed)]

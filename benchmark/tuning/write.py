@@ -184,7 +184,7 @@ def trials_csv(run: RunTrials, outcomes: Sequence[MethodOutcome]) -> str:
 
 
 def tuned_profile(run: RunTrials, outcomes: Sequence[MethodOutcome]) -> str:
-    """Return the profile with the chosen settings in the place of those of the space, and why."""
+    """Return the profile as YAML, with the chosen settings and the reason in its overrides."""
     path = find("profile", PROFILES, run.profile)
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     overrides = dict(content.get("overrides") or {})

@@ -96,7 +96,7 @@ def mirrored_pose(pose: Pose) -> Pose:
 
 
 def _centred(width: int, height: int) -> tuple[np.ndarray, int]:
-    """Corner and side of the centred square, to half a pixel."""
+    """Return corner and side of the centred square, to half a pixel."""
     side = min(width, height)
     return np.array([(width - side) / 2, (height - side) / 2]), side
 
@@ -109,7 +109,7 @@ def _lies(shape: float, usual: float) -> bool:
 def _stand_in(
     pose: Pose, by_pose: Mapping[Pose, np.ndarray], mean: Mapping[int, np.ndarray]
 ) -> tuple[np.ndarray | None, str]:
-    """Landmarks as `LocatedFace.shares`, or None; and their source."""
+    """Return landmarks as `LocatedFace.shares`, or None, and their source."""
     person, expression, camera, gaze = pose
     other_side = by_pose.get(mirrored_pose(pose)) if camera != 90 else None
     if other_side is not None:

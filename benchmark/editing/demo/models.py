@@ -54,7 +54,7 @@ class JudgedEdit:
 
 
 class Model:
-    """A checkpoint by its name in the demo."""
+    """A loaded checkpoint with its name in the demo."""
 
     def __init__(self, name: str, editor: Editor) -> None:
         self.name, self.editor = name, editor
@@ -62,14 +62,14 @@ class Model:
 
     @property
     def takes(self) -> tuple[str, ...]:
-        """Return how it can be guided: by `expression`, `reference`, `units`."""
+        """Return the guides it takes, of `expression`, `reference` and `units`."""
         by_units = "R" in self.method.guides and self.method.reference == "units"
         named = "T" in self.method.guides or by_units
         given = {"expression": named, "reference": "R" in self.method.guides, "units": by_units}
         return tuple(way for way, known in given.items() if known)
 
     def target(self, request: GuideRequest) -> EditTarget:
-        """Convert a request for the method. Raises UserError where it cannot be guided so."""
+        """Convert a request for the method. Raises UserError for a guide that it does not take."""
         method, by_units = self.method, "units" in self.takes
         if request.units is not None:
             if not by_units:

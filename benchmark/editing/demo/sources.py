@@ -23,7 +23,7 @@ LARGEST_UPLOAD, LARGEST_PICTURE = 20 << 20, 50_000_000
 """Bytes and pixels of an uploaded picture."""
 TOO_MANY_PIXELS = f"This picture is too large: at most {LARGEST_PICTURE // 1_000_000} million pixels."
 KEPT = 16
-"""Uploads in memory; the oldest goes first."""
+"""Most uploads in memory; the oldest is dropped first."""
 PEOPLE = 6
 """Rendered people to choose from."""
 SIZE = 64
@@ -35,7 +35,7 @@ class NoPicture(UserError):  # noqa: N818 - the name says what is wrong
 
 @dataclass(frozen=True)
 class Face:
-    """A picture with what is known of its face. landmarks: 68 x 2 in its pixels; units: 17 in [0, 5]; None where
+    """A picture with the annotations of its face. landmarks: 68 x 2 in its pixels; units: 17 in [0, 5]; None where
     unknown. expression: a name of `EXPRESSIONS`, or "".
     """
 

@@ -26,7 +26,7 @@ class Job:
     """Stages that one process makes, in the order given: the inputs of each are finished, or come before it."""
 
     number: int
-    """Another one for every job of an executor."""
+    """Number of the job, unique in its executor."""
     stages: tuple[Stage, ...]
     resources: Resources
 
@@ -56,7 +56,7 @@ class Died:
     job: int | None
     """None where the process had no job."""
     ending: str
-    """As the rest of a sentence: `was killed by SIGKILL`."""
+    """End of a sentence: `was killed by SIGKILL`."""
     log: tuple[str, ...] = ()
     """The last lines that it wrote."""
 
@@ -82,7 +82,7 @@ class Executor(ABC):
     remote: bool
     """Whether its processes may run on other machines: they can be lost, and stages go on elsewhere."""
     together = 0.0
-    """Expected seconds of short stages that are grouped to one job."""
+    """Expected seconds of short stages that are grouped into one job."""
 
     @property
     @abstractmethod

@@ -9,7 +9,7 @@ from benchmark.pipeline.engines.options import EngineOptions
 
 
 def open_executor(options: EngineOptions, setup: messages.WorkerSetup, jobs: int) -> Executor:
-    """Connect to where stages are made, `jobs` at a time. Raises UserError where that is not there."""
+    """Open the executor that makes `jobs` stages at a time. Raises UserError where its cluster is missing."""
     if options.engine == "ray":
         from benchmark.pipeline.engines.ray_cluster import RayExecutor  # an extra package, which takes a second
 

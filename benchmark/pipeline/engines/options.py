@@ -16,10 +16,10 @@ Engine = Literal["local", "ray", "slurm"]
 MAX_PORT = 65_535
 STORES = ("s3://", "file://")
 DAY = 24 * 60
-"""Minutes, the time limit of a job of Slurm where `--slurm time=` gives none."""
+"""Minutes: the default time limit of a Slurm job, without `--slurm time=`."""
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 PACKAGES: Mapping[Engine, str] = {"ray": "ray", "slurm": "submitit"}
-"""Which package an engine needs; the extra has the engine's name."""
+"""Package of each engine; the extra has the engine's name."""
 SLURM_OPTIONS = (
     "account", "constraint", "cpus_per_task", "exclude", "gres", "mem", "nodelist", "partition", "qos", "reservation",
     "time",
@@ -33,15 +33,15 @@ class EngineOptions:
 
     engine: Engine = "local"
     address: str = "auto"
-    """Of a running Ray cluster."""
+    """Address of a running Ray cluster."""
     shared: bool = False
     """Whether several machines use the output folder."""
     store: str = ""
     """URL of an object store; "" for the output folder alone."""
     processor: str = ""
-    """The kind of processor that stages on a CPU are tied to; "" for this machine's, `any` for no tie."""
+    """Processor model that CPU stages need; "" for this machine's, `any` for all."""
     gpu_share: float = 1.0
-    """How much of a GPU a stage has."""
+    """Share of a GPU for each stage."""
     slurm: Mapping[str, str] = field(default_factory=dict)
     """Options of `sbatch`."""
 
@@ -140,7 +140,7 @@ def check_sbatch() -> None:
 
 
 def minutes(text: str) -> int:
-    """Read a time limit as sbatch has it: minutes, M:S, H:M:S, D-H, D-H:M or D-H:M:S. Raises UserError."""
+    """Parse a time limit of sbatch into minutes: minutes, M:S, H:M:S, D-H, D-H:M or D-H:M:S. Raises UserError."""
     match = re.fullmatch(r"(?:(\d{1,6})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?", text, re.ASCII)
     if match is None or not re.search("[1-9]", text):
         raise UserError(f"--slurm time={quoted(text)[1:-1]}: minutes, H:MM:SS or D-HH:MM:SS are wanted")

@@ -1,4 +1,4 @@
-"""The Ray engine: a task for each job. Pickled stages go out, and nothing comes back but messages.
+"""The Ray engine: a task for each job. Tasks receive pickled stages and return only messages.
 
 Ray itself retries nothing, since it counts a lost machine as a failure of the task: a lost job is reported to the
 driver, which knows whether its state has advanced.
@@ -35,11 +35,11 @@ TOGETHER = 60.0
 """Expected seconds of short stages in one task: a task takes three seconds to start."""
 REACH_SECONDS = 10.0
 MOST_UNHEARD = 100
-"""Messages whose arrival is waited for at the end; more are counted again."""
+"""Most messages whose arrival is unconfirmed before arrived ones are dropped from the list."""
 LOOK_SECONDS = 5.0
-"""Between two looks at which machines answer."""
+"""Seconds between two checks of which machines answer."""
 SPARE_MEMORY = 1.1
-"""Of what was measured."""
+"""Memory requested, as a multiple of what was measured."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Starts:
     """A job starts on a machine."""
 
     node: str
-    """Ray's id of it."""
+    """Ray's id of the machine."""
 
 
 Post = messages.Report | Starts | str
@@ -80,14 +80,14 @@ class Mailbox:
 
 
 class Letters:
-    """Messages of one job, which come in any order, in that in which they were sent."""
+    """Puts the messages of one job, which arrive in any order, in the order they were sent."""
 
     def __init__(self) -> None:
         self._early: dict[int, Post] = {}
         self._next = 0
 
     def put(self, number: int, message: Post) -> Iterator[Post]:
-        """Add a message; yields those that need not wait for an earlier one."""
+        """Add a message; yield those whose predecessors have all arrived."""
         self._early[number] = message
         while self._next in self._early:
             self._next += 1
@@ -135,7 +135,7 @@ class RayExecutor(Executor):
         self._fitness = Fitness(code_of_project(), tied_to(options.processor, setup.machine.device))
         self._tasks: dict[Any, int] = {}
         self._unfinished: dict[int, int] = {}
-        """How many stages each job has still to make; jobs that have sent their final message are removed."""
+        """Number of unfinished stages by job; jobs that have sent their final message are removed."""
         self._letters: defaultdict[int, Letters] = defaultdict(Letters)
         self._nodes: dict[int, str] = {}
         """Ray's id of the machine where each job has started."""
@@ -145,7 +145,7 @@ class RayExecutor(Executor):
 
     @property
     def room(self) -> int:
-        """Return all that is ready waits in Ray's queue, so that a cluster that grows by itself sees what it is for."""
+        """Return the room in Ray's queue, which has all ready jobs so that an autoscaling cluster sees its load."""
         return self._most - len(self._tasks)
 
     @property
@@ -161,7 +161,7 @@ class RayExecutor(Executor):
         options: dict[str, Any] = {"num_cpus": needs.threads, "num_gpus": needs.gpus * self._share}
         if needs.memory is not None:
             largest = max((node["Resources"].get("memory", 0) for node in _machines()), default=0)
-            options["memory"] = int(min(needs.memory * SPARE_MEMORY, largest))  # more would wait for ever
+            options["memory"] = int(min(needs.memory * SPARE_MEMORY, largest))  # a larger request is never granted
         if self._unfit:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self._unfit)})"}
         task = self._task.options(**options).remote(self._mailbox, job.number, setup, list(stages), self._fitness)
@@ -196,7 +196,7 @@ class RayExecutor(Executor):
     def _lost(self) -> Iterator[Event]:
         """Yield the ends of jobs on machines that Ray has declared dead.
 
-        Ray ends a task of such a machine when the connection to it breaks, which takes minutes where a link was cut.
+        Ray itself ends such a task when the connection breaks, which takes minutes where a link was cut.
         """
         if time.monotonic() < self._next_look:
             return
@@ -223,7 +223,7 @@ class RayExecutor(Executor):
             raise RunFailed("the connection to the Ray cluster is lost; the same command goes on from there") from error
         for job, number, message in taken:
             if job not in self._unfinished:
-                continue  # its machine was lost, and comes back
+                continue  # a machine that was lost has come back
             for each in self._letters[job].put(number, message):
                 yield from self._event(job, each)
 

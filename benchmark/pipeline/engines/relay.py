@@ -1,4 +1,4 @@
-"""A job on another machine: a worker process there makes its stages, and its messages are passed on to the driver.
+"""A job on another machine: a worker process makes its stages, a relay passes its messages on to the driver.
 
 The relay is small (no torch): when an engine ends it, however suddenly, the worker sees the end of the connection and
 saves the state of its training, as it does when a local parent is killed.
@@ -30,7 +30,7 @@ class Fitness:
     code: str
     """Hash of the project's code and of the interpreter's version."""
     processor: str
-    """Kind of processor; "" for any."""
+    """Processor model; "" for any."""
 
     def fault(self) -> str:
         """Return why this machine is unfit, as the end of a sentence, or ""."""
@@ -42,9 +42,9 @@ class Fitness:
 
 
 def tied_to(processor: str, device: str) -> str:
-    """Return the kind of processor that all machines must have, or "": the last bits of a CPU's results depend on it.
+    """Return the processor model that all machines need, or "": the last bits of a CPU's results depend on it.
 
-    processor: as `--processor` has it.
+    processor: the value of `--processor`.
     """
     if device != "cpu" or processor == "any":
         return ""

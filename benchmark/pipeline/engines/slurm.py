@@ -33,13 +33,13 @@ from benchmark.pipeline.engines.relay import Fitness, Relay, tied_to
 from benchmark.pipeline.request import code_of_project
 
 FOLDER = "slurm"
-"""Below the store's root: what submitit writes, and a folder for each job."""
+"""Folders below the store's root: submitit's files, and one folder for each job."""
 TOGETHER = 1800.0
 """Expected seconds of short stages in one job of the queue."""
 SIGNAL_SECONDS = 120
-"""Before the time limit, when a job is told to save its state and goes back to the queue."""
+"""Seconds before the time limit at which a job saves its state and goes back to the queue."""
 MANY = 1000
-"""Time limits that a training may run into: submitit takes some pre-emptions for one."""
+"""Most time limits that a training may reach: submitit counts some pre-emptions as one."""
 LOOK = 2.0
 """Seconds between two reads of the files of jobs."""
 MOST_UNFIT = 20
@@ -49,7 +49,7 @@ OVER = ("COMPLETED", "FINISHED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMOR
 """States of jobs that have ended, as sacct and submitit's local executor say."""
 
 JOBS: dict[str, Any] = {"slurm": submitit.SlurmJob, "local": submitit.LocalJob}
-"""By cluster, what follows a job of an earlier call by its id; `AutoExecutor` does not tell."""
+"""Class that follows a job of an earlier call by its id, by cluster; `AutoExecutor` has none."""
 
 
 class Spool:
@@ -64,7 +64,7 @@ class Spool:
         return self._path.exists()
 
     def repair(self) -> None:
-        """Cut off what a killed process has left of its last message; the next one would not be found behind it."""
+        """Cut off the incomplete last message of a killed process, so that the next one can be read."""
         if self.begun:
             for _ in self.new():
                 pass
@@ -102,7 +102,7 @@ class QueuedJob:
         self._requeued = False
 
     def __call__(self) -> None:
-        """Make the stages. A thread does, since the handler of a signal waits for it."""
+        """Make the stages in a thread, which the handler of a signal waits for."""
         if not self._folder.is_dir():
             return  # the driver has given it up, and has submitted another one
         Spool(self._folder).repair()
@@ -118,7 +118,7 @@ class QueuedJob:
                 self._relay.stop()
 
     def checkpoint(self) -> DelayedSubmission:
-        """Save the state; the time limit is near, or the machine is wanted back. submitit puts the job back."""
+        """Save the state at the time limit or a pre-emption; submitit requeues the job."""
         self._requeued = True
         if self._relay is not None and self._thread is not None:
             self._relay.stop()
@@ -126,7 +126,7 @@ class QueuedJob:
         return DelayedSubmission(QueuedJob(self._setup, self._keys, self._folder, self._fitness))
 
     def _send(self, message: messages.Report) -> None:
-        # A worker that is stopped while it starts ends without a word.
+        # A worker that is stopped while it starts ends without a message.
         again = self._requeued and isinstance(message, messages.Stopped | messages.Died)
         Spool(self._folder).add(messages.Requeued() if again else message)
 
@@ -154,7 +154,7 @@ class SlurmExecutor(Executor):
     together = TOGETHER
 
     def __init__(self, options: EngineOptions, setup: messages.WorkerSetup, jobs: int, cluster: str = "slurm") -> None:
-        """jobs: that are in the queue at once, and that one array runs at once. Raises UserError without Slurm."""
+        """jobs: most jobs in the queue, and running in one array, at once. Raises UserError without Slurm."""
         if cluster == "slurm":
             check_sbatch()
         self._setup, self._most, self._cluster = setup, jobs, cluster
@@ -290,7 +290,7 @@ class SlurmExecutor(Executor):
 
     # ------------------------------------------------------------------------------------------------ stopping
     def cancel(self) -> None:
-        """Have running jobs save their states, and take the others off the queue."""
+        """Make running jobs save their states, and remove the others from the queue."""
         self._waiting = []
         for job in list(self._jobs.values()):
             (job.folder / STOP).touch()
@@ -305,7 +305,7 @@ class SlurmExecutor(Executor):
         self._jobs.clear()
 
     def close(self) -> None:
-        """Jobs that still run go on without this process."""
+        """Disconnect; jobs that still run continue without this process."""
 
 
 def _is_over(queued: Any) -> bool:
