@@ -1,4 +1,4 @@
-"""Numbers beside stored ones: within what other processors make of them, or within what other seeds do."""
+"""Compare numbers with stored ones: probes within the spread over processors, metrics within that over seeds."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from benchmark.statistics.gating import (
 )
 
 FAMILY, DOUBT = 0.01, 0.05
-"""Chance that a comparison of statistics finds any regression, and any doubt, where nothing has changed."""
+"""Chances that a comparison of statistics finds any regression, and any doubt, although nothing has changed."""
 FURTHER = 0.2
-"""Chance that a comparison is followed by a further seed, where further ones are declared and nothing has changed."""
+"""Chance that a comparison takes a further seed, if further ones are declared and nothing has changed."""
 FACTOR = 10.0
-"""How many times the spread over kernels, which was measured on one processor, a number of a probe may be off."""
+"""Tolerance of a number of a probe, as a multiple of its spread over kernels, which is measured on one processor."""
 JUDGE = "judge"
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far numbers of a probe may be off, beside `FACTOR` times their spread."""
+    """Smallest tolerance of numbers of a probe; `FACTOR` times their spread is allowed, too."""
 
     relative: float
-    """Share of the largest number of a series."""
+    """Relative to the largest number of a series."""
     absolute: float = 0.0
 
 
 @dataclass(frozen=True)
 class Margins:
-    """Differences that do not matter: stated ones by metric, else a share of the stored value or one printed digit."""
+    """Differences that do not matter: stated by metric, else a share of the stored value or one printed digit."""
 
     stated: Mapping[str, float] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
     default: float = 0.01
 
     def of(self, key: str, metric: StoredMetric, stored: float) -> float:
-        """The margin of a metric at its stored value."""
+        """Return the margin of a metric at its stored value."""
         if key in self.stated:
             return self.stated[key]
         if key in self.shares:
@@ -60,10 +60,10 @@ def compare_probe(
     tolerance: Mapping[str, Tolerance],
     raised: Mapping[str, str] | None = None,
 ) -> list[Check]:
-    """Compare every series of a probe; a check for each, of the number that is off most.
+    """Compare each series of a probe; return a check of the number that differs most from its stored value.
 
-    tolerance: by name of a series, or its first word, "" for all others. raised: series that cannot be compared, with
-    the reason.
+    tolerance: by name of a series or by its first word; "" for all others. raised: reasons why series cannot be
+    compared, by name.
     """
     raised = raised or {}
     checks = []
@@ -131,7 +131,7 @@ def _series(
 
 
 def spread_of(first: Numbers, others: Iterable[Numbers]) -> Numbers:
-    """The largest difference of each number from that of `first`. Raises ValueError where they have other numbers."""
+    """Return the largest difference of each number from that of `first`. Raises ValueError where one of the two is None."""
     spread: Numbers = {
         subject: {name: [None if value is None else 0.0 for value in values] for name, values in series.items()}
         for subject, series in first.items()
@@ -152,15 +152,15 @@ def spread_of(first: Numbers, others: Iterable[Numbers]) -> Numbers:
 # ------------------------------------------------------------------------------------------------ statistics
 @dataclass(frozen=True)
 class Rule:
-    """When a difference counts."""
+    """The rule that decides which differences are regressions."""
 
     looks: int = 1
-    """How often, at most, the comparison is repeated with more seeds."""
+    """Largest number of comparisons, each with one more seed."""
     family: float = FAMILY
     doubt: float = DOUBT
     margins: Margins = field(default_factory=Margins)
     assume_normal: bool = False
-    """Whether seeds are taken to be normally distributed: then one may decide, else only the order of several does."""
+    """Whether to take seeds as normally distributed: then one seed can decide, else only the order of several."""
 
 
 @dataclass(frozen=True)
@@ -171,12 +171,12 @@ class _Pair:
     stored: list[float]
     now: list[float]
     new: int
-    """How many independent values `now` counts for."""
+    """Number of independent values among `now`."""
     resolution: float
     gated: bool
 
     def worsening(self) -> tuple[list[float], list[float]]:
-        """Stored and new values on a scale on which more is worse: of a metric that is best at 1, the distance to 1."""
+        """Stored and new values, larger is worse; for a metric that is best at 1 the distance from 1."""
         direction = self.metric.direction
 
         def scaled(values: Sequence[float]) -> list[float]:
@@ -192,8 +192,8 @@ def compare_runs(
 ) -> tuple[list[Check], int]:
     """Compare new seeds with the stored ones, number by number; also return how many numbers can regress.
 
-    These are the reference's gated ones; the others are reported. metrics: as measured now. A metric of another version
-    is not comparable.
+    These are the reference's gated numbers; all others are reported. metrics: as measured now. A metric of another
+    version is not comparable.
     """
     pairs, checks = [], []
     for pair in _pairs(reference, runs):
@@ -219,12 +219,12 @@ def compare_runs(
 
 
 def gated_numbers(reference: Reference) -> int:
-    """How many stored numbers can regress."""
+    """Return how many stored numbers can regress."""
     return sum(pair.gated and len(pair.stored) > 1 for pair in _pairs(reference, {}))
 
 
 def seeds_needed(reference: Reference, numbers: int, rule: Rule) -> int:
-    """How many new seeds can tell a regression of any of so many numbers; 0 where there is none."""
+    """Return how many new seeds can show a regression of any of `numbers` numbers; 0 for no numbers or no seeds."""
     if not numbers or not reference.runs:
         return 0
     return 1 if rule.assume_normal else seeds_to_decide(len(reference.runs), numbers, rule.family)

@@ -1,7 +1,7 @@
-"""The gate: levels from cheap to dear, each of which can decide alone.
+"""The gate: levels from cheap to expensive, each of which can decide alone.
 
-Equal code, settings and versions pass at once. The probes come next, which see a changed loss, optimiser, edit or
-metric on any processor. Then the suite is run: equal bytes pass, and what is left is statistics.
+Equal code, settings and versions pass at once. Next, the probes detect a changed loss, optimiser, edit or metric on any
+processor. Then the suite is run: equal bytes pass, and otherwise statistics decide.
 """
 
 from __future__ import annotations
@@ -46,33 +46,33 @@ LOSSES = {
     "loss+": Tolerance(1e-3, 2e-4), "total+": Tolerance(1e-3, 2e-4), "step+": Tolerance(0.02),
     "gradient+": Tolerance(0.1), "descent+": Tolerance(0.1), "average+": Tolerance(0.1),
 }  # fmt: skip
-"""Of the largest value of each series, by its kind. Losses differ by 1e-6 at most between kernels. One ReLU whose input
-is rounded to the other side of zero changes a gradient by a hundredth, and Adam makes whole steps of rounding. A loss
-after a step may be near 0, and is then off by 1e-4.
+"""By kind of series, relative to its largest value. Losses differ by at most 1e-6 between kernels. One ReLU whose input
+is rounded to the other side of zero changes a gradient by a hundredth, and Adam turns rounding into whole steps. A loss
+after a step may be near 0; it then differs by 1e-4.
 """
 SCORES_RELATIVE = 1e-3
 FEATURES_RELATIVE = 1e-4
-"""Of the largest projection of features of true pictures."""
+"""Tolerance of projected features of true pictures, relative to the largest projection."""
 COLOURS = 0.25
-"""Levels that the mean colour of a field of an edit may be off."""
+"""Tolerance of the mean colour of a field of an edit, in levels from 0 to 255."""
 FLIPS = 2.5
-"""Edits that the judge may name otherwise, where a pixel is rounded the other way."""
+"""Number of edits that the judge may classify otherwise, since pixels may be rounded the other way."""
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class GateOptions:
-    """The options of `regress --against`, and `verify` by them."""
+    """The options of `regress --against`."""
 
     seeds: tuple[int, ...] = ()
     """Training seeds to run; the first stored one if none is given."""
     up_to: int | None = 0
-    """How many seeds may be run in all where fewer leave a doubt; None for as many as tell a regression."""
+    """Largest number of seeds to run while a doubt is left; None for as many as can show a regression."""
     rule: Rule = field(default_factory=Rule)
     always: bool = False
-    """Measure, even where nothing can differ."""
+    """Measure even if nothing can differ."""
     all_levels: bool = False
-    """Go on after a level has found a regression."""
+    """Run all levels, even after a regression."""
     out: Path = Path("runs")
     jobs: str = "auto"
     quiet: bool = False
@@ -98,7 +98,7 @@ class _Found:
 
 
 def run_options(reference: Reference, out: Path, jobs: str, quiet: bool, engine: EngineOptions = LOCAL) -> RunOptions:
-    """The options that a reference was stored with."""
+    """Return the options that a reference was stored with."""
     return RunOptions(
         suite=reference.suite, profile=reference.profile, data=reference.data, device=reference.machine.device,
         features="inception" if reference.features == "inception" else "efficientnet-lite0",
@@ -107,7 +107,7 @@ def run_options(reference: Reference, out: Path, jobs: str, quiet: bool, engine:
 
 
 def code_key(options: RunOptions) -> str:
-    """Digest of everything that decides results but the machine: code, settings, data, features. Needs no torch."""
+    """SHA-256 of all that decides results except the machine: code, settings, data, features. Imports no torch."""
     request, _ = check_options(options)
     source = request.source
     parts = [
@@ -121,12 +121,12 @@ def code_key(options: RunOptions) -> str:
 
 
 def work_folder(out: Path, code: str) -> Path:
-    """Where the gate works: a folder for each state of the code, so that nothing that other code made is taken over."""
+    """Return the gate's working folder, another one for each state of the code: artifacts of other code are not used."""
     return out / "gate" / hashlib.sha256(canonical([code, software()]).encode()).hexdigest()[:16]
 
 
 def check_against(reference: Reference, path: Path, options: GateOptions, tell: Tell = lambda _: None) -> GateResult:
-    """Hold this code to stored results. Raises UserError and RunFailed."""
+    """Compare this code with stored results. Raises UserError and RunFailed."""
     findings = _Found()
     started = time.monotonic()
     code = code_key(run_options(reference, options.out, options.jobs, options.quiet))
@@ -162,7 +162,7 @@ def check_against(reference: Reference, path: Path, options: GateOptions, tell: 
 
 
 def check_results(reference: Reference, results: SuiteResults, options: GateOptions) -> GateResult:
-    """Hold finished results to stored ones, by statistics alone."""
+    """Compare finished results with stored ones, by statistics alone."""
     from benchmark.gate.plans import metrics_of, seed_run
 
     findings, started = _Found(), time.monotonic()
@@ -196,7 +196,7 @@ def _scores(reference: Reference, path: Path, suite: Suite, findings: _Found) ->
 
 
 def _runs(reference: Reference, suite: Suite, findings: _Found, options: GateOptions, tell: Tell) -> GateResult:
-    """Run seeds, until no doubt is left or as many as were declared; compare bytes, then statistics."""
+    """Run seeds until no doubt is left or the declared number is reached; compare bytes, then statistics."""
     seeds = list(options.seeds or list(reference.runs)[:1])
     decisive = seeds_needed(reference, gated_numbers(reference), options.rule)
     most = max(decisive if options.up_to is None else options.up_to, len(seeds))
@@ -223,7 +223,7 @@ def _runs(reference: Reference, suite: Suite, findings: _Found, options: GateOpt
 
 
 def _judge_seed(reference: Reference, seed: int) -> int:
-    """That of the stored run, else the seed itself: every run has a judge of its own."""
+    """The judge's seed of the stored run, or the seed itself: each run has its own judge."""
     return reference.runs[seed].judge_seed if seed in reference.runs else seed
 
 
@@ -274,7 +274,7 @@ def _seeds(seeds: Collection[int]) -> str:
 
 
 def edits_strip(reference: Reference, path: Path, options: GateOptions) -> bytes:
-    """A PNG of one edit of the stored weights for each row, as the probe has made them; empty where it has not."""
+    """Return a PNG with one edit of each row by the stored weights, as the probe made it; empty without a probe."""
     from benchmark.gate.plans import Suite
     from benchmark.gate.strip import strip_of
 
@@ -288,7 +288,7 @@ def edits_strip(reference: Reference, path: Path, options: GateOptions) -> bytes
 
 # ------------------------------------------------------------------------------------------------ what is comparable
 def weights_of(reference: Reference, path: Path) -> dict[str, Path]:
-    """The files of stored weights by row. Raises UserError where one is missing."""
+    """Return the files of stored weights by row. Raises UserError if one is missing."""
     weights = {row: weights_folder(path) / name for row, name in reference.weights.items()}
     if missing := sorted({str(file) for file in weights.values() if not file.is_file()}):
         raise UserError(f"{path} names weights that are not there: {missing[0]}")
@@ -296,8 +296,9 @@ def weights_of(reference: Reference, path: Path) -> dict[str, Path]:
 
 
 def score_tolerance(reference: Reference) -> dict[str, Tolerance]:
-    """How far scores of stored weights may be off: a thousandth, or half a printed digit; of what the judge names, some
-    edits.
+    """Tolerances of the scores of stored weights by metric: a thousandth or half a printed digit.
+
+    Scores that depend on the judge may differ by `FLIPS` edits.
     """
     tolerance = {
         "": Tolerance(SCORES_RELATIVE), EDITS: Tolerance(0.0, COLOURS), PHOTOGRAPHS: Tolerance(0.0, COLOURS),
@@ -327,7 +328,7 @@ def _changed_software(stored: Mapping[str, str], here: Mapping[str, str]) -> lis
 
 
 def _obstacle(reference: Reference, suite: Suite) -> str:
-    """Why nothing can be compared, or ""."""
+    """Return why nothing can be compared, or ""."""
     plan = suite.plan(0, 0)
     if plan.prepare.recipe.key != reference.prepared:
         return "the prepared faces are others: another data set, split, size or version of these"
@@ -340,7 +341,7 @@ def _obstacle(reference: Reference, suite: Suite) -> str:
 
 
 def _other_results(reference: Reference, results: SuiteResults) -> str:
-    """Why results cannot be compared with stored ones, or ""."""
+    """Return why results cannot be compared with stored ones, or ""."""
     for quantity, stored, here in (
         ("suite", Path(reference.suite).stem, results.suite),
         ("profile", Path(reference.profile).stem, results.profile),

@@ -1,4 +1,4 @@
-"""The machine and the software that numbers were computed with, as far as last bits depend on them."""
+"""The parts of machine and software that the last bits of numbers depend on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.core.environment import versions
 from benchmark.core.models import STRICT
 
 KERNELS = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")
-"""Environment variables that choose among a library's kernels."""
+"""Environment variables that select the kernels of a library."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -31,11 +31,11 @@ class Machine:
 
     @property
     def software(self) -> dict[str, str]:
-        """Versions, Python's among them."""
+        """Versions by name, including Python's."""
         return {"python": self.python, **self.packages}
 
     def differences(self, other: Machine) -> list[str]:
-        """What differs, one phrase each: `torch 2.15.0 is 2.16.0 here`; other is the one that is here."""
+        """Return a phrase for each difference: `torch 2.15.0 is 2.16.0 here`. other: this machine."""
         mine = {"processor": self.processor, "device": self.device, "threads": str(self.threads), **self.software}
         here = {"processor": other.processor, "device": other.device, "threads": str(other.threads), **other.software}
         return [
@@ -46,19 +46,19 @@ class Machine:
 
 
 def software() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
+    """Return the versions of Python and of the packages that results depend on."""
     packages = {name: version for name, version in versions().items() if name not in ("fesbench", "mlflow")}
     return {"python": platform.python_version(), **packages}
 
 
 def this_machine(device: str, threads: int) -> Machine:
-    """Describe the machine of this process, for stages of so many threads."""
+    """Describe the machine of this process. threads: of each stage."""
     packages = software()
     return Machine(processor(), device, threads, packages.pop("python"), packages)
 
 
 def processor() -> str:
-    """Vendor, family and model of the CPU, the instructions torch uses, and variables that choose among kernels."""
+    """Return model and family of the CPU, the instructions that torch uses, and the variables in `KERNELS`."""
     import torch
 
     described: dict[str, str] = {}

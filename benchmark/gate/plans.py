@@ -45,17 +45,17 @@ from benchmark.stages.train import Train
 from benchmark.training.registry import find_method
 
 TRAINED_NEEDS = frozenset({"judge", "action units", "landmarks read"})
-"""Needs of metrics that depend on the judge or the reader, which are trained."""
+"""Needs of metrics that depend on the judge or the reader, both of which are trained."""
 SHOWN = 12
-"""Edits of each row whose colours are compared one by one."""
+"""Number of edits of each row whose colours are compared one by one, and of pictures whose features are."""
 AXES = 4
-"""On which features of so many true pictures are projected."""
+"""Number of axes that features are projected on."""
 GRID = 4
-"""Fields of such an edit, each way, whose mean colour is kept."""
+"""Number of fields per side of such an edit; the mean colour of each field is kept."""
 
 
 class Made(Stage[NoFacts]):
-    """The end of a list of stages: made once all of them are."""
+    """The last of a list of stages; its inputs are all others."""
 
     kind = "made"
     facts_type = NoFacts
@@ -83,7 +83,7 @@ class ProbePlan(Plan):
 
 
 def make_all(name: str, stages: Sequence[Stage], context: Context, jobs: int, engine: EngineOptions = LOCAL) -> None:
-    """Make those that are missing, `jobs` at a time."""
+    """Make the stages that are missing, `jobs` at a time."""
     last = Made(name, stages)
     tell = context.reporter.warn
     missing = [stage for stage in (*stages, last) if context.store.find_or_set_aside(stage.recipe, tell) is None]
@@ -94,14 +94,15 @@ def make_all(name: str, stages: Sequence[Stage], context: Context, jobs: int, en
 
 
 def measured_stages(plan: Plan, corners: bool = False) -> list[Stage]:
-    """The stages that numbers come from: no report, no gallery. corners: also of the rows that need no method."""
+    """Return the scores and the stages behind them, without galleries. corners: include rows without a method."""
     scores = [score for entry in plan.rows for score in entry.scores.values()]
     return behind([*scores, *plan.report.corners] if corners else scores)
 
 
 def behind(stages: Iterable[Stage], given: Collection[str] = ()) -> list[Stage]:
-    """The stages, each once and after all that it is made from. given: keys of those that are made from nothing, since
-    they are there.
+    """Return the stages and their inputs, each once and after its own inputs.
+
+    given: keys of stages whose inputs are left out, since they are finished.
     """
     needed: dict[str, Stage] = {}
 
@@ -118,7 +119,7 @@ def behind(stages: Iterable[Stage], given: Collection[str] = ()) -> list[Stage]:
 
 
 def true_pictures(plan: Plan) -> list[tuple[str, Score]]:
-    """By name the scores of true pictures in place of edits: good ones, of which even a short training makes none."""
+    """Return the scores of true pictures in place of edits, by name: values that no short training reaches."""
     corners = ((score, score.edits) for score in plan.report.corners)
     return [
         (f"{corner.answer} {corner.edits.subset}", score)
@@ -128,17 +129,17 @@ def true_pictures(plan: Plan) -> list[tuple[str, Score]]:
 
 
 def trainings(plan: Plan) -> list[Train]:
-    """The trainings of a plan, once each."""
+    """Return the trainings of a plan, each once."""
     return [stage for stage in plan.stages if isinstance(stage, Train)]
 
 
 def classifiers(plan: Plan) -> list[TrainJudge | TrainReader]:
-    """The trainings of judge and reader."""
+    """Return the trainings of judge and reader."""
     return [stage for stage in measured_stages(plan) if isinstance(stage, TrainJudge | TrainReader)]
 
 
 class Suite:
-    """A suite whose options are checked and whose faces are prepared: what the gate runs again and again."""
+    """A suite with checked options and prepared faces, for any number of seeds and probes."""
 
     def __init__(self, options: RunOptions, threads: int = 1) -> None:
         """threads: of each stage. Raises UserError."""
@@ -153,16 +154,16 @@ class Suite:
 
     @property
     def machine(self) -> Machine:
-        """The machine that its stages are computed on."""
+        """The machine that the stages run on."""
         return this_machine(self.request.device, self.threads)
 
     def plan(self, seed: int, judge_seed: int) -> Plan:
-        """The plan of one training seed."""
+        """Return the plan of one training seed."""
         request = dataclasses.replace(self.request, seeds=(seed,), judge_seed=judge_seed)
         return Plan(request, self.store)
 
     def run(self, seed: int, judge_seed: int) -> tuple[SeedRun, dict[str, StoredMetric]]:
-        """Make what is missing of one training seed; also return the metrics as they were measured."""
+        """Make the missing stages of one training seed; also return the metrics as measured."""
         plan = self.plan(seed, judge_seed)
         stages = measured_stages(plan)
         make_all(f"seed {seed}", stages, self.context, self.jobs, self.options.engine)
@@ -182,7 +183,7 @@ class Suite:
         return run, metrics_of([metric.describe(column) for metric in METRICS])
 
     def edits_keys(self, weights: Mapping[str, Path]) -> dict[str, tuple[str, int]]:
-        """SHA-256 of the list of edits, and their number, by row; of stored weights that were scored."""
+        """Return SHA-256 and length of each row's list of edits. weights: files by row, already scored."""
         facts = {
             entry.row.id: score.facts(self.context)
             for entry in self.probe_plan(weights).rows
@@ -191,12 +192,12 @@ class Suite:
         return {row: (each.edits_key, each.edits) for row, each in facts.items()}
 
     def train(self, seed: int) -> None:
-        """Make the trainings of one seed alone."""
+        """Make only the trainings of one seed."""
         make_all("trainings", trainings(self.plan(seed, JUDGE_SEED)), self.context, self.jobs, self.options.engine)
 
     # -------------------------------------------------------------------------------------------- probes
     def losses(self) -> Numbers:
-        """The first losses of every training, and the first steps of judge and reader, by their names."""
+        """Return the first losses of each training and the first steps of judge and reader, by their names."""
         plan = self.plan(0, JUDGE_SEED)
         losses = {train.name: FirstLosses(train) for train in trainings(plan)}
         steps = {stage.name: FirstSteps(stage) for stage in classifiers(plan)}
@@ -206,7 +207,7 @@ class Suite:
         return {name: numbers for name, numbers in series.items() if numbers}
 
     def training_versions(self) -> dict[str, list[str]]:
-        """Versions of what the first losses depend on, by name of the training."""
+        """Return the versions of the code that first losses depend on, by name of the training."""
         plan = self.plan(0, JUDGE_SEED)
         versions = {
             train.name: [
@@ -264,14 +265,14 @@ class Suite:
         return numbers
 
     def _photographs(self, subset: Subset) -> list[Path]:
-        """Photographs of a subset, written once; none where nothing is known of their faces."""
+        """Return photographs of a subset, written once; none if landmarks or action units are unknown."""
         if subset not in self._written:
             faces = load_faces(self.plan(0, JUDGE_SEED).edited.folder(self.context))
             self._written[subset] = write_photographs(faces, subset, self.store.root / "photographs" / subset)
         return self._written[subset]
 
     def probe_plan(self, weights: Mapping[str, Path]) -> ProbePlan:
-        """The plan that edits with stored weights and scores the edits."""
+        """Return the plan that edits with stored weights and scores the edits. weights: files by row."""
         folder = self.store.root / "weights"
         unpacked = {path: unpack(path, folder / path.stem) for path in dict.fromkeys(weights.values())}
         imported = {path: Imported(at) for path, at in unpacked.items()}
@@ -281,7 +282,7 @@ class Suite:
         return ProbePlan(dataclasses.replace(self.request, suite=suite, checkpoints=checkpoints), self.store)
 
     def pack(self, seed: int, judge_seed: int, folder: Path) -> dict[str, str]:
-        """Write the weights of a seed that was run, a file for each training; returns the file's name by row."""
+        """Write the weights of a finished seed, a file for each training; return the file names by row."""
         names: dict[str, str] = {}
         for entry in self.plan(seed, judge_seed).rows:
             for train in entry.trains.values():
@@ -293,7 +294,7 @@ class Suite:
 
 
 def seed_run(results: SuiteResults, seed: int, judge_seed: int) -> SeedRun:
-    """One seed of results, rounded nowhere."""
+    """Return one seed of results, not rounded."""
     rows = {row.id: row.seeds[seed] for row in results.rows if seed in row.seeds}
     return SeedRun(
         judge_seed=judge_seed,
@@ -305,7 +306,7 @@ def seed_run(results: SuiteResults, seed: int, judge_seed: int) -> SeedRun:
 
 
 def metrics_of(descriptions: Sequence[MetricDescription]) -> dict[str, StoredMetric]:
-    """Metrics as results describe them, with the versions that they have here."""
+    """Return metrics by key, as results describe them, with the versions of this code."""
     known = {metric.key: metric for metric in METRICS}
     return {
         each.key: StoredMetric(
@@ -322,7 +323,7 @@ def metrics_of(descriptions: Sequence[MetricDescription]) -> dict[str, StoredMet
 
 
 def content(artifact: Artifact) -> str:
-    """SHA-256 of the files and facts of an artifact, whatever its key."""
+    """Return the SHA-256 of the files and facts of an artifact; its key has no part in it."""
     manifest = artifact.manifest
     files = {name: file.sha256 for name, file in manifest.files.items()}
     facts: dict[str, Any] = dict(manifest.facts)
@@ -330,9 +331,9 @@ def content(artifact: Artifact) -> str:
 
 
 def projections(features: np.ndarray) -> list[float | None]:
-    """Projections of some pictures' features (of N x D) on drawn axes.
+    """Project features (N x D) of up to `SHOWN` pictures on `AXES` drawn axes.
 
-    Distances hardly change with a network's input that is shifted alike on both sides; the features do.
+    A shift of the network's input changes the features; if both sides are shifted, it hardly changes their distance.
     """
     chosen = np.linspace(0, len(features) - 1, min(SHOWN, len(features))).astype(int)
     dimensions = features.shape[1]
@@ -341,7 +342,7 @@ def projections(features: np.ndarray) -> list[float | None]:
 
 
 def colours(edits: np.ndarray) -> list[float | None]:
-    """Mean colours of fields of some edits (of N x S x S x 3 uint8), in levels from 0 to 255."""
+    """Return mean colours, 0 to 255, of `GRID` x `GRID` fields of up to `SHOWN` edits (N x S x S x 3 uint8)."""
     chosen = np.linspace(0, len(edits) - 1, min(SHOWN, len(edits))).astype(int)
     pictures = np.asarray(edits[chosen], np.float64)
     count, size = pictures.shape[:2]

@@ -1,6 +1,6 @@
 """Stored results: what `regress --store` writes and `regress --against` compares with.
 
-A reference is a JSON file and, beside it, a folder of the same name with the weights that edits are made with.
+A reference is a JSON file and a folder of the same name beside it, which holds the weights for editing.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ SCHEMA: Schema = get_args(Schema)[0]
 STORED = Path("results") / "reference"
 _LIST = re.compile(r"\[\s+([^\[\]{}\"]*?)\s+\]")
 Numbers = dict[str, dict[str, list[float | None]]]
-"""Of a probe: by training or row and by name, a list of numbers."""
+"""Series of a probe: a list of numbers by training or row, then by name."""
 EDITS = "edits"
 """The name of the colours of edits among the numbers of a row."""
 PHOTOGRAPHS = "photographs"
-"""That of the colours of photographs that were edited."""
+"""The name of the colours of edited photographs."""
 FEATURES = "features"
-"""That of the projections of true pictures' features."""
+"""The name of the projected features of true pictures."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class StoredMetric:
-    """A metric as it was measured."""
+    """A metric as it was described when it was measured."""
 
     label: str
     direction: Direction
@@ -45,7 +45,7 @@ class StoredMetric:
     decimals: int
     version: int
     judged: bool
-    """Whether it reads the judge or the reader, which are other trainings."""
+    """Whether it depends on the judge or the reader, which are trained."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -64,20 +64,20 @@ class SeedRun:
     keys: dict[str, str] = field(default_factory=dict)
     """Content keys of the stages, by name, in their order."""
     contents: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of what each stage made."""
+    """SHA-256 of the files and facts of each stage, by its name; empty if they cannot be compared."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Probe:
-    """Numbers that hardly depend on the processor, and by how much they do."""
+    """Numbers that hardly depend on the processor, with their spread over kernels."""
 
     kernels: list[str]
-    """The kernels that they were computed with; the first gave `values`."""
+    """The kernels that they were computed with; `values` are those of the first."""
     values: Numbers
     spread: Numbers
     """Largest differences from `values` over all kernels."""
     versions: dict[str, list[str]]
-    """By training or row, the versions of what computed it; where one was raised there is nothing to compare."""
+    """By training or row, the versions of the code that computed it; other versions are not comparable."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -86,7 +86,7 @@ class Reference:
 
     name: str
     suite: str
-    """Its name or path, as it was given."""
+    """Name or path of the suite, as given."""
     profile: str
     data: str
     features: str
@@ -103,33 +103,33 @@ class Reference:
     prepared: str
     """Content key of the prepared faces."""
     runs: dict[int, SeedRun]
-    """By training seed; with fewer than two the probes alone decide."""
+    """By training seed; with fewer than two, only the probes decide."""
     losses: Probe
     scores: Probe
     gated: list[str] = field(default_factory=list)
-    """Metrics of which a worsening is a regression, declared when they were stored; all if none is named."""
+    """Keys of the metrics that can regress, declared when they were stored; empty for all."""
     edits: dict[str, int] = field(default_factory=dict)
     """Number of edits by row."""
     weights: dict[str, str] = field(default_factory=dict)
-    """By row, the file of its weights in the folder beside."""
+    """By row, the name of its file of weights in the folder beside."""
     schema: Schema = SCHEMA
 
     def dump(self) -> str:
-        """The text of the file: sorted keys, runs and series in one line each."""
+        """Return the text of the JSON file, with sorted keys."""
         return (
             json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
         )
 
     def values(self, row: str, metric: str) -> list[float]:
-        """The metric of a row over the seeds that have it."""
+        """Return a metric of a row for all seeds that have it."""
         values = (run.rows.get(row, {}).get(metric) for run in self.runs.values())
         return [value for value in values if value is not None]
 
 
 def find_reference(path: Path) -> Path:
-    """The file of stored results at a path: itself, or that of a folder of weights, or the only one in a folder.
+    """Return the file of stored results at a path: itself, the file beside a folder of weights, or the only one inside.
 
-    Raises UserError where there is none, or several.
+    Raises UserError if there is none, or more than one.
     """
     if not path.is_dir():
         return path
@@ -142,7 +142,7 @@ def find_reference(path: Path) -> Path:
 
 
 def load_reference(path: Path) -> Reference:
-    """Read a reference. Raises UserError in one line for whatever is wrong with it."""
+    """Read a reference. Raises UserError, in one line, if it cannot be read or is not valid."""
     if fault := fault_of(path):
         raise UserError(f"--against {path} cannot be read (it {fault}): regress --store NAME writes one")
     text, content = read_json(path, "--against")
@@ -162,5 +162,5 @@ def load_reference(path: Path) -> Reference:
 
 
 def weights_folder(path: Path) -> Path:
-    """The folder of weights beside a reference."""
+    """Return the folder of weights beside a reference."""
     return path.with_suffix("")

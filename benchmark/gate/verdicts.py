@@ -36,16 +36,16 @@ class Check:
     difference: float | None = None
     """now - stored."""
     bound: float | None = None
-    """How far it may be off in the bad direction (statistics), or in either (probes)."""
+    """Largest difference that passes: in the bad direction (statistics) or in both (probes)."""
     visible: float | None = None
-    """The smallest change that would be seen: of statistics four times in five."""
+    """The smallest change that is found; by statistics four times in five."""
     decimals: int = 4
     note: str = ""
 
 
 @dataclass(frozen=True)
 class LevelResult:
-    """The verdict of one level."""
+    """The result of one level."""
 
     level: Level
     verdict: Verdict
@@ -56,7 +56,7 @@ class LevelResult:
 
 @dataclass(frozen=True)
 class GateResult:
-    """The result of a gate."""
+    """The result of all levels."""
 
     reference: str
     levels: tuple[LevelResult, ...]
@@ -67,9 +67,9 @@ class GateResult:
     rate: float = 0.0
     """False-alarm rate of the whole comparison of statistics."""
     comparisons: int = 0
-    """Numbers that the rate is shared by."""
+    """Number of comparisons that share the rate."""
     needed: int = 0
-    """New seeds that can tell a regression by statistics."""
+    """Number of new seeds that can show a regression by statistics."""
     commit: str = ""
     """The commit whose results are stored."""
     verdict: Verdict = field(init=False)
@@ -83,12 +83,12 @@ class GateResult:
         return STATUS[self.verdict]
 
     def of_level(self, level: Level) -> list[Check]:
-        """Its checks."""
+        """Return the checks of a level."""
         return [check for check in self.checks if check.level == level]
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """The gravest of several verdicts; nothing measured is not comparable, never a pass."""
+    """Return the gravest of several verdicts; "not comparable" if nothing was measured."""
     for verdict in ("regressed", "not comparable", "inconclusive"):
         if verdict in verdicts:
             return verdict
