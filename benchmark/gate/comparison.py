@@ -131,7 +131,7 @@ def _series(
 
 
 def spread_of(first: Numbers, others: Iterable[Numbers]) -> Numbers:
-    """Return the largest difference of each number from that of `first`. Raises ValueError where one of the two is None."""
+    """Return the largest difference of each number from that of `first`. Raises ValueError where only one is None."""
     spread: Numbers = {
         subject: {name: [None if value is None else 0.0 for value in values] for name, values in series.items()}
         for subject, series in first.items()

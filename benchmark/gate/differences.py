@@ -1,4 +1,4 @@
-"""How what was made again differs from what was there: artifacts, and what results say beside their numbers."""
+"""How a run made again differs from the original: its artifacts, and the statements of its results."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from benchmark.stages.base import Context
 from benchmark.stages.report import Report
 
 SAME_NUMBER = 1e-6
-"""Relative difference of what is computed from equal numbers by other versions of a library."""
+"""Relative tolerance of values that other versions of a library compute from equal numbers."""
 NEVER = frozenset({"reference"})
-"""Fields of results that are about something else: what was stored when they were made."""
+"""Fields that are not about the run: the results that were stored when it was made."""
 MEASURED = NEVER | {"seeds", "summary", "judges", "readings", "readers", "floors", "verdicts", "keys"}
-"""Fields that may be others where the machine or the judge is another."""
+"""Fields that may differ with another machine or another judge."""
 MADE = MEASURED | {"failed"}
-"""Fields that may be others where the weights are, too."""
+"""Fields that may differ with other weights."""
 
 
 def difference(then: Artifact, now: Artifact) -> str:
-    """By how much two artifacts of one recipe differ, in a phrase."""
+    """Return how two artifacts of one recipe differ, as a phrase."""
     phrases = []
     for name in sorted(then.manifest.files.keys() | now.manifest.files.keys()):
         files = [artifact.manifest.files.get(name) for artifact in (then, now)]
@@ -66,10 +66,10 @@ def _tensors(then: Path, now: Path) -> str:
 def contradictions(
     stated: SuiteResults, report: Report, context: Context, without: Collection[str] | None
 ) -> Iterator[str]:
-    """What results state that is not so, a phrase each.
+    """Yield a phrase for each wrong statement of results.
 
-    without: fields that may be others than those of the report made again; None where it is another report. But for
-    `NEVER`, intervals, ranks and verdicts must then follow from the numbers of rows and people that stand there.
+    without: fields that may differ from the report made again; None if that is another report. Unless they are `NEVER`,
+    intervals, ranks and verdicts are also checked against the results' own numbers.
     """
     if without is not None:
         again = _plain(report.results(context), without)
@@ -80,12 +80,12 @@ def contradictions(
 
 
 def restated(results: SuiteResults, report: Report) -> SuiteResults:
-    """Results with the intervals, ranks and (if they have any) verdicts that follow from their numbers."""
+    """Return results with intervals, ranks and (if they have any) verdicts computed from their own numbers."""
     return with_statistics(results, report.claims if results.verdicts else None, report.undecided)
 
 
 def _plain(results: SuiteResults, without: Collection[str]) -> Any:
-    """Results as JSON has them, without some fields."""
+    """Return results as JSON values, without some fields."""
 
     def less(value: Any) -> Any:
         if isinstance(value, dict):
@@ -96,7 +96,7 @@ def _plain(results: SuiteResults, without: Collection[str]) -> Any:
 
 
 def _differences(stated: Any, other: Any, words: str, where: str = "") -> Iterator[str]:
-    """The places where results differ from others, a phrase each: `rows mtss-r, label is 'a', made again it is 'b'`."""
+    """Yield a phrase for each difference: `rows mtss-r, label is 'a', made again it is 'b'`."""
     if isinstance(stated, float | int) and isinstance(other, float | int):
         if not math.isclose(stated, other, rel_tol=SAME_NUMBER, abs_tol=SAME_NUMBER):
             yield f"{where} is {stated}, {words} {other}"

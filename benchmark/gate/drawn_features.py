@@ -1,7 +1,7 @@
-"""Metrics of sets, measured between features that are drawn.
+"""Metrics of sets, measured between features drawn at random.
 
-The edits of a short training are so far from real pictures that density and coverage are 0, and true pictures so near
-that coverage is 1. Drawn sets lie in between, and cost next to nothing.
+The edits of a short training are so far from real pictures that density and coverage are 0; true pictures are so near
+that coverage is 1. Drawn sets lie in between.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from benchmark.metrics.metric import SetMetric
 from benchmark.metrics.registry import METRICS
 
 SHAPES = ((60, 50, 8), (24, 30, 40))
-"""Edits, real pictures and dimensions: with more dimensions than pictures a Fréchet distance is computed otherwise."""
+"""Numbers of edits, real pictures and dimensions; more dimensions than pictures take another Fréchet computation."""
 SHIFT = 0.5
-"""Mean of the features of real pictures; those of edits have 0, and all the deviation 1."""
+"""Mean of the features of real pictures; that of edits is 0. Both have standard deviation 1."""
 
 
 def measure_drawn() -> Numbers:
-    """For each of `SHAPES`, by key of each metric of sets, its number."""
+    """Return each metric of sets by key, for each of `SHAPES` by name."""
     random = np.random.default_rng(0)
     numbers: Numbers = {}
     for edits, real, dimensions in SHAPES:

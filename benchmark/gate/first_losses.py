@@ -1,15 +1,14 @@
-"""The losses of first iterations of each method: a changed loss, weight, rate or optimiser shows in seconds.
+"""The losses of the first iterations of each method: they show a changed loss, weight, rate or optimiser in seconds.
 
-A training is begun several times, as if it were at other places of its schedule (a rate that falls, a second stage),
-and left after an update of each network. Beside each loss, every update of an optimiser gives its total (the loss that
-is back-propagated), the norms of gradient and step, and how far the step descends (the cosine between the two); the
-norm of the gradient also for each part of a network, since one loss that stops short of a small part changes the norm
-of all by little. So early, another processor changes them by little more than rounding; ten iterations on, training has
-amplified that to a hundredth.
+A training is started several times, each time at another place of its schedule (a decaying rate, a second stage), and
+stopped after an update of each network. For each update of an optimiser, the numbers are the total loss, the norms of
+gradient and step, and the cosine of step and negative gradient. The norm of the gradient is also noted for each part of
+a network: a loss that no longer reaches a small part hardly changes the norm of the whole. In the first iterations,
+another processor changes these numbers by little more than rounding; ten iterations later, training has amplified that
+to a hundredth.
 
-What a first step hides is looked at directly: Adam's decays (which the first step does not depend on), how fast an
-average follows, at which norm gradients are clipped (by losses large enough to be clipped), and the schedule of a long
-training, which may fall in steps that a short one never reaches.
+What first steps do not depend on is noted directly: Adam's decays, how fast an average follows the weights, the norm at
+which gradients are clipped (from amplified losses), and the learning rates of a long training.
 """
 
 from __future__ import annotations
@@ -30,22 +29,22 @@ from benchmark.training.precision import arithmetic
 from benchmark.training.trainer import Budget, Trainer
 
 LENGTH = 100
-"""Of the schedule that the iterations are of."""
+"""Iterations of the schedule."""
 BEGINNINGS: tuple[tuple[int, ...], ...] = ((0, 1), (9,), (49,), (50,), (75,), (79,), (99,))
-"""Iterations of the schedule that are run, each group from initial weights. In those that end in 9 a network that is
-updated every second or fifth iteration has its turn; at a half or three quarters the cascade of EF-GAN begins.
+"""Iterations of the schedule that are run, each group from initial weights. Networks that are updated every second or
+fifth iteration are updated in those that end in 9; the cascade of EF-GAN begins at a half or three quarters.
 """
 ITERATIONS = tuple(iteration for group in BEGINNINGS for iteration in group)
 AMPLIFIED = 2.0**20
-"""Factor of the losses in one more iteration of methods that clip, so that the norm of each gradient is the clip's."""
+"""Factor of the losses in one more iteration of methods that clip, so that each gradient has the clipped norm."""
 LONG, PLACES = 200_000, (0.0, 0.25, 0.5, 0.6, 0.75, 0.9, 0.99)
-"""A training as long as published ones, and where its learning rates are noted, as shares of it."""
+"""Iterations of a training as long as published ones, and the places of its noted rates as shares of them."""
 HYPERPARAMETERS = ("lr", "betas", "eps", "weight_decay", "momentum", "alpha")
-"""Of an optimiser's groups, as torch calls them; numbers or pairs of numbers."""
+"""Names of the hyperparameters of an optimiser's groups in torch; each is a number or a pair."""
 LATER = "+"
-"""Behind the kind of a number of an iteration that is not the first of its group."""
+"""Suffix of the kind of a number whose iteration is not the first of its group."""
 Series = dict[str, list[float | None]]
-"""By name a number of each iteration; null where it was not computed."""
+"""By name, a number for each iteration; null where it was not computed."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,12 @@ class FirstLosses(Stage[LossFacts]):
 
 
 class RecordingTrainer(Trainer):
-    """A trainer that notes what every iteration and every update of an optimiser computes, and saves nothing."""
+    """A trainer that records the numbers of each iteration and each update of an optimiser, and saves nothing."""
 
     _amplified = False
 
     def record(self, iterations: Sequence[int]) -> list[dict[str, float]]:
-        """Run consecutive iterations of the schedule; returns the numbers of each by name."""
+        """Run consecutive iterations of the schedule; return the numbers of each by name."""
         self._rows: list[dict[str, float]] = []
         self._begun = {
             name: [each.detach().double() for each in average.parameters()] for name, average in self._averages.items()
@@ -113,7 +112,7 @@ class RecordingTrainer(Trainer):
         return renamed_after_first(self._rows)
 
     def schedules(self) -> dict[str, float]:
-        """Factors of the learning rates of a long training, by optimiser and place."""
+        """Return the factors of the learning rates of a long training, by optimiser and place."""
         return {
             f"schedule {name} {share}": self.method.learning_rate_factor(name, Progress(round(share * LONG), LONG))
             for name in self._raw
@@ -121,7 +120,7 @@ class RecordingTrainer(Trainer):
         }
 
     def clipped_norms(self, iteration: int) -> dict[str, float]:
-        """The norms of the gradients of amplified losses, by update; none of a method that does not clip."""
+        """Return the norms of the gradients of amplified losses by update; none for a method that does not clip."""
         if self.method.clip_norm is None:
             return {}
         self._rows, self._amplified = [], True
@@ -152,9 +151,7 @@ class RecordingTrainer(Trainer):
         row |= {f"gradient {name} {count} {part}": norm for part, norm in self._part_gradients(parameters).items()}
 
     def _part_gradients(self, parameters: Sequence[Tensor]) -> dict[str, float]:
-        """The norm of the gradient of each part of the networks that an optimiser steps; none where there is one part
-        or no gradient.
-        """
+        """Return the norm of the gradient of each part of an optimiser's networks; none for fewer than two."""
         gradients: dict[str, list[Tensor]] = {}
         for weight in parameters:
             if weight.grad is not None:
@@ -162,7 +159,7 @@ class RecordingTrainer(Trainer):
         return {part: _norm(each) for part, each in gradients.items()} if len(gradients) > 1 else {}
 
     def _average_distances(self) -> dict[str, float]:
-        """How far each averaged network is from its own weights, and which share of their way it has gone with them."""
+        """Return each average's distance from its network, and the share of the network's way that it has followed."""
         distances: dict[str, float] = {}
         for (name, begun), (averages, weights, _, _) in zip(self._begun.items(), self._pairs, strict=True):
             gone = [weight.double() - start for weight, start in zip(weights, begun, strict=True)]
@@ -177,14 +174,14 @@ class RecordingTrainer(Trainer):
 
 
 def part_of(name: str) -> str:
-    """The part of a network that a parameter belongs to: `generator.encoder` of `generator.encoder.blocks.0.weight`."""
+    """Return a parameter's part of the network: `generator.encoder` for `generator.encoder.blocks.0.weight`."""
     return ".".join(name.split(".")[:2])
 
 
 def update_numbers(parameters: Sequence[Tensor], before: Sequence[Tensor]) -> dict[str, float]:
-    """The norms of gradient and step of an update, and how far it descends: the cosine of step and negative gradient.
+    """Return the norms of gradient and step of an update, and the cosine of step and negative gradient (`descent`).
 
-    before: the parameters as they were, in the same order.
+    before: the parameters before the update, in the same order.
     """
     moved = [(p.grad, p.detach() - old) for p, old in zip(parameters, before, strict=True) if p.grad is not None]
     gradient, step = _norm([grad for grad, _ in moved]), _norm([step for _, step in moved])
@@ -193,7 +190,7 @@ def update_numbers(parameters: Sequence[Tensor], before: Sequence[Tensor]) -> di
 
 
 def hyperparameters(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """The numbers that an optimiser computes with, by kind: `lr`, `betas.0`, of further groups with their number."""
+    """Return the hyperparameters of an optimiser by name: `lr`, `betas.0`; of further groups `lr#1`."""
     numbers: dict[str, float] = {}
     for index, group in enumerate(optimizer.param_groups):
         suffix = f"#{index}" if index else ""
@@ -211,20 +208,20 @@ def _norm(tensors: list[Tensor]) -> float:
 
 
 def renamed_after_first(rows: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    """The rows, those after the first under names of their own.
+    """Return the rows with the numbers of all but the first renamed.
 
-    Rounding grows with every update, so what follows one is compared less sharply.
+    Rounding grows with every update, so later numbers have a larger tolerance.
     """
     return [*map(dict, rows[:1]), *({_later(name): value for name, value in row.items()} for row in rows[1:])]
 
 
 def series_of(rows: Sequence[Mapping[str, float]]) -> Series:
-    """The numbers of all rows by name, None where a row lacks one."""
+    """Return the numbers of all rows by name; None where a row has none."""
     names = sorted({name for row in rows for name in row})
     return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _later(name: str) -> str:
-    """The name of a number of an iteration that is not the first of its group."""
+    """Return the name of a number whose iteration is not the first of its group."""
     kind, _, rest = name.partition(" ")
     return f"{kind}{LATER} {rest}"

@@ -1,9 +1,9 @@
-"""The first steps of the judge's and the reader's training: a changed loss, rate, augmentation or choice of pictures
-shows in seconds.
+"""The first steps of the trainings of judge and reader.
 
-The stage itself is run, and left after two steps of its optimiser. Of each step the norms of gradient and step, the
-cosine between the two, and the optimiser's numbers are noted, as of the first losses of methods. The cycle of the
-learning rate, of which two steps show but the rise, is noted apart.
+They show a changed loss, rate, augmentation or choice of pictures in seconds. The stage itself is run and stopped after
+two steps of its optimiser. The numbers of each step are those of a method's first losses: the norms of gradient and
+step, their cosine, and the hyperparameters. The schedule of the learning rate is noted directly, since two steps show
+only its rise.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class FirstSteps(Stage[LossFacts]):
         return Work(self.training.work().rate, STEPS, 1000)
 
     def run(self, context: Context, folder: Path) -> StageResult[LossFacts]:
-        """Run the training until it has made its first steps; it makes none where it has nothing to learn."""
+        """Run the training for its first steps; there are none if it has nothing to learn."""
         rows: list[dict[str, float]] = []
         with _recording(rows), contextlib.suppress(_Enough):
             self.training.run(context, folder)
@@ -63,12 +63,12 @@ class FirstSteps(Stage[LossFacts]):
 
 
 class _Enough(BaseException):
-    """Enough steps were made. No Exception, so that no stage takes it for a failure."""
+    """Enough steps were made. No subclass of Exception, so that no stage handles it as a failure."""
 
 
 @contextlib.contextmanager
 def _recording(rows: list[dict[str, float]]) -> Iterator[None]:
-    """Add a row of numbers for every step of any optimiser; raises _Enough after `STEPS`."""
+    """Append a row of numbers for each step of any optimiser; raise _Enough after `STEPS` steps."""
     before: list[Tensor] = []
 
     def note(optimizer: Optimizer, _args: Any, _options: Any) -> None:

@@ -1,8 +1,8 @@
-"""A judge and a reader that need no training: any processor makes the same ones, so they tell a changed edit or metric
-from a changed network.
+"""A judge and a reader without training, which are the same on every processor.
 
-They are the judge's and the reader's networks as initialised, their norms set by one pass of training pictures, with a
-last layer from ridge regression. They read far worse than trained ones, but always as well.
+With them, a changed score means a changed edit or metric, not another network. They are the initialised networks of
+judge and reader: one pass of training pictures sets their batch norms, ridge regression their last layers. They are far
+less accurate than trained ones, but equally accurate everywhere.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class FixedReader(TrainReader):
         Stage.__init__(self, "fixed reader", settings, {"faces": prepare})
 
     def run(self, context: Context, folder: Path) -> StageResult[NoFacts]:
-        """Solve for the last layer; nothing is written where a picture's units and landmarks are unknown."""
+        """Solve for the last layer; write nothing if a picture's action units and landmarks are unknown."""
         torch.set_num_threads(context.machine.threads)
         compute_deterministically(context.machine.device)
         faces = load_faces(self.faces.folder(context))
@@ -98,7 +98,7 @@ class FixedReader(TrainReader):
 
 
 def _batches(images: np.ndarray, device: str) -> list[Tensor]:
-    """N x S x S x 3 uint8 to batches of 3 x S x S in [-1, 1]."""
+    """Convert N x S x S x 3 uint8 to batches of B x 3 x S x S in [-1, 1]."""
     whole = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
     return [whole[start : start + BATCH].to(device) for start in range(0, len(whole), BATCH)]
 

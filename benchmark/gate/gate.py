@@ -121,7 +121,7 @@ def code_key(options: RunOptions) -> str:
 
 
 def work_folder(out: Path, code: str) -> Path:
-    """Return the gate's working folder, another one for each state of the code: artifacts of other code are not used."""
+    """Return the gate's working folder. Each state of the code has its own: artifacts of other code are not used."""
     return out / "gate" / hashlib.sha256(canonical([code, software()]).encode()).hexdigest()[:16]
 
 

@@ -1,7 +1,7 @@
-"""The probes computed with other kernels than this processor's best: what another processor would give.
+"""The probes, computed with other kernels than this processor's best, as on another processor.
 
-`python -m benchmark.gate.kernels OPTIONS.json OUT.json` computes them in a process of its own, since torch and oneDNN
-choose their kernels when they are loaded.
+`python -m benchmark.gate.kernels OPTIONS.json OUT.json` computes them in its own process, since torch and oneDNN select
+their kernels when they are loaded.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from benchmark.pipeline.request import RunOptions
 
 @dataclass(frozen=True)
 class Kernels:
-    """A choice of kernels: environment variables, and threads of each stage."""
+    """A choice of kernels: environment variables and the number of threads of each stage."""
 
     name: str
     variables: Mapping[str, str]
     threads: int = 1
     scores: bool = False
-    """Whether the stored weights are scored as well, which takes most of the time."""
+    """Whether to score the stored weights, too, which takes most of the time."""
 
 
 OTHERS = (
@@ -38,7 +38,7 @@ OTHERS = (
     Kernels("SSE4.1", {"ATEN_CPU_CAPABILITY": "default", "DNNL_MAX_CPU_ISA": "SSE41"}, scores=True),
     Kernels("two threads", {}, threads=2),
 )
-"""Beside the processor's own with one thread."""
+"""Kernels to compare with the processor's own with one thread."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Probed:
 
     losses: Numbers
     scores: Numbers
-    """Empty where they were not wanted."""
+    """Empty if they were not requested."""
 
 
 def probe_elsewhere(
@@ -77,7 +77,7 @@ def probe_elsewhere(
 
 
 def _plain(options: RunOptions) -> dict[str, Any]:
-    """The options as JSON has them; the probe runs on this machine, whatever the engine."""
+    """Return the options as JSON values; the probe runs on this machine, whatever the engine."""
     named = dataclasses.asdict(options)
     del named["engine"]
     return named

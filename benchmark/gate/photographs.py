@@ -1,6 +1,6 @@
 """Edits of a few photographs with stored weights, as `benchmark.synthesize` makes them: read, framed, edited.
 
-The photographs are test pictures enlarged on a canvas, off its middle, so that a square has to be found and cut out.
+The photographs are enlarged test pictures, off the centre of a canvas, so that a square has to be cropped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmark.editing.portraits import TABLE, PortraitReader
 from benchmark.protocol import ACTION_UNITS, Guide, Subset
 
 COUNT = 3
-"""Photographs that are edited; the one after each is its reference."""
+"""Number of edited photographs; the next photograph is the reference of each."""
 ENLARGED = 2
 LEFT, TOP, RIGHT, BOTTOM = 0.75, 0.25, 0.5, 0.35
 """Margins of the canvas, as shares of the enlarged picture's side."""
@@ -27,7 +27,7 @@ TARGET = "happy"
 
 
 def write_photographs(faces: FaceSet, subset: Subset, folder: Path) -> list[Path]:
-    """Write the photographs and their table; none where landmarks or action units are not known."""
+    """Write the photographs and their table, return the paths; none if landmarks or action units are unknown."""
     test = faces.rows(subset, "test")
     rows = test[np.linspace(0, len(test) - 1, COUNT + 1).astype(int)]
     if not (np.isfinite(faces.landmarks[rows]).all() and np.isfinite(faces.units[rows]).all()):
@@ -53,7 +53,7 @@ def write_photographs(faces: FaceSet, subset: Subset, folder: Path) -> list[Path
 
 
 def edit_photographs(paths: list[Path], checkpoint: Path, guide: Guide, device: str) -> np.ndarray:
-    """Edit all but the last, each by label or by the one after it: N x S x S x 3 uint8."""
+    """Edit all but the last, by label or by the next photograph; return N x S x S x 3 uint8."""
     editor = Editor(checkpoint, device)
     reader = PortraitReader(editor.size, editor.framing, None, lambda _: None)
     edits = []

@@ -1,4 +1,4 @@
-"""The pytest fixture `fesbench_gate`: hold the code under test to stored results."""
+"""The pytest fixture `fesbench_gate`: compare the code under test with stored results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def fesbench_gate(tmp_path: Path) -> Callable[..., GateResult]:
-    """A function of the path of stored results and, by name, of fields of `GateOptions`; returns the result."""
+    """A function that takes the path of stored results and fields of `GateOptions` by name, and returns the result."""
     return gate_in(tmp_path)
 
 
 def gate_in(folder: Path) -> Callable[..., GateResult]:
-    """The same, which works in a folder unless `out` is given."""
+    """Return that function, which works in `folder` unless `out` is given."""
 
     def gate(path: str | Path, **options: Any) -> GateResult:
         from benchmark.gate.gate import GateOptions, check_against

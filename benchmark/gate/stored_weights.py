@@ -1,6 +1,6 @@
-"""The weights of a reference: those that edits are made with, in half precision, as small files.
+"""The weights of a reference: those for editing, in half precision, in small files.
 
-Half precision is exact on every processor: what is loaded is the same everywhere.
+Conversion from half precision is exact, so all processors load the same weights.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KEPT = ("method", "settings", "shape", "subset", "seed", "iterations", "framing"
 
 
 def pack(folder: Path, path: Path) -> None:
-    """Write the weights of a finished training that its edits are made with."""
+    """Write the weights for editing of a finished training. folder: of the training; path: of the file to write."""
     checkpoint = open_checkpoint(folder)
     tensors, _ = load_tensors(folder / WEIGHTS)
     kept = rounded(for_editing(tensors, checkpoint.method_class.training_only), torch.float16)
@@ -36,9 +36,9 @@ def pack(folder: Path, path: Path) -> None:
 
 
 def unpack(path: Path, folder: Path) -> Path:
-    """Write the folder of a checkpoint whose edits are those of the stored weights; returns it.
+    """Write stored weights as the folder of a checkpoint; return the folder.
 
-    Raises UserError for a file that is damaged or of other networks.
+    Raises UserError if the file is damaged or of other networks.
     """
     halved, text = load_tensors(path)
     described = text.get("checkpoint")

@@ -20,13 +20,13 @@ from benchmark.stages.base import Stage
 from benchmark.stages.score import Score
 
 HEADLINE = ("fid", "psnr_true", "ca")
-"""Metrics that are gated unless others are declared: every further one makes the others' changes harder to see."""
+"""Metrics that can regress unless others are declared. Each further one makes changes of all harder to detect."""
 READERS = frozenset({"reader", "readings"})
-"""Kinds of stages that nothing but some metrics depends on."""
+"""Kinds of stages that only some metrics depend on."""
 READ = frozenset({"action units", "landmarks read", "identity network"})
-"""What these metrics need."""
+"""Needs of these metrics."""
 DIGITS = 9
-"""Significant ones of the numbers of probes."""
+"""Significant digits of the numbers of probes."""
 
 
 def store(
@@ -38,11 +38,11 @@ def store(
     gated: Sequence[str] = (),
     tell: Callable[[str], None] = lambda _: None,
 ) -> Reference:
-    """Run a suite with several seeds, and write the reference and its weights. Raises UserError and RunFailed.
+    """Run a suite with several seeds; write and return the reference and its weights.
 
-    probes_only: store probes, of weights trained with the first seed; of the seeds that lie at `path`, those are kept
-    whose stages have the keys that they have now, with the weights. gated: metrics that can regress, those
-    stored before if none is named, else the suite's columns, else `HEADLINE`.
+    probes_only: store only probes, of weights trained with the first seed. Seeds stored at `path`, and their weights,
+    are kept if all their stages still have the same keys. gated: keys of the metrics that can regress; by default those
+    stored before, else the suite's columns, else `HEADLINE`. Raises UserError and RunFailed.
     """
     suite = Suite(options, threads)
     old = load_reference(path) if probes_only and path.is_file() else None
@@ -118,10 +118,10 @@ def _probes(suite: Suite, weights: Mapping[str, Path], tell: Callable[[str], Non
 
 
 def kept_runs(old: Reference, suite: Suite, tell: Callable[[str], None]) -> dict[int, SeedRun]:
-    """The stored seeds that are trained, edited and measured now as they were.
+    """Return the stored seeds whose stages of training, editing and measuring have the same keys now.
 
-    Numbers of metrics of another version are forgotten, and of what reads with a reader that was changed; bytes, where
-    they are of another machine.
+    Numbers of metrics with another version are dropped, and those that depend on a changed reader; bytes of another
+    machine are dropped, too.
     """
     kept: dict[int, SeedRun] = {}
     for seed, run in old.runs.items():
@@ -141,7 +141,7 @@ def kept_runs(old: Reference, suite: Suite, tell: Callable[[str], None]) -> dict
 
 
 def _only_measured_otherwise(stage: Stage, run: SeedRun, old: Reference) -> bool:
-    """Whether a stage whose key changed has another reader, or is a score with other metrics or another reader."""
+    """Whether a changed key comes from another reader alone or, for scores, from other metrics or another reader."""
     if not isinstance(stage, Score):
         return stage.kind in READERS and stage.name in run.keys
     recipe = stage.recipe
@@ -152,7 +152,7 @@ def _only_measured_otherwise(stage: Stage, run: SeedRun, old: Reference) -> bool
 
 
 def _without(run: SeedRun, changed: Sequence[Stage], old: Reference) -> SeedRun:
-    """A run without what stages that were changed have made of it."""
+    """Return a run without the numbers and hashes of changed stages."""
     others = any(stage.kind in READERS for stage in changed)
     valid = {
         metric.key
@@ -171,13 +171,13 @@ def _without(run: SeedRun, changed: Sequence[Stage], old: Reference) -> SeedRun:
 
 
 def _weights_of(seed: int, old: Reference, folder: Path) -> dict[str, str]:
-    """The stored weights by row, if they are all there and of that seed; else nothing."""
+    """Return the stored weights by row if all exist and are of that seed; else nothing."""
     there = all((folder / name).is_file() and name.endswith(f"-seed-{seed}{SUFFIX}") for name in old.weights.values())
     return dict(old.weights) if there else {}
 
 
 def headline(suite: Suite) -> list[str]:
-    """Metrics that are gated where none is declared: the columns that the suite names, else `HEADLINE`."""
+    """Return the metrics that can regress by default: the columns that the suite names, else `HEADLINE`."""
     known = {metric.key for metric in METRICS}
     return [key for key in suite.request.suite.columns or HEADLINE if key in known]
 

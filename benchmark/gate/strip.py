@@ -16,7 +16,7 @@ from benchmark.stages.synthesize import EDITED, EDITS
 
 
 def strip_of(suite: Suite, weights: Mapping[str, Path]) -> bytes:
-    """A PNG of the first edit of each row, its source before it; empty where the probe has not made them."""
+    """Return a PNG of the first edit of each row, after its source; empty if the probe has not made them."""
     plan = suite.probe_plan(weights)
     source, pictures, names = None, [], []
     for entry in plan.rows:

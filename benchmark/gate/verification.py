@@ -1,10 +1,10 @@
-"""Make a finished run again, and report of each stage whether its result is the same.
+"""Make a finished run again, and check of each stage whether its result is the same.
 
-A run is an artifact of a store (a report, or any stage), or a `results.json` alone. Its plan is built again from the
-command in its manifest, or from its names; what it was made from is found by the manifests' keys.
+A run is an artifact of a store (a report or any other stage), or only a `results.json`. Its plan is built again from
+the command in its manifest, or from the names in its results; its inputs are found by the keys in manifests.
 
-Where only trained weights are taken over and the judge is not there, as beside stored results, the networks of the gate
-that need no training stand in for judge and reader, and what those read is left out.
+If only trained weights are copied and there is no judge, as beside stored results, the gate's networks without training
+replace judge and reader, and the metrics that depend on these are left out.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ from benchmark.training.device import check_jobs, choose_jobs
 
 Outcome = Literal["identical", "within spread", "different", "not judged", "taken over", "not compared"]
 TRAINED = frozenset({"train", "judge", "reader", "weights", "record", "imported"})
-"""Kinds of stages that `--quick` takes over."""
+"""Kinds of stages that `--quick` copies from the run."""
 READERS = frozenset({"judge", "reader"})
-"""Those of them that measure."""
+"""Kinds of trained networks that measure."""
 SAME_WEIGHTS = 1e-3
-"""Share by which scores of the same weights may differ between processors; half a printed digit is allowed, too."""
+"""Relative tolerance of scores of the same weights between processors; half a printed digit is allowed, too."""
 RESULTS = "results.json"
 
 
@@ -75,11 +75,11 @@ class NumberCheck:
     then: float
     now: float
     bound: float | None
-    """Null where nothing is known of its spread."""
+    """Largest difference that passes; null if its spread is unknown."""
 
     @property
     def outcome(self) -> Outcome:
-        """Whether it came out the same."""
+        """The outcome by the bound."""
         if self.then == self.now:
             return "identical"
         if self.bound is None:
@@ -95,12 +95,12 @@ class Verification:
     stages: tuple[StageCheck, ...]
     numbers: tuple[NumberCheck, ...]
     environment: tuple[str, ...]
-    """Differences of the environment, one phrase each."""
+    """Differences of the environment, a phrase for each."""
     elsewhere: bool = False
     """Whether processor, threads or versions differ, so that bytes may."""
     notes: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
-    """Statements of a `results.json`, beside these numbers, that are wrong or do not follow from them."""
+    """Other statements of a `results.json` that are wrong or do not follow from its numbers, a phrase for each."""
     verdict: Verdict = field(init=False)
 
     def __post_init__(self) -> None:
@@ -126,19 +126,20 @@ class Verification:
 
 @dataclass(frozen=True)
 class _Run:
-    """A finished run: where it is, and what is known of how it was made."""
+    """A finished run: its path, and its manifest, results and inputs where they exist."""
 
     path: Path
     manifest: Manifest | None
     results: SuiteResults | None
     folders: Mapping[str, Path] = field(default_factory=dict)
-    """Of it and of what it was made from, by key."""
+    """Folders of the run and of all that it was made from, by key."""
     root: Path | None = None
-    """Of its store."""
+    """Root of the store."""
 
     def with_stages(self, stages: Iterable[Stage]) -> _Run:
-        """Add those stages of its plan that lie in its store: beside stored results are weights, and no edits whose
-        manifests would name them.
+        """Add stages of the plan that exist in the store.
+
+        Manifests do not lead to all of them: stored results have weights, but no edits whose manifests name these.
         """
         if self.root is None:
             return self
@@ -162,12 +163,12 @@ def verify(
     tell: Tell = lambda _: None,
     understand: Understand = lambda _command, _arguments: None,
 ) -> Verification:
-    """Make a run again in `out`, and compare.
+    """Make a run again in `out`, and compare it with the original.
 
-    quick: take over what was trained. checkpoints: as `--checkpoint`. understand: the options of a command's name and
-    arguments, None for one that runs no suite.
+    quick: copy trained networks instead of training. checkpoints: as `--checkpoint`. understand: a function that parses
+    a command's name and arguments into options, or None if the command runs no suite.
 
-    Raises UserError where there is no such run, NotMadeHere where no plan of this code makes it.
+    Raises UserError if there is no such run, NotMadeHere if no plan of this code makes it.
     """
     run = _open(path)
     _check_call(run, out, data, checkpoints, jobs)
@@ -206,7 +207,7 @@ def verify(
 
 
 def _may_differ(checks: Collection[StageCheck]) -> frozenset[str]:
-    """The fields of a report's results that may be others than before, by how its stages came out."""
+    """Return the fields of a report's results that may differ, given the outcomes of its stages."""
     same = {"identical", "taken over"}
     if all(check.outcome in same for check in checks):
         return NEVER
@@ -214,8 +215,9 @@ def _may_differ(checks: Collection[StageCheck]) -> frozenset[str]:
 
 
 def _measured(plan: Plan, target: Stage | None) -> list[Stage]:
-    """The stages that the run's numbers come from, without what they are made from: of results all that a report reads
-    but its galleries.
+    """Return the stages that the run's numbers come from, without their inputs.
+
+    For results these are all that a report reads except galleries.
     """
     if target is not None and not isinstance(target, Report):
         return [target]
@@ -223,7 +225,7 @@ def _measured(plan: Plan, target: Stage | None) -> list[Stage]:
 
 
 def _without_readers(target: Stage | None, request: PlanRequest, store: Store) -> tuple[Plan, Stage | None]:
-    """The plan of a request, and the target in it, with a judge and a reader that need no training."""
+    """Return the plan of a request with a judge and a reader without training, and the target in that plan."""
     other = ProbePlan(request, store)
     if target is None or isinstance(target, Report):
         return other, target and other.report
@@ -233,7 +235,7 @@ def _without_readers(target: Stage | None, request: PlanRequest, store: Store) -
 
 # ------------------------------------------------------------------------------------------------ the run
 def _open(path: Path) -> _Run:
-    """Read a run. Raises UserError where the path holds none."""
+    """Read a run. Raises UserError if there is none at the path, or it is damaged."""
     folder = path.parent if path.name in (RESULTS, MANIFEST) else path
     if (folder / MANIFEST).exists():
         try:
@@ -254,7 +256,7 @@ def _open(path: Path) -> _Run:
 
 
 def _check_call(run: _Run, out: Path, data: str | None, checkpoints: Sequence[str], jobs: str) -> None:
-    """Raises UserError for what was asked for, whatever the run: a wrong call is not "not comparable"."""
+    """Raise UserError for wrong options before the run is planned: a wrong call is not "not comparable"."""
     check_jobs(jobs)
     writable_folder(out, "--out")
     if data is not None:
@@ -264,7 +266,7 @@ def _check_call(run: _Run, out: Path, data: str | None, checkpoints: Sequence[st
 
 
 def _check_checkpoints(checkpoints: Sequence[str], options: RunOptions) -> None:
-    """Raises UserError for those that the suite cannot take; a suite or profile that is not here is another matter."""
+    """Raise UserError for checkpoints that the suite cannot take; ignore an unknown suite or profile."""
     try:
         suite, profile = load_suite(options.suite), load_profile(options.profile)
     except UserError:
@@ -273,7 +275,7 @@ def _check_checkpoints(checkpoints: Sequence[str], options: RunOptions) -> None:
 
 
 def _candidates(run: _Run, data: str | None, understand: Understand) -> Iterator[RunOptions]:
-    """Options that may have made the run: its command's, those its results name, then what comes with this code."""
+    """Yield options that may have made the run: of its command, of its results, then all suites and profiles."""
     understood = False
     if run.manifest is not None:
         words = words_of(str(run.manifest.made.get("command", ""))) or []
@@ -304,9 +306,9 @@ def _candidates(run: _Run, data: str | None, understand: Understand) -> Iterator
 def _plan_of(
     run: _Run, out: Path, data: str | None, checkpoints: Sequence[str], jobs: str, quiet: bool, understand: Understand
 ) -> tuple[RunOptions, Plan, Stage | None]:
-    """The options, the plan, and in it the stage that is the run; None where the run is results alone.
+    """Return the options, the plan, and the plan's stage that is the run; None if the run is only results.
 
-    Raises UserError where no plan of this code has that stage.
+    Raises NotMadeHere if no plan of this code has that stage.
     """
     near = ""
     nothing_stored = out / "nothing-stored"  # so that no stored training stands for one that is made again
@@ -338,18 +340,18 @@ def _plan_of(
 
 
 class NotMadeHere(UserError):  # noqa: N818 - the name says what is wrong
-    """This code has other settings, versions or inputs than the run."""
+    """No plan of this code makes the run: settings, versions or inputs differ."""
 
 
 def _same_scores(run: _Run, plan: Plan) -> bool:
-    """Whether the plan makes the numbers of the run, in another report."""
+    """Whether the plan makes the run's numbers, in another report."""
     keys = set(run.results.keys.values()) if run.results else set()
     scores = [score.recipe.key for entry in plan.rows for score in entry.scores.values()]
     return bool(scores) and set(scores) <= keys
 
 
 def _nearest(run: _Run, plan: Plan) -> str:
-    """How the first stage that has another key than the one of the same name beside the run differs, in a phrase."""
+    """Return how the first stage differs whose key is not that of the same stage beside the run, or ""."""
     beside = {}
     for folder in run.folders.values():
         lying = Manifest.read(folder / MANIFEST)
@@ -370,7 +372,7 @@ def _nearest(run: _Run, plan: Plan) -> str:
 
 
 def _changed(here: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
-    """The names of settings that differ, of settings in settings by their own names."""
+    """Return the names of settings that differ; nested settings have their own names."""
     changed: list[str] = []
     for key in dict.fromkeys([*here, *then]):
         one, other = here.get(key), then.get(key)
@@ -382,7 +384,7 @@ def _changed(here: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
 
 
 def _take_over(wanted: Sequence[Stage], run: _Run, store: Store, tell: Tell) -> set[str]:
-    """Copy what was trained from the run's store; returns the keys. Raises UserError where it is damaged."""
+    """Copy trained networks from the run's store; return their keys. Raises UserError if one is damaged."""
     taken: set[str] = set()
     for stage in behind(wanted):
         folder = run.folders.get(stage.recipe.key)
@@ -394,7 +396,7 @@ def _take_over(wanted: Sequence[Stage], run: _Run, store: Store, tell: Tell) -> 
 
 
 def _check_whole(folder: Path) -> None:
-    """Raises UserError where a file of an artifact is not the one that its manifest names."""
+    """Raise UserError if a file of an artifact differs from its manifest."""
     try:
         check_files(folder)
     except Damaged as error:
@@ -403,7 +405,7 @@ def _check_whole(folder: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------ comparisons
 def _stage(stage: Stage, run: _Run, context: Context, taken: set[str]) -> StageCheck:
-    """Compare the bytes of a stage with the run's, where it still has them. Raises UserError where they are damaged."""
+    """Compare the bytes of a stage with the run's, if these exist. Raises UserError if they are damaged."""
     if stage.recipe.key in taken:
         return StageCheck(stage.name, stage.kind, "taken over")
     folder = run.folders.get(stage.recipe.key)
@@ -421,7 +423,7 @@ def _stage(stage: Stage, run: _Run, context: Context, taken: set[str]) -> StageC
 def _numbers(
     run: _Run, plan: Plan, checks: Mapping[str, StageCheck], context: Context, same_weights: bool, read: bool
 ) -> Iterator[NumberCheck]:
-    """Compare every metric of every row and seed that was made again. read: also what judge and reader read."""
+    """Compare each metric of each row and seed. read: include metrics that depend on judge or reader."""
     judged = {metric.key for metric in METRICS if not TRAINED_NEEDS.isdisjoint(metric.needs)}
     digits = {metric.key: metric.decimals for metric in METRICS}
     scored = [(row, seed, score) for row, seed, score in _scores(plan) if score.recipe.key in checks]
@@ -447,7 +449,7 @@ def _numbers(
 
 
 def _scores(plan: Plan) -> Iterator[tuple[str, int, Score]]:
-    """Rows by id with their seeds and scores, then those that need no method."""
+    """Yield row id, seed and scores of all rows, then of the rows without a method."""
     for entry in plan.rows:
         for seed, score in entry.scores.items():
             yield entry.row.id, seed, score
@@ -457,7 +459,7 @@ def _scores(plan: Plan) -> Iterator[tuple[str, int, Score]]:
 
 
 def _then(run: _Run, row: str, seed: int, score: Score) -> Mapping[str, float | None]:
-    """The metrics of a row and seed in the run; empty where it has none."""
+    """Return the metrics of a row and seed in the run; empty if it has none."""
     if run.results is not None:
         rows = [each for each in run.results.all_rows if each.id == row]
         if rows and rows[0].seeds:
@@ -471,8 +473,9 @@ def _then(run: _Run, row: str, seed: int, score: Score) -> Mapping[str, float | 
 
 
 def _spread(run: _Run, row: str, metric: str, rate: float) -> float | None:
-    """How far another training may be off either way, at most at that rate: from the run's own seeds, or from stored
-    results of its suite; or None.
+    """Return the difference, in either direction, that another training exceeds at most at `rate`.
+
+    It follows from the run's own seeds, or from stored results of its suite; None if both have fewer than two values.
     """
     values: list[float] = []
     if run.results is not None:
@@ -487,7 +490,7 @@ def _spread(run: _Run, row: str, metric: str, rate: float) -> float | None:
 
 
 def _reference(results: SuiteResults) -> Reference | None:
-    """Stored results of the same suite, profile and data that come with this code."""
+    """Return the stored results of the same suite, profile and data that come with this code, or None."""
     root = Path(__file__).parents[2] / STORED
     for path in sorted(root.glob("*.json")):
         try:
@@ -501,7 +504,7 @@ def _reference(results: SuiteResults) -> Reference | None:
 
 
 def _environment(manifest: Manifest, context: Context) -> list[str]:
-    """What of the environment differs, a phrase each."""
+    """Return a phrase for each difference of the environment."""
     then, now = dict(manifest.made), context.environment.describe()
     packages, here = then.pop("packages", {}), now.pop("packages", {})
     fields = ("processor", "platform", "python", "device", "threads", "commit")

@@ -1,4 +1,4 @@
-"""A gate's result as a table in the terminal, JSON, JUnit XML, and a page for a CI's summary."""
+"""Write a gate's result: a table in the terminal, JSON, JUnit XML, and a page for a CI's summary."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MOST_BYTES = 1_000_000
-"""Of a summary: GitHub takes 1 MiB."""
+"""Largest size of a summary in bytes; GitHub takes 1 MiB."""
 SHOWN = 40
-"""Rows of the terminal's table."""
+"""Largest number of rows of the terminal's table."""
 WIDTH = 120
-"""Characters of it where nobody says how wide the terminal is."""
+"""Characters per line where stdout is no terminal."""
 ORDER = ("regressed", "not comparable", "inconclusive", "improved", "new", "pass", "reported")
 HEADINGS = ("level", "row", "number", "stored", "now", "difference", "bound", "seen from", "verdict")
 
 
 def as_json(result: GateResult) -> str:
-    """The whole result."""
+    """Return the whole result as JSON."""
     content: dict[str, Any] = {"schema": SCHEMA, "status": result.status, **dataclasses.asdict(result)}
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def open_console() -> Console:
-    """The standard output: of the terminal's width, or of `WIDTH` characters where it is none."""
+    """Open the standard output with the terminal's width, or `WIDTH` characters if it is no terminal."""
     from rich.console import Console
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
@@ -69,12 +69,12 @@ def print_result(result: GateResult) -> None:
 
 
 def write_json(result: GateResult, path: Path) -> None:
-    """Write `as_json`. Raises UserError where it cannot be written."""
+    """Write the result as JSON. Raises UserError if it cannot be written."""
     _write(path, as_json(result), "--json")
 
 
 def write_junit(result: GateResult, path: Path) -> None:
-    """Write JUnit XML: a suite for each level, a case for each check. Raises UserError where it cannot be written."""
+    """Write JUnit XML: a suite for each level, a case for each check. Raises UserError if it cannot be written."""
     root = ElementTree.Element("testsuites", name="fesbench gate")
     for level in result.levels:
         checks = result.of_level(level.level)
@@ -98,9 +98,9 @@ def write_junit(result: GateResult, path: Path) -> None:
 
 
 def write_summary(result: GateResult, path: Path, strip: bytes = b"") -> None:
-    """Append a page of Markdown, below 1 MiB, as CI systems show it. strip: a PNG of edits.
+    """Append a page of Markdown below 1 MiB, for a CI system's summary. strip: a PNG of edits, or nothing.
 
-    Raises UserError where it cannot be written.
+    Raises UserError if it cannot be written.
     """
     text = summary(result, strip)
     try:
@@ -114,7 +114,7 @@ def write_summary(result: GateResult, path: Path, strip: bytes = b"") -> None:
 
 
 def summary(result: GateResult, strip: bytes = b"") -> str:
-    """The page: verdict, levels, the strip, what did not pass, and as many of the other numbers as have room."""
+    """Return the page: verdict, levels, strip, then as many checks as there is room for, those that failed first."""
     import base64
 
     lines = [f"## Gate: {result.verdict}", "", f"Against `{result.reference}`, exit status {result.status}.", ""]
@@ -136,7 +136,7 @@ def summary(result: GateResult, strip: bytes = b"") -> str:
 
 
 def write_strip(strip: bytes, path: Path) -> None:
-    """Write a PNG. Raises UserError where it cannot be written."""
+    """Write a PNG. Raises UserError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, strip)
@@ -146,7 +146,7 @@ def write_strip(strip: bytes, path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------ parts
 def _sentences(result: GateResult) -> list[str]:
-    """What the numbers mean."""
+    """Return sentences on the meaning of the numbers."""
     sentences = []
     if result.comparisons:
         seeds = f"seeds {', '.join(map(str, result.seeds))}"
@@ -204,7 +204,7 @@ def _line(check: Check) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text without what XML 1.0 cannot hold."""
+    """Return text without the characters that XML 1.0 does not allow."""
     return "".join(c for c in printable(text) if c >= " ")
 
 
