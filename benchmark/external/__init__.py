@@ -1,1 +1,1 @@
-"""Results of other programs: the list of edits that they are asked for, and the table row of their pictures."""
+"""Results of other programs: write a list of edits for them, and score their pictures as a row of a table."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MOST_BYTES = 1 << 30
-"""Largest size of a file of the list, in bytes."""
+"""Largest size of a file of the list in bytes."""
 Features = Literal["inception", "efficientnet-lite0"]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
@@ -42,7 +42,7 @@ class Sheet:
     sha256: Hash
     edits: Annotated[int, Field(ge=1)]
     test_images: Count
-    """Test pictures of the subset that are sources: all but those that already show the only target."""
+    """Number of test pictures that are sources: all but those that already show the only target."""
     key: str
     """SHA-256 of sources, targets, references and seeds."""
 
@@ -64,7 +64,7 @@ class _Version:
 
 @dataclass(frozen=True, config=STRICT)
 class Listing:
-    """The content of `edits.json`: enough to make the faces, the judge and the real features for scoring the edits."""
+    """The content of `edits.json`, which is enough to make faces, judge and real features and score the edits."""
 
     suite: str
     title: str
@@ -89,18 +89,18 @@ class Listing:
     train_identities: Count
     sheets: Annotated[dict[Subset, Sheet], Field(min_length=1)]
     pictures: Count
-    """Number of different pictures among sources and references."""
+    """Number of distinct pictures among sources and references."""
     training: TrainingSheet | None
-    """None where the list has no training pictures."""
+    """None if the list has no training pictures."""
     targets: tuple[Expression, ...] = ()
     """Target expressions; empty for all."""
     edited: str = ""
-    """Key of the prepared faces to edit, where those are not `faces` (non-aligned ones)."""
+    """Key of the prepared faces to edit, if these are not `faces` (non-aligned ones); else ""."""
     columns: tuple[str, ...] = ()
     extra_columns: tuple[str, ...] = ()
     """Columns of the suite."""
     reader_pictures: Count = 0
-    """Drawn in the training of the reader; 0 in lists from before there was one, whose profiles have the default."""
+    """Pictures drawn in the training of the reader; 0 in lists of versions without a reader: take the default."""
     schema: int = SCHEMA
 
     def edit_list(self, subset: Subset) -> EditList:
@@ -119,14 +119,15 @@ class Listing:
 
 
 def file_name(subset: Subset, number: int, target: str) -> str:
-    """Return the file name of an edit, counted from 1: `fp-00017-happy.png`. It is lower-case ASCII, which every file
-    system takes, and unique over both subsets, which may share a folder.
+    """Return the file name of an edit, numbered from 1: `fp-00017-happy.png`.
+
+    It is lower-case ASCII, for any file system, and unique over both subsets, which may share a folder.
     """
     return f"{subset.lower().replace('&', '')}-{number:05d}-{target}.png"
 
 
 def read_listing(folder: Path) -> Listing:
-    """Read the list in a folder. Raises UserError where it is missing, damaged or of another version."""
+    """Read the list in a folder. Raises UserError if it is missing, damaged or of another version."""
     path = folder / LISTING
     try:
         content = read_regular(path, MOST_BYTES)
@@ -148,8 +149,9 @@ def read_listing(folder: Path) -> Listing:
 
 
 def expected_files(folder: Path, subset: Subset, sheet: Sheet) -> list[str]:
-    """Return the `file` column of a sheet. Raises UserError where the sheet is another file than was written, or where
-    rows were removed, repeated or swapped.
+    """Return the `file` column of a sheet.
+
+    Raises UserError if the sheet is not the file that was written, or rows were removed, repeated or swapped.
     """
     path = folder / sheet.file
     try:
@@ -167,7 +169,7 @@ def expected_files(folder: Path, subset: Subset, sheet: Sheet) -> list[str]:
 
 
 def read_sheet(folder: Path, sheet: Sheet | TrainingSheet) -> str:
-    """Read the text of a CSV file and check its hash. Raises UserError where it has changed."""
+    """Read the text of a CSV file and check its hash. Raises UserError if it has changed."""
     path = folder / sheet.file
     try:
         content = read_regular(path, MOST_BYTES)

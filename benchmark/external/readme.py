@@ -53,7 +53,7 @@ Pass the pictures on only if the licence of their data set lets you (RaFD's does
 
 
 def readme(listing: Listing) -> str:
-    """Make the text: the steps, then the columns."""
+    """Return the text: the steps, then the columns."""
     sheets = " and of ".join(f"{sheet.file} ({sheet.edits:,}, {name})" for name, sheet in listing.sheets.items())
     part = listing.training
     training = (

@@ -30,11 +30,11 @@ class ExternalRow:
     scores: Scores
     judge: JudgeResult
     folder: str
-    """The folder of the scores in the store, with one line for each edit."""
+    """The folder of the scores in the store."""
     keys: dict[str, str]
     """Content keys: pictures, scores, judge, real features, readings."""
     reading: JudgeReading | None = None
-    """The judge's accuracy on the real pictures that are edited, where it was tested on others."""
+    """The judge's accuracy on the edited real pictures, if it was tested on others."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -54,11 +54,11 @@ class ExternalResult:
     train_identities: int
     rows: tuple[ExternalRow, ...]
     absent: tuple[Subset, ...]
-    """Subsets of which no picture was submitted."""
+    """Subsets without a submitted picture."""
     extra: int
     """Number of files that the list does not ask for."""
     report: str
-    """Folder of the report whose rows the table has too, or ""."""
+    """Folder of the report whose rows are also in the table, or ""."""
     prepared: dict[str, str]
     """Content keys of the prepared faces, by the names of their stages."""
     faces: Literal["aligned", "nonaligned"] = "aligned"
@@ -72,12 +72,12 @@ class ExternalResult:
         return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def paths(self) -> dict[str, Path]:
-        """Return the folders that are named under the table."""
+        """Return the folders that are printed under the table, by name."""
         paths = {f"scores {row.subset}": Path(row.folder) for row in self.rows}
         return {**paths, "report": Path(self.report)} if self.report else paths
 
     def as_results(self, judge_seed: int = 0) -> SuiteResults:
-        """The rows as results of a suite of their own. A row's id is the name, with the subset where there are both."""
+        """Return the rows as results of their own suite. A row's id is its name, with the subset if there are both."""
         several = len(self.rows) > 1
         rows = tuple(
             # No table prints the guide, which is not known.
@@ -116,7 +116,7 @@ class ExternalResult:
 
 
 def load_any_results(path: Path) -> SuiteResults:
-    """Read a `results.json`, or what `benchmark.score --edits --json` printed. Raises UserError in one line."""
+    """Read a `results.json`, or the output of `benchmark.score --edits --json`. Raises UserError in one line."""
     text, content = read_json(path)
     if not isinstance(content, dict) or "absent" not in content:
         return load_results(path)

@@ -1,4 +1,4 @@
-"""Score submitted pictures, a row for each subset, by the stages that score the suite's own rows."""
+"""Score submitted pictures, a row for each subset, with the stages that score the suite's own rows."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ExternalScorer:
         device: str,
         networks: Sequence[NetworkChoice] = (),
     ) -> None:
-        """networks: of one's own, which add columns."""
+        """Raise UserError unless the data set is the list's. networks: the user's own, which add columns."""
         self.listing, self.extractor, self.networks = listing, extractor, networks
         own = [metric for network in networks for metric in network.metrics]
         self.metrics = tuple(metric.describe(extractor.column) for metric in (*METRICS, *own))
@@ -74,7 +74,10 @@ class ExternalScorer:
             )
 
     def measure(self, name: str, submission: Submission, context: Context) -> tuple[ExternalResult, SuiteResults]:
-        """Score every complete subset. Return the rows, and the table with the suite's own rows."""
+        """Score each complete subset. Return the rows, and the table that also has the suite's own rows.
+
+        Raises UserError if the list asks for other edits than this version of the benchmark.
+        """
         make_missing(list(dict.fromkeys([self.prepare, self.edited])), context)
         self._check_lists(submission, context)
         measuring = {subset: self._measuring(subset) for subset in self.listing.sheets}
@@ -94,7 +97,7 @@ class ExternalScorer:
 
     @staticmethod
     def timings(result: ExternalResult) -> dict[str, float]:
-        """Return the seconds of the trainings of the suite's own rows."""
+        """Return the seconds of the suite's own trainings, by name."""
         if not result.report:
             return {}
         timings: dict[str, float] = json.loads((Path(result.report) / "timings.json").read_text(encoding="utf-8"))
@@ -185,12 +188,12 @@ class ExternalScorer:
         )
 
     def _extra_columns(self, other: SuiteResults) -> tuple[str, ...]:
-        """Those of the suite's report, and those in networks that it does not name; empty for every metric."""
+        """Return the extra columns of the suite's report and of the user's own networks; empty for all metrics."""
         named = (*other.columns, *other.extra_columns)
         return other.extra_columns and (*other.extra_columns, *(key for key in self._own if key not in named))
 
     def _table(self, result: ExternalResult, suite_rows: SuiteRows | None) -> SuiteResults:
-        """Return the rows as results of the suite, below its own rows where it has been run."""
+        """Return the rows as results of the suite, below the suite's own rows if it was run."""
         alone = result.as_results(JUDGE_SEED)
         rows = tuple(dataclasses.replace(row, id=METHOD) for row in alone.rows)
         if suite_rows is not None:

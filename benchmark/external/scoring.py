@@ -48,7 +48,7 @@ class SubmissionOptions:
 
 @dataclass(frozen=True)
 class ScoredSubmission:
-    """The rows of a submission, the table that they stand in, and the training times of its other rows."""
+    """The rows of a submission, the whole table, and the training times (seconds) of its other rows."""
 
     result: ExternalResult
     table: SuiteResults
@@ -56,7 +56,7 @@ class ScoredSubmission:
 
 
 def score_submission(options: SubmissionOptions) -> ScoredSubmission:
-    """Check list, data set and pictures before any long work, then measure. Raises UserError."""
+    """Check list, data set and pictures before any long computation, then score. Raises UserError."""
     _check_name(options.name)
     check_threads(options.threads)
     listing = read_listing(options.edits)

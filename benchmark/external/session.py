@@ -21,9 +21,9 @@ from benchmark.training.registry import is_known, known_methods
 def write_list(
     suite: str, profile: str, data: str, store: Path, out: Path, training: bool, quiet: bool
 ) -> Iterator[str]:
-    """Write the edits that a suite asks for into `out`, with the pictures to train on if `training`.
+    """Write the list of a suite's edits into `out`; with the training pictures if `training`.
 
-    Yields lines for people. Raises UserError.
+    Yields lines to print. Raises UserError.
     """
     rows, stated = load_suite(suite), load_profile(profile)
     for name in dict.fromkeys(row.method for row in rows.rows):

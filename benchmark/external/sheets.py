@@ -33,19 +33,20 @@ TRAINING_COLUMNS = ("file", "identity", "expression", "label", "camera", "gaze",
 
 
 def picture_name(image: np.ndarray) -> str:
-    """`pictures/0f1e2d3c4b5a6978.png`: the first 16 digits of the SHA-256 of the pixels. Says nothing of who is on it
-    or how they look, and equal pictures are one file.
+    """Return a file name from the SHA-256 of the pixels: `pictures/0f1e2d3c4b5a6978.png`.
+
+    It reveals neither person nor expression, and equal pictures have one file.
     """
     return str(PurePosixPath(PICTURES, f"{hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()[:16]}.png"))
 
 
 def training_name(number: int) -> str:
-    """`training/00017.png`, counted from 1."""
+    """Return the file name of a training picture, numbered from 1: `training/00017.png`."""
     return str(PurePosixPath(TRAINING, f"{number:05d}.png"))
 
 
 def edit_sheet(subset: Subset, edits: pd.DataFrame, faces: FaceSet, names: dict[int, str]) -> str:
-    """The edits of a subset as CSV with `EDIT_COLUMNS`. names: picture by row of `faces`."""
+    """Return the edits of a subset as CSV with `EDIT_COLUMNS`. names: file of the picture by row of `faces`."""
     units, points, labels = faces.units, faces.landmarks.reshape(len(faces.images), -1), faces.labels
     columns = (edits[name] for name in ("source", "source_expression", "target", "reference", "seed"))
     rows = (
@@ -68,7 +69,7 @@ def edit_sheet(subset: Subset, edits: pd.DataFrame, faces: FaceSet, names: dict[
 
 
 def training_sheet(faces: FaceSet, chosen: np.ndarray) -> str:
-    """The training pictures as CSV with `TRAINING_COLUMNS`. chosen: rows of `faces`."""
+    """Return the training pictures as CSV with `TRAINING_COLUMNS`. chosen: rows of `faces`."""
     units, points, labels = faces.units, faces.landmarks.reshape(len(faces.images), -1), faces.labels
     table = faces.table
     rows = (
@@ -88,7 +89,7 @@ def training_sheet(faces: FaceSet, chosen: np.ndarray) -> str:
 
 
 def numbers(values: np.ndarray) -> list[str]:
-    """The shortest digits that are the same float32 again; "" for NaN, which stands for unknown."""
+    """Return the shortest digits that give the same float32 when read; "" for NaN, which means unknown."""
     return ["" if np.isnan(value) else np.format_float_positional(value, trim="-") for value in values]
 
 

@@ -32,12 +32,12 @@ class ExternalEdits(Stage[EditFacts]):
         super().__init__(f"external {plain} {edits.subset}", settings, {"faces": prepare})
 
     def work(self) -> Work:
-        """Estimate by the pictures to decode."""
+        """Estimate from the number of pictures."""
         count = len(self._pictures.paths)
         return Work("external", count, count * self.size**2 * 3)
 
     def run(self, context: Context, folder: Path) -> StageResult[EditFacts]:
-        """Copy them into one array."""
+        """Decode the pictures into one array. Raises UserError if they changed since they were hashed."""
         edits = self.edits.make(load_faces(self.faces.folder(context)))
         if len(edits) != len(self._pictures.paths):
             raise _changed(self._pictures.paths)

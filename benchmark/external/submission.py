@@ -1,4 +1,4 @@
-"""Compare a folder of submitted pictures with the list that asks for them: missing, unusable and surplus files."""
+"""Compare a folder of submitted pictures with the list of edits: missing, unusable and surplus files."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ class SubmittedPictures:
 
 @dataclass(frozen=True)
 class Submission:
-    """The content of a folder, compared with the list. Files of an `absent` subset do not count as `missing`."""
+    """The content of a folder compared with the list. Files of `absent` subsets do not count as `missing`."""
 
     complete: Mapping[Subset, SubmittedPictures]
     absent: tuple[Subset, ...]
-    """Subsets of which there is no file."""
+    """Subsets without a file."""
     missing: tuple[str, ...]
     """Names of files."""
     unusable: tuple[BrokenFile, ...]
     """Files of another format, size or kind, and damaged ones."""
     surplus: tuple[str, ...]
-    """Names of files that the list does not ask for."""
+    """Names of files that are not in the list."""
 
 
 def find_submitted(folder: Path, expected: Mapping[Subset, Sequence[str]]) -> Mapping[Subset, Sequence[str]]:
-    """Return the subsets of which the folder has a file, with their names. Raises UserError where there is none."""
+    """Return the file names of each subset with a file in the folder. Raises UserError if there is no such file."""
     if fault := folder_fault_of(folder):
         raise UserError(f"--results {folder} {fault}")
     try:
@@ -57,7 +57,7 @@ def find_submitted(folder: Path, expected: Mapping[Subset, Sequence[str]]) -> Ma
 def examine_submission(
     folder: Path, expected: Mapping[Subset, Sequence[str]], size: int, progress: Callable[[int], None]
 ) -> Submission:
-    """Read every picture once. `progress` is called with how many are done. Raises UserError as `find_submitted`."""
+    """Read each picture once. progress: called with the number read so far. Raises UserError as `find_submitted`."""
     submitted = find_submitted(folder, expected)
     present = {path.name for path in folder.iterdir()}
     complete: dict[Subset, SubmittedPictures] = {}
@@ -85,7 +85,7 @@ def examine_submission(
 
 
 def digest_of(digests: Sequence[str]) -> str:
-    """Return the SHA-256 of the digests of all pictures, in order."""
+    """Return the SHA-256 over the digests of all pictures, in order."""
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
@@ -106,7 +106,7 @@ def pixels_digest(pixels: bytes) -> str:
 
 
 def _missing(name: str, present: set[str]) -> str:
-    """Return the name, and a file beside it that differs in suffix or case alone."""
+    """Return the name; with a hint if a file in the folder differs only in suffix or case."""
     stem = name.removesuffix(".png")
     near = sorted(other for other in present if other.rpartition(".")[0].lower() == stem)
     return f"{name} ({near[0]} is there: the name must be exact, and the format PNG)" if near else name

@@ -1,4 +1,4 @@
-"""The suite's own rows, from a report in the store, where the same stages measured them."""
+"""The suite's own rows in a report of the store, if the same stages measured them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from benchmark.stages.report import scores_role
 
 T = TypeVar("T")
 UNMEASURED = "the suite was not run with this network (benchmark.run --network)"
-"""Why a row of a suite has no number in a network that a submission is measured in."""
+"""Why a suite's row has no number in a network that a submission is measured in."""
 
 
 @dataclass(frozen=True)
 class MeasuringStages:
-    """The edits, judge, real features and readings that two rows of a subset must share to be compared."""
+    """Edits, judge, real features and readings, which comparable rows of a subset share."""
 
     edits: EditList
     judge: TrainJudge
@@ -40,7 +40,7 @@ class MeasuringStages:
 
 @dataclass(frozen=True)
 class SuiteRows:
-    """A report without the rows that other stages measured."""
+    """A report without the rows that were measured by other stages."""
 
     folder: Path
     results: SuiteResults
@@ -58,10 +58,10 @@ def find_suite_rows(
     measuring: Mapping[Subset, MeasuringStages],
     metrics: tuple[MetricDescription, ...],
 ) -> SuiteRows | None:
-    """Return the latest of the reports with the most rows of the list's suite, profile, data and measuring stages.
+    """Return the report with the most rows of the list's suite, profile, data and measuring stages, or None.
 
-    metrics: those of the submission. A report has all but those in networks of one's own; one with more of these is
-    taken before a later one.
+    metrics: of the submission. A report has all of them except those in the user's own networks. Among reports with
+    equally many rows, one with more of these metrics is preferred, then the latest.
     """
     built_in = tuple(metric for metric in metrics if not OWN_KEY.fullmatch(metric.key))
     best: SuiteRows | None = None
@@ -92,8 +92,9 @@ def find_suite_rows(
 
 
 def in_metrics(results: SuiteResults, metrics: tuple[MetricDescription, ...]) -> SuiteResults:
-    """The results in a submission's metrics: without other networks of one's own, and with the reason where rows were
-    not measured in those of the submission.
+    """Return results in the metrics of a submission.
+
+    Metrics in other networks are removed; in those that the rows were not measured in, they get None and a reason.
     """
     if results.metrics == metrics:
         return results
@@ -138,10 +139,10 @@ def _is_measured_with(
     measuring: Mapping[Subset, MeasuringStages],
     lists: Mapping[Subset, str],
 ) -> bool:
-    """Whether the stages of its subset measured all seeds of a row, on the edits of the list.
+    """Whether the measuring stages of its subset scored all seeds of a row, on the edits of the list.
 
-    scores: manifests by key. lists: SHA-256 of each subset's edits. The edits themselves may be gone: of stored
-    results there are scores alone.
+    scores: manifests by key. lists: SHA-256 of each subset's edits. The edits themselves may be missing: stored results
+    have only scores.
     """
     stages = measuring.get(row.subset)
     if stages is None:

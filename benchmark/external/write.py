@@ -1,4 +1,4 @@
-"""Write a list of edits into a folder, whole or not at all."""
+"""Write a list of edits into a folder, complete or not at all."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Content:
-    """A list of edits to be written. texts and pictures (S x S x 3 uint8, memory-mapped): by file name."""
+    """A list of edits to write. texts, pictures (S x S x 3 uint8, memory-mapped): by file name."""
 
     listing: Listing
     texts: dict[str, str]
@@ -130,12 +130,12 @@ def _edit_sheets(
 
 
 def submission_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
-    """The columns without those in networks of one's own, which a list does not hold."""
+    """Return the columns without those in the user's own networks, which a list does not have."""
     return tuple(key for key in columns if not OWN_KEY.fullmatch(key))
 
 
 def _training_rows(faces: FaceSet, subsets: list[Subset], identities: list[str]) -> np.ndarray:
-    """Return the training pictures of the suite's methods: those of its widest subset, which contains the others."""
+    """Return the rows of the training pictures: those of the widest subset, which contains the others."""
     widest = max(subsets, key=lambda subset: len(SUBSET_CAMERAS[subset]))
     chosen = faces.rows(widest, "train", identities)
     if not len(chosen):
@@ -144,7 +144,7 @@ def _training_rows(faces: FaceSet, subsets: list[Subset], identities: list[str])
 
 
 def check_out(folder: Path) -> None:
-    """Raise UserError, before any work, where a folder holds anything but a list of edits, or cannot be written."""
+    """Raise UserError if a folder has other content than a list of edits, or cannot be written."""
     if folder_fault_of(folder):
         check_writable(folder, "--out")
     elif any(folder.iterdir()) and not (folder / LISTING).is_file():
@@ -152,9 +152,9 @@ def check_out(folder: Path) -> None:
 
 
 def is_there(folder: Path, content: Content) -> bool:
-    """Whether a folder holds this list, undamaged; False where it is missing or empty.
+    """Whether a folder has this list, undamaged; False if it is missing or empty.
 
-    Raises UserError where it holds anything else.
+    Raises UserError if it has any other content.
     """
     check_out(folder)
     if not folder.exists() or not any(folder.iterdir()):
@@ -180,8 +180,7 @@ def is_there(folder: Path, content: Content) -> bool:
 def write(folder: Path, content: Content, advance: Advance) -> None:
     """Write into a temporary folder beside `folder`, then rename it.
 
-    advance: called with the number of pictures written since the last call. Raises UserError where nothing can be
-    written.
+    advance: called with the number of pictures written since the last call. Raises UserError if nothing can be written.
     """
     with whole_folder(folder, "--out") as partial:
         for name in (PICTURES, *([TRAINING] if content.listing.training else [])):

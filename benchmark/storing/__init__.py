@@ -1,1 +1,1 @@
-"""Stored reference results: what is finished in a store is copied into the repository, with model cards."""
+"""Stored reference results: copy finished artifacts of a store into the repository, with model cards."""

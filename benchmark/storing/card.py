@@ -1,4 +1,4 @@
-"""Model cards: what stored weights are, how well they edit, and what they are not for."""
+"""Model cards: facts, scores and limits of stored weights."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _changed_settings(checkpoint: Checkpoint) -> str:
 
 
 def _uses(folder: str, index: Index) -> Iterator[tuple[str, str, StoredRow, int]]:
-    """Suite, row id, row and seed of each use of some weights."""
+    """Yield suite, row id, row and seed of each use of the weights in `folder`."""
     for name, suite in sorted(index.suites.items()):
         for row_id, row in suite.rows.items():
             for seed, stored in row.seeds.items():
@@ -95,7 +95,7 @@ def _example(row_id: str, row: StoredRow) -> str:
 
 
 def _scores(uses: list[tuple[str, str, StoredRow, int]], results: Mapping[str, SuiteResults]) -> str:
-    """A line for each row that the weights edit in, with all that was measured."""
+    """Return a Markdown table with a line for each row that uses the weights and a column for each metric."""
     lines: dict[str, list[str]] = {}
     metrics: tuple[MetricDescription, ...] = ()
     for suite, row_id, stored, seed in uses:

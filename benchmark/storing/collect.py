@@ -1,6 +1,6 @@
-"""Copy what is finished of suites into a folder of stored results: records, weights, scores, reports, an index.
+"""Copy finished trainings of suites into a folder of stored results: records, weights, scores, reports, an index.
 
-Nothing is trained. Edits, judge and scores of finished trainings are made where the store lacks them.
+Nothing is trained except judges and readers: edits and scores of finished trainings are made if they are missing.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ from benchmark.stages.synthesize import Synthesize
 from benchmark.storing.card import CARD, model_card
 
 LARGEST = 30_000_000
-"""Bytes of all that is stored, beyond which a warning is given."""
+"""Total size in bytes above which a warning is printed."""
 KINDS = ("record", "weights", "scores")
 LEADERBOARD = "leaderboard.html"
 LEFT_OUT = frozenset({"losses.png"})
-"""Files of a report that are not stored: the records have the losses themselves."""
+"""Files of a report that are not stored: the records have the losses."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What a call has stored."""
+    """The result of a call."""
 
     index: Index
     bytes: int
     missing: Mapping[str, Mapping[str, tuple[int, ...]]]
-    """By suite and row id, the seeds that are not finished."""
+    """Unfinished seeds by suite and row id."""
     removed: Sequence[str]
-    """Folders of what the suites no longer have: their keys are others now."""
+    """Folders of removed artifacts, which no suite has any more since keys have changed."""
 
 
 def store_suites(
@@ -61,12 +61,12 @@ def store_suites(
     scores: bool = True,
     light: Collection[str] = (),
 ) -> Stored:
-    """Store what is finished of some suites.
+    """Store the finished trainings of some suites below `to`.
 
-    options: of a run; its `suite` is each of `suites` in turn, and seeds that are stored already are kept.
-    weights: seeds whose weights for editing are stored; None for all. scores: whether edits are made and measured.
-    light: ids of rows without weights. Raises UserError where nothing is finished, the profile does not say how weights
-    are stored, or no suite has a row of `light`.
+    options: of a run, whose `suite` is replaced by each of `suites`; seeds that are already stored are kept. weights:
+    seeds whose weights for editing are stored; None for all. scores: whether to make and measure edits. light: ids of
+    rows without stored weights. Raises UserError if nothing is finished, the profile has no precision for stored
+    weights, or no suite has a row of `light`.
     """
     index = load_index(to)
     stored = dict(index.suites)
@@ -95,7 +95,7 @@ def store_suites(
 
 # ------------------------------------------------------------------------------------------------ what is finished
 def _plan(suite: str, options: RunOptions, to: Path, index: Index) -> PlannedSuite:
-    """The plan of the rows and seeds that need no training, of those asked for and those that are stored."""
+    """Plan the requested and the stored seeds, without those that would need a training."""
     request, store = check_options(dataclasses.replace(options, suite=suite))
     if request.source.licensed:
         raise UserError(
@@ -113,7 +113,7 @@ def _plan(suite: str, options: RunOptions, to: Path, index: Index) -> PlannedSui
 
 
 def _make(planned: PlannedSuite, scores: bool) -> Path | None:
-    """Make all but trainings; returns the report's folder, or None where there is none."""
+    """Make all stages except trainings; return the report's folder, or None if there is none."""
     plan, context = planned.plan, planned.context
     if not any(entry.trains for entry in plan.rows):
         return None
@@ -135,7 +135,7 @@ def _copy(
     scores: bool,
     light: Collection[str],
 ) -> StoredSuite:
-    """Copy the artifacts of a suite; returns its entry of the index."""
+    """Copy the artifacts of a suite; return its entry of the index."""
     plan, store = planned.plan, planned.context.store
     rows: dict[str, StoredRow] = {}
     missing: dict[str, tuple[int, ...]] = {}
@@ -154,7 +154,7 @@ def _copy(
 
 
 def _copy_seed(entry: RowStages, seed: int, store: Store, to: Store, keep: bool, scores: bool) -> StoredSeed:
-    """Copy the artifacts of a row's seed. Weights without scores are kept in any case: someone has to measure them."""
+    """Copy the artifacts of a row's seed. Weights without scores are always kept, so that they can be measured."""
     record, score = entry.trains[seed], entry.scores[seed]
     edits = score.edits
     assert isinstance(record, TrainingRecord)
@@ -170,10 +170,10 @@ def _copy_seed(entry: RowStages, seed: int, store: Store, to: Store, keep: bool,
 
 
 def _copied(stage: Stage, store: Store, to: Store) -> str:
-    """Copy an artifact, in the place of another of the same key; returns its folder.
+    """Copy an artifact of `store` to `to`, unless it is the same there; return its folder below the root.
 
-    What is stored and is not in the store was copied from another one. Raises Damaged where that is damaged, UserError
-    where there is nothing.
+    An artifact that only `to` has, from another store, is kept. Raises Damaged if an artifact is damaged, UserError if
+    neither has it.
     """
     artifact = store.find(stage.recipe)
     if artifact is None:
@@ -188,7 +188,7 @@ def _copied(stage: Stage, store: Store, to: Store) -> str:
 
 
 def _is_same(artifact: Artifact, stage: Stage, root: Path) -> bool:
-    """Whether the artifact below a root is this one: whole, and files of the same bytes."""
+    """Whether a root has the same artifact: undamaged, with files of equal bytes."""
     try:
         other = Store(root).find(stage.recipe)
     except Damaged:
@@ -218,7 +218,7 @@ def _replace(to: Path, source: Path, manifest: Manifest) -> None:
 
 
 def _remove_stale(to: Path, index: Index) -> list[str]:
-    """Remove the artifacts that no suite has any more; returns their folders."""
+    """Remove the artifacts that no suite has any more; return their folders."""
     there = {str(path.parent.relative_to(to)) for kind in KINDS for path in (to / kind).glob(f"*/{MANIFEST}")}
     stale = sorted(there - index.folders)
     for folder in stale:
@@ -232,7 +232,7 @@ def _text(index: Index) -> str:
 
 
 def stored_results(root: Path) -> dict[str, SuiteResults]:
-    """The stored results, by suite."""
+    """Return the stored results by suite."""
     names = sorted(load_index(root).suites)
     folders = {name: root / REPORTS / name for name in names}
     return {name: load_results(folder / RESULTS) for name, folder in folders.items() if folder.is_dir()}
@@ -246,7 +246,7 @@ def write_cards(root: Path, index: Index) -> None:
 
 
 def write_leaderboard(root: Path) -> None:
-    """Write the page over all stored reports; none where there are no reports."""
+    """Write the leaderboard of all stored reports, if there are any."""
     entries = [(root / REPORTS / name / RESULTS, results) for name, results in stored_results(root).items()]
     if not entries:
         return
