@@ -30,7 +30,7 @@ Tell = Callable[[str], None]
 POLL = 0.2
 """Seconds between two tries for a lock that another process holds."""
 HEARTBEAT, STALE = 10.0, 60.0
-"""Seconds between two changes of a lease that is held, and without a change after which nobody holds it."""
+"""Seconds between two changes of a held lease, and without a change after which it is stale."""
 NETWORK = frozenset({
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "beegfs", "fhgfs", "gpfs", "ceph", "fuse.ceph", "glusterfs",
     "fuse.glusterfs", "fuse.sshfs", "fuse.juicefs", "afs", "orangefs", "pvfs2", "panfs", "wekafs", "ocfs2", "gfs2",

@@ -443,7 +443,7 @@ def _local_path(uri: str) -> Path | None:
 def _create_database(path: Path) -> None:
     """Create MLflow's tables, all or none: MLflow creates them in many steps and cannot resume in between.
 
-    An empty file counts as none: SQLite makes one of a database that is gone.
+    An empty file counts as none: SQLite creates one in place of a removed database.
     """
     if path.exists() and (path.stat().st_size or not path.is_file()):
         return
@@ -452,7 +452,7 @@ def _create_database(path: Path) -> None:
             return
         for left in path.parent.glob(f"{path.name}.partial*"):
             left.unlink()
-        # MLflow keeps its view of a database by name, also of one that is gone.
+        # MLflow caches databases by name, also removed ones.
         partial = path.with_name(f"{path.name}.partial-{uuid4().hex}")
         _client(sqlite_uri(partial)).search_experiments(max_results=1)
         partial.replace(path)

@@ -14,17 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.data.photos.index import (
-    HALF_NAMED,
-    Photo,
-    PhotoIndex,
-    SetAside,
-    build_index,
-    half_named,
-    relative,
-)
+from benchmark.data.photos.index import NamedPictures, Photo, PhotoIndex, build_index
 from benchmark.data.photos.source import Photographs
-from benchmark.data.picture_files import FolderWalk, is_picture
 
 NAME = re.compile(r"(?P<code>\d{2})_(?P<subject>\d{3})(?:_(?P<frame>\d+))?\.[a-z]+", re.IGNORECASE)
 LIKE = "01-04/Images1/02_110_2555.jpg"
@@ -57,20 +48,14 @@ class CFEE(Photographs):
     @classmethod
     def index_folder(cls, folder: Path) -> PhotoIndex:
         """Index the pictures by file names."""
-        photos, aside, others, compound = [], [], 0, 0
-        walk = FolderWalk(folder)
-        for path in walk:
-            if not is_picture(path):
-                if half_named(path, NAME):
-                    aside.append(SetAside(relative(path, folder), "misnamed", HALF_NAMED))
-                else:
-                    others += 1
-                continue
+        photos, compound = [], 0
+        pictures = NamedPictures(folder, NAME)
+        for path in pictures:
             match = NAME.fullmatch(path.name)
             code = int(match["code"]) if match else 0
             if match is None or code not in CODES:
                 why = f"is not named as CFEE names its pictures ({LIKE})" if match is None else f"no class {code:02d}"
-                aside.append(SetAside(relative(path, folder), "misnamed", why))
+                pictures.set_aside(path, why)
             elif code not in BASIC:
                 compound += 1
             else:
@@ -80,4 +65,4 @@ class CFEE(Photographs):
                 face = f"{subject}_{expression}{frame}"
                 photos.append(Photo(path, face, subject, "cfee", expression, 90, "frontal"))
         left_out = {COMPOUND: compound} if compound else {}
-        return build_index(walk, photos, aside, left_out, others)
+        return build_index(pictures.walk, photos, pictures.aside, left_out, pictures.others)

@@ -22,8 +22,8 @@ framed anew: people whom the model has not seen are not all within what the othe
 FARTHEST, SMALLEST = 10, 0.01
 """Bounds of a face's position and side in a framing that is read from a file, in sides of the picture."""
 LARGEST = 1.5
-"""A face may reach beyond its picture, but not have more than this many times the picture's larger side: landmarks that
-do were found in another picture, or in one of another size."""
+"""Largest side of a face, in larger sides of its picture, beyond which a face may reach: landmarks with a larger one
+are of another picture, or of another size."""
 
 
 @dataclass(frozen=True)

@@ -37,13 +37,12 @@ class NoFaceError(UserError):
 @dataclass(frozen=True)
 class OpenFace:
     """One face. landmarks: 68 x 2 float64 (x, y) in pixels, centres at integers; units: 17 float64 in [0, 5], in the
-    order of `protocol.ACTION_UNITS`; each None where the file has no such columns. confidence: 0 to 1, or 1 where
-    the file has none. others: how many smaller faces of comparable confidence the picture has.
+    order of `protocol.ACTION_UNITS`; each None where the file has no such columns. others: how many smaller faces of
+    comparable confidence the picture has.
     """
 
     landmarks: np.ndarray | None
     units: np.ndarray | None
-    confidence: float = 1.0
     others: int = 0
 
 
@@ -119,7 +118,7 @@ def face_of(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> OpenFace
     face = max(sure, key=lambda row: (_extent(row), _confidence(row))) if has_landmarks else sure[0]
     landmarks = _landmarks(face) if has_landmarks else None
     units = np.array([face.unit(name) for name in ACTION_UNITS]) if has_units else None
-    return OpenFace(landmarks, units, _confidence(face), len(sure) - 1)
+    return OpenFace(landmarks, units, len(sure) - 1)
 
 
 def _landmarks(row: Row) -> np.ndarray:

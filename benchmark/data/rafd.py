@@ -16,17 +16,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.core.errors import did_you_mean
-from benchmark.data.photos.index import (
-    HALF_NAMED,
-    Photo,
-    PhotoIndex,
-    SetAside,
-    build_index,
-    half_named,
-    relative,
-)
+from benchmark.data.photos.index import NamedPictures, Photo, PhotoIndex, build_index
 from benchmark.data.photos.source import Photographs
-from benchmark.data.picture_files import FolderWalk, is_picture
 from benchmark.data.spelling import EXPRESSION_OF, expression_of
 from benchmark.protocol import CAMERAS
 
@@ -97,19 +88,13 @@ class RaFD(Photographs):
     @classmethod
     def index_folder(cls, folder: Path) -> PhotoIndex:
         """Index the pictures by file names."""
-        photos, aside, others = [], [], 0
-        walk = FolderWalk(folder)
-        for path in walk:
-            if not is_picture(path):
-                if half_named(path, NAME):
-                    aside.append(SetAside(relative(path, folder), "misnamed", HALF_NAMED))
-                else:
-                    others += 1
-                continue
+        photos = []
+        pictures = NamedPictures(folder, NAME)
+        for path in pictures:
             try:
                 name = RaFDName.parse(path.name)
             except ValueError as error:
-                aside.append(SetAside(relative(path, folder), "misnamed", str(error)))
+                pictures.set_aside(path, str(error))
                 continue
             photos.append(Photo(path, name.face_id, name.identity, name.group, name.expression, name.camera, name.gaze))
-        return build_index(walk, photos, aside, others=others)
+        return build_index(pictures.walk, photos, pictures.aside, others=pictures.others)

@@ -207,7 +207,7 @@ class Plan:
             yield self._once(score)
 
     def _measure_in_networks(self, score: Score, subset: Subset) -> None:
-        """Measure the edits of a score in networks of one's own, too; what is stored is of none."""
+        """Measure the edits of a score in the user's networks, too; stored results have none."""
         if self._request.finished_only:
             return
         networks = [self._once(RealInNetwork(self.edited, subset, network)) for network in self._request.networks]
@@ -292,13 +292,13 @@ class Plan:
             yield Step(stage, state, rates.measured(stage))
 
     def seconds(self, steps: Sequence[Step], jobs: int) -> float:
-        """How long what is missing takes, `jobs` stages at a time; what nobody has timed is not counted."""
+        """Return the seconds that missing stages take, `jobs` at a time; work that was never timed is not counted."""
         missing = [step for step in steps if step.state in ("begun", "to do")]
         expected = {step.stage.recipe.key: step.seconds or 0.0 for step in missing}
         return Schedule([step.stage for step in missing], expected).left(jobs)
 
     def run(self, context: Context, jobs: int = 1, engine: EngineOptions = LOCAL) -> Artifact:
-        """Make what is missing, `jobs` stages at a time; returns the report, which is all that a second call reads."""
+        """Make the missing stages, `jobs` at a time; returns the report, which is all that a second call reads."""
         self.take_stored(context)
         missing = self._missing(context)
         check_contracts(missing, context.machine.device)

@@ -80,7 +80,7 @@ class ParentConnection:
             try:
                 self._connection.send(message)
             except OSError:
-                return  # the parent is gone; the reader has seen it too
+                return  # the parent has ended; the reader notices it, too
 
 
 class SendingReporter(Reporter):
@@ -202,7 +202,7 @@ def main(descriptor: int) -> int:
         finally:
             interruption.end()
     except (EOFError, ConnectionError):
-        return 0  # the parent is gone, or needs no more
+        return 0  # the parent has ended, or needs no more stages
     except Interrupted as stop:
         if parent is not None:
             parent.send(messages.Stopped(stop.signum, peak_memory()))

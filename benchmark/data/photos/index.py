@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.core.errors import UserError
 from benchmark.core.paths import readable
 from benchmark.data.openface_tables import FaceTable, find_tables
-from benchmark.data.picture_files import FolderWalk
+from benchmark.data.picture_files import FolderWalk, is_picture
 
 Reason = Literal[
     "misnamed", "twofold", "missing", "duplicate", "broken", "truncated", "tiny", "grey", "landmarks", "no face"
@@ -107,16 +107,43 @@ class PhotoIndex:
         return replace(self, photos=tuple(kept), left_out=dict(left_out))
 
 
-def half_named(path: Path, name: re.Pattern[str]) -> bool:
+UNFINISHED = frozenset({".crdownload", ".download", ".filepart", ".opdownload", ".part", ".partial", ".tmp"})
+"""Suffixes of unfinished files."""
+HALF_NAMED = "has the name of a picture and no picture's suffix: is it half a download?"
+
+
+class NamedPictures:
+    """The pictures of a folder whose names describe them; iterate over it once.
+
+    name: the pattern of their names. aside: files that are not used, in the order of their paths; others: number of
+    files that are no pictures.
+    """
+
+    def __init__(self, folder: Path, name: re.Pattern[str]) -> None:
+        self.walk = FolderWalk(folder)
+        self.aside: list[SetAside] = []
+        self.others = 0
+        self._folder, self._name = folder, name
+
+    def __iter__(self) -> Iterator[Path]:
+        for path in self.walk:
+            if is_picture(path):
+                yield path
+            elif _is_half_named(path, self._name):
+                self.set_aside(path, HALF_NAMED)
+            else:
+                self.others += 1
+
+    def set_aside(self, path: Path, why: str) -> None:
+        """Set aside a misnamed file."""
+        self.aside.append(SetAside(relative(path, self._folder), "misnamed", why))
+
+
+def _is_half_named(path: Path, name: re.Pattern[str]) -> bool:
     """Return whether a file has a picture's name without its suffix, as an unfinished download has."""
     if path.suffix.lower() in UNFINISHED:
         return bool(name.fullmatch(path.stem))
     return not path.suffix and bool(name.fullmatch(f"{path.name}.jpg"))
-
-
-UNFINISHED = frozenset({".crdownload", ".download", ".filepart", ".opdownload", ".part", ".partial", ".tmp"})
-"""Suffixes of unfinished files."""
-HALF_NAMED = "has the name of a picture and no picture's suffix: is it half a download?"
 
 
 def build_index(
@@ -140,15 +167,9 @@ def build_index(
     kept: dict[str, Photo] = {}
     copies: list[tuple[Path, Path]] = []
     for photo in every:
-        usual, where = most_frequent(groups[photo.identity]), relative(photo.path, root)
-        if usual is None:
-            counts = groups[photo.identity]
-            named = " and ".join(sorted(name for name in counts if counts[name] == max(counts.values())))
-            detail = f"of person {photo.identity} as many pictures say {named}: nobody can tell which is right"
-            refused.append(SetAside(where, "misnamed", detail))
-        elif photo.group != usual:
-            detail = f"most pictures of person {photo.identity} say {usual}, this one says {photo.group}"
-            refused.append(SetAside(where, "misnamed", detail))
+        where = relative(photo.path, root)
+        if fault := _group_fault(photo, groups[photo.identity]):
+            refused.append(SetAside(where, "misnamed", fault))
         elif photo.face_id in kept:
             other = kept[photo.face_id].path
             copies.append((photo.path, other))
@@ -166,6 +187,17 @@ def build_index(
         tuple(copies),
         openface.unusable,
     )
+
+
+def _group_fault(photo: Photo, counts: Counter[str]) -> str:
+    """Return why a photo's group is in doubt, or "". counts: pictures of its person by group."""
+    usual = most_frequent(counts)
+    if usual is None:
+        named = " and ".join(sorted(name for name in counts if counts[name] == max(counts.values())))
+        return f"of person {photo.identity} as many pictures say {named}: nobody can tell which is right"
+    if photo.group != usual:
+        return f"most pictures of person {photo.identity} say {usual}, this one says {photo.group}"
+    return ""
 
 
 def most_frequent(groups: Counter[str]) -> str | None:

@@ -63,17 +63,17 @@ class Photographs(DataSource):
     @classmethod
     @abstractmethod
     def index_folder(cls, folder: Path) -> PhotoIndex:
-        """Index the folder by the names of its files."""
+        """Index the pictures of a folder."""
 
     @classmethod
     def title_of(cls, folder: Path) -> str:
-        """By the names of its pictures."""
+        """Recognise a folder by the names of its pictures."""
         return cls.title if cls.index_folder(folder).photos else ""
 
     @cached_property
     def index(self) -> PhotoIndex:
         """Return the pictures, without those left out. Raises UserError where there is none."""
-        assert self.folder is not None  # the base class has seen to it
+        assert self.folder is not None  # checked by the base class
         index = self.index_folder(self.folder)
         if not index.photos:
             raise NotThisDataSetError(self._why_empty(index), f"{self.folder} holds", f", not {self.title}")
@@ -89,7 +89,7 @@ class Photographs(DataSource):
                 f"{self.folder} holds no pictures but {copies[0]}: if those are meant, name that folder, "
                 f"--data {self.name}:DIR"
             )
-        assert self.folder is not None  # the base class has seen to it
+        assert self.folder is not None  # checked by the base class
         if layout := layout_of(self.folder):
             return f"{self.folder} holds {layout}"
         why = f"; {index.aside[0].path}: {index.aside[0].detail}" if index.aside else ""
