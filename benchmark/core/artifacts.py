@@ -62,7 +62,7 @@ class Damaged(UserError):  # noqa: N818 - the name says what is wrong
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no white space: equal values give equal text."""
+    """Serialise to JSON with sorted keys and no white space: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
@@ -329,7 +329,7 @@ class Store:
         return [f"{kind}/{name}" for name in names if not name.endswith((PARTIAL, DAMAGED))]
 
     def manifests(self, kind: str) -> Iterator[Manifest]:
-        """The manifests of all finished artifacts of a kind; unreadable ones are skipped."""
+        """Yield the manifests of all finished artifacts of a kind; skip unreadable ones."""
         for path in sorted((self.root / kind).glob(f"*/{MANIFEST}")):
             if path.parent.suffix in (PARTIAL, DAMAGED):
                 continue
@@ -433,7 +433,7 @@ def check_files(folder: Path) -> None:
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:
-    """Size, time and inode of a file; None where it is missing."""
+    """Return size, time and inode of a file; None where it is missing."""
     try:
         status = path.stat()
     except OSError:
@@ -504,7 +504,7 @@ def _remove(path: Path) -> None:
 
 
 def free_name(path: Path, suffix: str) -> Path:
-    """`path` with `suffix` added to its name, or with `.2` and so on before it where that is taken."""
+    """Return `path` with `suffix` added to its name, after `.2` and so on where that name is taken."""
     numbers = itertools.chain([""], (f".{count}" for count in itertools.count(2)))
     paths = (path.with_name(f"{path.name}{number}{suffix}") for number in numbers)
     return next(free for free in paths if not os.path.lexists(free))

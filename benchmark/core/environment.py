@@ -53,7 +53,7 @@ class Environment:
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of the packages that results depend on."""
+    """Return the installed versions of the packages that results depend on."""
     installed = {}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
@@ -92,7 +92,7 @@ def processor_name() -> str:
 
 
 def peak_memory() -> int:
-    """Peak resident memory of this process in bytes, shared libraries included.
+    """Return the peak resident memory of this process in bytes, shared libraries included.
 
     From VmHWM on Linux: ru_maxrss starts at the parent's peak after a fork.
     """
@@ -114,11 +114,11 @@ class Peaks:
 
     @property
     def sum(self) -> int:
-        """Sum over all processes: an upper bound, since peaks differ in time and shared libraries count for each."""
+        """Return the sum over all processes, an upper bound: peaks differ in time, shared libraries count for each."""
         return peak_memory() + sum(self.workers.values())
 
     def sentence(self) -> str:
-        """`peak memory: 1.9 GB at most (this process 0.7, workers 0.6 + 0.6)`."""
+        """Format as `peak memory: 1.9 GB at most (this process 0.7, workers 0.6 + 0.6)`."""
         workers = " + ".join(f"{peak / 1e9:.1f}" for _, peak in sorted(self.workers.items()))
         each = f" (this process {peak_memory() / 1e9:.1f}, workers {workers})" if workers else ""
         return f"peak memory: {self.sum / 1e9:.1f} GB{' at most' if workers else ''}{each}"

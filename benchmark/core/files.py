@@ -130,7 +130,7 @@ def write_array(stream: BinaryIO, array: np.ndarray) -> None:
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
-    """`write_array` into a new file. The `filename` of the error is the path."""
+    """Write an array into a new `.npy` file. Raises OSError with the path as its `filename`."""
     try:
         with path.open("wb") as stream:
             write_array(stream, array)

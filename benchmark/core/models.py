@@ -114,7 +114,7 @@ def _fault(name: str, location: Sequence[str | int], message: str, value: Any, k
 
 
 def _path(location: Sequence[str | int], end: str) -> str:
-    """`row 1: guide` for ("rows", 0, "guide"), `overrides.mtss` for ("overrides", "mtss"); and `end` behind it."""
+    """Format a location, followed by `end`: `row 1: guide` for ("rows", 0, "guide"), else `overrides.mtss`."""
     path = ""
     for part in location:
         if isinstance(part, int):

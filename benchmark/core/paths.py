@@ -13,7 +13,7 @@ def readable(path: Path | str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """`printable` of each of its lines."""
+    """Apply `printable` to each line of a text."""
     return "\n".join(map(printable, text.split("\n")))
 
 

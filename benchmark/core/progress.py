@@ -80,7 +80,7 @@ class Reporter:
 
     @contextmanager
     def bar(self, name: str, total: int, done: int = 0) -> Iterator[Bar]:
-        """A bar of `total` steps, `done` of which an earlier call has done."""
+        """Open a bar of `total` steps, of which an earlier call has done `done`."""
         if self.quiet:
             yield _Silent()
         elif self._shared is not None:
@@ -93,7 +93,7 @@ class Reporter:
 
     @contextmanager
     def plan_progress(self, stages: int) -> Iterator[PlanProgress]:
-        """One display for all bars inside the block, with a line for the plan."""
+        """Show all bars inside the block in one display, with a line for the plan."""
         if self.quiet or not self.console.is_terminal:
             yield PlanProgress(self, stages)
             return
@@ -128,7 +128,7 @@ class PlanProgress:
         self._begun = self._ended = 0
 
     def begin(self, name: str, left: float) -> None:
-        """A stage begins. left: estimated seconds until all are finished."""
+        """Show that a stage begins. left: estimated seconds until all are finished."""
         self._begun += 1
         self._reporter.say(f"[{self._begun}/{self._stages}] {name}; about {duration(left)} left in all")
 
@@ -137,7 +137,7 @@ class PlanProgress:
         self._ended += 1
 
     def put_back(self, name: str) -> None:
-        """A stage was interrupted and begins again later."""
+        """Remove an interrupted stage, which begins again later."""
         self._begun -= 1
 
     def left(self, seconds: float) -> None:

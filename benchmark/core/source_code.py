@@ -124,7 +124,7 @@ def _files(module: str) -> dict[str, Path]:
 
 
 def _chain(module: str) -> Iterator[ModuleSpec]:
-    """Specs of the packages round a module and of the module, as far as they are there. Nothing is imported."""
+    """Yield the specs of a module's packages and of the module, as far as they exist. Nothing is imported."""
     name, *rest = module.split(".")
     try:
         spec = find_spec(name) if name else None
@@ -143,7 +143,7 @@ def _is_package(spec: ModuleSpec) -> bool:
 
 
 def _folder_files(package: ModuleSpec) -> Iterator[tuple[str, Path]]:
-    """Modules and data files in the folder of a package, by name."""
+    """Yield modules and data files in the folder of a package, by name."""
     assert package.origin is not None
     folder = Path(package.origin).parent
     for path in sorted(folder.rglob("*")):

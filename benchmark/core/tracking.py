@@ -131,7 +131,7 @@ class MlflowTracker(Tracker):
             self._thread.start()
 
     def losses(self, training: str) -> Callable[[pd.DataFrame], None]:
-        """Every row that shares the training gets what is new in a history. Its run begins now."""
+        """Begin the run of every row that shares the training; return a sink that logs new rows of its history."""
         with self._condition:
             for row in self._log.rows:
                 if row.training == training and row.started is None:
@@ -230,7 +230,7 @@ class MlflowTracker(Tracker):
                 return
 
     def _again(self, stopped: bool, error: Exception) -> None:
-        """Try once more with a new session where there was one: a run may have been deleted."""
+        """Try again with a new session if there was one: a run may have been deleted."""
         connected, self._session = self._session is not None, None
         try:
             if not connected:

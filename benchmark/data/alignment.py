@@ -16,8 +16,9 @@ BATCH = 64
 
 
 def mean_landmarks(faces: FaceSet, subset: Subset) -> dict[int, np.ndarray]:
-    """By camera: the mean landmarks (68 x 2, pixels) of the training pictures of a subset; cameras of which none are
-    known are left out.
+    """Return the mean landmarks (68 x 2, pixels) of the training pictures of a subset by camera.
+
+    Cameras without known landmarks are left out.
     """
     rows = faces.rows(subset, "train")
     cameras, landmarks = faces.table["camera"].to_numpy()[rows], faces.landmarks[rows]

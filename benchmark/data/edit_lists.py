@@ -45,7 +45,7 @@ class EditList:
         return self.targets or EXPRESSIONS
 
     def make(self, faces: FaceSet) -> pd.DataFrame:
-        """One row an edit, sorted by source and target.
+        """Return a table with a row for each edit, sorted by source and target.
 
         source, reference, truth: rows of `faces`; truth, the real picture of the same identity, camera, gaze and
         placement with the target expression, is -1 where the set has none. target: expression. seed: the pair's own, 63

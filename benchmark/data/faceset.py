@@ -98,7 +98,7 @@ class FaceSet:
         return np.where(own.reshape(-1, *[1] * (values.ndim - 1)), values, np.float32(np.nan))
 
     def landmarks_of(self, row: int) -> np.ndarray:
-        """68 x 2 float32 of one face."""
+        """Return the landmarks of one face, 68 x 2 float32."""
         return np.asarray(self.table["landmarks"].iloc[row], np.float32).reshape(LANDMARKS, 2)
 
     def rows(self, subset: Subset, split: str, identities: Sequence[str] | None = None) -> np.ndarray:

@@ -80,8 +80,9 @@ def _begins_with_a_picture(path: Path) -> bool:
 
 
 def _attribute_folders(folder: Path) -> Iterator[str]:
-    """The folders TAG/ATTRIBUTE/ that hold pictures, of tags with attributes of the published configuration or with
-    expressions.
+    """Return the folders TAG/ATTRIBUTE/ that hold pictures.
+
+    Attributes are those of the published configuration, or expressions.
     """
     for tag in _entries(folder):
         if not tag.is_dir() or tag.name.lower() in SPLITS or expression_of(tag.name) is not None:
@@ -101,8 +102,9 @@ def _holds_pictures(entry: os.DirEntry[str]) -> bool:
 
 
 def _class_folders(folder: Path) -> Iterator[str]:
-    """The folders named after expressions, or numbered, that hold pictures: those in a folder, or in its folders of a
-    split.
+    """Return the folders of pictures named after expressions, or numbered.
+
+    They are in the folder, or in its folders of a split.
     """
     for entry in _entries(folder):
         if not entry.is_dir():

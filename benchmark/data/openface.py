@@ -131,8 +131,10 @@ def _extent(row: Row) -> float:
 
 
 def read_units(path: Path) -> np.ndarray:
-    """17 action units in [0, 5] from OpenFace's CSV, or from a plain one: a line of names and a line of values, or a
-    line `name,value` for each unit; names as `AU12_r` or `AU12`, units not named are 0. Raises UserError.
+    """Read 17 action units in [0, 5] from OpenFace's CSV or a plain one. Raises UserError.
+
+    A plain one has a line of names and a line of values, or a line `name,value` for each action unit. Names are
+    `AU12_r` or `AU12`; action units that are not named are 0.
     """
     _, columns = _lines(path)[0]
     if MARKS & set(columns):
@@ -233,7 +235,7 @@ def _full(name: str) -> str:
 
 
 def _named_columns(path: Path) -> list[tuple[str, str, str]]:
-    """Where, name, value of a line of names and a line of values; presences (`AU12_c`) are passed over."""
+    """Return place, name and value of a line of names and a line of values; presences (`AU12_c`) are skipped."""
     first = _lines(path)[0][1]
     if any(map(_is_number, first)) or (len(first) == 1 and " " in first[0]):
         plural = "s" if len(first) > 1 else ""
@@ -248,7 +250,7 @@ def _named_columns(path: Path) -> list[tuple[str, str, str]]:
 
 
 def _named_lines(path: Path) -> list[tuple[str, str, str]]:
-    """Where, name, value of lines `name,value`, below a header or not."""
+    """Return place, name and value of lines `name,value`, with or without a header."""
     lines = [cells for _, cells in _lines(path)]
     if not _is_unit(lines[0][0]) and not _is_number(lines[0][1]):
         lines = lines[1:]

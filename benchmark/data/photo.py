@@ -67,9 +67,10 @@ class Photograph:
 
 
 def read_photograph(source: Path | bytes) -> Photograph:
-    """Decode a file, or its bytes: any mode that Pillow reads (grey of 8 or 16 bits, palette, CMYK), transparent pixels
-    on `BACKGROUND`, of an animation the first frame, turned as its EXIF orientation says. Damage of other metadata
-    plays no part.
+    """Decode a file, or its bytes, to an upright RGB picture.
+
+    It takes any mode that Pillow reads (grey of 8 or 16 bits, palette, CMYK), puts transparent pixels on `BACKGROUND`,
+    takes the first frame of an animation and applies the EXIF orientation. Damage of other metadata plays no part.
 
     Raises OSError or ValueError where the pixels are damaged or colours of more than 8 bits (Pillow would cut them),
     the format is none of `FORMATS`, the path is no regular file, or the file or the picture is too large.
@@ -148,8 +149,9 @@ def _reduced(picture: Image.Image) -> Image.Image:
 
 
 def cut_square(picture: Image.Image, square: Square, size: int) -> np.ndarray:
-    """size x size x 3 uint8: a square of an RGB picture, at its sub-pixel place, resized (antialiased bilinear).
-    Outside the picture its edge is repeated.
+    """Cut a square of an RGB picture at its sub-pixel position and resize it: size x size x 3 uint8.
+
+    Resizing is bilinear with antialiasing; outside the picture its edge is repeated.
     """
     left, top = math.floor(square.left), math.floor(square.top)
     right, bottom = math.ceil(square.left + square.side), math.ceil(square.top + square.side)
@@ -166,9 +168,10 @@ def cut_square(picture: Image.Image, square: Square, size: int) -> np.ndarray:
 
 
 def read_pixels(path: Path, size: int) -> np.ndarray:
-    """size x size x 3 uint8: the pixels of a PNG file of that size and 8 bits, as they were written. Grey, palette and
-    opaque alpha are RGB in other words and are taken; whatever is not raises ValueError with the reason, a damaged file
-    OSError or ValueError.
+    """Read the pixels of a PNG file of this size and 8 bits unchanged: size x size x 3 uint8.
+
+    Grey, palette and opaque alpha are converted to RGB without loss. Any other mode raises ValueError with the reason,
+    a damaged file OSError or ValueError.
     """
     content = read_regular(path, MOST_BYTES)
     if not content.startswith(PNG_SIGNATURE):

@@ -108,7 +108,7 @@ def _png_text(kind: bytes, text: bytes) -> bytes:
 
 
 def _unhexed(profile: bytes) -> bytes:
-    """EXIF from hexadecimal text, below a name and a length."""
+    """Decode EXIF from hexadecimal text, below a name and a length."""
     try:
         return bytes.fromhex(b"".join(profile.split(b"\n")[3:]).decode("ascii"))
     except ValueError:
@@ -192,7 +192,10 @@ def bits_per_channel(opened: Image.Image, content: bytes) -> int:
 
 
 def _jpeg2000_bits(content: bytes) -> int:
-    """From the codestream's SIZ segment: one byte of depth, sign and two of sampling for each channel."""
+    """Return the most bits of a channel from the codestream's SIZ segment.
+
+    Each channel has a byte of depth and sign, and two of sampling.
+    """
     start = content.find(b"\xff\x4f\xff\x51")
     (channels,) = struct.unpack(">H", content[start + 40 : start + 42])
     return max((content[start + 42 + 3 * channel] & 0x7F) + 1 for channel in range(channels))
@@ -221,8 +224,9 @@ def jpeg_quality(opened: Image.Image) -> int:
 
 
 def _reference_tables() -> np.ndarray:
-    """100 x 64: the luminance tables (ITU T.81, Annex K, scaled as libjpeg does) of all qualities, each sorted, since
-    the order in which tables are stored and read plays no part.
+    """Return the luminance tables of all qualities (ITU T.81, Annex K, scaled as libjpeg does): 100 x 64.
+
+    Each is sorted, so that the order in which tables are stored does not matter.
     """
     stream = io.BytesIO()
     Image.new("L", (8, 8)).save(stream, "JPEG", quality=50)  # at 50 the table is Annex K's own

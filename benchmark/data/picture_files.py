@@ -95,7 +95,7 @@ def is_picture(path: Path) -> bool:
 
 
 def count_suffixes(paths: list[Path]) -> str:
-    """`.csv 2, .txt 1`: how many files there are of each suffix, the most frequent first."""
+    """Format the number of files by suffix, most frequent first: `.csv 2, .txt 1`."""
     counts = Counter(path.suffix.lower() or "without a suffix" for path in paths)
     shown = [f"{suffix} {count:,}" for suffix, count in counts.most_common(6)]
     return ", ".join(shown) + (", ..." if len(counts) > len(shown) else "")

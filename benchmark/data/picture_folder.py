@@ -74,7 +74,7 @@ class PictureSet:
         )
 
     def batches(self) -> Iterator[NDArray[np.uint8]]:
-        """All pixels, as N x H x W x 3 arrays of pictures of one size each, a few at a time."""
+        """Yield all pixels, a few pictures of one size at a time: N x H x W x 3."""
         by_size: dict[Size, list[Path]] = defaultdict(list)
         for path, size in zip(self.paths, self.sizes, strict=True):
             by_size[size].append(path)
@@ -145,7 +145,7 @@ def examine(content: FolderContent, progress: Callable[[int], None]) -> tuple[Pi
 
 
 def read_all(paths: Sequence[Path]) -> NDArray[np.uint8]:
-    """N x H x W x 3 from files of one size. Raises UserError for a file that has changed since it was examined."""
+    """Read files of one size as N x H x W x 3. Raises UserError for a file that has changed since it was examined."""
     with ThreadPoolExecutor(READERS) as pool:
         pictures = list(pool.map(_read_again, paths))
     try:
@@ -171,7 +171,10 @@ def _read_again(path: Path) -> NDArray[np.uint8]:
 
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], str]:
-    """H x W x 3, upright, RGB, and how it was compressed. Raises ValueError for what is not 8 bits and still."""
+    """Read an upright RGB picture, H x W x 3, and its compression.
+
+    Raises ValueError for more than 8 bits a channel, and for animations.
+    """
     from benchmark.data.photo import read_photograph
 
     photograph = read_photograph(path)

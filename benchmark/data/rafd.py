@@ -56,7 +56,7 @@ class RaFDName:
 
     @property
     def face_id(self) -> str:
-        """Unique within the set, independent of where the file lies."""
+        """Return a name of the face that is unique in the set and independent of the folder."""
         return f"{self.identity}_{self.expression}_{self.camera:03d}_{self.gaze}"
 
 

@@ -85,7 +85,7 @@ class DataSource(ABC):
 
     @abstractmethod
     def files(self) -> list[Path]:
-        """Every file that the set is made from, sorted. Raises NotThisDataSetError where there is none."""
+        """Return every file of the set, sorted. Raises NotThisDataSetError where there is none."""
 
     @classmethod
     def title_of(cls, folder: Path) -> str:
@@ -94,21 +94,22 @@ class DataSource(ABC):
 
     @abstractmethod
     def load(self, size: int, advance: Advance) -> FaceSet:
-        """All faces at `size` px, with their split. Calls `advance(n)` after every n pictures. Raises UserError for
+        """Load all faces at `size` px with their split. Calls `advance(n)` after every n pictures. Raises UserError for
         bad files.
         """
 
     @abstractmethod
     def describe(self) -> str:
-        """One line for the report: what the pictures are."""
+        """Describe the pictures in one line for the report."""
 
     @abstractmethod
     def split_settings(self) -> dict[str, Any]:
-        """What decides the split: the salt and fraction of the draw, or the list of the repository."""
+        """Return what decides the split: salt and fraction of the draw, or the list of the repository."""
 
     def uncropped(self) -> DataSource:
-        """The same people in pictures that are not aligned, with the same split. Raises UserError where there are
-        none.
+        """Return the source of non-aligned pictures of the same people, with the same split.
+
+        Raises UserError where there are none.
         """
         raise UserError(
             f"data set {self.name} has no non-aligned pictures: choose another with --data, or a suite of aligned faces"
@@ -122,8 +123,9 @@ class DataSource(ABC):
         """Raise UserError where a package that `prepare` needs is not installed."""
 
     def prepare(self, size: int, folder: Path, workers: int, advance: Advance) -> Prepared:
-        """Write all faces at `size` px into `folder`, with their split, by at most `workers` threads; calls
-        `advance(n)` after every n pictures. What an interrupted call has left in the folder may be used.
+        """Write all faces at `size` px with their split into `folder`, on at most `workers` threads.
+
+        advance: called as `advance(n)` after every n pictures. Work of an interrupted call in the folder may be reused.
         """
         self.load(size, advance).save(folder)
         return Prepared([IMAGES, TABLE])
@@ -134,7 +136,8 @@ class DataSource(ABC):
 
 
 def content_hash(files: Sequence[Path], root: Path, cache: Path) -> str:
-    """SHA-256 over relative names and contents. Files are hashed again only if their size, times or inode change.
+    """Return the SHA-256 over relative names and contents. Files are hashed again only if their size, times or inode
+    change.
 
     A file that cannot be read counts by the reason: whether that is an error is decided where the file is needed.
     """

@@ -177,8 +177,9 @@ class Plan:
         return stored_report(request.reference, request.suite.name, self.edited.recipe.key)
 
     def _stored_gallery(self, row: SuiteRow, shown: EditList) -> Synthesize | None:
-        """Return the edits of a row's figure by its stored weights; None without any, or where the row uses them
-        itself.
+        """Return the edits of a row's figure by its stored weights.
+
+        None without such weights, and where the row itself uses them.
         """
         stored = self._reference
         if stored is None or stored.results.profile == self.profile.name or stored.results.size != self.profile.size:

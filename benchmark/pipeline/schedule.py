@@ -49,7 +49,7 @@ class Schedule:
 
     @property
     def remaining(self) -> list[Stage]:
-        """Unfinished stages, in the order given."""
+        """Return the unfinished stages in the order given."""
         return [stage for key, stage in self._stages.items() if key not in self._done]
 
     @property
@@ -109,7 +109,7 @@ class Schedule:
                 insort(self._ready, reader, key=self._order.__getitem__)
 
     def left(self, jobs: int, running: Mapping[str, float] | None = None) -> float:
-        """Estimate the seconds until all are finished, `jobs` at a time.
+        """Estimate the seconds until all stages are finished, `jobs` at a time.
 
         running: seconds left of running stages by key, as far as known.
         """

@@ -91,7 +91,7 @@ class SendingReporter(Reporter):
         self._send = send
 
     def say(self, text: str) -> None:
-        """One parent."""
+        """Send a line to the parent."""
         self._send(messages.Say(text))
 
     def warn(self, text: str) -> None:

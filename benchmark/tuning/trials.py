@@ -34,7 +34,7 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """`mtss-03`."""
+        """Return the name of the trial, such as `mtss-03`."""
         return f"{self.method.rpartition(':')[2].lower()}-{self.number:02d}"
 
 
@@ -97,7 +97,7 @@ def _measured(suite: Suite, method: str) -> tuple[SuiteRow, ...]:
 def _trials(
     method: str, profile: Profile, space: MethodSpace, count: int, seconds: float, seed: int
 ) -> Iterator[Trial]:
-    """The published values, the profile's, and `count - 2` points of a scrambled Halton sequence."""
+    """Return the published values, the profile's, and `count - 2` points of a scrambled Halton sequence."""
     defaults = {row.name: row.value for row in documented(find_method(method).Settings)}
     if lacking := sorted({*space.settings, space.batch} - defaults.keys()):
         raise UserError(f"the space of {method} has {quoted(lacking[0])}, which is none of its settings")
@@ -121,7 +121,7 @@ def _trials(
 
 
 def _drawn_shares(method: str, names: Sequence[str], count: int, seed: int) -> Iterator[dict[str, float]]:
-    """Points in the unit cube of the settings. The seed and the method's name decide them, and nothing else."""
+    """Draw points in the unit cube of the settings. They depend only on the seed and the method's name."""
     from scipy.stats import qmc
 
     if count < 1:
@@ -158,5 +158,5 @@ def trials_suite(tuning: Tuning, left_out: Sequence[str] = ()) -> Suite:
 
 
 def row_id(trial: Trial, row: SuiteRow) -> str:
-    """`mtss-03-r`."""
+    """Return the id of a trial's row, such as `mtss-03-r`."""
     return f"{trial.name}-{row.guide.lower()}"

@@ -43,7 +43,7 @@ def write_tuning(run: RunTrials, outcomes: Sequence[MethodOutcome], folder: Path
 
 # ------------------------------------------------------------------------------------------------ the page
 def page(run: RunTrials, outcomes: Sequence[MethodOutcome], seed: int) -> str:
-    """tuning.md."""
+    """Return the text of `tuning.md`."""
     tuning, results = run.tuning, run.results
     metrics = {metric.key: metric for metric in results.metrics}
     criterion, ties = metrics[tuning.space.criterion], metrics[tuning.space.ties]
@@ -135,8 +135,10 @@ def _shown(value: Any) -> str:
 
 # ------------------------------------------------------------------------------------------------ other files
 def records(run: RunTrials, outcomes: Sequence[MethodOutcome]) -> str:
-    """trainings.json: what the choice is made by, the identities trained on and validated on, and of each trial its
-    value, the key of its training, what this was given, what it took, and on what.
+    """Return the text of `trainings.json`.
+
+    It has the criterion, the identities trained on and validated on, and for each trial its value and the key,
+    settings, cost and machine of its training.
     """
     trials = {}
     for each in outcomes:
@@ -164,7 +166,7 @@ def records(run: RunTrials, outcomes: Sequence[MethodOutcome]) -> str:
 
 
 def trials_csv(run: RunTrials, outcomes: Sequence[MethodOutcome]) -> str:
-    """trials.csv: a line for each trial, its settings as JSON, every metric."""
+    """Return the text of `trials.csv`: a line for each trial, with settings as JSON and every metric."""
     keys = [metric.key for metric in run.results.metrics]
     stream = io.StringIO()
     head = ["method", "trial", "kind", "chosen", "iterations", "pictures", "seconds", "settings", *keys, "failed"]

@@ -47,7 +47,7 @@ def action_units_of(
 
 
 def prototype_vector(units: Mapping[int, float]) -> np.ndarray:
-    """17 intensities of a prototype, 0 where it has none."""
+    """Return the 17 intensities of a prototype, 0 where it has none."""
     return np.array([units.get(int(name[2:4]), 0.0) for name in ACTION_UNITS])
 
 

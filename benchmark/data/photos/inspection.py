@@ -49,8 +49,10 @@ class PrepareOptions:
 
 @dataclass(frozen=True)
 class FaceLocation:
-    """Landmarks (68 x 2, pixels of the picture after it was turned by `turned` degrees counterclockwise) and their
-    source; None where no face was found. others: number of other faces of comparable confidence.
+    """Landmarks of a face and their source; None where no face was found.
+
+    landmarks: 68 x 2 in pixels of the picture after it was turned by `turned` degrees counterclockwise. others: number
+    of other faces of comparable confidence.
     """
 
     landmarks: np.ndarray | None = None

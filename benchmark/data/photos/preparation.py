@@ -174,8 +174,10 @@ class _Preparation:
         return problems, stand_ins, len(grey) if mostly_grey else 0
 
     def _duplicates(self, inspections: Sequence[Inspection], problems: Problems) -> Problems:
-        """Pictures with the bytes of others. Where all show the same, the first is kept; where their names contradict
-        each other, none is, since nothing tells which is right.
+        """Find pictures with the bytes of others.
+
+        Of those with equal labels the first is kept; of those with contradicting names none, since the right one is
+        unknown.
         """
         same: dict[str, list[int]] = {}
         for number, inspection in enumerate(inspections):
@@ -249,7 +251,7 @@ def _resume(folder: Path, shape: tuple[int, ...], pixels: np.ndarray) -> dict[in
 
 
 def _run_in_parallel(work: Callable[[Any], Any], items: Sequence[Any], workers: int) -> Iterator[Any]:
-    """Results as they come. What has not begun is dropped when the caller goes away."""
+    """Yield results as they come. Tasks that have not begun are dropped when the caller stops."""
     pool = ThreadPoolExecutor(max(1, workers))
     try:
         for future in as_completed([pool.submit(work, item) for item in items]):

@@ -31,6 +31,6 @@ def read_aside(path: Path) -> pd.DataFrame:
 
 
 def count_reasons(files: Iterable[SetAside]) -> str:
-    """`3 broken, 2 misnamed`."""
+    """Format the counts by reason: `3 broken, 2 misnamed`."""
     counts = Counter(file.reason for file in files)
     return ", ".join(f"{counts[reason]:,} {reason}" for reason in REASONS if counts[reason])

@@ -112,16 +112,16 @@ class Photographs(DataSource):
 
     @property
     def _openface_tables(self) -> Iterator[FaceTable]:
-        """OpenFace's rows of the pictures."""
+        """Read OpenFace's rows of the pictures."""
         return (photo.openface for photo in self.index.photos if photo.openface is not None)
 
     @cached_property
     def _openface(self) -> list[Path]:
-        """OpenFace's CSV files."""
+        """Return OpenFace's CSV files."""
         return sorted({table.path for table in self._openface_tables})
 
     def files(self) -> list[Path]:
-        """Pictures, tables and OpenFace's files."""
+        """Return pictures, tables and OpenFace's files."""
         return sorted({*(photo.path for photo in self.index.photos), *self.index.tables, *self._openface})
 
     def count(self) -> int:
@@ -129,7 +129,7 @@ class Photographs(DataSource):
         return len(self.index.photos)
 
     def describe(self) -> str:
-        """Number of pictures and people, and how they are cut."""
+        """Describe the number of pictures and people, and how they are cut."""
         people = len({photo.identity for photo in self.index.photos})
         ways = {
             "centre": "centred square",
@@ -142,7 +142,7 @@ class Photographs(DataSource):
         )
 
     def split_settings(self) -> dict[str, Any]:
-        """The repository's list or the draw in its place, and the other settings that decide the prepared faces."""
+        """Return the settings of the split (list, salt, fraction) and those that decide the prepared faces."""
         return {
             "salt": SALT, "fraction": self.test_fraction, "test": listed_test_identities(self.name),
             "leave_out": list(self.leave_out), "faces": "dlib" if self.find else "none", "how": self.how,
@@ -185,7 +185,7 @@ class Photographs(DataSource):
         return prepare_photos(self.index, options, self.prototypes, self.split, folder, workers, advance)
 
     def check(self) -> None:
-        """Raises UserError where something is missing that preparing needs."""
+        """Raise UserError where a package that preparation needs is missing."""
         try:
             needed_packages()
         except UserError:

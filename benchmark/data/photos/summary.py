@@ -42,7 +42,7 @@ class UsedPhoto:
     by: str
 
     def prepared_landmarks(self, size: int) -> np.ndarray:
-        """136 float32 in pixels of the prepared picture, NaN where unknown."""
+        """Return the landmarks in pixels of the prepared picture: 136 float32, NaN where unknown."""
         if self.landmarks is None or self.inspection.square is None:
             return np.full(2 * LANDMARKS, np.nan, np.float32)
         return self.inspection.square.moved(self.landmarks, size).astype(np.float32).ravel()
