@@ -1,1 +1,1 @@
-"""What is printed and drawn once the numbers exist: tables, figures, a page."""
+"""Reports of finished results: tables, figures, pages."""

@@ -15,7 +15,7 @@ from benchmark.report.canvas import APART, GAP, INK, MARGIN, QUIET, Canvas, Figu
 from benchmark.report.figures import SUBSET_NAMES, RowPictures
 
 TARGETS = ("happy", "surprised", "angry", "disgusted", "fearful", "sad", "contemptuous", "neutral")
-"""In the order in which the sources take them: first those that change most of a face."""
+"""Targets in the order in which sources take them; those that change most of a face come first."""
 SOURCE, REFERENCE = "source", "reference"
 
 
@@ -37,7 +37,7 @@ class Group:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What stands above the cells."""
+        """The headings above the cells."""
         return (SOURCE, REFERENCE, *(row.label for row in self.rows))
 
 
@@ -113,5 +113,5 @@ class _Canvas(Canvas):
             self.y += self.cell + GAP
 
     def _left(self, column: int) -> int:
-        """Return x of a column; edits stand apart from source and reference."""
+        """Return x of a column; there is a gap between source and reference and the edits."""
         return MARGIN + self._labels + column * (self.cell + GAP) + (APART if column >= 2 else 0)

@@ -14,14 +14,14 @@ Box = tuple[int, int, int, int]
 Colour = tuple[int, int, int]
 INK, QUIET, FRAME, PAPER = (24, 24, 27), (100, 100, 108), (150, 150, 158), (255, 255, 255)
 LEGIBLE = 112
-"""Pixels that a face should have on the page at least; smaller pictures are enlarged."""
+"""Smallest side of a face on the page in pixels; smaller pictures are enlarged."""
 MARGIN, GAP, APART = 24, 6, 20
-"""Pixels: round the figure, between cells, and between groups of cells."""
+"""Distances in pixels: round the figure, between cells, between groups of cells."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """The picture, and where in it each cell is: by section and line (`0 hisd-r`), number of the source, and column.
+    """The picture, and the box of each cell by section and line (`0 hisd-r`), number of the source, and column.
 
     text: of the file, by name.
     """
@@ -52,12 +52,12 @@ class Canvas:
         self._boxes: dict[tuple[str, int, str], Box] = {}
 
     def open(self, width: int, height: int) -> None:
-        """Make the empty picture. To be called before anything is drawn."""
+        """Make the empty picture. Call it before anything is drawn."""
         self._image = Image.new("RGB", (width, height), PAPER)
         self.draw = ImageDraw.Draw(self._image)
 
     def figure(self) -> Figure:
-        """Return what was drawn."""
+        """Return the finished figure."""
         return Figure(self._image, self._boxes, self.scale)
 
     def width_of(self, texts: set[str]) -> int:
@@ -81,7 +81,7 @@ class Canvas:
         self.draw.text((left + self.cell // 2, baseline), text, colour, load_font(size), anchor="ms")
 
     def names_height(self, names: Sequence[str]) -> int:
-        """Height of a line of names over cells, each in as many lines of text as it needs."""
+        """Return the height of the names over cells, each in as many lines of text as it needs."""
         return max(len(self._wrapped(name)) for name in names) * (self.font + 5) + 12
 
     def name(self, name: str, left: int, colour: Colour = INK) -> None:
@@ -91,7 +91,7 @@ class Canvas:
         self.draw.multiline_text(at, text, colour, load_font(self.font), anchor="md", align="center", spacing=4)
 
     def _wrapped(self, name: str) -> list[str]:
-        """A name in lines that fit a cell, broken at spaces and before plus signs."""
+        """Split a name into lines that fit a cell, at spaces and before plus signs."""
         font, lines = load_font(self.font), [""]
         for word in name.replace("+", " +").split():
             glue = "" if word.startswith("+") or not lines[-1] else " "
@@ -109,7 +109,7 @@ class Canvas:
 
 
 def scale_of_pictures(size: int) -> int:
-    """Return the whole factor that makes pictures of `size` legible."""
+    """Return the integer factor by which pictures of `size` pixels are enlarged."""
     return max(1, -(-LEGIBLE // size))
 
 
@@ -119,7 +119,7 @@ def enlarged(picture: np.ndarray, scale: int) -> Image.Image:
 
 
 def load_font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib and has every sign that a label may need."""
+    """Return DejaVu Sans, which comes with matplotlib and has every character of the labels."""
     import matplotlib as mpl
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"

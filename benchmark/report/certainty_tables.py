@@ -1,4 +1,4 @@
-"""Tables of how sure the numbers are: ranks with ties, and every seed with the interval over seeds."""
+"""Tables of uncertainty: ranks with ties, and every seed with the interval over seeds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.statistics.intervals import P_VALUE_SEEDS
 
 
 def ranks_table(results: SuiteResults) -> Table | None:
-    """The ranks that each row can have in each metric; None where no two rows can be ranked."""
+    """Return the possible ranks of each row in each metric; None if no two rows can be ranked."""
     metrics = measured_metrics(results)
     ranked = [row for row in results.rows if any(summary.rank for summary in row.summary.values())]
     if not ranked:
@@ -40,8 +40,8 @@ def _rank(row: Row, metric: str) -> str:
 
 
 ORDERING = ("fid", "fd_faces", "kid", "fid_cropped", "psnr_true", "ca", "editing")
-"""Keys of the metrics whose orders of the rows are compared with that of the first, and with it those in networks of
-one's own."""
+"""Keys of metrics: the order of the rows by each, and by each metric in the user's own networks, is compared with that
+by the first."""
 
 
 def agreement_table(results: SuiteResults) -> Table | None:

@@ -28,7 +28,7 @@ TITLE_SIZE = 18
 TEXT = "fesbench"
 """Name of the text in `claims.png`."""
 LARGEST_FIGURE = 50_000_000
-"""Pixels of a `claims.png` that is read; one of thirty claims in pictures of 256 px has 30 million."""
+"""Largest number of pixels of a `claims.png`; with thirty claims in pictures of 256 px it has 30 million."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +79,10 @@ class FigureText:
 
 
 def shown_evidence(verdict: Verdict, metrics: Collection[str]) -> Evidence | None:
-    """The comparison of two rows in single edits that a verdict hangs on; None where the claim has none.
+    """Return the comparison of two rows in single edits that decides a verdict; None if the claim has none.
 
-    It is the one that contradicts the claim, of an undecided claim the least sure one, else the first. metrics: keys of
-    those of single edits.
+    This is the comparison that contradicts the claim, for an undecided claim the least certain one, else the first.
+    metrics: keys of the metrics of single edits.
     """
     single = [each for each in verdict.evidence if each.over and each.metric in metrics]
     if verdict.outcome == "undecided":
@@ -91,9 +91,9 @@ def shown_evidence(verdict: Verdict, metrics: Collection[str]) -> Evidence | Non
 
 
 def best_edit(evidence: Evidence, first: pd.DataFrame, second: pd.DataFrame) -> int:
-    """The index of the edit in which the two rows differ most, in the direction in which they differ on the whole.
+    """Return the index of the edit in which the rows differ most, in the direction of their mean difference.
 
-    first, second: the same edits in the same order. Equal differences in accuracy are told apart by PSNR.
+    first, second: the same edits in the same order. Ties in accuracy are broken by PSNR.
     """
     sign = 1 if evidence.value >= evidence.other else -1
     gap = sign * (first[evidence.metric] - second[evidence.metric]).to_numpy(float)
@@ -102,7 +102,7 @@ def best_edit(evidence: Evidence, first: pd.DataFrame, second: pd.DataFrame) -> 
 
 
 def draw_claims(pairs: Sequence[ClaimPair], public: bool = False) -> Figure | None:
-    """A strip for each pair with the claim above it; None for no pairs.
+    """Draw a strip for each pair with the claim above it; None for no pairs.
 
     public: whether the pictures may be passed on, so that the figure says where they are (`read_pairs`).
     """
@@ -132,9 +132,9 @@ def draw_claims(pairs: Sequence[ClaimPair], public: bool = False) -> Figure | No
 
 
 def read_pairs(path: Path) -> dict[str, EditPair]:
-    """The pairs in a `claims.png`, by the claim's id; none where it does not say where they are.
+    """Read the pairs in a `claims.png`, by the claim's id; none if it does not say where they are.
 
-    Raises UserError for a file that is damaged or no figure of claims.
+    Raises UserError if the file is damaged or no figure of claims.
     """
     try:
         with Image.open(path, formats=["PNG"]) as image:

@@ -1,4 +1,4 @@
-"""Set measured numbers beside the paper's: which stands in which column, and whether the two may be subtracted.
+"""Compare measured numbers with the paper's: choose the columns, and decide whether the two may be subtracted.
 
 Numbers of other pictures, other features, another size or another budget are shown side by side and never subtracted.
 """
@@ -21,7 +21,7 @@ Verdict = Literal["better", "worse", "equal"]
 
 @dataclass(frozen=True)
 class Column:
-    """A metric, and the column of the paper that it stands beside, or ""."""
+    """A metric, and the paper's column beside it, or ""."""
 
     metric: MetricDescription
     paper: str
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Difference:
-    """Ours less the paper's, both as printed."""
+    """Difference, ours minus the paper's, of the printed numbers."""
 
     value: float
     verdict: Verdict
@@ -42,8 +42,8 @@ class Difference:
 class Cell:
     """One row in one column.
 
-    reference: the stored result, None where there is none. spread: over seeds, None below two. interval: over test
-    identities, None below two. reason: why `ours` is None or of fewer seeds.
+    reference: the stored result, or None. spread: over seeds, None below two. interval: over test identities, None
+    below two. reason: why `ours` is None or of fewer seeds.
     """
 
     column: Column
@@ -63,7 +63,7 @@ class Cell:
 
     @property
     def difference(self) -> Difference | None:
-        """None where there is nothing to compare, or no right to."""
+        """The difference; None if a number is missing or the two may not be compared."""
         if self.paper is None or self.ours is None or self.column.obstacles:
             return None
         digits = self.metric.decimals
@@ -85,7 +85,7 @@ class ComparedRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The main table: the rows that are not extended. `published` is None where there is nothing to stand beside."""
+    """The main table: the rows that are not extended. published: None without a published table."""
 
     results: SuiteResults
     published: Published | None
@@ -94,7 +94,7 @@ class Comparison:
 
 
 def compare(results: SuiteResults) -> Comparison:
-    """Set every row beside the paper's. Raises UserError where the suite names a published table that is not there."""
+    """Compare each row with the paper's. Raises UserError if the suite's published table does not exist."""
     published = load_published(paper_path(results.paper_table)) if results.paper_table else None
     rows = [row for row in results.rows if not row.extended]
     subsets = list(dict.fromkeys(row.subset for row in rows))
@@ -105,7 +105,7 @@ def compare(results: SuiteResults) -> Comparison:
 
 
 def _metrics(results: SuiteResults, published: Published | None, subsets: Sequence[Subset]) -> list[MetricDescription]:
-    """The main table's: those that the suite names, else all readings of the paper's columns for these subsets."""
+    """Return the main table's columns: the suite's, else all readings of the paper's columns for these subsets."""
     if results.columns:
         return named(results, results.columns)
     return [
@@ -117,13 +117,13 @@ def _metrics(results: SuiteResults, published: Published | None, subsets: Sequen
 
 
 def named(results: SuiteResults, keys: Sequence[str]) -> list[MetricDescription]:
-    """The metrics of these keys, in their order; those that were not measured are left out."""
+    """Return the metrics of these keys in their order, without those that were not measured."""
     by_key = {metric.key: metric for metric in results.metrics}
     return [by_key[key] for key in keys if key in by_key]
 
 
 def extra_metrics(comparison: Comparison) -> list[MetricDescription]:
-    """Those beside the main table's: as the suite names them, else all others."""
+    """Return the extended table's further metrics: the suite's, else all that are not in the main table."""
     results = comparison.results
     main = {column.metric.key for column in comparison.columns}
     return [
@@ -134,7 +134,7 @@ def extra_metrics(comparison: Comparison) -> list[MetricDescription]:
 
 
 def controls(comparison: Comparison) -> Comparison:
-    """The extended rows in the columns of the main table; the paper has none of them."""
+    """Return the extended rows in the columns of the main table; the paper has none of them."""
     rows = (row for row in comparison.results.rows if row.extended)
     reference = comparison.results.reference
     compared = (_compared(row, comparison.columns, None, reference) for row in rows)
@@ -142,15 +142,15 @@ def controls(comparison: Comparison) -> Comparison:
 
 
 def data_label(data: str) -> str:
-    """A data set as the tables call it."""
+    """Return the name of a data set in tables."""
     return DATA_LABELS.get(data, data)
 
 
 def obstacles(column: str, results: SuiteResults, published: Published) -> tuple[str, ...]:
-    """Why our numbers in a column of the paper can't be compared with the paper's; empty where they can.
+    """Return why our numbers cannot be compared with a column of the paper; empty if they can.
 
     All columns: the paper's data set and picture size. Fréchet distances also: the published Inception weights, and a
-    training as published, since a distance grows with every difference there is.
+    training as published, since each difference makes a distance larger.
     """
     reasons = []
     if results.data != results.paper_data:
@@ -192,7 +192,7 @@ def _cell(row: Row, column: Column, published: Published | None, reference: Refe
 
 
 def why_not(row: Row, metric: str) -> str:
-    """Why a row has no number for a metric, or one of fewer seeds than were run; "" where it has all."""
+    """Return why a row has no number for a metric, or one of fewer seeds than were run; "" if it has all."""
     if row.missing:
         return f"not available: {row.missing}"
     reasons = {

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 POINTS = 400
-"""Points of a curve: means of stretches of equal length, so that long trainings stay readable."""
+"""Number of points of a curve: each is a mean over some iterations, so that long trainings stay readable."""
 DECADE_AND_A_HALF = 30.0
-"""Ratio of largest to smallest value from which the scale of a positive loss is logarithmic."""
+"""Smallest ratio of largest to smallest value at which the scale of a positive loss is logarithmic."""
 OUTLIER = 15.0
-"""Interquartile ranges by which a signed loss may leave its middle half before its scale is symmetric-logarithmic."""
+"""Largest distance of a signed loss from its middle half, in interquartile ranges, on a linear scale."""
 WIDTH, MARGIN, GAP = 13.0, 0.14, 0.13
 """Inches: width of the figure, margins left and right of the panels, and the gap between panels."""
 HEADING, TITLES, PANEL, APART = 0.26, 0.34, 0.56, 0.34
@@ -33,7 +33,7 @@ Curves = dict[str, pd.DataFrame]
 
 
 def draw_losses(losses: Mapping[str, pd.DataFrame], path: Path, failed: Collection[str] = ()) -> bool:
-    """Write the figure as PNG, a row of panels for each training. False, and no file, where there are no losses.
+    """Write the figure as PNG, a row of panels for each training. Return False, without a file, for no losses.
 
     losses: by training name (`mtss F&P seed 0`): a frame with `iteration` and a column for each loss. failed: names of
     the trainings that failed by their own measure; their curves are dashed.
@@ -95,7 +95,7 @@ def _by_method(losses: Mapping[str, pd.DataFrame]) -> dict[str, Curves]:
 
 
 def loss_names(seeds: Curves) -> list[str]:
-    """Return the losses of a training, those of one network in succession."""
+    """Return the names of a training's losses, grouped by network."""
     names = dict.fromkeys(name for frame in seeds.values() for name in frame.columns if name != "iteration")
     parts = list(dict.fromkeys(name.partition("/")[0] for name in names))
     return sorted(names, key=lambda name: parts.index(name.partition("/")[0]))

@@ -22,8 +22,8 @@ class RowPictures:
 
     sources: K x S x S x 3 uint8. source_expressions: K. edits: K x 8 x S x S x 3 uint8 in the order of
     `protocol.EXPRESSIONS`; the cell of the source's own expression holds the source. references: as edits, or None.
-    captions: what each source is: its camera, and its placement where that is not aligned. truths: the true picture of
-    every edit, as edits; None where the data set lacks some.
+    captions: camera of each source, and its placement if it is not aligned. truths: the true picture of every edit, as
+    edits; None if the data set lacks some.
     """
 
     row: str
@@ -64,7 +64,7 @@ class Line:
 
 
 def draw_edits(pictures: Sequence[RowPictures], guide: Guide, caption: str) -> Figure | None:
-    """All rows of one guide, those that edit the same sources under one another; None where there is no such row."""
+    """Draw all rows of one guide, grouped by their sources; None if there is no such row."""
     shown = [row for row in pictures if row.guide == guide and len(row.sources)]
     if not shown:
         return None
@@ -80,10 +80,10 @@ def draw_edits(pictures: Sequence[RowPictures], guide: Guide, caption: str) -> F
     return canvas.figure()
 
 
-# ---------------------------------------------------------------------------------------------- what goes where
+# ---------------------------------------------------------------------------------------------- layout
 @dataclass(frozen=True)
 class Block:
-    """One source and what was made of it."""
+    """One source and its edits."""
 
     source: np.ndarray
     lines: tuple[Line, ...]
@@ -91,14 +91,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Section:
-    """Blocks of the sources that some rows share."""
+    """The blocks of the sources that rows share."""
 
     heading: str
     blocks: tuple[Block, ...]
 
 
 def _sections(rows: Sequence[RowPictures]) -> list[Section]:
-    """Rows that share subset and sources, with their blocks: a list of lines for each source."""
+    """Group rows that share subset and sources, with their blocks: a list of lines for each source."""
     groups: dict[tuple[str, bytes], list[RowPictures]] = {}
     for row in rows:
         groups.setdefault((row.subset, row.sources.tobytes()), []).append(row)
@@ -112,7 +112,7 @@ def _sections(rows: Sequence[RowPictures]) -> list[Section]:
 
 
 def _block(rows: Sequence[RowPictures], index: int) -> Block:
-    """The lines of one source: references (once, where all rows have the same), then a line for each row."""
+    """Return the lines of one source: references (once if all rows have the same), then a line for each row."""
     first = rows[0]
     own = EXPRESSIONS.index(first.source_expressions[index])
     shared = all(_same(row.references, first.references, index) for row in rows)
@@ -143,7 +143,7 @@ class _Canvas(Canvas):
         self.open(self._left(len(EXPRESSIONS)) + self.cell + MARGIN, height)
 
     def _left(self, column: int) -> int:
-        """Return x of a column: 0 is the source, 1 to 8 the expressions; the labels stand between."""
+        """Return x of a column: 0 is the source, 1 to 8 the expressions; the labels are between."""
         return MARGIN + (column * (self.cell + GAP) + self._labels if column else 0)
 
     def section(self, heading: str) -> None:

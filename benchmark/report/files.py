@@ -26,7 +26,7 @@ FILES: dict[str, str] = {
     "loss curves": "losses.png",
 }
 FACES = frozenset({"overview", "ablation", "claims", "edits", "label-guided edits", "reference-guided edits"})
-"""Those that show faces."""
+"""Names of the files that show faces."""
 
 
 def files_with_faces(faces_in_page: bool) -> frozenset[str]:
@@ -35,5 +35,5 @@ def files_with_faces(faces_in_page: bool) -> frozenset[str]:
 
 
 def report_files(folder: Path) -> dict[str, Path]:
-    """Those of a finished report that are there: it has no picture of what was not run."""
+    """Return the files of a finished report that exist; there are no figures of rows that were not run."""
     return {name: folder / file for name, file in FILES.items() if (folder / file).is_file()}

@@ -1,4 +1,4 @@
-"""The scores of two folders as a table in a terminal."""
+"""Print the scores of two folders as a table in a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmark.metrics.folder_scores import ScoreResult
 
 
 def print_scores(result: ScoreResult) -> None:
-    """Print the table on stdout, and on stderr why a metric has no value."""
+    """Print the table on stdout, and reasons for missing values on stderr."""
     table = Table("", "value", "better", "N", box=None, pad_edge=False)
     table.columns[1].justify = "right"
     fake, real = ("?" if side.images is None else side.images for side in (result.fake, result.real))

@@ -8,10 +8,10 @@ from benchmark.report.results import SuiteResults
 
 
 def to_frame(results: SuiteResults) -> pd.DataFrame:
-    """A line for each row of the suite and seed, in the order of both, and a column for each metric by its key.
+    """Return a line for each row of the suite and seed, in this order, and a column for each metric by its key.
 
     The other columns: suite, profile, data, row, label, method, guide, subset, extended, seed, edits (their number),
-    failed (in which ways the training failed by its own measure) and missing (why the row could not be measured; then
+    failed (how the training failed by its own measure) and missing (why the row could not be measured; then
     it has one line without a seed). A metric that could not be measured is NaN.
     """
     lines = []

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from benchmark.report.tables import Entry, Heading, Table
 
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
-"""Shrinks what is wider than the page, and nothing else."""
+"""Shrinks tables that are wider than the page."""
 LONG = 60
-"""Characters from which on words are broken into lines."""
+"""Largest number of characters of a cell in a column without line breaks."""
 SENTENCES = r"p{75mm}"
 INTERVAL = re.compile(r"(.*\d) (\[-?[\d.]+, -?[\d.]+\])")
 """A number and its interval."""
 BELOW = r"\providecommand{\withinterval}[2]{\begin{tabular}[t]{@{}r@{}}#1\\[-0.3ex]{\scriptsize #2}\end{tabular}}"
-"""Sets an interval below its number. Side by side they would make a table of five metrics wider than a page."""
+"""Sets an interval below its number. Side by side, a table of five metrics would be wider than a page."""
 SPECIAL = str.maketrans(
     {
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -30,12 +30,12 @@ SPECIAL = str.maketrans(
 
 
 def latex(tables: Iterable[Table]) -> str:
-    r"""One `table*` for each table, to be read by `\input` in a document that loads booktabs and graphicx."""
+    r"""Return a `table*` for each table, for `\input` in a document that loads booktabs and graphicx."""
     return "% Needs \\usepackage{booktabs,graphicx}.\n" + "\n".join(_table(table) for table in tables)
 
 
 def escape_latex(text: str) -> str:
-    """`text` such that LaTeX sets it as it is."""
+    """Escape a text for LaTeX."""
     return re.sub('"([^"]*)"', r"“\1”", text).translate(SPECIAL)
 
 
@@ -67,14 +67,14 @@ def _table(table: Table) -> str:
 
 
 def _column(table: Table, index: int) -> str:
-    """Numbers to the right, words to the left, sentences in lines."""
+    """Return the alignment of a column: numbers right, words left, sentences in lines."""
     if table.headings[index].numeric:
         return "r"
     return SENTENCES if any(len(row[index].text) > LONG for row in table.rows) else "l"
 
 
 def _headings(headings: Sequence[Heading]) -> list[str]:
-    """Groups, with a rule under each that spans columns, and texts under them; one line where that is enough."""
+    """Return the heading: groups with rules under them, then texts; one line if there are no groups."""
     if not any(heading.text and heading.group for heading in headings):
         return [_line(escape_latex(heading.group or heading.text) for heading in headings)]
     groups, rules, start = [], [], 1

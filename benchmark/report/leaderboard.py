@@ -1,4 +1,4 @@
-"""Rows of several results side by side: ranked where they may be compared, and the reason where they may not."""
+"""Compare rows of several results: rank those that are comparable, and give the reason for all others."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from benchmark.report.tables import edits
 from benchmark.statistics.decisions import Rank, rank_intervals
 
 UNRANKED: Direction = "one"
-"""Where a difference does not say which of two rows is better."""
+"""Direction of metrics without ranks: their differences do not say which row is better."""
 
 
 @dataclass(frozen=True)
 class BoardCell:
-    """A metric of a row. why: why it has no number, or why the number is not comparable with the others."""
+    """A metric of a row. why: the reason for a missing number or rank, or ""."""
 
     value: float | None
     spread: float | None
@@ -32,7 +32,7 @@ class BoardCell:
 
 @dataclass(frozen=True)
 class BoardRow:
-    """A row, where it is from, and its cells in the order of the group's metrics."""
+    """A row, its results, and its cells in the order of the group's metrics."""
 
     origin: FoundRow
     also: tuple[str, ...]
@@ -40,15 +40,15 @@ class BoardRow:
 
     @property
     def row(self) -> Row:
-        """As it stands in its results."""
+        """The row in its results."""
         return self.origin.row
 
 
 @dataclass(frozen=True)
 class BoardGroup:
-    """Rows that answer one list of edits. why: how they differ from the first group's, as a predicate, or "".
+    """Rows with the same list of edits. why: how they differ from the first group's, as a predicate, or "".
 
-    The rows stand in the order of their first metric, those that are not comparable in it last."""
+    Rows are sorted by their first metric; those that are not comparable in it come last."""
 
     heading: str
     why: str
@@ -59,7 +59,7 @@ class BoardGroup:
 def find_results(paths: Sequence[Path]) -> tuple[list[tuple[Path, SuiteResults]], list[str]]:
     """Load the results at paths, each file once; also return a line for each file that cannot be read.
 
-    Raises UserError for a path that holds none, or only one that cannot be read.
+    Raises UserError for a path without results, or with a single file that cannot be read.
     """
     results: dict[Path, SuiteResults] = {}
     unread = []
@@ -82,7 +82,7 @@ def find_results(paths: Sequence[Path]) -> tuple[list[tuple[Path, SuiteResults]]
 def board(entries: Sequence[tuple[Path, SuiteResults]], keys: Sequence[str] = ()) -> list[BoardGroup]:
     """Group comparable rows, in the order of the first rows. keys: of the metrics to show; all if empty.
 
-    Raises UserError for a metric that no result has, or where no row has a number.
+    Raises UserError for a metric that no result has, or if no row has a number.
     """
     known = dict.fromkeys(metric.key for _, results in entries for metric in results.metrics)
     for key in keys:
@@ -115,7 +115,7 @@ def board(entries: Sequence[tuple[Path, SuiteResults]], keys: Sequence[str] = ()
 
 
 def source(entry: FoundRow) -> str:
-    """Name the results that a row is from: `table1, profile quick`."""
+    """Name results by suite and profile: `table1, profile quick`."""
     return f"{entry.results.suite}, profile {entry.results.profile}"
 
 

@@ -8,11 +8,11 @@ from benchmark.report.tables import Entry, Heading, Table, difference
 
 SUPERSCRIPT = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹˒")
 SPECIAL = {ord(character): f"\\{character}" for character in "\\*_[]<>|`"}
-"""Without it `FD[lite0](Cp)` is a link."""
+"""Escapes by character. Without that of brackets, `FD[lite0](Cp)` is a link."""
 
 
 def markdown(table: Table) -> str:
-    """The table, its footnotes and its notes; the columns line up in the source too."""
+    """Return the table with footnotes and notes; columns are aligned in the source, too."""
     lines = [[escape_markdown(f"{heading.group} {heading.text}".strip()) for heading in table.headings]]
     lines += [[_entry(entry) for entry in row] for row in table.rows]
     widths = [max(3, *(len(line[index]) for line in lines)) for index in range(len(table.headings))]
@@ -26,17 +26,17 @@ def markdown(table: Table) -> str:
 
 
 def bullets(notes: Sequence[str]) -> str:
-    """Notes as a list, with an empty line before it."""
+    """Return notes as a list, after an empty line."""
     return "\n" + "".join(f"- {escape_markdown(note)}\n" for note in notes) if notes else ""
 
 
 def escape_markdown(text: str) -> str:
-    """`text` such that GitHub shows it as it is."""
+    """Escape a text for Markdown."""
     return text.translate(SPECIAL)
 
 
 def superscript(marks: Sequence[int]) -> str:
-    """`¹˒²`."""
+    """Return numbers in superscript: `¹˒²`."""
     return ",".join(map(str, marks)).translate(SUPERSCRIPT)
 
 

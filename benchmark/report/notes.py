@@ -18,7 +18,7 @@ NO_BOUND = "edits can score lower or higher"
 
 
 def notes(comparison: Comparison) -> tuple[str, ...]:
-    """Return what a reader of the main table must know, a line each."""
+    """Return the notes on the main table, a line for each."""
     results = comparison.results
     lines = [judge_note(results), *reading_notes(results), pictures_note(results), seeds_note(results)]
     lines += [interval_note(results), reference_note(results), floor_note(results)]
@@ -49,7 +49,7 @@ def judge_note(results: SuiteResults) -> str:
 
 
 def reading_notes(results: SuiteResults) -> list[str]:
-    """Return the judge's accuracy on the real pictures that are edited, where these are of another kind."""
+    """Return the judge's accuracy on the edited real pictures, if these are of another kind."""
     if not results.readings:
         return []
     other = results.faces == "nonaligned"
@@ -89,7 +89,7 @@ def _framing_note(results: SuiteResults) -> str:
 
 
 def accuracy(judges: Mapping[int, JudgeResult]) -> str:
-    """Percent; mean and sample standard deviation where there are several seeds."""
+    """Return a percentage; with several seeds the mean and sample standard deviation."""
     values = [judge.accuracy for judge in judges.values()]
     spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.2f}{spread} %"
@@ -105,7 +105,7 @@ def pictures_note(results: SuiteResults) -> str:
 
 
 def reader_notes(results: SuiteResults) -> list[str]:
-    """Return the reader's error on real test pictures, which bounds what its metrics can tell."""
+    """Return the reader's error on real test pictures, which limits the accuracy of its metrics."""
     notes = []
     for subset, reader in results.readers.items():
         parts = []
@@ -147,7 +147,7 @@ def interval_note(results: SuiteResults) -> str:
 
 
 def reference_note(results: SuiteResults) -> str:
-    """What the column of stored results is; nothing where there is none."""
+    """Describe the column of stored results; empty if there is none."""
     stored = results.reference
     if stored is None:
         return ""
@@ -212,7 +212,7 @@ def obstacle_note(comparison: Comparison) -> str:
 
 
 def psnr_note(comparison: Comparison) -> str:
-    """Say which readings the paper's PSNR is set beside."""
+    """Say which PSNR is compared with the paper's."""
     meant = {
         cell.metric.label: row.row.subset
         for row in comparison.rows
@@ -276,7 +276,7 @@ _UNSET = object()
 
 
 def not_as_published(row: Row, results: SuiteResults) -> str:
-    """Where an override of the profile sets what rows of the suite vary, a row that does not is not what it seems."""
+    """Warn of overrides of settings that rows of the suite vary: rows that do not state them have the override."""
     if row.training is None or row.method not in results.overrides:
         return ""
     varied = {name for other in results.rows for name in other.variant}
@@ -296,7 +296,7 @@ def not_as_published(row: Row, results: SuiteResults) -> str:
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
-    """`content = "none", supervision = false`."""
+    """Return settings as text: `content = "none", supervision = false`."""
     return ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in sorted(settings.items()))
 
 
@@ -304,7 +304,7 @@ BETTER: dict[Direction, str] = {"lower": "lower is better", "higher": "higher is
 
 
 def definitions(results: SuiteResults) -> list[tuple[str, str]]:
-    """Return every metric's heading, and what it is."""
+    """Return heading and definition of each metric."""
     return [
         (
             metric.label,
@@ -320,12 +320,12 @@ def data_line(results: SuiteResults) -> str:
 
 
 def sentence(text: str) -> str:
-    """`text` with a capital and a full stop."""
+    """Return a text with a capital letter and a full stop."""
     return f"{text[0].upper()}{text[1:].removesuffix('.')}." if text else ""
 
 
 def listed(words: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Join words: `a`, `a and b`, `a, b and c`."""
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"

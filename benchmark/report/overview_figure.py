@@ -1,4 +1,4 @@
-"""The table at a glance: a few people, each made to show one expression by every method, beside the true picture."""
+"""The overview: a few people, each edited to one expression by every method, beside the true picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmark.report.canvas import APART, GAP, INK, MARGIN, QUIET, Canvas, Figu
 from benchmark.report.figures import RowPictures
 
 LINES = 3
-"""People that are shown at most."""
+"""Largest number of people."""
 SOURCE, TRUTH = "source", "true picture"
 
 
@@ -26,7 +26,7 @@ class OverviewLine:
 
 
 def draw_overview(pictures: Sequence[RowPictures], targets: Sequence[str] = ()) -> Figure | None:
-    """Draw a line for each of a few sources, a column for each row; None where there are no edits.
+    """Draw a line for each of a few sources, a column for each row; None for no edits.
 
     The rows are those of the sources that most rows edit. targets: of the suite; all if empty. The boxes are keyed by
     row id (or "source", "true picture"), number of the line, and target.
@@ -43,7 +43,7 @@ def draw_overview(pictures: Sequence[RowPictures], targets: Sequence[str] = ()) 
 
 
 def _line(rows: Sequence[RowPictures], index: int, targets: Sequence[str]) -> OverviewLine | None:
-    """Make the line of a source by its index; None where it shows the only target already."""
+    """Make the line of a source by its index; None if it already shows the only target."""
     first = rows[0]
     own = first.source_expressions[index]
     wanted = [target for target in targets if target != own] if targets else [choose_target(index, own)]

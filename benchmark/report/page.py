@@ -65,7 +65,7 @@ def report_page(results: SuiteResults, timings: Mapping[str, float], pictures: S
 
 
 def _claims(results: SuiteResults, drawn: bool) -> str:
-    """Make the section of verdicts on the paper's claims; empty where the suite names none."""
+    """Make the section of verdicts on the paper's claims; empty if the suite has no claims."""
     if results.claims is None:
         return ""
     if not results.verdicts:

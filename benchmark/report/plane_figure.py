@@ -1,7 +1,7 @@
 """The plane of expression and identity: every row as a point with its intervals, between the two corners.
 
-A lazy method stands to the left of the true picture, at the source's corner in the extreme; one that exaggerates stands
-to the right of it; one that makes another person's face stands below it.
+A method that changes too little lies left of the true picture, at the extreme at the source's corner; one that
+exaggerates lies right of it, and one that changes the person lies below it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 ACROSS, UP = "gain", "id_similarity"
 PANEL, HEIGHT = 5.4, 4.8
-"""Inches: of a subset's panel, and of the figure."""
+"""Sizes in inches: of a subset's panel, of the figure."""
 MARKERS = "osD^vPX*"
 
 
 def draw_plane(results: SuiteResults, path: Path) -> bool:
-    """Write the figure as PNG, a panel for each subset. False, and no file, where no row has both numbers."""
+    """Write the figure as PNG, a panel for each subset. Return False, without a file, if no row has both numbers."""
     panels = {subset: rows for subset in results.test_images if (rows := _rows(results.rows, subset))}
     if not panels:
         return False
@@ -41,7 +41,7 @@ def draw_plane(results: SuiteResults, path: Path) -> bool:
 
 
 def _rows(rows: Sequence[Row], subset: Subset) -> list[Row]:
-    """Select the rows of a subset that have both numbers; a run that stands in several rows counts once."""
+    """Select the rows of a subset that have both numbers; a run of several rows counts once."""
     return [row for row in rows if row.subset == subset and {ACROSS, UP} <= row.summary.keys() and not row.same_as]
 
 

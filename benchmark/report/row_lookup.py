@@ -1,4 +1,4 @@
-"""Rows of finished results, found by id, and whether two of them may be compared."""
+"""Find rows of finished results by id, and check whether two rows may be compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEED_JUDGE = {metric.key for metric in METRICS if "judge" in metric.needs}
 
 @dataclass(frozen=True)
 class FoundRow:
-    """A row and the results that it stands in. name: as it was asked for."""
+    """A row and its results. name: as given by the user."""
 
     name: str
     path: Path
@@ -32,10 +32,10 @@ class FoundRow:
 
 
 def find_rows(asked: tuple[str, str], folders: Sequence[Path], load: Load = load_results) -> tuple[FoundRow, FoundRow]:
-    """Two rows, each as `ID`, looked for in the results below `folders`, or as `PATH:ID`.
+    """Find two rows, each given as `ID` in the results below `folders` or as `PATH:ID`.
 
-    load: reads a file that is named. Two bare ids are taken from the newest results that have both. Raises UserError
-    where there are none.
+    load: reads the file at PATH. Two ids without a path are taken from the newest results that have both. Raises
+    UserError if a row does not exist.
     """
     bare = [name for name in asked if ":" not in name]
     readable = _readable([file for folder in folders for file in result_files(folder)]) if bare else []
@@ -59,7 +59,7 @@ def _find(asked: str, entries: Sequence[tuple[Path, SuiteResults]], folders: Seq
 
 
 def _readable(files: Sequence[Path]) -> list[tuple[Path, SuiteResults]]:
-    """Those that this version reads; raises UserError for the first, where it reads none."""
+    """Return the results that this version can read; raise the UserError of the first if it can read none."""
     entries, first = [], None
     for file in files:
         try:
@@ -89,7 +89,7 @@ def result_files(path: Path) -> list[Path]:
 
 
 def _modified(file: Path) -> float:
-    """When a file was last written; 0 where that may not be read."""
+    """Return the time of a file's last change in seconds; 0 if it may not be read."""
     try:
         return file.stat().st_mtime
     except PermissionError:
@@ -131,13 +131,13 @@ def comparable_metrics(first: FoundRow, second: FoundRow, asked: Sequence[str] |
 
 
 def _check_same_edits(first: FoundRow, second: FoundRow) -> None:
-    """Raises UserError where the rows are not edits of the same pictures to the same expressions."""
+    """Raise UserError if the rows are not edits of the same pictures to the same expressions."""
     if reason := apart(first, second):
         raise UserError(f"{first.name} and {second.name} {reason}: not comparable")
 
 
 def apart(first: FoundRow, second: FoundRow) -> str:
-    """Why two rows are not edits of the same pictures to the same expressions, as a predicate without "they", or ""."""
+    """Return why two rows do not have the same edits, as a predicate without "they", or ""."""
     a, b = first.results, second.results
     for kind, mine, other in (
         ("subsets", first.row.subset, second.row.subset),
@@ -154,12 +154,12 @@ def apart(first: FoundRow, second: FoundRow) -> str:
 
 
 def _pictures(results: SuiteResults) -> set[str]:
-    """Content keys of the prepared faces."""
+    """Return the content keys of the prepared faces."""
     return {key for name, key in results.keys.items() if name.startswith("prepare ")}
 
 
 def obstacle(metric: MetricDescription, first: FoundRow, second: FoundRow) -> str:
-    """Why the rows may not be compared in a metric, or ""."""
+    """Return why the rows may not be compared in a metric, or ""."""
     for each in (first, second):
         if not each.row.values(metric.key):
             reasons = [scores.reasons.get(metric.key, "") for scores in each.row.seeds.values()]

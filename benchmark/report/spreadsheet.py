@@ -1,4 +1,4 @@
-"""The tables as CSV: a line a row, numbers unrounded, an empty field where there is none."""
+"""The tables as CSV: a line for each row, numbers not rounded, an empty field for no number."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _cell(cell: Cell, reason: str) -> Line:
 
 
 def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
-    """Everything that is known of a row."""
+    """Return the extended table: all fields of each row."""
     lines = []
     for row in (*results.rows, *results.corners):
         line = {**_row(row), "extended": "yes" if row.extended else "", "same_run_as": row.same_as}
@@ -76,12 +76,12 @@ def extended_csv(results: SuiteResults, timings: Mapping[str, float]) -> str:
 
 
 def _bounds(name: str, interval: tuple[float, float] | None) -> Line:
-    """Both ends of an interval, where there is one."""
+    """Return both ends of an interval, or nothing."""
     return {f"{name}_low": interval[0], f"{name}_high": interval[1]} if interval else {}
 
 
 def _standard_error(name: str, row: Row, metric: MetricDescription) -> Line:
-    """Over identities, where there is an interval; of a metric of a set by the jackknife."""
+    """Return the standard error over identities, by the jackknife for a metric of a set, or nothing."""
     sample = row.sample(metric) if row.interval(metric.key) else None
     estimate = sample.over_identities if sample else None
     return {f"{name}_se": estimate.standard_error} if estimate else {}
@@ -103,7 +103,7 @@ def _row(row: Row) -> Line:
 
 
 def _csv(lines: Sequence[Line]) -> str:
-    """The union of all lines' columns, each where it first comes up."""
+    """Return CSV with the union of all lines' columns, in the order of their first use."""
     columns = list(dict.fromkeys(name for line in lines for name in line))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

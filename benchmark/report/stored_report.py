@@ -1,4 +1,4 @@
-"""A stored report beside the one that is written: its numbers, as a column of the main table."""
+"""Stored results of the same suite, whose numbers are a column of the main table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.report.results import ReferenceNumber, ReferenceResults, Referenc
 
 RESULTS = "results.json"
 ENOUGH = 3
-"""Seeds from which on the interval is over seeds; with two, it would be nine standard deviations wide."""
+"""Smallest number of seeds for an interval over seeds; of two, it would be nine standard deviations wide."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class StoredReport:
 
 
 def stored_report(root: Path, suite: str, faces: str) -> StoredReport | None:
-    """The stored results of a suite; None where there are none, or none of these faces (a content key).
+    """Return the stored results of a suite; None if there are none of these faces (a content key).
 
-    Raises UserError where they cannot be read.
+    Raises UserError if they cannot be read.
     """
     path = root / REPORTS / suite / RESULTS
     if not path.exists():
@@ -39,7 +39,7 @@ def stored_report(root: Path, suite: str, faces: str) -> StoredReport | None:
 
 
 def reference_results(stored: StoredReport) -> ReferenceResults:
-    """Means and intervals of all rows that were measured."""
+    """Return means and intervals of all measured rows."""
     results = stored.results
     return ReferenceResults(
         results.profile, results.features.column, {row.id: _row(row) for row in results.rows if row.seeds}

@@ -1,6 +1,6 @@
-"""One source and what a model makes of it, side by side with their names under them.
+"""One source and its edits side by side, with names under them.
 
-Pictures are shown pixel by pixel: enlarged by a whole factor, never resampled.
+Pictures are enlarged by an integer factor, never resampled.
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ from PIL import Image, ImageDraw
 from benchmark.report.canvas import INK, PAPER, QUIET, enlarged, load_font, scale_of_pictures
 
 MARGIN, GAP, APART = 20, 6, 22
-"""Round the strip, between two edits, and between the source and the first edit."""
+"""Distances in pixels: round the strip, between two edits, between source and first edit."""
 SMALLEST_TYPE = 12
 
 
 @dataclass(frozen=True)
 class Strip:
-    """The drawing, and where in it (left, top) each picture's corner is, the source's first; `scale`: how often every
-    pixel is repeated each way.
-    """
+    """The drawing, and the corner (left, top) of each picture, the source's first. scale: the factor of enlargement."""
 
     image: Image.Image
     corners: tuple[tuple[int, int], ...]
@@ -30,7 +28,7 @@ class Strip:
 
 
 def draw_strip(source: np.ndarray, edits: Sequence[np.ndarray], names: Sequence[str]) -> Strip:
-    """The source and its edits (S x S x 3 uint8 each), the edits' names and "source" under them."""
+    """Draw a source and its edits (S x S x 3 uint8 each), with "source" and the edits' names under them."""
     size = len(source)
     scale = scale_of_pictures(size)
     cell = size * scale

@@ -15,11 +15,11 @@ from benchmark.statistics.samples import Sample
 from benchmark.statistics.verdicts import Setting, decide
 
 NOT_IN_A_NAME = re.compile(r"[^\w. :-]", re.ASCII)
-"""Characters that MLflow refuses in names of metrics; a slash would begin a group."""
+"""Characters that MLflow refuses in names of metrics; a slash starts a group."""
 
 
 def with_statistics(results: SuiteResults, claims: Claims | None, undecidable: str = "") -> SuiteResults:
-    """The results with intervals, ranks, and the verdicts on the claims about their suite.
+    """Return results with intervals, ranks, and verdicts on the claims about their suite.
 
     undecidable: why these results decide no claim, or "".
     """
@@ -41,7 +41,7 @@ def with_statistics(results: SuiteResults, claims: Claims | None, undecidable: s
 
 
 def summarise(rows: Sequence[Row], metrics: Sequence[MetricDescription]) -> tuple[Row, ...]:
-    """The rows with `summary` filled in. Ranks are among the rows that answer one list of edits; a run counts once."""
+    """Return rows with their `summary`. Ranks are among rows with the same list of edits; a run counts once."""
     samples = [row.samples(metrics) for row in rows]
     ranks: list[dict[str, tuple[int, int]]] = [{} for _ in rows]
     for metric in metrics:
@@ -60,7 +60,7 @@ def summarise(rows: Sequence[Row], metrics: Sequence[MetricDescription]) -> tupl
 
 
 def without_ranks(rows: Sequence[Row], metrics: Sequence[MetricDescription]) -> tuple[Row, ...]:
-    """The rows, which no method has made, with `summary` filled in."""
+    """Return rows without a method, with their `summary`."""
     return tuple(replace(row, summary=_summary(row.samples(metrics), {})) for row in rows)
 
 

@@ -27,7 +27,7 @@ from benchmark.report.results import ReferenceResults, ReferenceRow, Row, SuiteR
 EMPTY = "–"
 REAL = "real pictures"
 ELSEWHERE = "elsewhere"
-"""Printed for a training's time where the checkpoint was trained elsewhere."""
+"""Printed for the training time of checkpoints that were trained elsewhere."""
 NOT_STORED = "no reference result of this row is stored"
 STEP_METRICS = ("fid", "psnr_true", "ca")
 """Keys of the metrics whose changes the steps table shows, unless the suite names its columns."""
@@ -112,7 +112,7 @@ def main_table(comparison: Comparison) -> Table:
 
 
 def _is_first(index: int, comparison: Comparison) -> bool:
-    """Whether the paper's column stands before a column: before the first of adjacent equal ones."""
+    """Whether the paper's column is shown before a column: before the first of adjacent ones with the same."""
     paper = comparison.columns[index].paper
     return bool(paper) and (index == 0 or comparison.columns[index - 1].paper != paper)
 
@@ -162,7 +162,7 @@ def measured_metrics(results: SuiteResults) -> Sequence[MetricDescription]:
 
 
 def steps_table(results: SuiteResults) -> Table | None:
-    """What each row changes against the row above it, read off the settings in force; None where no rows are steps."""
+    """Make the table of changes between a row and the row above it; None if the rows are no steps."""
     if not results.ladder:
         return None
     metrics = named(results, results.columns or STEP_METRICS)
@@ -188,7 +188,7 @@ def steps_table(results: SuiteResults) -> Table | None:
 
 
 def step(above: Row | None, row: Row) -> str:
-    """`classes: "per-batch" to "per-sample"`: in what a trained row differs from another."""
+    """Return the settings in which trained rows differ: `classes: "per-batch" to "per-sample"`."""
     if above is None or above.training is None or row.training is None:
         return EMPTY
     old, new = above.training, row.training
@@ -262,13 +262,13 @@ def model(row: Row, results: SuiteResults, footnotes: Footnotes) -> Entry:
 
 
 def measured(cell: Cell, footnotes: Footnotes) -> Entry:
-    """The measured number with its spread and interval, or a dash and why."""
+    """Return the measured number with spread and interval, or a dash and the reason."""
     text = number(cell.ours, cell.metric.decimals, cell.spread, cell.interval)
     return Entry(text, footnotes.mark(cell.reason), cell.difference)
 
 
 def reference(cell: Cell, row: Row, stored: ReferenceResults, footnotes: Footnotes) -> Entry:
-    """The stored number with its interval, or a dash and why; marked where a stored training failed."""
+    """Return the stored number with its interval, or a dash and the reason; marked if a stored training failed."""
     if cell.reference is None:
         return Entry(EMPTY, footnotes.mark("" if row.id in stored.rows else NOT_STORED))
     text = number(cell.reference.mean, cell.metric.decimals, None, cell.reference.interval)
@@ -301,29 +301,29 @@ def _rounded(value: float, decimals: int) -> str:
 
 
 def difference(compared: Difference) -> str:
-    """`▼ 3.20 better`: where ours lies, by how much, and whether that is good."""
+    """Return direction, size and meaning of a difference: `▼ 3.20 better`."""
     if compared.verdict == "equal":
         return "= equal"
     return f"{'▼' if compared.value < 0 else '▲'} {abs(compared.value):.{compared.decimals}f} {compared.verdict}"
 
 
 def edit_counts(row: Row) -> list[int]:
-    """Edits of a seed: one number, since every seed is asked for the same edits; none without seeds."""
+    """Return the distinct numbers of edits of a row's seeds: one, since all have the same edits; none without seeds."""
     return sorted({scores.edits for scores in row.seeds.values()})
 
 
 def edits(row: Row) -> str:
-    """N of a row."""
+    """Return N of a row as text."""
     return " to ".join(f"{count:,}" for count in edit_counts(row)) or EMPTY
 
 
 def training_seconds(row: Row, timings: Mapping[str, float]) -> float | None:
-    """Mean over the seeds whose training was timed."""
+    """Return the mean training time, in seconds, over the seeds that have one."""
     return _mean(timings.get(name) for name in row.trainings.values())
 
 
 def training_time(row: Row, timings: Mapping[str, float]) -> str:
-    """The same for people."""
+    """Return the mean training time as text."""
     if row.origin:
         return ELSEWHERE
     seconds = training_seconds(row, timings)
@@ -331,18 +331,18 @@ def training_time(row: Row, timings: Mapping[str, float]) -> str:
 
 
 def headings(column: Column) -> tuple[str, ...]:
-    """The paper's heading of a column, if it has one, and ours."""
+    """Return the headings of a column: the paper's, if it has one, and ours."""
     ours = metric_heading(column.metric)
     return (f"{column.paper} {ARROWS[column.metric.direction]}", ours) if column.paper else (ours,)
 
 
 def metric_heading(metric: MetricDescription) -> str:
-    """Our heading of a metric."""
+    """Return our heading of a metric."""
     return f"{metric.label} {ARROWS[metric.direction]}"
 
 
 def _change(above: Row | None, row: Row, metric: MetricDescription) -> str:
-    """The difference of two rows' means as printed, signed."""
+    """Return the difference of two rows' printed means, with its sign."""
     old, new = above.mean(metric.key) if above else None, row.mean(metric.key)
     if old is None or new is None:
         return EMPTY
@@ -364,7 +364,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _by_name(counts: Mapping[str, int], show: Callable[[int], str]) -> str:
-    """`generator 12, discriminator 60`; the one number alone where they are all equal."""
+    """Return counts by name: `generator 12, discriminator 60`; a single number if all are equal."""
     if not counts:
         return EMPTY
     if len(set(counts.values())) == 1 and len(counts) > 1:

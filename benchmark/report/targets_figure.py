@@ -1,6 +1,6 @@
-"""Edits to few expressions, in the manner of the paper's Fig. 3(d): a face is a column, what a row makes of it a line.
+"""Edits to few expressions, in the manner of the paper's Fig. 3(d): a column for each face, a line for each row.
 
-So faces of many kinds (placements, cameras, people) stand beside each other, and methods below each other.
+So faces of many kinds (placements, cameras, people) are side by side, with methods one below the other.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ SOURCE, REFERENCE = "source", "reference (R)"
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a section. cells: S x S x 3 uint8 for every source; None where the source shows the target already,
-    so that there is nothing to edit.
-    """
+    """One line of a section. cells: S x S x 3 uint8 for every source; None if the source already shows the target."""
 
     key: str
     label: str
@@ -40,7 +38,7 @@ class Section:
 
 
 def draw_targets(pictures: Sequence[RowPictures], targets: Sequence[str], caption: str) -> Figure | None:
-    """All rows and targets; None where there is no edit.
+    """Draw all rows and targets; None if there is no edit.
 
     The boxes are keyed by section and row id (or "source", "reference (R)"), number of the source, and target:
     `("0 mtss-t", 3, "happy")`.
@@ -61,7 +59,7 @@ def draw_targets(pictures: Sequence[RowPictures], targets: Sequence[str], captio
 
 
 def _groups(rows: Sequence[RowPictures]) -> list[list[RowPictures]]:
-    """Rows of the same subset and sources; where references differ, those guided by them stand apart."""
+    """Group rows of the same subset and sources; rows with other references are apart."""
     groups: list[list[RowPictures]] = []
     for row in sorted(rows, key=lambda row: row.references is None):  # those with references found the groups
         for group in groups:
@@ -109,7 +107,7 @@ class _Canvas(Canvas):
         self.open(self._left(columns) - GAP + MARGIN, height)
 
     def section(self, number: int, section: Section) -> None:
-        """Draw heading and captions, then source and reference, and apart from them the edits."""
+        """Draw heading and captions, source and reference, then the edits after a gap."""
         self.y += APART
         self.write(f"{section.heading}, to {section.target}", bold=True)
         for column, caption in enumerate(section.captions):

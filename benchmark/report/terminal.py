@@ -1,4 +1,4 @@
-"""The tables in a terminal: the paper's number above the measured one, and the difference below where there is one."""
+"""Tables in a terminal: the paper's number, the measured one below it, and their difference, if any, below that."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from benchmark.report.tables import (
 from benchmark.report.verdict_text import heading, short_list
 
 UNLIMITED = 1000
-"""Columns: wider than any table."""
+"""A width in columns that is wider than any table."""
 COLOURS = {"better": "green", "worse": "red", "equal": ""}
 
 
 def print_report(folder: Path, console: Console | None = None) -> None:
-    """Print a finished report. Raises UserError where the folder holds none."""
+    """Print a finished report. Raises UserError if there is none in the folder."""
     try:
         results = load_results(folder / "results.json")
         timings = json.loads((folder / "timings.json").read_text(encoding="utf-8"))
@@ -53,7 +53,7 @@ def print_report(folder: Path, console: Console | None = None) -> None:
 def print_tables(
     results: SuiteResults, paths: Mapping[str, Path], timings: Mapping[str, float], console: Console
 ) -> None:
-    """The main table with its notes, what goes beyond the paper, and where the files are."""
+    """Print the main table with notes, the extended tables, and the paths of the files."""
     comparison = compare(results)
     footnotes = Footnotes()
     main, extended = (_fitting(table, footnotes, console) for table in (comparison, controls(comparison)))
@@ -78,7 +78,7 @@ def print_tables(
 
 
 def _print_verdicts(results: SuiteResults, console: Console) -> None:
-    """A line for each claim of the paper."""
+    """Print a line for each claim of the paper."""
     if results.claims is None:
         return
     console.print(Text(heading(results), "bold"))
@@ -89,7 +89,7 @@ def _print_verdicts(results: SuiteResults, console: Console) -> None:
 
 
 def _fitting(comparison: Comparison, footnotes: Footnotes, console: Console) -> Grid:
-    """The rows of a comparison, with lines of their own for spreads and verdicts where the width asks for it."""
+    """Make the table of a comparison, with spreads and verdicts in separate lines if the terminal is narrow."""
     table = _main(comparison, footnotes)
     unlimited = console.options.update(width=UNLIMITED)
     wide = Measurement.get(console, unlimited, table).maximum > console.width
@@ -97,7 +97,7 @@ def _fitting(comparison: Comparison, footnotes: Footnotes, console: Console) -> 
 
 
 def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) -> Grid:
-    """The main table; `narrow` breaks headings, and gives the spread and the verdict lines of their own."""
+    """Make the main table. narrow: break headings, and put spread and verdict in separate lines."""
     grid = _grid(padding=1 if narrow else 2)
     published = comparison.published is not None
     digits = [_integer_digits(comparison.rows, index) for index in range(len(comparison.columns))]
@@ -140,12 +140,12 @@ def _main(comparison: Comparison, footnotes: Footnotes, narrow: bool = False) ->
 
 @dataclass(frozen=True)
 class _Style:
-    """Which lines a row of the main table has, so that its cells keep level."""
+    """The lines that a row of the main table has, so that its cells are level."""
 
     published: bool
     reference: bool
     reference_mark: str
-    """Behind stored numbers, where a stored training failed."""
+    """Mark of stored numbers if a stored training failed."""
     reference_interval: bool
     spread: bool
     interval: bool
@@ -161,7 +161,7 @@ class _Style:
         return "\n".join([*lines, "difference"] if self.difference else lines)
 
     def cell(self, cell: Cell, digits: int, footnotes: Footnotes) -> Text:
-        """The paper's, ours, the difference, one under the other and decimals under decimals."""
+        """Return the paper's number, ours and the difference, one below the other with aligned decimals."""
         decimals = cell.metric.decimals
         width = digits + 1 + decimals
         text = Text()
@@ -196,7 +196,7 @@ class _Style:
 
 
 def _integer_digits(rows: Sequence[ComparedRow], index: int) -> int:
-    """Characters before the point in a column."""
+    """Return the largest number of characters before the decimal point in a column."""
     cells = [row.cells[index] for row in rows]
     values = [cell.reference.mean for cell in cells if cell.reference is not None]
     values += [value for cell in cells for value in (cell.paper, cell.ours) if value is not None]
@@ -227,7 +227,7 @@ def _measures(
     timings: Mapping[str, float] | None,
     footnotes: Footnotes,
 ) -> Grid:
-    """Some metrics: a mean, its spread over seeds, half its interval over identities. timings: None for no column."""
+    """Make a table of metrics: mean, spread over seeds, half interval over identities. timings: None for no column."""
     grid, results = _grid(padding=1), comparison.results
     run = [*(row for row in results.rows if not row.missing), *results.corners]
     subsets = len({row.subset for row in run}) > 1  # where all have the same, the main table says it
@@ -256,14 +256,14 @@ def _measures(
 
 
 def _broken(heading: str) -> str:
-    """A heading in lines, broken before its qualifiers."""
+    """Break a heading into lines before its qualifiers."""
     for sign in ("-", "(", " ×"):
         heading = heading.replace(sign, f"\n{sign.strip()}")
     return heading
 
 
 def _print_paths(paths: Mapping[str, Path], console: Console) -> None:
-    """One a line, whole: a path that is cut in two can't be clicked or copied."""
+    """Print each path in one line: a broken one cannot be clicked or copied."""
     width = max((len(name) for name in paths), default=0)
     console.print()
     for name, path in paths.items():
@@ -275,7 +275,7 @@ def _grid(padding: int = 2) -> Grid:
 
 
 def _item(mark: str, text: str) -> Grid:
-    """A note with a hanging indent."""
+    """Make a note with a hanging indent."""
     grid = Grid.grid(padding=(0, 1, 0, 0))
     grid.add_column(width=2, no_wrap=True)
     grid.add_column(overflow="fold")

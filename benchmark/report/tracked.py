@@ -1,4 +1,4 @@
-"""What MLflow shows of a suite: names of its headline metrics, and descriptions in Markdown."""
+"""Content of a suite's runs in MLflow: names of headline metrics, and descriptions in Markdown."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from benchmark.report.tables import ARROWS, main_table
 from benchmark.report.verdict_text import short_list
 
 HEADLINE = "1"
-"""Group of the headline metrics: charts and columns are sorted by name, and have room for little of one."""
+"""Group of the headline metrics. Charts and columns are sorted by name, and show only its beginning."""
 LONGEST_NOTE = 7500
-"""MLflow's databases hold 8,000 characters."""
+"""Largest number of characters of a description; MLflow's databases take 8,000."""
 LINKED = ("report.html", "report.md", "results.json")
-"""Files that a suite's description links to."""
+"""Names of the files that a suite's description links to."""
 FIGURES = ("overview", "claims")
-"""Figures of a suite's description, by name; those that there are."""
+"""Names of the figures in a suite's description, if they exist."""
 CHECKPOINT_FILES = "checkpoint"
 """Folder of a row's small files."""
 
 
 def headline_name(metric: MetricDescription) -> str:
-    """`1/FD lite0 Cp lower is better`: MLflow takes few signs in a name, and shows no direction."""
+    """Return a metric's name with its direction, in characters that MLflow allows: `1/FD lite0 Cp lower is better`."""
     label = " ".join(NOT_IN_A_NAME.sub(" ", metric.label).split())
     return f"{HEADLINE}/{label} {metric.direction} is better"
 
 
 def headline(results: SuiteResults) -> tuple[tuple[str, str], ...]:
-    """Name and heading of each column of the main table."""
+    """Return name and heading of each column of the main table."""
     metrics = dict.fromkeys(column.metric.key for column in compare(results).columns)
     known = {metric.key: metric for metric in results.metrics}
     return tuple((headline_name(known[key]), f"{known[key].label} {ARROWS[known[key].direction]}") for key in metrics)
 
 
 def row_metrics(results: SuiteResults, row: Row, seed: int) -> dict[str, float]:
-    """All metrics of a row and seed: those of the main table under headline names too."""
+    """Return all metrics of a row and seed; those of the main table under headline names, too."""
     scores = row.seeds[seed]
     measured = {key: value for key, value in scores.metrics.items() if value is not None}
     columns = {column.metric.key: column.metric for column in compare(results).columns}
@@ -51,7 +51,7 @@ def row_metrics(results: SuiteResults, row: Row, seed: int) -> dict[str, float]:
 
 
 def suite_note(results: SuiteResults) -> str:
-    """The description of a suite: the main table, verdicts, a figure of edits, and what was measured on what.
+    """Return the description of a suite: main table, verdicts, a figure of edits, and the data.
 
     The table first, since MLflow folds a description after some lines.
     """
@@ -69,7 +69,7 @@ def suite_note(results: SuiteResults) -> str:
 
 
 def row_note(row: Row, seed: int, checkpoint: str, files: Sequence[str]) -> str:
-    """The description of a row and seed. checkpoint: its folder, for commands; files: names of its small files."""
+    """Return the description of a row and seed. checkpoint: its folder. files: names of its small files."""
     guide = "label-guided" if row.guide == "T" else "reference-guided"
     failures = "".join(f"\n\n**The training failed by its own measure**: {why}" for why in row.failed.get(seed, ()))
     links = ", ".join(f"[{name}]({file_link(f'{CHECKPOINT_FILES}/{name}')})" for name in files)
@@ -81,12 +81,12 @@ def row_note(row: Row, seed: int, checkpoint: str, files: Sequence[str]) -> str:
 
 
 def file_link(path: str) -> str:
-    """The address of a run's file on MLflow's server; `{run}` stands for the run's id."""
+    """Return the address of a run's file on MLflow's server; `{run}` is a placeholder for the run's id."""
     return f"get-artifact?path={quote(path, safe='')}&run_uuid={{run}}"
 
 
 def data_profile(results: SuiteResults) -> Mapping[str, Any]:
-    """The size of the data set, as MLflow shows it."""
+    """Return the sizes of the data set by name, for MLflow."""
     return {
         "size": results.size,
         "train identities": results.train_identities,

@@ -1,4 +1,4 @@
-"""The verdicts on a paper's claims as words: the opening of a report."""
+"""Verdicts on a paper's claims as text, which a report opens with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class VerdictGroup:
 
     @property
     def outcome(self) -> Outcome:
-        """What became of all of them."""
+        """The outcome of all of them."""
         return self.verdicts[0].outcome
 
     @property
@@ -40,7 +40,7 @@ class VerdictGroup:
 
     @property
     def why(self) -> str:
-        """The reason that they share, "" where none is needed."""
+        """The reason that they share, or ""."""
         return self.verdicts[0].why
 
 
@@ -61,7 +61,7 @@ def short(verdict: Verdict) -> str:
 
 
 def short_list(results: SuiteResults) -> list[str]:
-    """A line for each claim that was tested, and one for all others, whose reasons are in report.md."""
+    """Return a line for each tested claim, and one for all others, whose reasons are in report.md."""
     lines = [short(verdict) for verdict in results.verdicts if verdict.outcome != UNTESTED]
     others = [verdict.id for verdict in results.verdicts if verdict.outcome == UNTESTED]
     return [*lines, *([f"{SIGNS[UNTESTED]} {UNTESTED} (why: report.md): {', '.join(others)}"] if others else [])]
@@ -85,7 +85,7 @@ def evidence_line(evidence: Evidence, metrics: Mapping[str, MetricDescription]) 
 
 
 def rules(results: SuiteResults) -> tuple[str, ...]:
-    """What a reader of the verdicts must know: sentences without a full stop; none where no claim was tested."""
+    """Return notes on the verdicts: sentences without a full stop; none if no claim was tested."""
     if not any(verdict.evidence for verdict in results.verdicts):
         return ()
     seeds = max((len(row.seeds) for row in results.rows), default=0)

@@ -64,12 +64,12 @@ PRIVATE = (
     "folder only, and logged to no MLflow server; keep them to yourself, as the data set's licence asks."
 )
 PEAK = "peak memory (bytes)"
-"""Its name in `timings.json`: of all processes of the call that wrote the report."""
+"""Name in `timings.json` of the peak memory of all processes of the call that wrote the report."""
 
 
 @dataclass(frozen=True)
 class RowStages:
-    """The stages behind one row of a suite; `missing` says why there are none."""
+    """The stages of one row of a suite. missing: why there are none, or ""."""
 
     row: SuiteRow
     missing: str
@@ -77,11 +77,11 @@ class RowStages:
     scores: Mapping[int, Score]
     gallery: Synthesize | None
     reference: Synthesize | None = None
-    """The same edits by stored weights, which are shown above."""
+    """The same edits by stored weights, which figures show above the gallery."""
 
 
 class Report(Stage[NoFacts]):
-    """The end of a suite."""
+    """The report of a suite: all its results, as tables, figures, pages and runs in MLflow."""
 
     kind = "reports"
     facts_type = NoFacts
@@ -105,11 +105,11 @@ class Report(Stage[NoFacts]):
         reference: StoredReport | None = None,
         in_networks: Mapping[str, Sequence[ScoreInNetwork]] | None = None,
     ) -> None:
-        """prepare: the faces that were trained on; edited: those that were edited, which may be the same stage.
+        """prepare: the faces to train on. edited: the faces to edit, which may be the same stage.
 
-        options: of `benchmark.run`, for the page's commands. faces_in_page: also pictures that may not be passed on.
-        reference: stored results of the same suite and faces. in_networks: by the key of a row's scores, those in
-        networks of one's own.
+        options: of `benchmark.run`, for the page's commands. faces_in_page: show also pictures that may not be passed
+        on. reference: stored results of the same suite and faces. in_networks: scores in the user's own networks, by
+        the key of a row's scores. Raises UserError for an unknown column.
         """
         self.options, self.faces_in_page = tuple(options), faces_in_page
         self.suite, self.profile, self.prepare, self.judges, self.rows = suite, profile, prepare, judges, rows
@@ -179,11 +179,11 @@ class Report(Stage[NoFacts]):
         return settings
 
     def work(self) -> Work:
-        """One page."""
+        """Estimate the work of one page."""
         return Work("report", 1, 20_000_000)
 
     def run(self, context: Context, folder: Path) -> StageResult[NoFacts]:
-        """Gather the results, write and log them."""
+        """Gather the results, write the files and log them."""
         from benchmark.report.write import write_report, write_timings
 
         results = self.results(context)
@@ -199,7 +199,7 @@ class Report(Stage[NoFacts]):
 
     @property
     def _scores(self) -> dict[str, Mapping[int, Score]]:
-        """By row id and seed."""
+        """Scores by row id and seed."""
         return {entry.row.id: entry.scores for entry in self.rows}
 
     def _page(
@@ -211,7 +211,7 @@ class Report(Stage[NoFacts]):
         seconds: Mapping[str, float],
         context: Context,
     ) -> PageContent:
-        """Gather what `report.html` shows; pictures that may not be passed on only where they were asked for."""
+        """Gather the content of `report.html`; pictures that may not be passed on only with `faces_in_page`."""
         from benchmark.report.html.content import PageContent
 
         licensed = self.prepare.source.licensed
@@ -229,7 +229,7 @@ class Report(Stage[NoFacts]):
         )
 
     def _write_aside(self, context: Context, folder: Path) -> list[str]:
-        """Write the list of photographs that were set aside. It has names of private files, so no server gets it."""
+        """Write the list of photographs set aside. It has names of private files, so it is not logged to a server."""
         folders = dict.fromkeys(stage.folder(context) for stage in (self.prepare, self.edited))
         tables = [read_aside(folder / ASIDE) for folder in folders if (folder / ASIDE).exists()]
         if not any(map(len, tables)):
@@ -287,18 +287,18 @@ class Report(Stage[NoFacts]):
         return "" if self.profile.decides_claims else f"profile {self.profile.name} trains too briefly to decide"
 
     def _measured(self, score: Score, context: Context) -> Scores:
-        """A row's scores in all columns."""
+        """Return a row's scores, with those in the user's own networks."""
         others = self.in_networks.get(score.recipe.key, ())
         return with_networks(score.facts(context), [stage.facts(context) for stage in others])
 
     def _extra_columns(self) -> tuple[str, ...]:
-        """Those that the suite names, and all of networks of one's own; empty for every metric."""
+        """Return the suite's extra columns and those of the user's own networks; empty for all metrics."""
         named = (*self.suite.columns, *self.suite.extra_columns)
         own = tuple(metric.key for metric in self.own_metrics if metric.key not in named)
         return (*self.suite.extra_columns, *own) if self.suite.extra_columns else ()
 
     def _floors(self, context: Context) -> dict[Subset, Floor]:
-        """The distances between halves of the real pictures that rows are measured against."""
+        """Return the Fréchet distances between halves of the rows' real pictures, by subset."""
         stages = {entry.row.data: score.real for entry in self.rows for score in entry.scores.values()}
         floors = {subset: stage.facts(context) for subset, stage in stages.items()}
         return {
@@ -306,7 +306,7 @@ class Report(Stage[NoFacts]):
         }
 
     def _keys(self) -> dict[str, str]:
-        """Return the content keys of all inputs by name; a data set may be prepared in two ways under one name."""
+        """Return the content keys of all inputs by name; of inputs with the same name also by role."""
         keys: dict[str, str] = {}
         for role, stage in self.inputs.items():
             same = keys.get(stage.name, stage.recipe.key) == stage.recipe.key
@@ -314,7 +314,7 @@ class Report(Stage[NoFacts]):
         return keys
 
     def _overrides(self) -> dict[str, Override]:
-        """Return what the profile changes of the methods that were trained."""
+        """Return the profile's overrides of the methods that were trained."""
         run = {entry.row.method for entry in self.rows if any(not stage.origin for stage in entry.trains.values())}
         stated = sorted(self.profile.overrides.items())
         return {
@@ -380,7 +380,7 @@ class Report(Stage[NoFacts]):
         return losses, seconds
 
     def _pictures(self, results: SuiteResults, context: Context) -> list[RowPictures]:
-        """The galleries, which are of the first seeds."""
+        """Return the edits of the galleries, which are of the first seeds; stored ones come before the row's own."""
         faces = load_faces(self.edited.folder(context))
         pictures = []
         for entry, row in zip(self.rows, results.rows, strict=True):
@@ -425,7 +425,7 @@ class Report(Stage[NoFacts]):
         return SuiteDetails(headline(results), suite_note(results), dataset)
 
     def _row_details(self, context: Context, entry: RowStages, row: Row, seed: int) -> RowDetails:
-        """Times, manifest and checkpoint of a row: of its training, or of its edits where it was not trained here."""
+        """Return times, manifest and checkpoint of a row's training, or of its edits if it was not trained here."""
         train, score = entry.trains[seed], entry.scores[seed]
         artifact, find = train.artifact(context), context.store.find
         # The weights are not in the store where stored scores made them needless.
@@ -444,12 +444,12 @@ class Report(Stage[NoFacts]):
 
 
 def milliseconds(moment: datetime | None) -> int | None:
-    """Since 1970, as MLflow counts."""
+    """Return a time in milliseconds since 1970, as MLflow expects; None for None."""
     return None if moment is None else round(moment.timestamp() * 1000)
 
 
 def _corner_row(score: Score, measured: Scores) -> Row:
-    """A row that no method has made; it has one seed, since nothing of it is trained."""
+    """Make a row without a method. It has one seed, since nothing of it is trained."""
     corner = score.edits
     assert isinstance(corner, Corner)
     subset, label = corner.edits.subset, CORNERS[corner.answer]
@@ -458,18 +458,19 @@ def _corner_row(score: Score, measured: Scores) -> Row:
 
 
 def scores_role(row: str, seed: int) -> str:
-    """The role of a row's scores among the inputs of its report."""
+    """Return the role of a row's scores among the inputs of its report."""
     return f"scores {row} {seed}"
 
 
 def child_name(row: SuiteRow, seed: int) -> str:
-    """The name of a row's run in MLflow."""
+    """Return the name of a row's run in MLflow."""
     return f"{row.id} seed {seed}"
 
 
 def _arrange(row: SuiteRow, gallery: Path, faces: FaceSet, failed: bool) -> RowPictures:
-    """Edits of the gallery as a grid: a line a source, a column a target; the source stands where its own expression
-    would.
+    """Arrange a gallery's edits as a grid: a line for each source, a column for each expression.
+
+    The cell of the source's own expression holds the source.
     """
     from benchmark.report.figures import RowPictures
 
@@ -501,5 +502,5 @@ def _arrange(row: SuiteRow, gallery: Path, faces: FaceSet, failed: bool) -> RowP
 
 
 def _paper_hash(stem: str) -> str:
-    """The published table is an input too."""
+    """Return the SHA-256 of a published table, which also decides the report; "" for none."""
     return hashlib.sha256(paper_path(stem).read_bytes()).hexdigest() if stem else ""

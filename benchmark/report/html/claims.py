@@ -22,7 +22,7 @@ class PairTiles:
 
 @dataclass(frozen=True)
 class ClaimView:
-    """A claim with the numbers behind its verdict."""
+    """A claim with the numbers of its verdict."""
 
     words: str
     place: str

@@ -1,4 +1,4 @@
-"""What the page of a report is made from, beside the results: pictures, single edits, counts, curves, commands."""
+"""Content of a report's page beside the results: pictures, single edits, counts, curves, commands."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 Which = Literal["best", "median", "worst"]
 WHICH: tuple[Which, ...] = get_args(Which)
 TIE_BREAKER = "psnr_true"
-"""Orders edits that a metric cannot tell apart, such as all that the judge names rightly."""
+"""Metric that orders edits with equal values, such as all that the judge classifies correctly."""
 
 
 @dataclass(frozen=True)
 class EditExample:
-    """One edit of a row, the best, median or worst in a metric. Pictures are S x S x 3 uint8; truth may be lacking."""
+    """One edit of a row, the best, median or worst in a metric. Pictures are S x S x 3 uint8; truth may be None."""
 
     row: str
     metric: str
@@ -61,7 +61,7 @@ class PageContent:
 
 
 def choose_edits(per_edit: pd.DataFrame, metric: MetricDescription) -> dict[Which, int]:
-    """Return the indices of a metric's best, median and worst edit; none where no edit has a value."""
+    """Return the indices of a metric's best, median and worst edit; none if no edit has a value."""
     values = per_edit[metric.key].to_numpy(float)
     known = np.flatnonzero(np.isfinite(values))
     if not len(known):
@@ -72,7 +72,7 @@ def choose_edits(per_edit: pd.DataFrame, metric: MetricDescription) -> dict[Whic
 
 
 def _goodness(values: np.ndarray, direction: Direction) -> np.ndarray:
-    """Return values of which the highest is the best."""
+    """Return values on a scale on which higher is better."""
     return values if direction == "higher" else -values if direction == "lower" else -np.abs(values - 1)
 
 

@@ -1,4 +1,4 @@
-"""The grid of edits in the manner of the paper's Fig. 3, as numbers of the page's pictures."""
+"""The grid of edits, like the paper's Fig. 3, as indices of the page's pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.report.html.pictures import PagePictures
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture of the page and its words; kind: source, edit, truth or reference."""
+    """A picture of the page and its text. kind: source, edit, truth or reference."""
 
     picture: int
     words: str
@@ -25,7 +25,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class GridLine:
-    """A line of a block; None where there is nothing to edit."""
+    """A line of a block; None for a cell without an edit."""
 
     label: str
     kind: str

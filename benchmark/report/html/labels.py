@@ -1,4 +1,4 @@
-"""Where the names of a plot's points stand: beside their points, off one another and off other points."""
+"""Place the names of a plot's points beside them, without overlap with other names and points."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 LETTER, LINE = 8.0, 15.0
-"""Width of a letter and height of a line, about, where text is largest: on a phone."""
+"""Approximate width of a letter and height of a line on a phone, where text is largest."""
 MARK = 7.0
 """Half the side of a point."""
 NEAR = 12.0
-"""From a point to its name, beside it."""
+"""Distance of a name from its point."""
 REACH = (0.0, 8.0, 16.0, 26.0, 38.0, 52.0, 70.0, 90.0)
-"""How much farther away than `NEAR` a name may stand."""
+"""Distances that a name may have in addition to `NEAR`."""
 WAYS = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))
 """Directions of names: beside a point first, then above and below, then oblique."""
 ROUNDS = 4
-"""How often every name is placed again, given all others."""
+"""Number of passes; in each, every name is placed anew, given all others."""
 CROSSED = 400.0
 """Cost of a leader through a point or a name, in square units of overlap."""
 
@@ -30,7 +30,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Label:
-    """A name's place: x as its anchor says, y of its middle. leader: where its line from the point ends, if any."""
+    """Position of a name: x of its anchor, y of its middle. leader: end of the line from the point, or None."""
 
     x: float
     y: float
@@ -40,7 +40,7 @@ class Label:
 
 
 def place_labels(points: Sequence[Point], names: Sequence[str], within: Box) -> list[Label]:
-    """Place a name for each point, inside `within`, with the least overlap; near ones are preferred."""
+    """Place a name for each point inside `within`, with the least overlap; short distances are preferred."""
     options = [list(_options(point, LETTER * len(name), within)) for point, name in zip(points, names, strict=True)]
     chosen = [each[0] for each in options]
     for _ in range(ROUNDS):
@@ -79,7 +79,7 @@ def _mark(point: Point) -> Box:
 
 
 def _cost(point: Point, label: Label, others: Sequence[tuple[Point, Label]]) -> float:
-    """Return what speaks against a label: overlap, crossed lines, a long line of its own."""
+    """Return the cost of a label: overlap, crossed lines, length of its own line."""
     boxes = [box for other, placed in others for box in (_mark(other), placed.box)]
     cost = 10 * sum(overlap(label.box, box) for box in (*boxes, _mark(point)))
     if label.leader:
@@ -89,7 +89,7 @@ def _cost(point: Point, label: Label, others: Sequence[tuple[Point, Label]]) -> 
 
 
 def _crosses(start: Point, end: Point, box: Box) -> bool:
-    """Return whether a straight line meets a box, its ends aside, seen at twelve steps."""
+    """Whether a line segment, without its ends, meets a box; tested at twelve steps."""
     for step in range(1, 12):
         x, y = (a + (b - a) * step / 12 for a, b in zip(start, end, strict=True))
         if box[0] < x < box[2] and box[1] < y < box[3]:

@@ -21,7 +21,7 @@ from benchmark.statistics.decisions import LEVEL
 
 @dataclass(frozen=True)
 class SuiteClaims:
-    """The verdicts of one of the results. name: of its suite and profile."""
+    """The verdicts of one result. name: of its suite and profile."""
 
     name: str
     heading: str
@@ -33,7 +33,7 @@ class SuiteClaims:
 def leaderboard_html(
     title: str, groups: Sequence[BoardGroup], entries: Sequence[tuple[Path, SuiteResults]], unread: Sequence[str]
 ) -> str:
-    """Make the page. entries: the results behind it and their files. unread: lines on those that were left out.
+    """Make the page. entries: files and their results. unread: lines on files that were left out.
 
     Shows the edits of the `claims.png` beside each file. Raises UserError for a damaged one, OverBudgetError where its
     pictures do not fit even when small.

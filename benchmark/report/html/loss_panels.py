@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.report.curves import COLOURS, NETWORKS, bend_of, by_training, finite, loss_names, scale_of, thin
 
 WIDTH, HEIGHT, POINTS = 100.0, 40.0, 90
-"""Units of a panel, and means of how many stretches are drawn."""
+"""Size of a panel in SVG units, and number of points of a curve."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One loss. zero: the height of 0, if it lies inside."""
+    """One loss. zero: y of the value 0 if it is in the panel, else None."""
 
     network: str
     term: str
@@ -37,7 +37,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class TrainingPanels:
-    """A training: its seeds on top of one another."""
+    """A training, with the curves of all seeds in one panel."""
 
     title: str
     iterations: int

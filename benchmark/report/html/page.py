@@ -48,7 +48,7 @@ INTERVAL = re.compile(r"(?P<value>[^±\[]*?)(?P<spread> ±[^\[]*?)?(?P<interval>
 
 
 def report_html(results: SuiteResults, content: PageContent) -> str:
-    """Make the page. Raises OverBudgetError where even small pictures do not fit."""
+    """Make the page. Raises OverBudgetError if even small pictures do not fit."""
     comparison, album = compare(results), PagePictures(PICTURES_BUDGET)
     sections = [] if content.withheld else grid_sections(content.pictures, results.targets, album)
     measures = [] if content.withheld else _measures(results, content.examples, album)
@@ -118,14 +118,14 @@ def parts(text: str) -> tuple[str, str, str]:
 
 
 def sort_key(text: str) -> str:
-    """Return the number that an entry begins with, for sorting; "" where it begins with none."""
+    """Return the number at the beginning of an entry, for sorting; "" if there is none."""
     match = re.match(r"[-+]?[\d,]*\.?\d+", text)
     return match[0].replace(",", "").lstrip("+") if match else ""
 
 
 # ---------------------------------------------------------------------------------------------- parts of the page
 def plane_metrics(results: SuiteResults) -> tuple[MetricDescription, MetricDescription] | None:
-    """Return the metrics of expression, across, and of identity, or None where one was not measured."""
+    """Return the metrics of expression (across) and identity (up); None if one was not measured."""
     by_key = {metric.key: metric for metric in results.metrics}
     return (by_key[ACROSS], by_key[UP]) if {ACROSS, UP} <= by_key.keys() else None
 
@@ -137,7 +137,7 @@ def _planes(results: SuiteResults) -> list[Plane]:
 
 @dataclass(frozen=True)
 class MeasureExamples:
-    """Best, median and worst edits of every row in one metric."""
+    """Best, median and worst edits of each row in one metric."""
 
     heading: str
     unit: str
@@ -164,7 +164,7 @@ def _measures(results: SuiteResults, examples: Sequence[EditExample], album: Pag
 
 @dataclass(frozen=True)
 class ConfusionView:
-    """Shares of the judge's answers by target, in percent; None for a target that nothing is edited to."""
+    """Shares of the judge's answers by target, in percent; None for a target without edits."""
 
     label: str
     subset: str
@@ -184,6 +184,6 @@ def _confusions(results: SuiteResults, confusions: Mapping[str, np.ndarray]) -> 
 
 
 def _limits(results: SuiteResults, comparison: Comparison) -> list[str]:
-    """List what limits the numbers: the profile, the notes under the table, and why the profile changes settings."""
+    """List the limits of the numbers: the profile, the table's notes, and why the profile changes settings."""
     overrides = (f"Settings of {name} are not as published: {o.why}" for name, o in sorted(results.overrides.items()))
     return [results.notice, *main_table(comparison).notes, *overrides]

@@ -15,16 +15,16 @@ import numpy as np
 from PIL import Image
 
 LEVELS = ((1, 90), (1, 80), (1, 65), (1, 50), (2, 70), (2, 50), (4, 60))
-"""By how much pictures are reduced each way, and the quality of WebP: the first that keeps to the budget is taken."""
+"""Factors by which sides are divided, and WebP qualities; the first level within the budget is used."""
 
 
 class OverBudgetError(ValueError):
-    """Even the last level does not keep to the budget."""
+    """Even the last level exceeds the budget."""
 
 
 @dataclass
 class PagePictures:
-    """Collects pictures. `budget`: bytes of all as data URIs."""
+    """Collects pictures. budget: largest size of all as data URIs, in bytes."""
 
     budget: int
     _pictures: list[np.ndarray] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Where the marks of the page's plots lie: numbers to coordinates, for the templates that draw them as SVG."""
+"""Coordinates of the marks of the page's plots, for the templates that draw them as SVG."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from benchmark.report.notes import BETTER
 from benchmark.report.results import ReferenceRow, Row, SuiteResults
 
 WIDTH, LABELS, LINE, HEAD, FOOT, PAD = 380.0, 122.0, 21.0, 10.0, 24.0, 14.0
-"""A strip plot in its own units: whole width, the names' width, height of a row, above, below, right of the axis."""
+"""Strip plot in SVG units: width, width of the names, height of a row, margins above, below and right of the axis."""
 PLANE = (460.0, 380.0, 58.0, 18.0, 12.0, 46.0)
 """The plane: width, height, and the margins left, right, above, below."""
 
 TRUTH = "truth"
-"""What the ids of the rows of true pictures begin with."""
+"""Prefix of the ids of rows of true pictures."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Axis:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """Coordinates and labels of round numbers."""
+        """Return coordinates and labels of round numbers."""
         from matplotlib.ticker import MaxNLocator
 
         values = [value for value in MaxNLocator(5).tick_values(self.low, self.high) if self.low <= value <= self.high]
