@@ -6,15 +6,18 @@ Nothing is trained except judges and readers: edits and scores of finished train
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import re
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmark.config.reference import INDEX, REPORTS, Index, StoredRow, StoredSeed, StoredSuite, load_index
 from benchmark.config.suites import load_suite
-from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, Manifest, Store, check_files, replacing_folder
+from benchmark.core.artifacts import MANIFEST, Artifact, Damaged, File, Manifest, Store, check_files, replacing_folder
 from benchmark.core.errors import UserError
 from benchmark.core.hashes import sync, write_text
 from benchmark.core.models import dump
@@ -23,6 +26,7 @@ from benchmark.pipeline.context import make_missing
 from benchmark.pipeline.plan import NOT_FINISHED
 from benchmark.pipeline.request import RunOptions, check_options
 from benchmark.pipeline.steps import PlannedSuite
+from benchmark.report.files import FILES
 from benchmark.report.html.leaderboard_page import leaderboard_html
 from benchmark.report.leaderboard import board
 from benchmark.report.results import SuiteResults, load_results
@@ -37,8 +41,11 @@ LARGEST = 30_000_000
 """Total size in bytes above which a warning is printed."""
 KINDS = ("record", "weights", "scores")
 LEADERBOARD = "leaderboard.html"
-LEFT_OUT = frozenset({"losses.png"})
-"""Files of a report that are not stored: the records have the losses."""
+PAGE, WEB_PAGE, ABLATION = FILES["page"], FILES["web page"], FILES["ablation"]
+LEFT_OUT = frozenset({FILES["loss curves"]})
+"""Figures of a report that are not stored, since its web page has them."""
+LEFT_OUT_BESIDE_ABLATION = frozenset({FILES["reference-guided edits"]})
+"""The same where there is the figure of the ablation, which shows the rows side by side."""
 
 
 @dataclass(frozen=True)
@@ -197,22 +204,34 @@ def _is_same(artifact: Artifact, stage: Stage, root: Path) -> bool:
 
 
 def _copy_report(report: Path, to: Path) -> None:
-    """Copy a report, without the files that are not stored, in place of an earlier one."""
+    """Copy a report, without the figures that are not stored, in place of an earlier one.
+
+    Where its Markdown page shows such a figure, it refers to the web page.
+    """
     manifest = Manifest.read(report / MANIFEST)
-    kept = {name: file for name, file in manifest.files.items() if name not in LEFT_OUT}
-    _replace(to, report, dataclasses.replace(manifest, files=kept))
+    left_out = LEFT_OUT | (LEFT_OUT_BESIDE_ABLATION if ABLATION in manifest.files else frozenset())
+    kept = {name: file for name, file in manifest.files.items() if name not in left_out}
+    page = (report / PAGE).read_text(encoding="utf-8")
+    for name in left_out:
+        page = re.sub(rf"!\[([^]]*)\]\({re.escape(name)}\)", rf"\1: see [{WEB_PAGE}]({WEB_PAGE}).", page)
+    content = page.encode()
+    kept[PAGE] = File(len(content), hashlib.sha256(content).hexdigest())
+    _replace(to, report, dataclasses.replace(manifest, files=kept), {PAGE: page})
 
 
-def _replace(to: Path, source: Path, manifest: Manifest) -> None:
+def _replace(to: Path, source: Path, manifest: Manifest, texts: Mapping[str, str] = MappingProxyType({})) -> None:
     """Copy the files that a manifest names, and the manifest as it is passed on, in place of the folder `to`.
 
-    An earlier folder stays whole until the copy is complete. Raises UserError where nothing can be written, Damaged
-    where a copy has other bytes than its manifest says.
+    texts: what some of the files contain instead, by name. An earlier folder stays whole until the copy is complete.
+    Raises UserError where nothing can be written, Damaged where a copy has other bytes than its manifest says.
     """
     with replacing_folder(to, "--to") as partial:
         for name in manifest.files:
-            shutil.copyfile(source / name, partial / name)
-            sync(partial / name)
+            if name in texts:
+                write_text(partial / name, texts[name])
+            else:
+                shutil.copyfile(source / name, partial / name)
+                sync(partial / name)
         write_text(partial / MANIFEST, manifest.for_others().dump())
         check_files(partial)
 

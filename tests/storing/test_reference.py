@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +122,9 @@ def test_the_stored_report_is_that_of_the_run(stored: Path, runs: Path) -> None:
     files = {name: file.sha256 for name, file in Manifest.read(folder / MANIFEST).files.items()}
     assert files == {path.name: sha256_of(path) for path in folder.iterdir() if path.name != MANIFEST}
     assert "losses.png" not in files
+    page = (folder / "report.md").read_text()
+    assert set(re.findall(r"!\[[^]]*\]\(([^)]+)\)", page)) <= files.keys()
+    assert "Loss curves of every training: see [report.html](report.html)." in page
 
 
 def test_weights_are_the_averages_rounded(stored: Path, runs: Path) -> None:
