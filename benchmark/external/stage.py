@@ -28,7 +28,7 @@ class ExternalEdits(Stage[EditFacts]):
     def __init__(self, name: str, prepare: Prepare, edits: EditList, pictures: SubmittedPictures) -> None:
         self.faces, self.edits, self.size, self._pictures = prepare, edits, prepare.size, pictures
         settings = {"edits": edits.settings, "pictures": pictures.digest}
-        plain = re.sub(r"[^\w .-]", "", name)  # the progress bars read brackets as markup
+        plain = re.sub(r"[^\w .-]", "", name)  # progress bars parse brackets as markup
         super().__init__(f"external {plain} {edits.subset}", settings, {"faces": prepare})
 
     def work(self) -> Work:

@@ -94,7 +94,7 @@ def _digest_or_reason(path: Path, size: int) -> str | BrokenFile:
         return BrokenFile(path, "is no file")
     try:
         pixels = read_pixels(path, size)
-    except Exception as error:  # decoders raise nearly anything on damaged files, and each is a reason here
+    except Exception as error:  # decoders raise almost any exception on damaged files
         reason = one_line(error).replace(str(path), path.name) or type(error).__name__
         return BrokenFile(path, reason if isinstance(error, ValueError) else f"cannot be read ({reason})")
     return pixels_digest(pixels.tobytes())

@@ -114,7 +114,7 @@ def _series(
     worst, most = known[0][0], -1.0
     widest, bounds = 0.0, {}
     for index, value in known:
-        widest = max(widest, (spreads[index] or 0.0) if index < len(spreads) else 0.0)  # noise grows from step to step
+        widest = max(widest, (spreads[index] or 0.0) if index < len(spreads) else 0.0)  # rounding grows with each step
         bounds[index] = max(FACTOR * widest, floor)
         here = now[index]
         off = abs(here - value) if here is not None and math.isfinite(here) else math.inf
@@ -262,7 +262,7 @@ def _compare(pair: _Pair, rule: Rule, comparisons: int) -> Check:
     mean, now = statistics.fmean(pair.stored), statistics.fmean(pair.now)
     middle = statistics.fmean(stored)
     worse = statistics.fmean(new) - middle
-    # Equal seeds give no spread; a number cannot be told from another below its resolution.
+    # Seeds may be equal, so the spread is at least the resolution of the number.
     spread = max(statistics.stdev(stored), pair.resolution)
     margin = rule.margins.of(pair.quantity, metric, mean)
     verdict: Verdict = "pass"

@@ -130,7 +130,7 @@ class RecordingTrainer(Trainer):
         return {
             name.replace("gradient", "clipped", 1): value
             for name, value in self._rows[0].items()
-            if name.startswith("gradient ") and name.count(" ") == 2  # of all parts of a network together
+            if name.startswith("gradient ") and name.count(" ") == 2  # of the whole network, not of a part
         }
 
     def _step(self) -> dict[str, Tensor]:

@@ -137,7 +137,7 @@ def check_against(reference: Reference, path: Path, options: GateOptions, tell: 
     findings.add("keys", words, [], started, "pass" if equal else "different")
     if equal and not options.always:
         return _result(reference, findings, options)
-    from benchmark.gate.plans import Suite  # torch
+    from benchmark.gate.plans import Suite  # imports torch
 
     folder = work_folder(options.out, code)
     suite = Suite(

@@ -48,13 +48,13 @@ def unpack(path: Path, folder: Path) -> Path:
     write_text(folder / CHECKPOINT, json.dumps(described, indent=1, sort_keys=True) + "\n")
     checkpoint = open_checkpoint(folder)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # of networks that edits do not need
+        torch.manual_seed(0)  # initialises the networks that edits do not need
         method = checkpoint.method_class(checkpoint.settings, checkpoint.shape)
     tensors = prefixed("model", method.state_dict())
     stored = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in halved.items()}
     if strange := sorted(name for name, tensor in stored.items() if _shape(tensors, name) != tensor.shape):
         raise UserError(f"{path}: '{strange[0]}' is no tensor of {checkpoint.method_class.__name__} as it is here")
-    # Networks that have averages stay as initialised, since edits are to be made with the averages.
+    # Networks with averages keep their initial weights: edits must use the averages.
     averaged = method.averaged()
     raw = {name: tensor for name, tensor in stored.items() if name.partition(".")[0] not in averaged}
     tensors |= prefixed("model", raw)

@@ -110,7 +110,7 @@ class Verification:
         outcomes = {check.outcome for check in self.numbers}
         if not self.numbers or not self.elsewhere:
             outcomes |= {check.outcome for check in self.stages}
-        if self.elsewhere and not self.numbers:  # no number says whether a difference matters
+        if self.elsewhere and not self.numbers:  # without numbers, no spread is known
             outcomes = {"not judged" if outcome == "different" else outcome for outcome in outcomes}
         verdicts: dict[Outcome, Verdict] = {
             "identical": "pass", "within spread": "pass", "different": "regressed", "not judged": "inconclusive",
@@ -196,14 +196,12 @@ def verify(
     numbers = tuple(_numbers(run, plan, checks, context, same_weights, not notes))
     environment = _environment(run.manifest, context) if run.manifest else ["the run does not say where it was made"]
     elsewhere = any(not phrase.startswith(("commit ", "fesbench ", "platform ")) for phrase in environment)
-    wrong: Iterable[str] = ()
+    wrong: tuple[str, ...] = ()
     if run.results is not None and (target is None or isinstance(target, Report)):
         same_report = isinstance(target, Report) and not checkpoints
         without = _may_differ(checks.values()) if same_report else None
-        wrong = contradictions(run.results, plan.report, context, without)
-    return Verification(
-        str(path), tuple(checks.values()), numbers, tuple(environment), elsewhere, tuple(notes), tuple(wrong)
-    )
+        wrong = tuple(contradictions(run.results, plan.report, context, without))
+    return Verification(str(path), tuple(checks.values()), numbers, tuple(environment), elsewhere, tuple(notes), wrong)
 
 
 def _may_differ(checks: Collection[StageCheck]) -> frozenset[str]:
@@ -311,7 +309,7 @@ def _plan_of(
     Raises NotMadeHere if no plan of this code has that stage.
     """
     near = ""
-    nothing_stored = out / "nothing-stored"  # so that no stored training stands for one that is made again
+    nothing_stored = out / "nothing-stored"  # an empty folder: no stored training replaces one to make again
     nothing_stored.mkdir(parents=True, exist_ok=True)
     for candidate in _candidates(run, data, understand):
         options = dataclasses.replace(
@@ -427,19 +425,19 @@ def _numbers(
     judged = {metric.key for metric in METRICS if not TRAINED_NEEDS.isdisjoint(metric.needs)}
     digits = {metric.key: metric.decimals for metric in METRICS}
     scored = [(row, seed, score) for row, seed, score in _scores(plan) if score.recipe.key in checks]
-    share = FAMILY / (2 * max(1, len(scored)) * len(METRICS))  # of all numbers together, on both sides
+    share = FAMILY / (2 * max(1, len(scored)) * len(METRICS))  # Bonferroni over all numbers, two-sided
     for row, seed, score in scored:
         identical = checks[score.recipe.key].outcome == "identical"
-        corner = isinstance(score.edits, Corner)  # whose pictures depend on no training
+        corner = isinstance(score.edits, Corner)  # its pictures depend on no training
         facts = score.facts(context)
         for key, value in _then(run, row, seed, score).items():
             here = facts.metrics.get(key)
             if value is None or here is None or (key in judged and not read):
                 continue
             if identical:
-                bound: float | None = 0.0  # the same bytes have the same numbers
+                bound: float | None = 0.0  # equal bytes have equal numbers
             elif corner and key in judged and not same_weights:
-                continue  # read by networks that were trained anew, whose spread nobody knows
+                continue  # the spread over trainings of judge and reader is unknown
             elif same_weights or corner:
                 flips = FLIPS * 100 / max(1, facts.edits) if key in judged else 0.0
                 bound = max(SAME_WEIGHTS * abs(value), 0.5 * 10.0 ** -digits.get(key, 9), flips)
@@ -464,7 +462,7 @@ def _then(run: _Run, row: str, seed: int, score: Score) -> Mapping[str, float | 
         rows = [each for each in run.results.all_rows if each.id == row]
         if rows and rows[0].seeds:
             return rows[0].seeds.get(seed, next(iter(rows[0].seeds.values()))).metrics
-    for folder in run.folders.values():  # by its name, since under another judge it has another key
+    for folder in run.folders.values():  # by name, since the key changes with the judge
         manifest = Manifest.read(folder / MANIFEST)
         if (manifest.kind, manifest.name) == (score.kind, score.name):
             metrics: Mapping[str, float | None] = manifest.facts.get("metrics", {})
@@ -484,7 +482,7 @@ def _spread(run: _Run, row: str, metric: str, rate: float) -> float | None:
             values = reference.values(row, metric)
     if len(values) < 2:
         return None
-    # Of one seed beside another: the bound of one new value beside one stored, with the spread of all.
+    # One seed is compared with one other, by the spread of all.
     spread = statistics.stdev(values)
     return prediction_bound(spread, 1, 1, rate, len(values) - 1)
 

@@ -104,7 +104,7 @@ def write_summary(result: GateResult, path: Path, strip: bytes = b"") -> None:
     """
     text = summary(result, strip)
     try:
-        # Without waiting for whoever reads a named pipe, which may be nobody.
+        # Do not wait for a reader of a named pipe: there may be none.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags, 0o666), "a", encoding="utf-8") as stream:
             os.set_blocking(stream.fileno(), True)

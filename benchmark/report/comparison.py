@@ -67,7 +67,7 @@ class Cell:
         if self.paper is None or self.ours is None or self.column.obstacles:
             return None
         digits = self.metric.decimals
-        # Of the printed numbers, so that a reader who subtracts finds the same; + 0.0 turns -0.0 into 0.0.
+        # Subtract the printed numbers, as a reader would; + 0.0 turns -0.0 into 0.0.
         value = round(round(self.ours, digits) - self.paper, digits) + 0.0
         if value == 0:
             return Difference(value, "equal", digits)

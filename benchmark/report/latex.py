@@ -23,7 +23,7 @@ SPECIAL = str.maketrans(
         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$",
         "×": r"$\times$", "–": "--", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "→": r"$\rightarrow$",
         "“": "``", "”": "''", "é": r"\'e",
-        # A bracket after the end of a line would be taken for that line's optional argument.
+        # LaTeX reads a bracket after the end of a line as that line's optional argument.
         "[": "{[}", "]": "{]}",
     }
 )  # fmt: skip
@@ -61,7 +61,7 @@ def _table(table: Table) -> str:
     below = [rf"\textsuperscript{{{index}}} {escape_latex(note)}" for index, note in enumerate(table.footnotes, 1)]
     below += [escape_latex(note) for note in table.notes]
     if below:
-        # A box of its own: \centering holds for the whole float.
+        # In its own box, since \centering applies to the whole float.
         lines += [r"\par\medskip", r"\parbox{\linewidth}{\raggedright", "\\par\n".join(below), "}"]
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
 

@@ -160,7 +160,7 @@ class Row:
 
     def sample(self, metric: MetricDescription) -> Sample | None:
         """What statistics need of a metric; None where no seed has it."""
-        from benchmark.statistics.samples import sample  # scipy, which a finished suite does without
+        from benchmark.statistics.samples import sample  # imports scipy, which a finished suite does not need
 
         values = {
             seed: value for seed, scores in self.seeds.items() if (value := scores.metrics.get(metric.key)) is not None
@@ -424,7 +424,9 @@ def check_columns(
 def load_results(path: Path) -> SuiteResults:
     """Read a `results.json`. Raises UserError, in one line, where it is damaged or of another schema."""
     text, content = read_json(path)
-    schema = content.get("schema") if isinstance(content, dict) else SCHEMA  # the model says better what is no object
+    schema = (
+        content.get("schema") if isinstance(content, dict) else SCHEMA
+    )  # the model's error is clearer for other types
     if schema != SCHEMA:
         raise UserError(
             f"{path} has schema {quoted(schema)} and this version reads {SCHEMA}: run the suite again (what is there "

@@ -45,7 +45,7 @@ def summarise(rows: Sequence[Row], metrics: Sequence[MetricDescription]) -> tupl
     samples = [row.samples(metrics) for row in rows]
     ranks: list[dict[str, tuple[int, int]]] = [{} for _ in rows]
     for metric in metrics:
-        if metric.direction == "one":  # which of two rows is nearer to 1 is no matter of their difference alone
+        if metric.direction == "one":  # a difference does not say which row is nearer to 1
             continue
         for group in _comparable(rows, samples, metric):
             estimates = {str(index): samples[index][metric.key].over_identities for index in group}

@@ -230,7 +230,7 @@ def _measures(
     """Make a table of metrics: mean, spread over seeds, half interval over identities. timings: None for no column."""
     grid, results = _grid(padding=1), comparison.results
     run = [*(row for row in results.rows if not row.missing), *results.corners]
-    subsets = len({row.subset for row in run}) > 1  # where all have the same, the main table says it
+    subsets = len({row.subset for row in run}) > 1  # a common subset is named by the main table
     grid.add_column("Model", overflow="fold")
     if subsets:
         grid.add_column("Data", no_wrap=True)

@@ -192,7 +192,7 @@ class Report(Stage[NoFacts]):
         pairs = claim_pairs(results, self._scores, self.in_networks, self.edited, context)
         page = self._page(results, pictures, pairs, losses, seconds, context)
         files = write_report(folder, results, pictures, losses, seconds, self.suite.figure, pairs, page)
-        write_timings(folder, {**seconds, PEAK: context.peaks.sum})  # after the figures, which need most here
+        write_timings(folder, {**seconds, PEAK: context.peaks.sum})  # after the figures, which need the most memory
         self._track(context, results, losses, files)
         aside = self._write_aside(context, folder)
         return StageResult(NoFacts(), sorted([*(path.name for path in files.values()), *aside]))
@@ -428,7 +428,7 @@ class Report(Stage[NoFacts]):
         """Return times, manifest and checkpoint of a row's training, or of its edits if it was not trained here."""
         train, score = entry.trains[seed], entry.scores[seed]
         artifact, find = train.artifact(context), context.store.find
-        # The weights are not in the store where stored scores made them needless.
+        # With stored scores, the weights are not in the store.
         weights = find(score.edits.inputs["checkpoint"].recipe) or artifact
         begun = ended = artifact.manifest
         if train.origin:

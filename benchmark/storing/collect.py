@@ -129,7 +129,9 @@ def _make(planned: PlannedSuite, scores: bool) -> Path | None:
         report = steps.make(planned)
     else:
         plan.take_stored(context)
-    of_trainings = [stage for stage in plan.stages if isinstance(stage, OfTraining)]  # a finished report needs none
+    of_trainings = [
+        stage for stage in plan.stages if isinstance(stage, OfTraining)
+    ]  # a finished report does not read them
     make_missing([stage for stage in of_trainings if context.store.exists(stage.train.recipe)], context)
     return report
 
