@@ -424,9 +424,8 @@ def check_columns(
 def load_results(path: Path) -> SuiteResults:
     """Read a `results.json`. Raises UserError, in one line, where it is damaged or of another schema."""
     text, content = read_json(path)
-    schema = (
-        content.get("schema") if isinstance(content, dict) else SCHEMA
-    )  # the model's error is clearer for other types
+    # Of content that is no object, the model's error below is clearer.
+    schema = content.get("schema") if isinstance(content, dict) else SCHEMA
     if schema != SCHEMA:
         raise UserError(
             f"{path} has schema {quoted(schema)} and this version reads {SCHEMA}: run the suite again (what is there "

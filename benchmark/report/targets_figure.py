@@ -61,9 +61,8 @@ def draw_targets(pictures: Sequence[RowPictures], targets: Sequence[str], captio
 def _groups(rows: Sequence[RowPictures]) -> list[list[RowPictures]]:
     """Group rows of the same subset and sources; rows with other references are apart."""
     groups: list[list[RowPictures]] = []
-    for row in sorted(
-        rows, key=lambda row: row.references is None
-    ):  # rows with references come first and define the groups
+    # Rows with references come first and define the groups.
+    for row in sorted(rows, key=lambda row: row.references is None):
         for group in groups:
             first = group[0]
             same = row.subset == first.subset and np.array_equal(row.sources, first.sources)

@@ -129,9 +129,8 @@ def _make(planned: PlannedSuite, scores: bool) -> Path | None:
         report = steps.make(planned)
     else:
         plan.take_stored(context)
-    of_trainings = [
-        stage for stage in plan.stages if isinstance(stage, OfTraining)
-    ]  # a finished report does not read them
+    # A finished report does not read these, so they may be missing beside it.
+    of_trainings = [stage for stage in plan.stages if isinstance(stage, OfTraining)]
     make_missing([stage for stage in of_trainings if context.store.exists(stage.train.recipe)], context)
     return report
 
