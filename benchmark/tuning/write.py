@@ -21,6 +21,7 @@ from benchmark.settings import documented
 from benchmark.training.registry import find_method
 from benchmark.tuning.outcome import Measured, MethodOutcome
 from benchmark.tuning.run import RunTrials
+from benchmark.tuning.trials import FIXED
 
 PAGE, TABLE, CURVES, RECORDS = "tuning.md", "trials.csv", "best-of.png", "trainings.json"
 SHOWN = 4
@@ -48,14 +49,15 @@ def page(run: RunTrials, outcomes: Sequence[MethodOutcome], seed: int) -> str:
     metrics = {metric.key: metric for metric in results.metrics}
     criterion, ties = metrics[tuning.space.criterion], metrics[tuning.space.ties]
     count = len(tuning.trials) // len(tuning.rows)
+    given = f"Each method has {count} trials: the published values of the space and the profile's"
+    if count > FIXED:
+        given += f", and {count - FIXED} drawn up front by a scrambled Halton sequence (seed {seed})"
     parts = [
         f"# Tuning of {escape_markdown(tuning.suite.name)}, profile {escape_markdown(tuning.profile.name)}",
-        f"Each method has {count} trials: the published values of the space, the profile's, and {count - 2} drawn up "
-        f"front by a scrambled Halton sequence (seed {seed}). The trial with the best "
-        f"{escape_markdown(criterion.label)} is chosen ({criterion.direction} is better; ties by "
-        f"{escape_markdown(ties.label)}, {ties.direction} is better), on {results.test_identities} identities taken "
-        f"from the training ones; {results.train_identities} are trained on, and no test identity is in any trial. A "
-        "mean is over the rows named in brackets.",
+        f"{given}. The trial with the best {escape_markdown(criterion.label)} is chosen ({criterion.direction} is "
+        f"better; ties by {escape_markdown(ties.label)}, {ties.direction} is better), on {results.test_identities} "
+        f"identities taken from the training ones; {results.train_identities} are trained on, and no test identity is "
+        "in any trial. A mean is over the rows named in brackets.",
         f"**Length.** A trial is as many iterations as take about {duration(tuning.seconds)} of one core at the costs "
         "that the space declares; with another batch than the published one, as many as see the same pictures. What "
         "was spent, in seconds of processor time as measured and in pictures seen:",
@@ -66,14 +68,19 @@ def page(run: RunTrials, outcomes: Sequence[MethodOutcome], seed: int) -> str:
     for each in outcomes:
         rows = ", ".join(row.label for row in tuning.rows[each.method])
         parts += [f"## {escape_markdown(each.method)} ({escape_markdown(rows)})", _trials(each, run)]
-    parts += [
+    if any(each.curve for each in outcomes):
+        parts += _best_of(outcomes, criterion.decimals)
+    return "\n\n".join(parts) + "\n"
+
+
+def _best_of(outcomes: Sequence[MethodOutcome], decimals: int) -> list[str]:
+    return [
         "## The best of k trials",
         "What is expected of k drawn trials (the unbiased estimator of Tang et al., arXiv 2004.13705), and in brackets "
         "where the best of k of these trials lies in 95 of 100 choices.",
-        _curves(outcomes, criterion.decimals),
+        _curves(outcomes, decimals),
         f"![The best of k trials]({CURVES})",
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def _spent(outcomes: Sequence[MethodOutcome]) -> str:

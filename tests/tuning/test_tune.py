@@ -155,6 +155,16 @@ def test_the_outcome_is_written_where_it_is_asked_for(tuned: Path, arguments: li
         assert (folder / name).read_bytes() == (tmp_path / "stored" / name).read_bytes()
 
 
+def test_without_drawn_trials_the_page_has_no_best_of_k(tuned: Path, arguments: list[str], tmp_path: Path) -> None:
+    """Of the first two trials, which are there; the report of the two alone is made."""
+    few = [*arguments, "--out", str(tuned), "--trials", "2", "--to", str(tmp_path / "few")]
+    assert tune.main(few) == 0
+    page = (tmp_path / "few" / "tuning.md").read_text()
+    assert "Each method has 2 trials: the published values of the space and the profile's. The trial with" in page
+    assert "best of k" not in page
+    assert not (tmp_path / "few" / "best-of.png").exists()
+
+
 def test_no_test_identity_is_in_any_trial(tuned: Path, faces: Path) -> None:
     source = open_source(f"rendered:{faces}", tuned / "cache")
     whole = source.load(32, lambda _: None)
