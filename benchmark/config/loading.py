@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from benchmark.core.errors import UserError, quoted, unknown
+from benchmark.core.errors import UserError, one_line, quoted, unknown
 from benchmark.core.files import fault_of, read_regular
 from benchmark.core.models import MOST_OF_A_PATH, parse
 from benchmark.core.paths import cut, printable
@@ -130,7 +130,7 @@ def _read(path: Path) -> Any:
 
 
 def _line_of(error: Exception) -> str:
-    return " ".join(str(error).replace(' in "<byte string>"', "").split())[:300]
+    return one_line(error).replace(' in "<byte string>"', "")[:300]
 
 
 def names(folder: Path) -> list[str]:

@@ -95,9 +95,9 @@ class ObjectFiles:
                 denied = isinstance(error, PermissionError) or "Credentials" in type(error).__name__
                 if denied or time.monotonic() >= until:
                     self._silent = True
-                    reason = f"{type(error).__name__}: {first_line(error)}"
                     raise RunFailed(
-                        f"the store {self.url} cannot be used ({reason}); the same command goes on from what is saved"
+                        f"the store {self.url} cannot be used ({_reason(error)}); the same command goes on from "
+                        "what is saved"
                     ) from error
             else:
                 self._silent = False
@@ -205,8 +205,7 @@ class ObjectStore(Store):
             self._files.delete(probe)
         except Exception as error:  # of any of the layers below fsspec
             hint = "; credentials and AWS_ENDPOINT_URL are those of boto3" if self.url.startswith("s3:") else ""
-            reason = f"{type(error).__name__}: {first_line(error)}"
-            raise UserError(f"--store {self.url} cannot be written ({reason}){hint}") from error
+            raise UserError(f"--store {self.url} cannot be written ({_reason(error)}){hint}") from error
         finally:
             self._files.patience = patience
         if not once or (twice and not self.url.startswith("file://")):
@@ -471,6 +470,10 @@ class _FolderOfObjects:
 
     def names(self, folder: str) -> list[str]:
         return self._files.names(f"{self._folder}/{folder}")
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _states(recipe: Recipe) -> str:

@@ -18,8 +18,7 @@ from benchmark.tuning.trials import Trial, row_id
 class Measured:
     """The measured values of a trial: means over its rows.
 
-    seconds: processor time of its training. pictures: number that it saw. record: its training's manifest; None where
-    it failed.
+    pictures: number that its training saw. record: the training's manifest; None where it failed.
 
     value, tie: None where it could not be measured. why: reason of a training that failed, also by its own criterion.
     """
@@ -28,10 +27,15 @@ class Measured:
     value: float | None = None
     tie: float | None = None
     others: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
     pictures: int = 0
     why: str = ""
     record: Manifest | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Processor time of the training; 0 where its manifest has none."""
+        timings = self.record.made.get("timings", {}) if self.record is not None else {}
+        return float(timings.get(PROCESSOR, 0.0))
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,6 @@ def _measured(
         means[criterion.key],
         means[ties.key],
         {key: value for key, value in means.items() if value is not None},
-        record.made.get("timings", {}).get(PROCESSOR, 0.0) if record is not None else 0.0,
         training.images_seen or 0 if training is not None else 0,
         why or next((row.missing for row in mine if row.missing), ""),
         record,
